@@ -1,0 +1,407 @@
+"""Every error that durable_async raises on purpose.
+
+    DurableError                                 the root; each class carries its facts as attributes
+    ├── ConfigurationError                       found before any work starts
+    │   ├── RegistrationError                    a name registered twice, or a function that cannot be registered
+    │   ├── MissingExtraError (ImportError)      names the extra to install
+    │   └── SchemaVersionError                   the store was written by a release this one cannot read
+    ├── ValidationError (ValueError)             an argument refused before anything was written
+    │   ├── PayloadTooLargeError                 a value over the size limit
+    │   └── LimitExceededError                   a count over its limit
+    ├── SerializationError                       a value that does not become bytes, or bytes that do not become a value
+    │   ├── EncodeError (TypeError)
+    │   └── DecodeError (ValueError)
+    ├── InstanceError                            about one instance
+    │   ├── InstanceNotFoundError (LookupError)
+    │   ├── InstanceExistsError
+    │   ├── InvalidTransitionError               the instance's status does not allow the request
+    │   └── WaitTimeoutError (TimeoutError)
+    ├── ExecutionError                           user code failed; carries FailureDetails
+    │   ├── ActivityFailedError
+    │   ├── SubOrchestrationFailedError
+    │   ├── OrchestrationFailedError             seen by a client
+    │   └── OrchestrationTerminatedError         seen by a client
+    ├── DeterminismError                         abandons the turn, never fails the orchestration
+    │   ├── NonDeterminismError                  history and code disagree
+    │   ├── ForbiddenOperationError              something a replay cannot repeat
+    │   ├── TurnBudgetError                      a turn that does not come to rest
+    │   ├── StalledOrchestrationError            waits for something that nothing durable will complete
+    │   └── NotRegisteredError (LookupError)     this worker does not know the name
+    ├── OutsideOrchestrationError (RuntimeError) a durable call made where nothing is durable
+    └── BackendError                             .retryable is the backend's own word
+        ├── BackendUnavailableError              retryable
+        ├── FencedError                          another worker took over; drop everything
+        ├── OverloadedError                      retryable; a bound was reached
+        └── CorruptHistoryError                  one instance's stored history cannot be read
+
+A class that callers of the standard library already catch has that class as its second base.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from durable_async.model.failure import FailureDetails
+
+
+class DurableError(Exception):
+    """Root of every error that durable_async raises on purpose."""
+
+
+# -- configuration
+
+
+class ConfigurationError(DurableError):
+    """Raised when a setting or a combination of settings cannot work."""
+
+
+class RegistrationError(ConfigurationError):
+    """Raised when a function cannot be registered under a name."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        self.reason = reason
+        super().__init__(f"cannot register {name!r}: {reason}")
+
+
+class MissingExtraError(ConfigurationError, ImportError):
+    """Raised when an optional dependency is needed and not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        self.package = package
+        self.extra = extra
+        super().__init__(
+            f"{purpose} needs {package!r}, which is not installed: pip install 'durable-async[{extra}]'"
+        )
+
+
+class SchemaVersionError(ConfigurationError):
+    """Raised when the store's schema is newer than this release understands."""
+
+    def __init__(self, found: int, wanted: int) -> None:
+        self.found = found
+        self.wanted = wanted
+        super().__init__(
+            f"the store has schema version {found}, this release works with {wanted}: "
+            "upgrade durable-async in this process"
+        )
+
+
+# -- arguments
+
+
+class ValidationError(DurableError, ValueError):
+    """Raised when an argument is refused, before anything was written.
+
+    Attributes:
+        field: The argument's name.
+    """
+
+    def __init__(self, field: str, reason: str) -> None:
+        self.field = field
+        self.reason = reason
+        super().__init__(f"{field}: {reason}")
+
+
+class PayloadTooLargeError(ValidationError):
+    """Raised when an encoded value is over the size limit.
+
+    Attributes:
+        size_bytes: The encoded size.
+        limit_bytes: What is allowed.
+    """
+
+    def __init__(self, field: str, size_bytes: int, limit_bytes: int) -> None:
+        self.size_bytes = size_bytes
+        self.limit_bytes = limit_bytes
+        super().__init__(
+            field,
+            f"{size_bytes:,} bytes encoded, over the limit of {limit_bytes:,}; "
+            "store the data elsewhere and pass a reference",
+        )
+
+
+class LimitExceededError(ValidationError):
+    """Raised when a count is over its limit."""
+
+    def __init__(self, field: str, count: int, limit: int, advice: str) -> None:
+        self.count = count
+        self.limit = limit
+        super().__init__(field, f"{count:,} is over the limit of {limit:,}; {advice}")
+
+
+# -- values and bytes
+
+
+class SerializationError(DurableError):
+    """Raised when a value and its bytes cannot be turned into each other.
+
+    Attributes:
+        where: What the value is for, such as ``activity 'charge' input``.
+        path: The place inside the value, such as ``$.items[3].price``.
+    """
+
+    def __init__(self, where: str, path: str, reason: str) -> None:
+        self.where = where
+        self.path = path
+        self.reason = reason
+        super().__init__(f"{where} at {path}: {reason}")
+
+
+class EncodeError(SerializationError, TypeError):
+    """Raised when a value cannot be stored as JSON."""
+
+
+class DecodeError(SerializationError, ValueError):
+    """Raised when stored JSON does not fit the annotated type."""
+
+
+# -- instances
+
+
+class InstanceError(DurableError):
+    """Root of errors about one instance."""
+
+    def __init__(self, instance_id: str, message: str) -> None:
+        self.instance_id = instance_id
+        super().__init__(message)
+
+
+class InstanceNotFoundError(InstanceError, LookupError):
+    """Raised when no instance has the id."""
+
+    def __init__(self, instance_id: str) -> None:
+        super().__init__(instance_id, f"no instance {instance_id!r} in this task hub")
+
+
+class InstanceExistsError(InstanceError):
+    """Raised when an id is taken and the reuse policy does not allow to reuse it."""
+
+    def __init__(self, instance_id: str, status: str) -> None:
+        self.status = status
+        super().__init__(
+            instance_id,
+            f"instance {instance_id!r} exists with status {status}: choose another id, or pass a reuse policy",
+        )
+
+
+class InvalidTransitionError(InstanceError):
+    """Raised when an instance's status does not allow the request."""
+
+    def __init__(self, instance_id: str, verb: str, status: str, needed: str) -> None:
+        self.verb = verb
+        self.status = status
+        self.needed = needed
+        super().__init__(
+            instance_id, f"cannot {verb} instance {instance_id!r}: it is {status}, not {needed}"
+        )
+
+
+class WaitTimeoutError(InstanceError, TimeoutError):
+    """Raised when an instance did not get there in time; it goes on running."""
+
+    def __init__(self, instance_id: str, waited_for: str, seconds: float) -> None:
+        self.waited_for = waited_for
+        self.seconds = seconds
+        super().__init__(
+            instance_id, f"instance {instance_id!r} did not {waited_for} within {seconds:g} s"
+        )
+
+
+# -- user code
+
+
+class ExecutionError(DurableError):
+    """Root of failures of user code, seen from elsewhere.
+
+    Attributes:
+        failure: The exception as data: type, message, stack, cause.
+    """
+
+    def __init__(self, subject: str, failure: FailureDetails) -> None:
+        self.subject = subject
+        self.failure = failure
+        super().__init__(f"{subject} failed: {failure.error_type}: {failure.message}")
+
+
+class ActivityFailedError(ExecutionError):
+    """Raised in an orchestrator when an activity failed for good."""
+
+
+class SubOrchestrationFailedError(ExecutionError):
+    """Raised in an orchestrator when a sub-orchestration failed or was terminated."""
+
+
+class OrchestrationFailedError(ExecutionError):
+    """Raised at a client that waits for the result of an orchestration that failed."""
+
+
+class OrchestrationTerminatedError(InstanceError):
+    """Raised at a client that waits for the result of an orchestration that was terminated."""
+
+    def __init__(self, instance_id: str, output: Any) -> None:
+        self.output = output
+        super().__init__(instance_id, f"instance {instance_id!r} was terminated")
+
+
+# -- determinism
+
+
+class DeterminismError(DurableError):
+    """Root of errors that abandon a turn: nothing of it is committed, and the instance is parked.
+
+    They are about the code, not about the work, so that a corrected deployment can go on.
+    """
+
+
+class NonDeterminismError(DeterminismError):
+    """Raised when the orchestrator's code does not do what its history says it did.
+
+    Attributes:
+        instance_id: The instance.
+        position: Number of the history event whose replay diverged.
+        expected: What history holds, or ``None`` where it holds nothing more.
+        actual: What the code did, or ``None`` where it did nothing.
+        source: ``file:line`` of the orchestrator code that did it, if known.
+    """
+
+    def __init__(
+        self,
+        instance_id: str,
+        position: int,
+        expected: str | None,
+        actual: str | None,
+        source: str | None,
+        versions: str = "",
+    ) -> None:
+        self.instance_id = instance_id
+        self.position = position
+        self.expected = expected
+        self.actual = actual
+        self.source = source
+        self.versions = versions
+        super().__init__(
+            f"the code of instance {instance_id!r} does not match its history after event {position}\n"
+            f"  history: {expected or 'nothing more'}\n"
+            f"  code:    {actual or 'nothing more'}\n"
+            f"  at:      {source or 'unknown source line'}\n"
+            + (f"  {versions}\n" if versions else "")
+            + "Deploy code that still takes the recorded path, or branch on ctx.version."
+        )
+
+
+class ForbiddenOperationError(DeterminismError):
+    """Raised when orchestrator code does what a replay cannot repeat.
+
+    Attributes:
+        operation: Its name, such as ``time.time``.
+        instead: What to use.
+        source: ``file:line`` of the call, if known.
+    """
+
+    def __init__(self, operation: str, instead: str, source: str | None = None) -> None:
+        self.operation = operation
+        self.instead = instead
+        self.source = source
+        at = f" ({source})" if source else ""
+        super().__init__(f"{operation} is not possible in an orchestrator{at}: {instead}")
+
+
+class TurnBudgetError(DeterminismError):
+    """Raised when a turn does not come to rest."""
+
+    def __init__(self, instance_id: str, what: str, where: str) -> None:
+        self.instance_id = instance_id
+        self.where = where
+        super().__init__(
+            f"a turn of instance {instance_id!r} does not come to rest: {what}\n{where}\n"
+            "Await a durable operation in the loop, or move the computation to an activity."
+        )
+
+
+class StalledOrchestrationError(DeterminismError):
+    """Raised when an orchestrator waits and no durable operation can ever wake it."""
+
+    def __init__(self, instance_id: str, where: str) -> None:
+        self.instance_id = instance_id
+        self.where = where
+        super().__init__(
+            f"instance {instance_id!r} waits for something that is not durable\n{where}\n"
+            "Await activities, timers, events or sub-orchestrations; do I/O in an activity."
+        )
+
+
+class NotRegisteredError(DeterminismError, LookupError):
+    """Raised when this worker has no function of that name."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        self.kind = kind
+        self.name = name
+        super().__init__(
+            f"no {kind} named {name!r} is registered here: decorate it with @{kind}, and import its module"
+        )
+
+
+class OutsideOrchestrationError(DurableError, RuntimeError):
+    """Raised when a durable call is made where nothing is durable."""
+
+    def __init__(self, what: str, instead: str) -> None:
+        self.what = what
+        self.instead = instead
+        super().__init__(f"{what}: {instead}")
+
+
+# -- backend
+
+
+class BackendError(DurableError):
+    """Root of errors of a backend; the driver's own error is the cause.
+
+    Attributes:
+        retryable: Whether the same call may succeed later.
+    """
+
+    retryable = False
+
+
+class BackendUnavailableError(BackendError):
+    """Raised when the store does not answer; whether the call took effect is unknown."""
+
+    retryable = True
+
+
+class FencedError(BackendError):
+    """Raised when another worker took over: nothing of the call took effect, drop what is held.
+
+    Attributes:
+        worker_id: The worker that lost its lease.
+    """
+
+    def __init__(self, worker_id: str) -> None:
+        self.worker_id = worker_id
+        super().__init__(f"worker {worker_id!r} lost its lease; its work was taken over")
+
+
+class OverloadedError(BackendError):
+    """Raised when a bound was reached; nothing was written, try again later.
+
+    Attributes:
+        what: What is full.
+        limit: Its bound.
+    """
+
+    retryable = True
+
+    def __init__(self, what: str, limit: int) -> None:
+        self.what = what
+        self.limit = limit
+        super().__init__(f"{what} is at its limit of {limit:,}: slow down and try again")
+
+
+class CorruptHistoryError(BackendError):
+    """Raised when the stored history of one instance cannot be read; the instance is parked."""
+
+    def __init__(self, instance_id: str, reason: str) -> None:
+        self.instance_id = instance_id
+        super().__init__(f"the history of instance {instance_id!r} cannot be read: {reason}")
