@@ -39,10 +39,9 @@ A class that callers of the standard library already catch has that class as its
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from durable_async.model.failure import FailureDetails
+from durable_async.failure import FailureDetails
 
 
 class DurableError(Exception):

@@ -1,0 +1,222 @@
+"""The port: what the engine asks of a store, in four small protocols.
+
+Rules for every verb:
+
+- **One call is one atomic round trip.** It happened whole, or not at all. No transaction is ever open between calls.
+- **It returns after it is durable.** A hint to other processes follows the commit, never precedes it.
+- **``BackendUnavailableError`` means unknown.** The call may have taken effect. Clients repeat with the same ``request_id``; workers
+  read their fence back (`WorkQueue.read_fence`).
+- **One clock.** Due times and leases are compared with the store's own clock.
+- **One lock order.** A verb that touches several instances locks their rows in byte order of the ids.
+- Every instance belongs to one task hub; a backend object is bound to one hub when it is opened.
+
+An adapter is right when it passes `durable_async.testing.conformance`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from durable_async.model.records import (
+    CommitItem,
+    CommitResult,
+    Delivery,
+    Fence,
+    HistoryPage,
+    HubStatistics,
+    InstanceFilter,
+    InstancePage,
+    InstanceRecord,
+    NewInstance,
+    Outgoing,
+    Rewrite,
+    StartOutcome,
+    Work,
+)
+
+
+class TaskHubAdmin(Protocol):
+    """Life of the store as a whole."""
+
+    @property
+    def description(self) -> str:
+        """What it is and where, fit for logs: never a password."""
+        ...
+
+    async def open(self) -> None:
+        """Connect, create or upgrade the schema, create the hub if it is new.
+
+        Raises:
+            SchemaVersionError: The schema is newer than this release.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of every connection, thread and file. Safe to repeat."""
+        ...
+
+    def now_us(self) -> int:
+        """Return the store's clock, estimated without a round trip; never goes back in one process."""
+        ...
+
+    async def statistics(self) -> HubStatistics:
+        """Count what the hub holds."""
+        ...
+
+
+class WorkQueue(Protocol):
+    """What workers live on. Every writing verb is fenced: an outdated fence writes nothing and raises ``FencedError``."""
+
+    async def register_worker(self, worker_id: str, lease_seconds: float) -> Fence:
+        """Announce a new worker and give it a lease.
+
+        ``worker_id`` is used once: a worker that lost its lease registers again under a new one. The backend keeps a sign of life
+        that the operating system or server withdraws at once when the process dies, where it has one.
+        """
+        ...
+
+    def renew_lease(self, fence: Fence, lease_seconds: float) -> None:
+        """Extend the lease. **Called from a thread of its own**, on a connection of its own, so that it waits for no commit.
+
+        Raises:
+            FencedError: The lease had run out and somebody took over, or may at any moment: stop at once.
+        """
+        ...
+
+    async def retire_worker(self, fence: Fence) -> None:
+        """Hand back everything the worker owns, ready for others at once, and forget the worker."""
+        ...
+
+    async def take_over(self, fence: Fence) -> int:
+        """Free what dead workers own: those whose sign of life is gone or whose lease ran out.
+
+        In one transaction for each: lock the dead worker's row, move its epoch, free its instances (ready now) and activities.
+        Returns the number of instances freed.
+        """
+        ...
+
+    async def read_fence(self, worker_id: str) -> Fence:
+        """Return where the worker's row stands: after an unknown commit, ``seq`` tells whether it landed.
+
+        Raises:
+            FencedError: The row is gone or was taken over.
+        """
+        ...
+
+    async def fetch(
+        self,
+        fence: Fence,
+        *,
+        instances: int,
+        activities: int,
+        orchestrators: frozenset[str],
+        activity_names: frozenset[str],
+        history_bytes_max: int,
+    ) -> Work:
+        """Claim ready work and collect letters for what is owned.
+
+        Claims up to ``instances`` instances that are ready (due, free, not parked, of a registered name), oldest first, and counts
+        the attempt in the same transaction. Collects the letters of owned instances that were marked ready and takes the mark off
+        under the row's lock: each arrival is reported at least once, letters already reported may come again until consumed.
+        Claims up to ``activities`` queued activities of the given names.
+        ``next_ready_us`` tells when the earliest instance of the hub becomes due that is not ready yet.
+        ``history_bytes_max`` bounds the history returned with a claim, at least one row each.
+        """
+        ...
+
+    async def commit(self, fence: Fence, items: Sequence[CommitItem]) -> CommitResult:
+        """Make a batch durable, all or nothing.
+
+        First ``(epoch, seq)`` of the worker's row is compared with the fence and ``seq`` moved by one; everything else follows from
+        that. Items about instances that this worker does not own are ignored. A turn whose ``(instance, execution, turn)`` exists is
+        left out and reported in ``dropped``.
+        For each turn: append the history row, delete the consumed letters, apply status, outputs and wake time, create children, put
+        letters into mailboxes and mark the receivers ready, queue activities. Letters to instances that are absent, ended, or at another
+        execution vanish.
+
+        Raises:
+            FencedError: Nothing was written.
+            BackendUnavailableError: Unknown; ask ``read_fence``.
+            BackendError: Nothing was written, some item cannot be; the caller bisects.
+        """
+        ...
+
+    async def read_history(
+        self,
+        instance_id: str,
+        *,
+        execution: int | None = None,
+        after_turn: int = -1,
+        bytes_max: int,
+    ) -> HistoryPage:
+        """Return rows of an execution (the current one by default) after a turn, at least one if there is any.
+
+        Raises:
+            InstanceNotFoundError: There is no such instance.
+        """
+        ...
+
+
+class InstanceStore(Protocol):
+    """What clients ask for."""
+
+    async def create(self, instances: Sequence[NewInstance]) -> list[StartOutcome]:
+        """Create instances, each according to its reuse policy; answers stand in the order of the arguments.
+
+        A ``request_id`` seen before gets the same answer again and creates nothing. A reused id goes on at a higher execution, also
+        after a purge. REPLACE of a running instance frees it from its owner, whose next turn is then dropped.
+        """
+        ...
+
+    async def send(self, letters: Sequence[Outgoing]) -> list[Delivery]:
+        """Put letters into mailboxes and mark the receivers ready; decided under each receiver's row lock.
+
+        Letters of one call to one instance keep their order. A ``request_id`` seen before gets the same answer and delivers nothing.
+        FULL if the mailbox holds its maximum.
+        """
+        ...
+
+    async def read(
+        self, instance_ids: Sequence[str], *, payloads: bool
+    ) -> list[InstanceRecord | None]:
+        """Return instances in the order of the arguments. Without payloads, input and output are left out."""
+        ...
+
+    async def query(
+        self, where: InstanceFilter, *, limit: int, page: str | None, payloads: bool
+    ) -> InstancePage:
+        """Return instances in order of creation, then id; ``page`` is the ``next_page`` of the page before."""
+        ...
+
+    async def purge(self, instance_ids: Sequence[str]) -> list[str]:
+        """Delete those that have ended: history, letters, outputs. Returns the ids deleted.
+
+        A tombstone keeps the execution number, so that a later instance of the same id goes on above it and late letters miss it.
+        """
+        ...
+
+    async def rewrite(self, rewrites: Sequence[Rewrite]) -> bool:
+        """Set failed instances going again with another history, all or none. False if one is no longer as it was read."""
+        ...
+
+    async def unpark(self, instance_ids: Sequence[str]) -> list[str]:
+        """Put parked instances back, ready at once with no attempts counted. Returns the ids that were parked."""
+        ...
+
+
+class Wakeups(Protocol):
+    """Hints that something changed. They may be lost, doubled and late: whoever listens also polls."""
+
+    def listen(
+        self, on_work: Callable[[], None], on_changed: Callable[[frozenset[str] | None], None]
+    ) -> Callable[[], None]:
+        """Call ``on_work`` when there may be work, ``on_changed`` with ids whose status changed (``None``: any); returns how to stop.
+
+        Called on the event loop that opened the backend, after the commit, quickly: the callee only sets flags.
+        """
+        ...
+
+
+class Backend(TaskHubAdmin, WorkQueue, InstanceStore, Wakeups, Protocol):
+    """The four together, for one task hub."""

@@ -1,0 +1,280 @@
+"""History events: what happened to an orchestration, in the past tense.
+
+Two kinds share one history. **Inputs** come from outside (a result, a timer that fired, an event that was raised). **Commands**
+are what the orchestrator's code did in answer (an activity scheduled, a timer created). A turn records each input followed
+by its commands; a replay feeds the inputs and checks that the same commands come back.
+
+Tags and the order of fields are stored for ever: append fields with defaults, never reuse a tag.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from durable_async.failure import FailureDetails
+
+
+class ParentLink(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Where a sub-orchestration reports to: the operation ``seq`` of one execution of its parent."""
+
+    instance_id: str
+    execution: int
+    seq: int
+    depth: int = 1
+
+
+class _Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    pass
+
+
+# -- life of an execution (inputs)
+
+
+class ExecutionStarted(_Event, tag=1, frozen=True, array_like=True, gc=False):
+    """The first event: which orchestrator runs, on what.
+
+    Attributes:
+        python: Minor version and engine logic version that began it, such as ``3.11/1``: order can differ between them.
+        start_at_us: Not to start before; 0 for at once.
+    """
+
+    name: str
+    version: str | None
+    input: bytes | None
+    parent: ParentLink | None = None
+    python: str = ""
+    start_at_us: int = 0
+
+
+class TurnStarted(_Event, tag=2, frozen=True, array_like=True, gc=False):
+    """The clock of all that follows, until the next one."""
+
+    at_us: int
+
+
+class ExecutionSuspended(_Event, tag=3, frozen=True, array_like=True, gc=False):
+    """From here on inputs are recorded and not shown to the code."""
+
+    reason: str | None = None
+
+
+class ExecutionResumed(_Event, tag=4, frozen=True, array_like=True, gc=False):
+    """The inputs recorded since the suspension are shown to the code now, in order."""
+
+    reason: str | None = None
+
+
+class ExecutionTerminated(_Event, tag=5, frozen=True, array_like=True, gc=False):
+    """Ended from outside; the code is not asked."""
+
+    output: bytes | None = None
+    recursive: bool = True
+
+
+class ExecutionCompleted(_Event, tag=6, frozen=True, array_like=True, gc=False):
+    """The code returned."""
+
+    result: bytes | None
+
+
+class ExecutionFailed(_Event, tag=7, frozen=True, array_like=True, gc=False):
+    """The code raised."""
+
+    failure: FailureDetails
+
+
+class ExecutionContinuedAsNew(_Event, tag=8, frozen=True, array_like=True, gc=False):
+    """The code asked for a fresh execution; the next history begins with this input."""
+
+    input: bytes | None
+    version: str | None
+    keep_events: bool = True
+
+
+class ExecutionRewound(_Event, tag=9, frozen=True, array_like=True, gc=False):
+    """A failed execution goes on; its failed operations were taken out of the history above."""
+
+    reason: str | None = None
+
+
+# -- activities
+
+
+class ActivityScheduled(_Event, tag=10, frozen=True, array_like=True, gc=False):
+    """Command: run an activity."""
+
+    seq: int
+    name: str
+    input: bytes
+
+
+class ActivityCompleted(_Event, tag=11, frozen=True, array_like=True, gc=False):
+    """Input: the activity returned."""
+
+    seq: int
+    result: bytes | None
+
+
+class ActivityFailed(_Event, tag=12, frozen=True, array_like=True, gc=False):
+    """Input: an attempt failed.
+
+    Attributes:
+        retry_at_us: When the next attempt is due, or ``None`` if this failure is final. Decided once, when it was recorded.
+    """
+
+    seq: int
+    attempt: int
+    failure: FailureDetails
+    retry_at_us: int | None = None
+
+
+class ActivityRetried(_Event, tag=13, frozen=True, array_like=True, gc=False):
+    """Input: the next attempt became due."""
+
+    seq: int
+    attempt: int
+
+
+class ActivityHeartbeat(_Event, tag=14, frozen=True, array_like=True, gc=False):
+    """Input: progress that the next attempt can go on from; not shown to the orchestrator."""
+
+    seq: int
+    details: bytes | None
+
+
+class ActivityCancelRequested(_Event, tag=15, frozen=True, array_like=True, gc=False):
+    """Command: stop the activity; the code no longer waits for it."""
+
+    seq: int
+
+
+# -- timers
+
+
+class TimerCreated(_Event, tag=20, frozen=True, array_like=True, gc=False):
+    """Command: wake me at that time."""
+
+    seq: int
+    fire_at_us: int
+
+
+class TimerFired(_Event, tag=21, frozen=True, array_like=True, gc=False):
+    """Input: the time came."""
+
+    seq: int
+
+
+class TimerCancelled(_Event, tag=22, frozen=True, array_like=True, gc=False):
+    """Command: never mind."""
+
+    seq: int
+
+
+# -- sub-orchestrations
+
+
+class SubOrchestrationScheduled(_Event, tag=30, frozen=True, array_like=True, gc=False):
+    """Command: start a child."""
+
+    seq: int
+    name: str
+    instance_id: str
+    version: str | None
+    input: bytes | None
+
+
+class SubOrchestrationCompleted(_Event, tag=31, frozen=True, array_like=True, gc=False):
+    """Input: the child returned."""
+
+    seq: int
+    result: bytes | None
+
+
+class SubOrchestrationFailed(_Event, tag=32, frozen=True, array_like=True, gc=False):
+    """Input: the child failed, was terminated, or could not be started."""
+
+    seq: int
+    failure: FailureDetails
+
+
+class SubOrchestrationCancelRequested(_Event, tag=33, frozen=True, array_like=True, gc=False):
+    """Command: terminate the child; the code no longer waits for it."""
+
+    seq: int
+
+
+# -- external events
+
+
+class EventRaised(_Event, tag=40, frozen=True, array_like=True, gc=False):
+    """Input: an external event, recorded when a waiter took it."""
+
+    name: str
+    payload: bytes | None
+
+
+class EventSent(_Event, tag=41, frozen=True, array_like=True, gc=False):
+    """Command: raise an event on another instance."""
+
+    seq: int
+    instance_id: str
+    name: str
+    payload: bytes | None
+
+
+LifecycleEvent: TypeAlias = (
+    ExecutionStarted
+    | TurnStarted
+    | ExecutionSuspended
+    | ExecutionResumed
+    | ExecutionTerminated
+    | ExecutionCompleted
+    | ExecutionFailed
+    | ExecutionContinuedAsNew
+    | ExecutionRewound
+)
+Input: TypeAlias = (
+    ActivityCompleted
+    | ActivityFailed
+    | ActivityRetried
+    | ActivityHeartbeat
+    | TimerFired
+    | SubOrchestrationCompleted
+    | SubOrchestrationFailed
+    | EventRaised
+)
+Command: TypeAlias = (
+    ActivityScheduled
+    | ActivityCancelRequested
+    | TimerCreated
+    | TimerCancelled
+    | SubOrchestrationScheduled
+    | SubOrchestrationCancelRequested
+    | EventSent
+)
+HistoryEvent: TypeAlias = LifecycleEvent | Input | Command
+
+Letter: TypeAlias = (
+    ActivityCompleted
+    | ActivityFailed
+    | ActivityHeartbeat
+    | SubOrchestrationCompleted
+    | SubOrchestrationFailed
+    | EventRaised
+    | ExecutionSuspended
+    | ExecutionResumed
+    | ExecutionTerminated
+)
+"""What can lie in an instance's mailbox: a fact that its next turns will record."""
+
+COMMANDS: tuple[type[Command], ...] = (
+    ActivityScheduled,
+    ActivityCancelRequested,
+    TimerCreated,
+    TimerCancelled,
+    SubOrchestrationScheduled,
+    SubOrchestrationCancelRequested,
+    EventSent,
+)

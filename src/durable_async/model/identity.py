@@ -1,0 +1,67 @@
+"""Names and ids: what is allowed, and how ids of children are derived."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+
+from durable_async.errors import ValidationError
+
+ID_CHARS_MAX = 256
+ID_BYTES_MAX = 512
+NAME_CHARS_MAX = 200
+TAGS_MAX = 32
+TAG_CHARS_MAX = 256
+
+
+def check_instance_id(instance_id: str, field: str = "instance_id") -> str:
+    """Return the id if an orchestration may have it; ``ValidationError`` otherwise.
+
+    Ids are 1 to 256 characters, at most 512 bytes of UTF-8, without control characters and not beginning with ``@``, which
+    is kept for entities.
+    """
+    _check_text(instance_id, field, ID_CHARS_MAX)
+    if len(instance_id.encode()) > ID_BYTES_MAX:
+        raise ValidationError(field, f"is over {ID_BYTES_MAX} bytes of UTF-8")
+    if instance_id.startswith("@"):
+        raise ValidationError(field, "begins with '@', which is kept for entities")
+    return instance_id
+
+
+def check_name(name: str, field: str) -> str:
+    """Return the name of an orchestrator, activity, event or hub; ``ValidationError`` if it cannot be one."""
+    return _check_text(name, field, NAME_CHARS_MAX)
+
+
+def check_tags(tags: dict[str, str]) -> dict[str, str]:
+    """Return the tags if there are at most 32, each short; ``ValidationError`` otherwise."""
+    if len(tags) > TAGS_MAX:
+        raise ValidationError("tags", f"{len(tags)} tags, over the limit of {TAGS_MAX}")
+    for key, value in tags.items():
+        _check_text(key, "tags", TAG_CHARS_MAX)
+        _check_text(value, f"tags[{key!r}]", TAG_CHARS_MAX, empty=True)
+    return dict(tags)
+
+
+def child_instance_id(parent_id: str, execution: int, seq: int) -> str:
+    """Derive the id of a sub-orchestration: the same call of the same execution always has the same child."""
+    readable = f"{parent_id}:{execution}.{seq}"
+    if len(readable) <= ID_CHARS_MAX - 56 and len(readable.encode()) <= ID_BYTES_MAX - 56:
+        return readable
+    digest = hashlib.sha256(readable.encode()).hexdigest()[:32]
+    return f"{parent_id[:64]}:{digest}"
+
+
+def _check_text(text: str, field: str, chars_max: int, *, empty: bool = False) -> str:
+    if not isinstance(text, str):
+        raise ValidationError(field, f"must be a str, not {type(text).__name__}")
+    if not text and not empty:
+        raise ValidationError(field, "is empty")
+    if len(text) > chars_max:
+        raise ValidationError(field, f"{len(text)} characters, over the limit of {chars_max}")
+    for position, char in enumerate(text):
+        if unicodedata.category(char) in ("Cc", "Cs"):
+            raise ValidationError(
+                field, f"has the control character {char!r} at position {position}"
+            )
+    return text

@@ -1,0 +1,346 @@
+"""What passes through the port: requests of the engine, and what the store answers.
+
+Bodies (`events`, `letter`, `input`, …) are opaque bytes to a backend. Times are microseconds since the epoch, UTC, on the store's clock.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TypeAlias
+
+import msgspec
+
+from durable_async.failure import FailureDetails
+from durable_async.model.history import ParentLink
+from durable_async.model.policy import ReusePolicy
+from durable_async.model.status import Status
+
+
+class _Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    pass
+
+
+# -- what the engine asks for
+
+
+class Fence(_Record, frozen=True, kw_only=True, gc=False):
+    """A worker's right to commit: its row's epoch and sequence number.
+
+    Every commit moves ``seq`` by one, every takeover moves ``epoch``: whoever holds an old pair can write nothing.
+    """
+
+    worker_id: str
+    epoch: int
+    seq: int
+
+
+class NewInstance(_Record, frozen=True, kw_only=True, gc=False):
+    """An instance to create at PENDING, with turn 0 of its first execution.
+
+    Attributes:
+        events: Encoded ``[ExecutionStarted]``.
+        start_at_us: Not ready before; 0 for at once.
+        reuse: What to do if the id is taken.
+        parent: Its parent's operation, or ``None`` at top level.
+        refusal: Letter to put into the parent's mailbox if the id is taken and may not be reused.
+        replaced: Letter to the parent of an instance that is replaced while it is running.
+        request_id: Makes a repetition of the same call harmless; ``None`` where a turn's commit does.
+    """
+
+    instance_id: str
+    name: str
+    version: str | None
+    events: bytes
+    created_at_us: int
+    start_at_us: int = 0
+    tags: dict[str, str] = {}
+    reuse: ReusePolicy = ReusePolicy.REJECT
+    parent: ParentLink | None = None
+    refusal: bytes | None = None
+    request_id: str | None = None
+
+
+class Outgoing(_Record, frozen=True, kw_only=True, gc=False):
+    """A letter for an instance's mailbox.
+
+    Attributes:
+        execution: Only for this execution of the receiver; ``None`` for whichever is current.
+        urgent: Wakes the receiver even before its ``start_at_us`` (terminate, suspend).
+        request_id: Makes a repetition of the same call harmless; ``None`` where a commit does.
+    """
+
+    instance_id: str
+    execution: int | None
+    letter: bytes
+    urgent: bool = False
+    request_id: str | None = None
+
+
+class QueuedActivity(_Record, frozen=True, kw_only=True, gc=False):
+    """An activity for any worker that registers its name.
+
+    Attributes:
+        deadline_us: When its result is no longer wanted, or ``None``.
+        options: Encoded time limits of an attempt; opaque.
+    """
+
+    instance_id: str
+    execution: int
+    seq: int
+    attempt: int
+    name: str
+    input: bytes
+    options: bytes = b""
+
+
+class NextExecution(_Record, frozen=True, kw_only=True, gc=False):
+    """What continue-as-new leads to: turn 0 of the next execution; the old history goes."""
+
+    events: bytes
+    version: str | None
+    keep_events: bool = True
+
+
+class TurnCommit(_Record, frozen=True, kw_only=True, gc=False):
+    """One turn of one owned instance: all of it becomes durable, or nothing.
+
+    Attributes:
+        turn: Its place in the history of ``execution``; no two commits can have the same.
+        events: Encoded events; empty writes no history row.
+        consumed: Ids of the letters that the turn took; exactly these are deleted.
+        status: New status, or ``None`` if unchanged. A terminal one frees the instance and empties its mailbox.
+        wake_at_us: Earliest time at which it must be looked at although nothing arrives; ``None`` leaves what is stored, which
+            may be too early and never too late.
+        custom_status: New custom status; ``None`` if unchanged, ``b""`` to clear.
+        next_execution: With continue-as-new; the instance stays owned, at ``execution + 1``, turn 0.
+        cancelled: Sequence numbers of queued activities that are no longer wanted; their rows go.
+    """
+
+    instance_id: str
+    execution: int
+    turn: int
+    events: bytes
+    consumed: tuple[int, ...] = ()
+    status: Status | None = None
+    output: bytes | None = None
+    failure: FailureDetails | None = None
+    custom_status: bytes | None = None
+    wake_at_us: int | None = None
+    outbox: tuple[Outgoing, ...] = ()
+    children: tuple[NewInstance, ...] = ()
+    queued: tuple[QueuedActivity, ...] = ()
+    cancelled: tuple[int, ...] = ()
+    next_execution: NextExecution | None = None
+
+
+class Release(_Record, frozen=True, kw_only=True, gc=False):
+    """Let an owned instance go.
+
+    It becomes ready at ``wake_at_us`` (``None``: not before a letter arrives), or at once if its mailbox holds a letter that is not among
+    ``seen``: looked up under the row's lock, so that no wake-up is lost. Its attempts are forgotten.
+    """
+
+    instance_id: str
+    wake_at_us: int | None
+    seen: tuple[int, ...] = ()
+
+
+class Abandon(_Record, frozen=True, kw_only=True, gc=False):
+    """Give an owned instance back without a turn, not to be tried before ``retry_at_us``; its attempts stand."""
+
+    instance_id: str
+    retry_at_us: int
+
+
+class Park(_Record, frozen=True, kw_only=True, gc=False):
+    """Take an owned instance out of circulation until somebody unparks it."""
+
+    instance_id: str
+    reason: str
+
+
+class ActivityResult(_Record, frozen=True, kw_only=True, gc=False):
+    """A claimed queued activity ended: its row goes, the letter reaches the instance. Nothing happens if the row is gone."""
+
+    item_id: int
+    outgoing: Outgoing
+
+
+CommitItem: TypeAlias = TurnCommit | Release | Abandon | Park | ActivityResult
+
+
+# -- what the store answers
+
+
+class HistoryRow(_Record, frozen=True, kw_only=True, gc=False):
+    """The events of one turn."""
+
+    turn: int
+    events: bytes
+
+
+class Mail(_Record, frozen=True, kw_only=True, gc=False):
+    """A letter in a mailbox, in order of arrival."""
+
+    id: int
+    instance_id: str
+    execution: int | None
+    letter: bytes
+
+
+class ClaimedInstance(_Record, frozen=True, kw_only=True, gc=False):
+    """An instance that is now this worker's.
+
+    Attributes:
+        attempts: How often it was claimed since it last came through; this claim included.
+        history: First rows of its current execution, from turn 0.
+        more_history: Whether ``read_history`` has more rows.
+        mail: All letters in its mailbox.
+    """
+
+    instance_id: str
+    name: str
+    version: str | None
+    status: Status
+    execution: int
+    attempts: int
+    start_at_us: int
+    parent: ParentLink | None
+    history: tuple[HistoryRow, ...]
+    more_history: bool
+    mail: tuple[Mail, ...]
+
+
+class ClaimedActivity(_Record, frozen=True, kw_only=True, gc=False):
+    """A queued activity that is now this worker's to run."""
+
+    item_id: int
+    attempts: int
+    activity: QueuedActivity
+
+
+class Work(_Record, frozen=True, kw_only=True, gc=False):
+    """Answer to ``fetch``: instances claimed, and letters for instances already owned."""
+
+    claimed: tuple[ClaimedInstance, ...] = ()
+    mail: tuple[Mail, ...] = ()
+    activities: tuple[ClaimedActivity, ...] = ()
+    next_ready_us: int | None = None
+
+
+class CommitResult(_Record, frozen=True, kw_only=True, gc=False):
+    """Answer to ``commit``.
+
+    Attributes:
+        fence: To be used for the next commit.
+        dropped: Instances whose turn was not written because that turn exists already: drop them from the cache.
+    """
+
+    fence: Fence
+    dropped: frozenset[str] = frozenset()
+
+
+class StartOutcome(_Record, frozen=True, kw_only=True, gc=False):
+    """Answer to one ``NewInstance``: whether it was created; otherwise the status of the one that is there."""
+
+    created: bool
+    status: Status
+    execution: int
+
+
+class Delivery(Enum):
+    """Answer to one ``Outgoing``."""
+
+    DELIVERED = "delivered"
+    NOT_FOUND = "not found"
+    TERMINAL = "terminal"
+    FULL = "full"
+
+
+class InstanceRecord(_Record, frozen=True, kw_only=True, gc=False):
+    """An instance as a client sees it.
+
+    Attributes:
+        input: Taken from turn 0 of its current execution by the reader; encoded ``[ExecutionStarted]``.
+        parked: Why it was taken out of circulation, or ``None``.
+    """
+
+    instance_id: str
+    name: str
+    version: str | None
+    status: Status
+    execution: int
+    created_at_us: int
+    updated_at_us: int
+    completed_at_us: int | None = None
+    start_at_us: int = 0
+    tags: dict[str, str] = {}
+    parent: ParentLink | None = None
+    custom_status: bytes | None = None
+    output: bytes | None = None
+    failure: FailureDetails | None = None
+    parked: str | None = None
+    owner: str | None = None
+    started_events: bytes | None = None
+
+
+class InstanceFilter(_Record, frozen=True, kw_only=True, gc=False):
+    """Which instances: all conditions that are set must hold.
+
+    Attributes:
+        created_from_us: Inclusive.
+        created_to_us: Exclusive.
+        tags: Each of these keys with this value.
+        parked: Only parked ones (``True``), only others (``False``), or both.
+    """
+
+    statuses: tuple[Status, ...] = ()
+    names: tuple[str, ...] = ()
+    id_prefix: str = ""
+    created_from_us: int | None = None
+    created_to_us: int | None = None
+    completed_from_us: int | None = None
+    completed_to_us: int | None = None
+    tags: dict[str, str] = {}
+    parent_id: str | None = None
+    parked: bool | None = None
+
+
+class InstancePage(_Record, frozen=True, kw_only=True, gc=False):
+    """Some instances in order of creation, and where to go on; ``None`` after the last page."""
+
+    items: tuple[InstanceRecord, ...]
+    next_page: str | None = None
+
+
+class HistoryPage(_Record, frozen=True, kw_only=True, gc=False):
+    """Some rows of a history in order of turns, and whether there are more."""
+
+    execution: int
+    rows: tuple[HistoryRow, ...]
+    more: bool = False
+
+
+class Rewrite(_Record, frozen=True, kw_only=True, gc=False):
+    """Replace the history of an ended instance and set it going again, as its next execution.
+
+    Attributes:
+        execution: The execution that was read; the rewrite is refused if another one is current.
+        events: Encoded events of the new execution's turn 0.
+        parent: Its parent's operation in the parent's new execution, if that is rewritten too.
+    """
+
+    instance_id: str
+    execution: int
+    events: bytes
+    parent: ParentLink | None
+
+
+class HubStatistics(_Record, frozen=True, kw_only=True, gc=False):
+    """Counts of a task hub."""
+
+    by_status: dict[Status, int]
+    parked: int
+    workers: int
+    letters: int
+    queued_activities: int

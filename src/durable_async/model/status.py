@@ -1,0 +1,40 @@
+"""Runtime status of an orchestration, and its table of transitions."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Status(Enum):
+    """Where an orchestration stands; the value is what the store holds."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUSPENDED = "suspended"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    TERMINATED = "terminated"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether nothing more will happen by itself."""
+        return self in TERMINAL
+
+
+TERMINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.TERMINATED})
+
+TRANSITIONS: dict[Status, frozenset[Status]] = {
+    Status.PENDING: frozenset(
+        {Status.RUNNING, Status.SUSPENDED, Status.TERMINATED, Status.COMPLETED, Status.FAILED}
+    ),
+    Status.RUNNING: frozenset(
+        {Status.SUSPENDED, Status.COMPLETED, Status.FAILED, Status.TERMINATED}
+    ),
+    Status.SUSPENDED: frozenset(
+        {Status.RUNNING, Status.TERMINATED, Status.COMPLETED, Status.FAILED}
+    ),
+    Status.COMPLETED: frozenset(),
+    Status.FAILED: frozenset({Status.RUNNING}),  # rewind
+    Status.TERMINATED: frozenset(),
+}
+"""What may follow what within one execution; a reused id begins again at PENDING."""

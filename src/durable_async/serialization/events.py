@@ -1,0 +1,46 @@
+"""History events to bytes and back: the rows of a history, and the letters of a mailbox.
+
+MessagePack, because payloads are bytes of any kind and stay byte-exact in it; arrays with numbered tags, because history is most
+of what is ever written. Appended fields have defaults, so every release reads what earlier ones wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from durable_async.errors import CorruptHistoryError
+from durable_async.model.history import HistoryEvent, Letter
+
+_encoder = msgspec.msgpack.Encoder()
+_events_decoder: msgspec.msgpack.Decoder[list[HistoryEvent]] = msgspec.msgpack.Decoder(
+    list[HistoryEvent]
+)
+_letter_decoder: msgspec.msgpack.Decoder[Letter] = msgspec.msgpack.Decoder(Letter)
+
+
+def encode_events(events: Sequence[HistoryEvent]) -> bytes:
+    """Return the bytes of one turn's events."""
+    return _encoder.encode(events)
+
+
+def decode_events(instance_id: str, data: bytes) -> list[HistoryEvent]:
+    """Return one turn's events; ``CorruptHistoryError`` if the bytes are not what this or an earlier release wrote."""
+    try:
+        return _events_decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise CorruptHistoryError(instance_id, str(error)) from error
+
+
+def encode_letter(letter: Letter) -> bytes:
+    """Return the bytes of one letter."""
+    return _encoder.encode(letter)
+
+
+def decode_letter(instance_id: str, data: bytes) -> Letter:
+    """Return a letter; ``CorruptHistoryError`` if the bytes are not one."""
+    try:
+        return _letter_decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise CorruptHistoryError(instance_id, f"a letter in its mailbox: {error}") from error
