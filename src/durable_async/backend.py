@@ -66,7 +66,10 @@ class TaskHubAdmin(Protocol):
 
 
 class WorkQueue(Protocol):
-    """What workers live on. Every writing verb is fenced: an outdated fence writes nothing and raises ``FencedError``."""
+    """What workers live on. Every writing verb is fenced: an outdated fence writes nothing and raises ``FencedError``.
+
+    ``commit`` compares epoch and seq and moves seq. The other verbs compare the epoch alone, so that they run beside a commit.
+    """
 
     async def register_worker(self, worker_id: str, lease_seconds: float) -> Fence:
         """Announce a new worker and give it a lease.
@@ -85,13 +88,17 @@ class WorkQueue(Protocol):
         ...
 
     async def retire_worker(self, fence: Fence) -> None:
-        """Hand back everything the worker owns, ready for others at once, and forget the worker."""
+        """Hand back everything the worker owns, ready for others at once, and forget the worker.
+
+        The claims handed back do not count as attempts.
+        """
         ...
 
     async def take_over(self, fence: Fence) -> int:
-        """Free what dead workers own: those whose sign of life is gone or whose lease ran out.
+        """Free what dead workers own: those whose sign of life is gone or whose lease ran out. Never the caller's own.
 
-        In one transaction for each: lock the dead worker's row, move its epoch, free its instances (ready now) and activities.
+        In one transaction for each: lock the dead worker's row, move its epoch, free its instances (ready now) and activities;
+        their attempts stand.
         Returns the number of instances freed.
         """
         ...
@@ -120,8 +127,8 @@ class WorkQueue(Protocol):
         the attempt in the same transaction. Collects the letters of owned instances that were marked ready and takes the mark off
         under the row's lock: each arrival is reported at least once, letters already reported may come again until consumed.
         Claims up to ``activities`` queued activities of the given names.
-        ``next_ready_us`` tells when the earliest instance of the hub becomes due that is not ready yet.
-        ``history_bytes_max`` bounds the history returned with a claim, at least one row each.
+        ``next_ready_us`` tells when the earliest instance of the hub becomes due that nobody owns and that is not ready yet.
+        ``history_bytes_max`` bounds the history returned with each claimed instance; it has at least one row.
         """
         ...
 
@@ -129,11 +136,12 @@ class WorkQueue(Protocol):
         """Make a batch durable, all or nothing.
 
         First ``(epoch, seq)`` of the worker's row is compared with the fence and ``seq`` moved by one; everything else follows from
-        that. Items about instances that this worker does not own are ignored. A turn whose ``(instance, execution, turn)`` exists is
-        left out and reported in ``dropped``.
+        that. Items about one instance are applied in their order. Items about instances that this worker does not own are ignored,
+        their turns reported in ``dropped``. A turn whose ``(instance, execution, turn)`` exists is left out with what follows about
+        that instance, and reported in ``dropped``; the instance stays owned.
         For each turn: append the history row, delete the consumed letters, apply status, outputs and wake time, create children, put
         letters into mailboxes and mark the receivers ready, queue activities. Letters to instances that are absent, ended, or at another
-        execution vanish.
+        execution vanish; the bound of a mailbox does not apply to them.
 
         Raises:
             FencedError: Nothing was written.
@@ -164,8 +172,8 @@ class InstanceStore(Protocol):
     async def create(self, instances: Sequence[NewInstance]) -> list[StartOutcome]:
         """Create instances, each according to its reuse policy; answers stand in the order of the arguments.
 
-        A ``request_id`` seen before gets the same answer again and creates nothing. A reused id goes on at a higher execution, also
-        after a purge. REPLACE of a running instance frees it from its owner, whose next turn is then dropped.
+        A ``request_id`` seen before gets the same answer again and creates nothing. A reused id goes on at the next higher
+        execution, also after a purge, with an empty mailbox. REPLACE of a running instance frees it from its owner, whose next turn is then dropped.
         """
         ...
 
@@ -173,14 +181,17 @@ class InstanceStore(Protocol):
         """Put letters into mailboxes and mark the receivers ready; decided under each receiver's row lock.
 
         Letters of one call to one instance keep their order. A ``request_id`` seen before gets the same answer and delivers nothing.
-        FULL if the mailbox holds its maximum.
+        FULL if the mailbox holds its maximum; that answer is not kept, the same ``request_id`` may try again.
         """
         ...
 
     async def read(
         self, instance_ids: Sequence[str], *, payloads: bool
     ) -> list[InstanceRecord | None]:
-        """Return instances in the order of the arguments. Without payloads, input and output are left out."""
+        """Return instances in the order of the arguments.
+
+        Without payloads, ``started_events`` and ``output`` are left out.
+        """
         ...
 
     async def query(
@@ -197,7 +208,10 @@ class InstanceStore(Protocol):
         ...
 
     async def rewrite(self, rewrites: Sequence[Rewrite]) -> bool:
-        """Set failed instances going again with another history, all or none. False if one is no longer as it was read."""
+        """Set failed instances going again with another history, all or none.
+
+        False, and nothing written, if one is no longer FAILED at the execution that was read.
+        """
         ...
 
     async def unpark(self, instance_ids: Sequence[str]) -> list[str]:

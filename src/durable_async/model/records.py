@@ -41,9 +41,9 @@ class NewInstance(_Record, frozen=True, kw_only=True, gc=False):
         events: Encoded ``[ExecutionStarted]``.
         start_at_us: Not ready before; 0 for at once.
         reuse: What to do if the id is taken.
-        parent: Its parent's operation, or ``None`` at top level.
-        refusal: Letter to put into the parent's mailbox if the id is taken and may not be reused.
-        replaced: Letter to the parent of an instance that is replaced while it is running.
+        parent: Its parent's operation, or ``None`` at top level. When a running instance is replaced, the replaced one's
+            parent is not told.
+        refusal: Letter to put into the parent's mailbox if nothing was created.
         request_id: Makes a repetition of the same call harmless; ``None`` where a turn's commit does.
     """
 
@@ -79,8 +79,9 @@ class Outgoing(_Record, frozen=True, kw_only=True, gc=False):
 class QueuedActivity(_Record, frozen=True, kw_only=True, gc=False):
     """An activity for any worker that registers its name.
 
+    Its row goes with the execution that queued it.
+
     Attributes:
-        deadline_us: When its result is no longer wanted, or ``None``.
         options: Encoded time limits of an attempt; opaque.
     """
 
@@ -98,21 +99,22 @@ class NextExecution(_Record, frozen=True, kw_only=True, gc=False):
 
     events: bytes
     version: str | None
-    keep_events: bool = True
 
 
 class TurnCommit(_Record, frozen=True, kw_only=True, gc=False):
-    """One turn of one owned instance: all of it becomes durable, or nothing.
+    """One turn of one owned instance: all of it becomes durable, or nothing. Attempts are forgotten.
 
     Attributes:
         turn: Its place in the history of ``execution``; no two commits can have the same.
         events: Encoded events; empty writes no history row.
         consumed: Ids of the letters that the turn took; exactly these are deleted.
-        status: New status, or ``None`` if unchanged. A terminal one frees the instance and empties its mailbox.
+        status: New status, or ``None`` if unchanged. A terminal one frees the instance, empties its mailbox and deletes its
+            queued activities.
         wake_at_us: Earliest time at which it must be looked at although nothing arrives; ``None`` leaves what is stored, which
-            may be too early and never too late.
+            may be too early and never too late. It only moves earlier while owned, and it wakes nobody: its owner knows it.
         custom_status: New custom status; ``None`` if unchanged, ``b""`` to clear.
-        next_execution: With continue-as-new; the instance stays owned, at ``execution + 1``, turn 0.
+        next_execution: With continue-as-new; the instance stays owned, at ``execution + 1``, turn 0. Letters that were not
+            consumed stay, except those for ``execution``; the old history and its queued activities go.
         cancelled: Sequence numbers of queued activities that are no longer wanted; their rows go.
     """
 
@@ -146,21 +148,24 @@ class Release(_Record, frozen=True, kw_only=True, gc=False):
 
 
 class Abandon(_Record, frozen=True, kw_only=True, gc=False):
-    """Give an owned instance back without a turn, not to be tried before ``retry_at_us``; its attempts stand."""
+    """Give an owned instance back without a turn, not to be tried before ``retry_at_us`` whatever arrives; its attempts stand."""
 
     instance_id: str
     retry_at_us: int
 
 
 class Park(_Record, frozen=True, kw_only=True, gc=False):
-    """Take an owned instance out of circulation until somebody unparks it."""
+    """Take an owned instance out of circulation until somebody unparks it; its mailbox goes on filling."""
 
     instance_id: str
     reason: str
 
 
 class ActivityResult(_Record, frozen=True, kw_only=True, gc=False):
-    """A claimed queued activity ended: its row goes, the letter reaches the instance. Nothing happens if the row is gone."""
+    """A queued activity that this worker claimed ended: its row goes, the letter reaches the instance.
+
+    Nothing happens if the row is gone, or is another worker's.
+    """
 
     item_id: int
     outgoing: Outgoing
@@ -233,7 +238,8 @@ class CommitResult(_Record, frozen=True, kw_only=True, gc=False):
 
     Attributes:
         fence: To be used for the next commit.
-        dropped: Instances whose turn was not written because that turn exists already: drop them from the cache.
+        dropped: Instances whose turn was not written, because that turn exists already or the instance is no longer this
+            worker's at that execution: drop them from the cache.
     """
 
     fence: Fence
@@ -241,7 +247,10 @@ class CommitResult(_Record, frozen=True, kw_only=True, gc=False):
 
 
 class StartOutcome(_Record, frozen=True, kw_only=True, gc=False):
-    """Answer to one ``NewInstance``: whether it was created; otherwise the status of the one that is there."""
+    """Answer to one ``NewInstance``: whether it was created; otherwise the status of the one that is there.
+
+    An id that was never used begins at execution 1.
+    """
 
     created: bool
     status: Status
@@ -249,7 +258,7 @@ class StartOutcome(_Record, frozen=True, kw_only=True, gc=False):
 
 
 class Delivery(Enum):
-    """Answer to one ``Outgoing``."""
+    """Answer to one ``Outgoing``; NOT_FOUND also if the instance is at another execution."""
 
     DELIVERED = "delivered"
     NOT_FOUND = "not found"
@@ -322,12 +331,13 @@ class HistoryPage(_Record, frozen=True, kw_only=True, gc=False):
 
 
 class Rewrite(_Record, frozen=True, kw_only=True, gc=False):
-    """Replace the history of an ended instance and set it going again, as its next execution.
+    """Replace the history of a failed instance and set it going again: RUNNING, as its next execution, ready at once.
 
     Attributes:
         execution: The execution that was read; the rewrite is refused if another one is current.
         events: Encoded events of the new execution's turn 0.
-        parent: Its parent's operation in the parent's new execution, if that is rewritten too.
+        parent: Where it reports to from now on, as given: its parent's operation in the parent's new execution, if that is
+            rewritten too.
     """
 
     instance_id: str
