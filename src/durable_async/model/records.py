@@ -115,7 +115,7 @@ class TurnCommit(_Record, frozen=True, kw_only=True, gc=False):
         custom_status: New custom status; ``None`` if unchanged, ``b""`` to clear.
         next_execution: With continue-as-new; the instance stays owned, at ``execution + 1``, turn 0. Letters that were not
             consumed stay, except those for ``execution``; the old history and its queued activities go.
-        cancelled: Sequence numbers of queued activities that are no longer wanted; their rows go.
+        cancelled: Sequence numbers of queued activities that are no longer wanted; their rows go, before ``queued`` is added.
     """
 
     instance_id: str
