@@ -1,7 +1,8 @@
-"""The import contracts of pyproject.toml hold."""
+"""The import contracts of pyproject.toml hold, and few doors lead into the inner rooms."""
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -9,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from .source import PACKAGE, ROOT
+from .source import PACKAGE, ROOT, imported_names, module_name, parse, python_files
+
+INNER_ROOMS = ("_engine", "_kernel")
+DOORS = {"", "_engine", "_kernel", "grpc", "registry", "testing", "worker"}  # "" is the face
 
 LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
 
@@ -27,3 +31,35 @@ def test_import_contracts_hold() -> None:
         check=False,
     )
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+
+
+def floor_of(module: str) -> str:
+    """Say which child of the package a module belongs to; the face itself belongs to none."""
+    return [*module.split("."), ""][1]
+
+
+def inner_rooms_named_in(tree: ast.Module) -> set[str]:
+    paths = {path for path in imported_names(tree).values() if path.startswith("durable_async.")}
+    return {floor for path in paths if (floor := floor_of(path)) in INNER_ROOMS}
+
+
+def test_few_doors_lead_into_the_inner_rooms() -> None:
+    intruders = {
+        module_name(path): sorted(rooms)
+        for path in python_files(PACKAGE)
+        if floor_of(module_name(path)) not in DOORS and (rooms := inner_rooms_named_in(parse(path)))
+    }
+    assert intruders == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "rooms"),
+    [
+        ("from durable_async._kernel.loop import Loop", {"_kernel"}),
+        ("from durable_async import _engine", {"_engine"}),
+        ("import durable_async._kernel.loop as loop", {"_kernel"}),
+        ("from durable_async.model import history", set()),
+    ],
+)
+def test_a_door_is_seen(source: str, rooms: set[str]) -> None:
+    assert inner_rooms_named_in(ast.parse(source)) == rooms
