@@ -39,7 +39,15 @@ def floor_of(module: str) -> str:
 
 
 def inner_rooms_named_in(tree: ast.Module) -> set[str]:
-    paths = {path for path in imported_names(tree).values() if path.startswith("durable_async.")}
+    plain = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
+    paths = {
+        p for p in plain.union(imported_names(tree).values()) if p.startswith("durable_async.")
+    }
     return {floor for path in paths if (floor := floor_of(path)) in INNER_ROOMS}
 
 
@@ -58,6 +66,7 @@ def test_few_doors_lead_into_the_inner_rooms() -> None:
         ("from durable_async._kernel.loop import Loop", {"_kernel"}),
         ("from durable_async import _engine", {"_engine"}),
         ("import durable_async._kernel.loop as loop", {"_kernel"}),
+        ("import durable_async._engine.turns", {"_engine"}),
         ("from durable_async.model import history", set()),
     ],
 )
