@@ -36,7 +36,6 @@ class ExecutionStarted(_Event, tag=1, frozen=True, array_like=True, gc=False):
     """The first event: which orchestrator runs, on what.
 
     Attributes:
-        python: Minor version and engine logic version that began it, such as ``3.11/1``: order can differ between them.
         start_at_us: Not to start before; 0 for at once.
     """
 
@@ -44,14 +43,18 @@ class ExecutionStarted(_Event, tag=1, frozen=True, array_like=True, gc=False):
     version: str | None
     input: bytes | None
     parent: ParentLink | None = None
-    python: str = ""
     start_at_us: int = 0
 
 
 class TurnStarted(_Event, tag=2, frozen=True, array_like=True, gc=False):
-    """The clock of all that follows, until the next one."""
+    """The clock of all that follows, until the next one. The code begins at the first that is not before its start time.
+
+    Attributes:
+        python: Minor version of Python and logic version of the kernel, such as ``3.11/1``, where they differ from the turn before.
+    """
 
     at_us: int
+    python: str = ""
 
 
 class ExecutionSuspended(_Event, tag=3, frozen=True, array_like=True, gc=False):

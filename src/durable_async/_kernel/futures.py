@@ -1,0 +1,215 @@
+"""DurableFuture: what a durable call returns.
+
+It is an ``asyncio.Future``, so ``gather``, ``wait`` and ``wait_for`` take it without a task of its own, and it is a coroutine in
+the eyes of ``TaskGroup.create_task``. The call is recorded when it is made, not when it is awaited.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Generator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from durable_async.errors import OutsideOrchestrationError, ValidationError
+from durable_async.model.policy import DEFAULT_ACTIVITY_OPTIONS, ActivityOptions
+
+T = TypeVar("T")
+
+
+class FutureOwner(Protocol):
+    """Who records that the code gave up a durable call."""
+
+    def give_up(self, future: DurableFuture[Any]) -> None:
+        """Record the cancellation of a future that was pending."""
+        ...
+
+
+if TYPE_CHECKING:
+
+    class _Base(asyncio.Future[T], Coroutine[Any, Any, T]):  # type: ignore[misc]
+        pass
+
+else:
+
+    class _Base(asyncio.Future, Coroutine):
+        __slots__ = ()
+
+
+class DurableFuture(_Base[T] if TYPE_CHECKING else _Base):  # type: ignore[misc]
+    """The outcome of a durable call that history will tell.
+
+    ``cancel()`` resolves it at once and asks for what it stands for to be stopped: the activity's code is cancelled, the timer
+    dropped, the wait for an event given back, the sub-orchestration terminated.
+    """
+
+    __slots__ = ("_order", "_owner", "seq", "settled")
+
+    _order: int
+    _owner: FutureOwner | None
+    seq: int
+    settled: bool
+
+    def __init__(self, loop: Any, order: int, owner: FutureOwner | None, seq: int = 0) -> None:
+        self._order = order
+        self._owner = owner
+        self.seq = seq
+        self.settled = False
+        super().__init__(loop=loop)
+
+    def __hash__(self) -> int:
+        return self._order
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Give the call up; ``False`` if it is done already."""
+        cancelled = super().cancel(msg)
+        if cancelled and self._owner is not None:
+            self._owner.give_up(self)
+        return cancelled
+
+    # The coroutine's side: asyncio itself never uses it, since the loop wraps the future in a task.
+
+    def send(self, value: Any) -> Any:
+        """Refuse to be driven by hand."""
+        raise OutsideOrchestrationError("a durable future was driven by hand", "await it")
+
+    def throw(self, *args: Any) -> Any:
+        """Refuse to be driven by hand."""
+        raise OutsideOrchestrationError("a durable future was driven by hand", "await it")
+
+    def close(self) -> None:
+        """Do nothing: there is no frame to close."""
+
+    if TYPE_CHECKING:
+
+        def __await__(self) -> Generator[Any, None, T]: ...
+
+
+class ActivityFuture(DurableFuture[T]):
+    """An activity's result.
+
+    Attributes:
+        attempt: The one that is under way or due, from 1.
+        retry_at_us: When the next attempt is due; ``None`` while one is under way.
+        scheduled_at_us: When the call was made.
+        heartbeat: What the last attempt reported.
+    """
+
+    __slots__ = (
+        "attempt",
+        "heartbeat",
+        "input",
+        "into",
+        "name",
+        "options",
+        "retry_at_us",
+        "scheduled_at_us",
+    )
+
+    name: str
+    input: bytes
+    into: Any
+    options: ActivityOptions
+    attempt: int
+    retry_at_us: int | None
+    scheduled_at_us: int
+    heartbeat: bytes | None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether no policy applies to it."""
+        return self.options is DEFAULT_ACTIVITY_OPTIONS
+
+
+class TimerFuture(DurableFuture[None]):
+    """A timer that the code asked for by name."""
+
+    __slots__ = ("fire_at_us",)
+
+    fire_at_us: int
+
+
+class SubOrchestrationFuture(DurableFuture[T]):
+    """A child's result."""
+
+    __slots__ = ("instance_id", "into", "name")
+
+    name: str
+    instance_id: str
+    into: Any
+
+
+class EventFuture(DurableFuture[T]):
+    """An external event that is waited for."""
+
+    __slots__ = ("into", "name")
+
+    name: str
+    into: Any
+
+
+def when_all(futures: Sequence[asyncio.Future[T]]) -> DurableFuture[list[T]]:
+    """Wait until all are done; then give their results in order, or raise the failure that came first.
+
+    Unlike ``asyncio.gather`` it lets the others finish when one fails. An empty sequence gives ``[]``.
+    """
+    loop = _running_loop("when_all")
+    whole: DurableFuture[list[T]] = DurableFuture(loop, loop.next_order(), None)
+    distinct = dict.fromkeys(futures)
+    left = len(distinct)
+    first_failure: BaseException | None = None
+
+    def one_done(future: asyncio.Future[T]) -> None:
+        nonlocal left, first_failure
+        left -= 1
+        if first_failure is None:
+            first_failure = _failure(future)
+        if left == 0 and not whole.done():
+            finish()
+
+    def finish() -> None:
+        if first_failure is not None:
+            whole.set_exception(first_failure)
+        else:
+            whole.set_result([future.result() for future in futures])
+
+    if not distinct:
+        whole.set_result([])
+    for future in distinct:
+        future.add_done_callback(one_done)
+    return whole
+
+
+def when_any(futures: Sequence[asyncio.Future[T]]) -> DurableFuture[asyncio.Future[T]]:
+    """Wait until one is done, and give that future itself; the others go on.
+
+    A failed one wins without raising: its ``result()`` raises.
+
+    Raises:
+        ValidationError: The sequence is empty.
+    """
+    if not futures:
+        raise ValidationError("futures", "is empty: there is nothing to wait for")
+    loop = _running_loop("when_any")
+    winner: DurableFuture[asyncio.Future[T]] = DurableFuture(loop, loop.next_order(), None)
+
+    def one_done(future: asyncio.Future[T]) -> None:
+        _failure(future)  # a loser's failure is not an accident that nobody saw
+        if not winner.done():
+            winner.set_result(future)
+
+    for future in dict.fromkeys(futures):
+        future.add_done_callback(one_done)
+    return winner
+
+
+def _failure(future: asyncio.Future[Any]) -> BaseException | None:
+    if future.cancelled():
+        return asyncio.CancelledError()
+    return future.exception()
+
+
+def _running_loop(what: str) -> Any:
+    loop = asyncio._get_running_loop()
+    if not getattr(loop, "is_deterministic", False):
+        raise OutsideOrchestrationError(f"{what}() outside an orchestrator", "use asyncio's own")
+    return loop

@@ -1,0 +1,321 @@
+"""The journal: where what the code does meets what history says it did.
+
+Live, a command is recorded. In a replay it must be found in the *window*: the commands that history holds between one input and the next.
+A command takes the first entry of the window that is equal in kind and content, and with it the recorded sequence number; the
+window must be empty when the code has come to rest. So a mere reordering inside a window replays (it happens between Python
+versions), and anything missing, added or changed is a `NonDeterminismError` before any effect.
+"""
+
+from __future__ import annotations
+
+import heapq
+import sys
+from collections.abc import Callable, Sequence
+from enum import Enum
+from operator import attrgetter
+from typing import Any
+
+from durable_async.errors import NonDeterminismError
+from durable_async.model.history import (
+    ActivityCancelRequested,
+    ActivityScheduled,
+    EventSent,
+    HistoryEvent,
+    SubOrchestrationCancelRequested,
+    SubOrchestrationScheduled,
+    TimerCancelled,
+    TimerCreated,
+)
+from durable_async.model.identity import child_instance_id
+
+from .futures import ActivityFuture, DurableFuture, EventFuture, SubOrchestrationFuture, TimerFuture
+from .loop import DeterministicLoop, DurableTimerHandle
+
+MICROSECONDS = 1_000_000
+
+_content: dict[type[Any], Callable[[Any], Any]] = {
+    ActivityScheduled: attrgetter("name", "input"),
+    ActivityCancelRequested: attrgetter("seq"),
+    TimerCreated: attrgetter("fire_at_us"),
+    TimerCancelled: attrgetter("seq"),
+    SubOrchestrationScheduled: attrgetter("name", "version", "input"),
+    SubOrchestrationCancelRequested: attrgetter("seq"),
+    EventSent: attrgetter("instance_id", "name", "payload"),
+}
+"""What makes two commands the same, beside their kind."""
+
+_child_with_id = attrgetter("name", "version", "input", "instance_id")
+
+
+class Due(Enum):
+    """What an entry of the heap is for."""
+
+    TIMER = 0
+    RETRY = 1
+    DEADLINE = 2
+
+
+class Journal:
+    """Records commands, or checks them against a window; keeps what is pending.
+
+    Attributes:
+        recorded: Events of the turn so far (live).
+        pending: Operations by sequence number.
+        waiters: Waits for external events by name, in order.
+        clock_us: Orchestrator time; comes from history and never goes back.
+        evicting: Nothing is recorded any more, and nothing new will ever resolve.
+        divergence: The first mismatch; set, the turn must not be committed.
+    """
+
+    def __init__(self, instance_id: str, execution: int) -> None:
+        self.instance_id = instance_id
+        self.execution = execution
+        self.loop = DeterministicLoop(instance_id, self)
+        self.recorded: list[HistoryEvent] = []
+        self.pending: dict[int, DurableFuture[Any] | DurableTimerHandle] = {}
+        self.waiters: dict[str, list[EventFuture[Any]]] = {}
+        self.heap: list[tuple[int, int, int]] = []
+        self.start_us = 0
+        self.clock_us = 0
+        self.next_seq = 1
+        self.position = 0
+        self.evicting = False
+        self.divergence: NonDeterminismError | None = None
+        self.versions = ""
+        self._window: list[HistoryEvent | None] | None = None
+        self._cursor = 0
+
+    # -- the window
+
+    @property
+    def replaying(self) -> bool:
+        """Whether commands are being checked instead of recorded."""
+        return self._window is not None
+
+    def open_window(self, commands: Sequence[HistoryEvent], position: int) -> None:
+        """Begin to check: these are the commands that history holds after the input at ``position``."""
+        self._window = list(commands)
+        self._cursor = 0
+        self.position = position
+
+    def close_window(self) -> None:
+        """Check that the code did all that history holds.
+
+        Raises:
+            NonDeterminismError: Something was left out.
+        """
+        window = self._window
+        if window is not None and self._cursor < len(window):
+            for entry in window[self._cursor :]:
+                if entry is not None:
+                    raise self.diverge(entry, None, self.loop.where())
+
+    def go_live(self) -> None:
+        """Record from here on."""
+        self._window = None
+
+    def diverge(self, expected: Any, actual: Any, source: str | None) -> NonDeterminismError:
+        """Note a mismatch; the loop stops after the callback that is running."""
+        error = NonDeterminismError(
+            self.instance_id,
+            self.position,
+            None if expected is None else describe(expected),
+            None if actual is None else describe(actual),
+            source,
+            self.versions,
+        )
+        if self.divergence is None:
+            self.divergence = error
+            self.loop.abandoned = error
+        return error
+
+    def command(self, command: Any, content: Callable[[Any], Any] | None = None) -> Any:
+        """Record a command that was given the next free sequence number, or find it in the window; returns what history holds.
+
+        Raises:
+            NonDeterminismError: History holds no such command here.
+        """
+        if self._window is None:
+            self.recorded.append(command)
+            self.next_seq += 1
+            return command
+        entry = self._claim(command, content or _content[type(command)])
+        if entry.seq >= self.next_seq:
+            self.next_seq = entry.seq + 1
+        return entry
+
+    def cancellation(self, command: Any) -> None:
+        """Record a command about an operation that has its number already, or find it in the window."""
+        if self._window is None:
+            self.recorded.append(command)
+        else:
+            self._claim(command, _content[type(command)])
+
+    def _claim(self, command: Any, content: Callable[[Any], Any]) -> Any:
+        window = self._window
+        assert window is not None
+        kind = type(command)
+        wanted = content(command)
+        cursor = self._cursor
+        for index in range(cursor, len(window)):
+            entry = window[index]
+            if type(entry) is kind and content(entry) == wanted:
+                window[index] = None
+                while cursor < len(window) and window[cursor] is None:
+                    cursor += 1
+                self._cursor = cursor
+                return entry
+        expected = window[cursor] if cursor < len(window) else None
+        raise self.diverge(expected, command, user_line())
+
+    # -- operations
+
+    def schedule_activity(self, future: ActivityFuture[Any]) -> None:
+        """Record the call of an activity; its outcome will come to ``future``."""
+        future.scheduled_at_us = self.clock_us
+        command = ActivityScheduled(self.next_seq, future.name, future.input)
+        future.seq = seq = self.command(command).seq
+        self.pending[seq] = future
+        limit = future.options.schedule_to_close
+        if limit is not None:
+            from_now = limit if isinstance(limit, (int, float)) else limit.total_seconds()
+            self.push(self.clock_us + round(from_now * MICROSECONDS), seq, Due.DEADLINE)
+
+    def create_timer(self, future: TimerFuture) -> None:
+        """Record a timer; one that is not in the future fires in this turn, unrecorded."""
+        if future.fire_at_us <= self.clock_us:
+            future._owner = None
+            future.set_result(None)
+            return
+        future.seq = self.command(TimerCreated(self.next_seq, future.fire_at_us)).seq
+        self.pending[future.seq] = future
+        self.push(future.fire_at_us, future.seq, Due.TIMER)
+
+    def schedule_child(
+        self,
+        future: SubOrchestrationFuture[Any],
+        instance_id: str | None,
+        version: str | None,
+        payload: bytes,
+    ) -> None:
+        """Record the start of a sub-orchestration; without an id of its own it gets one from its sequence number."""
+        derived = instance_id or child_instance_id(self.instance_id, self.execution, self.next_seq)
+        entry = self.command(
+            SubOrchestrationScheduled(self.next_seq, future.name, derived, version, payload),
+            None if instance_id is None else _child_with_id,
+        )
+        future.seq = entry.seq
+        future.instance_id = entry.instance_id
+        self.pending[future.seq] = future
+
+    def wait_for_event(self, future: EventFuture[Any]) -> None:
+        """Queue for an external event; waiting is not recorded, taking is."""
+        self.waiters.setdefault(future.name, []).append(future)
+
+    def send_event(self, instance_id: str, name: str, payload: bytes) -> None:
+        """Record an event to another instance."""
+        self.command(EventSent(self.next_seq, instance_id, name, payload))
+
+    def give_up(self, future: DurableFuture[Any]) -> None:
+        """Record that the code no longer waits for an operation."""
+        if self.evicting:
+            return
+        if isinstance(future, EventFuture):
+            self._leave_queue(future)
+        elif self.pending.pop(future.seq, None) is not None:
+            self.cancellation(_cancellation(future))
+
+    def _leave_queue(self, future: EventFuture[Any]) -> None:
+        queue = self.waiters.get(future.name)
+        if queue is not None and future in queue:
+            queue.remove(future)
+            if not queue:
+                del self.waiters[future.name]
+
+    # -- timers of the loop
+
+    def arm(self, handle: DurableTimerHandle) -> None:
+        """Record a timer that asyncio asked for."""
+        if self.evicting:
+            handle._scheduled = False  # type: ignore[attr-defined]
+            return
+        fire_at_us = self.start_us + round(handle.when() * MICROSECONDS)
+        handle.seq = self.command(TimerCreated(self.next_seq, fire_at_us)).seq
+        self.pending[handle.seq] = handle
+        self.push(fire_at_us, handle.seq, Due.TIMER)
+
+    def disarm(self, handle: DurableTimerHandle) -> None:
+        """Record that asyncio cancelled a timer."""
+        if not self.evicting and self.pending.pop(handle.seq, None) is not None:
+            self.cancellation(TimerCancelled(handle.seq))
+
+    def push(self, at_us: int, seq: int, due: Due) -> None:
+        """Put something that is due at a time onto the heap."""
+        heapq.heappush(self.heap, (at_us, seq, due.value))
+
+    def earliest(self) -> tuple[int, int, Due] | None:
+        """Return what is due first; entries whose operation is over are dropped on the way."""
+        while self.heap:
+            at_us, seq, value = self.heap[0]
+            due = Due(value)
+            if self._is_alive(at_us, seq, due):
+                return at_us, seq, due
+            heapq.heappop(self.heap)
+        return None
+
+    def _is_alive(self, at_us: int, seq: int, due: Due) -> bool:
+        operation = self.pending.get(seq)
+        if operation is None:
+            return False
+        if isinstance(operation, DurableTimerHandle):
+            return True
+        if operation.settled:
+            return False
+        if due is Due.RETRY:
+            return isinstance(operation, ActivityFuture) and operation.retry_at_us == at_us
+        return True
+
+    def set_clock(self, at_us: int) -> None:
+        """Move orchestrator time forward; earlier times are ignored."""
+        if at_us > self.clock_us:
+            self.clock_us = at_us
+        self.loop.seconds = max(self.loop.seconds, (self.clock_us - self.start_us) / MICROSECONDS)
+
+
+def _cancellation(future: DurableFuture[Any]) -> Any:
+    match future:
+        case ActivityFuture():
+            return ActivityCancelRequested(future.seq)
+        case TimerFuture():
+            return TimerCancelled(future.seq)
+        case SubOrchestrationFuture():
+            return SubOrchestrationCancelRequested(future.seq)
+        case _:
+            raise AssertionError(f"a pending operation of an unknown kind: {future!r}")
+
+
+def describe(event: Any) -> str:
+    """Render a command for an error: its kind, number and content."""
+    fields = ", ".join(f"{name}={_short(getattr(event, name))}" for name in event.__struct_fields__)
+    return f"{type(event).__name__}({fields})"
+
+
+def _short(value: Any) -> str:
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else repr(value)
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+_OWN = __name__.rpartition("._kernel")[0]
+
+
+def user_line() -> str | None:
+    """Return ``file:line`` of the innermost frame that belongs neither to this package nor to asyncio or anyio."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package not in (_OWN, "asyncio", "anyio", "contextlib"):
+            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+    return None

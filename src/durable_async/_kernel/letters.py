@@ -1,0 +1,107 @@
+"""The letters of one instance in memory: arrived, kept for a waiter, taken.
+
+External events stay here, and in the store, until the code waits for them; so they survive suspension, eviction and continue-as-new.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from durable_async.model.history import (
+    EventRaised,
+    ExecutionResumed,
+    ExecutionSuspended,
+    ExecutionTerminated,
+    Letter,
+)
+
+_CONTROLS = (ExecutionSuspended, ExecutionResumed, ExecutionTerminated)
+
+
+class Mailbox:
+    """Letters by their ids in the store; a local result that never was in the store has none."""
+
+    __slots__ = ("_arrived", "_consumed", "_ids", "_kept", "_order")
+
+    def __init__(self) -> None:
+        self._arrived: deque[tuple[int | None, int | None, Letter]] = deque()
+        self._kept: dict[str, deque[tuple[int, int | None, EventRaised]]] = {}
+        self._ids: set[int] = set()
+        self._consumed: list[int] = []
+        self._order = 0
+
+    @property
+    def has_arrivals(self) -> bool:
+        """Whether a turn would find something new."""
+        return bool(self._arrived)
+
+    def put(self, mail_id: int | None, execution: int | None, letter: Letter) -> bool:
+        """Add a letter; ``False`` if it is here already."""
+        if mail_id is not None:
+            if mail_id in self._ids:
+                return False
+            self._ids.add(mail_id)
+        self._arrived.append((mail_id, execution, letter))
+        return True
+
+    def take_controls(self) -> list[Letter]:
+        """Take suspend, resume and terminate, in order, before all else."""
+        controls = [entry for entry in self._arrived if isinstance(entry[2], _CONTROLS)]
+        for entry in controls:
+            self._arrived.remove(entry)
+            self._consume(entry[0])
+        return [entry[2] for entry in controls]
+
+    def take(self, execution: int) -> Iterator[Letter]:
+        """Take what has arrived, in order: stale letters vanish, external events are kept."""
+        while self._arrived:
+            mail_id, addressed, letter = self._arrived.popleft()
+            if addressed is not None and addressed != execution:
+                self._consume(mail_id)
+            elif isinstance(letter, EventRaised):
+                self._order += 1
+                self._kept.setdefault(letter.name, deque()).append((self._order, mail_id, letter))
+            else:
+                self._consume(mail_id)
+                yield letter
+
+    def next_event(self, waiters: Mapping[str, Any]) -> EventRaised | None:
+        """Take the kept event that arrived first among those that somebody waits for."""
+        if not self._kept or not waiters:
+            return None
+        wanted = [name for name in waiters if name in self._kept]
+        if not wanted:
+            return None
+        name = min(wanted, key=lambda candidate: self._kept[candidate][0][0])
+        queue = self._kept[name]
+        _, mail_id, event = queue.popleft()
+        if not queue:
+            del self._kept[name]
+        self._consume(mail_id)
+        return event
+
+    def drop_kept(self) -> None:
+        """Take all kept events, for nobody."""
+        for queue in self._kept.values():
+            for _, mail_id, _ in queue:
+                self._consume(mail_id)
+        self._kept.clear()
+
+    def drain_consumed(self) -> list[int]:
+        """Return the ids taken since the last call; their rows may be deleted with the turn."""
+        consumed, self._consumed = self._consumed, []
+        return consumed
+
+    def forget(self, mail_ids: list[int]) -> None:
+        """Forget ids whose rows are gone."""
+        self._ids.difference_update(mail_ids)
+
+    def seen(self) -> tuple[int, ...]:
+        """Return the ids of letters that are here and still in the store."""
+        return tuple(self._ids)
+
+    def _consume(self, mail_id: int | None) -> None:
+        if mail_id is not None:
+            self._consumed.append(mail_id)

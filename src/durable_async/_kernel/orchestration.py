@@ -1,0 +1,441 @@
+"""Orchestration: one instance in memory, taken from turn to turn.
+
+`replay` brings it to where its history ends. `turn` takes letters and the time and gives a `TurnResult`: new history events and everything
+that follows from them, of which nothing has happened yet. Whoever calls must commit a result before acting on it, and must drop
+the instance (`evict`) if the commit did not succeed or a `DeterminismError` came out.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, assert_never
+
+from durable_async.errors import StalledOrchestrationError
+from durable_async.model.history import (
+    COMMANDS,
+    ActivityCompleted,
+    ActivityFailed,
+    ActivityHeartbeat,
+    ActivityRetried,
+    ExecutionCompleted,
+    ExecutionContinuedAsNew,
+    ExecutionFailed,
+    ExecutionResumed,
+    ExecutionRewound,
+    ExecutionStarted,
+    ExecutionSuspended,
+    ExecutionTerminated,
+    HistoryEvent,
+    Input,
+    Letter,
+    SubOrchestrationCompleted,
+    SubOrchestrationFailed,
+    TimerFired,
+    TurnStarted,
+)
+
+from . import inputs
+from .context import OrchestrationContext, current_context
+from .endings import Outcome, conclude, same_outcome
+from .futures import ActivityFuture, SubOrchestrationFuture
+from .journal import Due, Journal
+from .letters import Mailbox
+from .program import Program
+from .retries import retry_at
+from .seeds import Streams
+
+LOGIC_VERSION = 1
+"""Raised when the kernel's own order of doing things changes; recorded, and named in mismatches."""
+
+PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}/{LOGIC_VERSION}"
+
+_COMMANDS = frozenset(COMMANDS)
+
+
+@dataclass(slots=True)
+class TurnResult:
+    """What a turn asks to be made durable.
+
+    Attributes:
+        events: New history events, in order; empty if nothing happened.
+        consumed: Ids of letters that were taken.
+        outcome: How the execution ended, or ``None``.
+        custom_status: The new custom status; ``None`` if unchanged, ``b""`` to clear.
+        suspended: Whether it is suspended now.
+        wake_at_us: When the next timer, retry or deadline is due.
+    """
+
+    events: list[HistoryEvent] = field(default_factory=list)
+    consumed: list[int] = field(default_factory=list)
+    outcome: Outcome | None = None
+    custom_status: bytes | None = None
+    suspended: bool = False
+    wake_at_us: int | None = None
+
+
+class Orchestration:
+    """One execution of one instance, live in memory.
+
+    Args:
+        instance_id: The instance.
+        execution: The generation whose history this is.
+        started: Its first event.
+        program: The orchestrator's code.
+    """
+
+    def __init__(
+        self, instance_id: str, execution: int, started: ExecutionStarted, program: Program
+    ) -> None:
+        self.instance_id = instance_id
+        self.execution = execution
+        self.started = started
+        self.suspended = False
+        self.outcome: Outcome | None = None
+        self.mailbox = Mailbox()
+        self._program = program
+        self._python = ""
+        self._turn_at_us = 0
+        self._events_before = 0
+        self._journal = Journal(instance_id, execution)
+        self._root: Any = None
+        self._replayed_outcome: Outcome | None = None
+        self._deferred: list[Input] = []
+        self._published: bytes | None = None
+        self._context = OrchestrationContext(
+            self._journal,
+            program.payloads,
+            name=started.name,
+            version=started.version,
+            execution=execution,
+            parent=started.parent,
+        )
+        self._journal.loop.context.run(current_context.set, self._context)
+
+    # -- what is pending
+
+    @property
+    def wake_at_us(self) -> int | None:
+        """When something is due although nothing arrives; ``None`` while suspended."""
+        if self.suspended or self.outcome is not None:
+            return None
+        if self._root is None:
+            return self.started.start_at_us
+        first = self._journal.earliest()
+        return None if first is None else first[0]
+
+    def pending_activities(self) -> Iterator[ActivityFuture[Any]]:
+        """Go through the activities with an attempt under way: those that a new owner must start again."""
+        for operation in self._journal.pending.values():
+            if _is_under_way(operation):
+                yield operation  # type: ignore[misc]
+
+    def pending_activity(self, seq: int) -> ActivityFuture[Any] | None:
+        """Return the activity, if an attempt of it is under way."""
+        operation = self._journal.pending.get(seq)
+        return operation if _is_under_way(operation) else None  # type: ignore[return-value]
+
+    def pending_children(self) -> list[SubOrchestrationFuture[Any]]:
+        """Return the sub-orchestrations that have not reported."""
+        return [
+            operation
+            for operation in self._journal.pending.values()
+            if isinstance(operation, SubOrchestrationFuture) and not operation.settled
+        ]
+
+    # -- replay
+
+    def replay(self, events: Sequence[HistoryEvent]) -> None:
+        """Take the code through a stretch of history, in order; call it again for the next stretch.
+
+        A stretch must not end between an input and its commands: whole turns do not.
+
+        Raises:
+            DeterminismError: The code and the history disagree; drop the instance.
+        """
+        journal = self._journal
+        journal.loop.enter()
+        try:
+            index = 0
+            count = len(events)
+            while index < count:
+                event = events[index]
+                end = index + 1
+                while end < count and type(events[end]) in _COMMANDS:
+                    end += 1
+                journal.open_window(events[index + 1 : end], self._events_before + index)
+                self._show(event)
+                journal.close_window()
+                index = end
+            journal.go_live()
+            self._published = self._context._status
+        finally:
+            journal.loop.leave()
+        self._events_before += count
+
+    # -- a turn
+
+    def deliver(self, mail_id: int | None, execution: int | None, letter: Letter) -> bool:
+        """Put a letter into the mailbox for the next turn; ``False`` if it is there already."""
+        return self.mailbox.put(mail_id, execution, letter)
+
+    def turn(self, now_us: int) -> TurnResult:
+        """Take everything that is in the mailbox or due, and run the code until it rests.
+
+        Args:
+            now_us: The store's clock.
+
+        Raises:
+            DeterminismError: Commit nothing; drop the instance.
+        """
+        journal = self._journal
+        if self._replayed_outcome is not None:
+            raise journal.diverge(None, self._replayed_outcome, None)
+        journal.position = self._events_before
+        journal.loop.enter()
+        try:
+            if self._root is None:
+                self._take_controls()
+            if self.outcome is None:
+                self._run(now_us)
+        finally:
+            journal.loop.leave()
+        return self._result()
+
+    def _run(self, now_us: int) -> None:
+        python = PYTHON if self._python != PYTHON else ""
+        self._record(TurnStarted(max(now_us, self._turn_at_us), python))
+        self._hand_out_events()
+        for letter in self.mailbox.take(self.execution):
+            self._admit(letter)
+            self._hand_out_events()
+        self._hand_out_events()
+        self._run_due()
+        self._check_stall()
+
+    def _take_controls(self) -> None:
+        """Before the code begins, suspend and terminate come first of all."""
+        for letter in self.mailbox.take_controls():
+            self._admit(letter)
+
+    def _run_due(self) -> None:
+        while not self._is_at_rest:
+            due = self._journal.earliest()
+            if due is None or due[0] > self._journal.clock_us:
+                return
+            self._record(self._due_event(due[1], due[2]))
+            self._hand_out_events()
+
+    @property
+    def _is_at_rest(self) -> bool:
+        return self.outcome is not None or self.suspended or self._root is None
+
+    def _hand_out_events(self) -> None:
+        """Give kept events to those who wait for them, one at a time: a waiter may wait again."""
+        while not self._is_at_rest:
+            event = self.mailbox.next_event(self._journal.waiters)
+            if event is None:
+                return
+            self._record(event)
+
+    def _record(self, event: Any) -> None:
+        journal = self._journal
+        journal.position += 1
+        journal.recorded.append(event)
+        self._show(event)
+
+    def _due_event(self, seq: int, kind: Due) -> Input:
+        operation = self._journal.pending[seq]
+        match kind:
+            case Due.TIMER:
+                return TimerFired(seq)
+            case Due.RETRY:
+                assert isinstance(operation, ActivityFuture)
+                return ActivityRetried(seq, operation.attempt + 1)
+            case Due.DEADLINE:
+                assert isinstance(operation, ActivityFuture)
+                return ActivityFailed(seq, operation.attempt, inputs.deadline_passed(operation))
+            case _:
+                assert_never(kind)
+
+    # -- letters
+
+    def _admit(self, letter: Any) -> None:
+        """Turn a letter into history, unless it comes too late to matter."""
+        if self.outcome is not None:
+            return
+        match letter:
+            case ExecutionTerminated():
+                self._record(letter)
+            case ExecutionSuspended() if not self.suspended:
+                self._record(letter)
+            case ExecutionResumed() if self.suspended:
+                self._record(letter)
+            case ExecutionSuspended() | ExecutionResumed():
+                pass
+            case _:
+                event = self._admissible(letter)
+                if event is not None:
+                    self._record(event)
+
+    def _admissible(self, letter: Any) -> Input | None:
+        operation = self._journal.pending.get(letter.seq)
+        match letter:
+            case ActivityFailed() if _is_under_way(operation):
+                return self._decide(operation, letter)
+            case ActivityCompleted() | ActivityHeartbeat() if isinstance(operation, ActivityFuture):
+                return None if operation.settled else letter
+            case SubOrchestrationCompleted() | SubOrchestrationFailed() if isinstance(
+                operation, SubOrchestrationFuture
+            ):
+                return None if operation.settled else letter
+            case _:
+                return None
+
+    def _decide(self, operation: Any, letter: ActivityFailed) -> ActivityFailed | None:
+        if letter.attempt != operation.attempt:
+            return None
+        draw = Streams(self.instance_id, self.execution).draw(operation.seq, operation.attempt)
+        due_us = retry_at(operation, letter.failure, self._turn_at_us, draw)
+        return ActivityFailed(letter.seq, letter.attempt, letter.failure, due_us)
+
+    # -- showing an event to the code: the same in a turn and in a replay
+
+    def _show(self, event: Any) -> None:
+        lifecycle = _lifecycle.get(type(event))
+        if lifecycle is not None:
+            lifecycle(self, event)
+        elif self._replayed_outcome is not None:
+            raise self._journal.diverge(event, self._replayed_outcome, None)
+        elif self.suspended:
+            self._deferred.append(event)
+            inputs.defer(self._journal, event)
+        else:
+            inputs.apply(self._journal, self._program.payloads, event)
+            self._rest()
+
+    def _on_started(self, event: ExecutionStarted | ExecutionRewound) -> None:
+        """The code begins with the first turn, so that it has a clock."""
+
+    def _on_turn(self, event: TurnStarted) -> None:
+        journal = self._journal
+        self._turn_at_us = event.at_us
+        if event.python:
+            self._python = event.python
+            journal.versions = f"recorded by Python {event.python}, running Python {PYTHON}"
+        if self.suspended or self.started.start_at_us > event.at_us:
+            return
+        if self._root is None:
+            journal.start_us = event.at_us
+        journal.set_clock(event.at_us)
+        if self._root is None:
+            self._begin()
+
+    def _begin(self) -> None:
+        loop = self._journal.loop
+        self._root = loop.create_task(
+            self._program.begin(self._context, self.started.input),
+            name=self.instance_id,
+            context=loop.context,
+        )
+        self._rest()
+
+    def _on_suspended(self, event: ExecutionSuspended) -> None:
+        self.suspended = True
+
+    def _on_resumed(self, event: ExecutionResumed) -> None:
+        self.suspended = False
+        if self._root is None:
+            return
+        self._journal.set_clock(self._turn_at_us)
+        deferred, self._deferred = self._deferred, []
+        for known in deferred:
+            inputs.apply(self._journal, self._program.payloads, known)
+            self._rest()
+
+    def _on_terminated(self, event: ExecutionTerminated) -> None:
+        self.outcome = event
+
+    def _on_outcome(self, event: Outcome) -> None:
+        if not same_outcome(event, self._replayed_outcome):
+            raise self._journal.diverge(event, self._replayed_outcome, self._journal.loop.where())
+        self._replayed_outcome = None
+        self.outcome = event
+
+    def _rest(self) -> None:
+        """Run the code until nothing is ready; take note if it ended."""
+        loop = self._journal.loop
+        loop.drain()
+        if loop.abandoned is not None:
+            raise loop.abandoned
+        if self.outcome is not None or not self._root.done() or self._replayed_outcome is not None:
+            return
+        outcome = conclude(self._root, self._context._continue, self._program)
+        if self._journal.replaying:
+            self._replayed_outcome = outcome
+        else:
+            self._journal.recorded.append(outcome)
+            self.outcome = outcome
+
+    def _check_stall(self) -> None:
+        journal = self._journal
+        if not self._is_at_rest and not journal.pending and not journal.waiters:
+            raise StalledOrchestrationError(self.instance_id, journal.loop.where())
+
+    def _result(self) -> TurnResult:
+        journal = self._journal
+        events, journal.recorded = journal.recorded, []
+        if self._is_idle(events):
+            events = []
+        self._events_before += len(events)
+        if isinstance(self.outcome, ExecutionContinuedAsNew) and not self.outcome.keep_events:
+            self.mailbox.drop_kept()
+        status = self._context._status
+        changed = status if status != self._published else None
+        self._published = status
+        return TurnResult(
+            events=events,
+            consumed=self.mailbox.drain_consumed(),
+            outcome=self.outcome,
+            custom_status=changed,
+            suspended=self.suspended,
+            wake_at_us=self.wake_at_us,
+        )
+
+    def _is_idle(self, events: list[HistoryEvent]) -> bool:
+        """Whether a turn only looked at the clock; the one in which the code began did more."""
+        return len(events) == 1 and self._events_before > 1 and type(events[0]) is TurnStarted
+
+    # -- the end
+
+    def evict(self) -> bool:
+        """Unwind the code, so that nothing of it is left to the garbage collector; durable calls do nothing any more.
+
+        Returns ``False`` if some task would not end within 20 rounds of cancellation: keep such an instance referenced.
+        """
+        journal = self._journal
+        journal.evicting = True
+        journal.go_live()
+        return journal.loop.unwind()
+
+
+def _is_under_way(operation: Any) -> bool:
+    return (
+        isinstance(operation, ActivityFuture)
+        and operation.retry_at_us is None
+        and not operation.settled
+    )
+
+
+_lifecycle: dict[type[Any], Callable[[Orchestration, Any], None]] = {
+    ExecutionStarted: Orchestration._on_started,
+    ExecutionRewound: Orchestration._on_started,
+    TurnStarted: Orchestration._on_turn,
+    ExecutionSuspended: Orchestration._on_suspended,
+    ExecutionResumed: Orchestration._on_resumed,
+    ExecutionTerminated: Orchestration._on_terminated,
+    ExecutionCompleted: Orchestration._on_outcome,
+    ExecutionFailed: Orchestration._on_outcome,
+    ExecutionContinuedAsNew: Orchestration._on_outcome,
+}
