@@ -6,11 +6,10 @@ from typing import Any, Protocol
 
 import orjson
 
-from durable_async.errors import ConfigurationError, EncodeError, PayloadTooLargeError
+from durable_async.errors import ConfigurationError, PayloadTooLargeError
 
 from .decoding import decoder_for, no_decoder, refusal
 from .nesting import is_deeper_than
-from .paths import ROOT
 from .plain import ENCODER_OPTIONS, plain
 from .walk import holds_non_finite, plain_throughout
 
@@ -114,8 +113,4 @@ class JsonConverter(DataConverter):
             raise refusal(exc, into, where) from exc
 
     def _encode_slowly(self, value: Any, where: str) -> bytes:
-        made = plain_throughout(value, where, self._depth_max)
-        try:
-            return orjson.dumps(made)
-        except TypeError as exc:
-            raise EncodeError(where, ROOT, str(exc)) from exc
+        return orjson.dumps(plain_throughout(value, where, self._depth_max))

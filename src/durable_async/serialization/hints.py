@@ -27,7 +27,7 @@ def hints_of(fn: Callable[..., Any]) -> dict[str, Any]:
     target = _annotated(fn)
     try:
         return typing.get_type_hints(target, include_extras=True)
-    except Exception:
+    except Exception:  # noqa: BLE001 - an annotation may be any expression
         return _one_by_one(target)
 
 
@@ -57,7 +57,7 @@ def _one_by_one(target: Any) -> dict[str, Any]:
         holder = types.SimpleNamespace(__annotations__={name: hint})
         try:
             found = typing.get_type_hints(holder, global_names, local_names, include_extras=True)
-        except Exception:
+        except Exception:  # noqa: BLE001 - the same, for this one
             found = {name: Any}
         resolved |= found
     return resolved

@@ -25,7 +25,7 @@ def index_step(index: int) -> str:
 
 def type_name(kind: Any) -> str:
     """Return the name by which a user knows a type or an annotation."""
-    if isinstance(kind, type) and not hasattr(kind, "__args__"):
+    if isinstance(kind, type):
         hidden = kind.__module__ in {"builtins", "__main__"}
         return kind.__qualname__ if hidden else f"{kind.__module__}.{kind.__qualname__}"
     return repr(kind).replace("typing.", "")

@@ -128,6 +128,7 @@ def _plain_dataclass(kind: type) -> MakePlain:
 _BY_BASE: tuple[tuple[type | tuple[type, ...], MakePlain], ...] = (
     (Enum, lambda value: value.value),
     (tuple, list),
+    (float, float),
     ((set, frozenset), _plain_set),
     (datetime, _plain_datetime),
     (date, date.isoformat),

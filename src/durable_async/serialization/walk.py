@@ -92,13 +92,13 @@ class _Walk:
     def too_deep(self) -> EncodeError:
         if len(set(self._open)) < len(self._open):
             return self._fault("the value contains itself")
+        if len(self._open) <= self._depth_max:
+            return self._fault("nested deeper than what is left of the stack")
         return self._fault(f"nested deeper than {self._depth_max} levels")
 
     def _plain(self, value: Any) -> Any:
         try:
             return value.value if isinstance(value, Enum) else plain(value)
-        except RecursionError:
-            raise
         except Exception as exc:
             raise self._fault(str(exc) or type(exc).__name__) from exc
 
@@ -162,7 +162,7 @@ class _Walk:
     def _checked_float(self, number: float) -> float:
         if not isfinite(number):
             raise self._fault(f"JSON has no {number}: use None, or a str")
-        return number
+        return float(number)
 
     def _fault(self, reason: str) -> EncodeError:
         return EncodeError(self._where, ROOT + "".join(self._steps), reason)
