@@ -289,7 +289,7 @@ def _cancellation(future: DurableFuture[Any]) -> Any:
         case TimerFuture():
             return TimerCancelled(future.seq)
         case SubOrchestrationFuture():
-            return SubOrchestrationCancelRequested(future.seq)
+            return SubOrchestrationCancelRequested(future.seq, future.instance_id)
         case _:
             raise AssertionError(f"a pending operation of an unknown kind: {future!r}")
 

@@ -206,6 +206,7 @@ class SubOrchestrationCancelRequested(_Event, tag=33, frozen=True, array_like=Tr
     """Command: terminate the child; the code no longer waits for it."""
 
     seq: int
+    instance_id: str
 
 
 # -- external events
