@@ -85,7 +85,7 @@ class ConformanceBase:
     @pytest.fixture
     def connect(self, clock: StoreClock) -> Connect:
         """Return what makes backends on one store that is new for this test."""
-        raise NotImplementedError("override the fixture 'connect'")  # noqa: EM101
+        raise NotImplementedError("override the fixture 'connect'")
 
     @pytest_asyncio.fixture
     async def opened(self, connect: Connect) -> AsyncIterator[Opener]:

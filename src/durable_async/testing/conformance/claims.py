@@ -40,9 +40,7 @@ class ClaimConformance(ConformanceBase):
     async def test_a_claim_carries_all_that_a_turn_needs(self, worker: Driver) -> None:
         """Identity, status, parent, history from turn 0, mail."""
         parent = ParentLink("boss", 3, 7, 2)
-        await worker.backend.create(
-            [new("a", version="1.2", events=EVERY_BYTE, parent=parent)]
-        )
+        await worker.backend.create([new("a", version="1.2", events=EVERY_BYTE, parent=parent)])
         await deliver(worker.backend, letter("a", EVERY_BYTE))
         claimed = await worker.claim_one()
         assert (claimed.instance_id, claimed.name) == ("a", ORCHESTRATOR)
@@ -64,7 +62,9 @@ class ClaimConformance(ConformanceBase):
         for instance_id, one in claimed.items():
             assert bodies(one.mail) == [instance_id.encode()]
             assert one.history[0].events == b"started " + instance_id.encode()
-        await worker.commit(*[turn(one, events=one.instance_id.encode()) for one in claimed.values()])
+        await worker.commit(
+            *[turn(one, events=one.instance_id.encode()) for one in claimed.values()]
+        )
         for instance_id in HOSTILE_IDS:
             page = await worker.backend.read_history(instance_id, after_turn=0, bytes_max=10_000)
             assert [row.events for row in page.rows] == [instance_id.encode()]
@@ -189,9 +189,7 @@ class AttemptsConformance(ConformanceBase):
         await worker.commit(Abandon(instance_id="a", retry_at_us=clock.now_us()))
         assert (await worker.claim_one()).attempts == 1
 
-    async def test_a_crash_counts(
-        self, backend: Backend, rival: Driver, clock: StoreClock
-    ) -> None:
+    async def test_a_crash_counts(self, backend: Backend, rival: Driver, clock: StoreClock) -> None:
         """Workers that die with an instance in their hands leave a trace on it."""
         await start(backend, "a")
         for attempt in (1, 2):

@@ -80,9 +80,7 @@ def queued(of: ClaimedInstance, seq: int = 1, **fields: Any) -> QueuedActivity:
     fields.setdefault("name", ACTIVITY)
     fields.setdefault("attempt", 1)
     fields.setdefault("input", b"input %d" % seq)
-    return QueuedActivity(
-        instance_id=of.instance_id, execution=of.execution, seq=seq, **fields
-    )
+    return QueuedActivity(instance_id=of.instance_id, execution=of.execution, seq=seq, **fields)
 
 
 def release(

@@ -36,9 +36,7 @@ class FenceConformance(ConformanceBase):
         """The fence returned is the one to be used next, also after an empty batch."""
         before = worker.fence
         await worker.commit()
-        assert worker.fence == Fence(
-            worker_id="worker-1", epoch=before.epoch, seq=before.seq + 1
-        )
+        assert worker.fence == Fence(worker_id="worker-1", epoch=before.epoch, seq=before.seq + 1)
         await worker.commit()
         assert worker.fence.seq == before.seq + 2
         assert await worker.backend.read_fence("worker-1") == worker.fence
@@ -72,9 +70,7 @@ class FenceConformance(ConformanceBase):
     async def test_a_commit_from_the_future_is_refused(self, worker: Driver) -> None:
         """Seq must match exactly; the right fence still works afterwards."""
         claimed = await worker.start("a")
-        ahead = Fence(
-            worker_id="worker-1", epoch=worker.fence.epoch, seq=worker.fence.seq + 1
-        )
+        ahead = Fence(worker_id="worker-1", epoch=worker.fence.epoch, seq=worker.fence.seq + 1)
         with pytest.raises(FencedError):
             await worker.backend.commit(ahead, [turn(claimed)])
         assert await history_of(worker.backend, "a") == [(0, b"started a")]

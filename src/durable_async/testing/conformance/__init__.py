@@ -1,0 +1,96 @@
+"""The suite that makes a backend right: every promise of the port, as a test.
+
+It knows the port and its records, nothing of any backend. The whole test file of a backend is one class with one fixture::
+
+    class TestMine(BackendConformance):
+        @pytest.fixture
+        def connect(self, clock: StoreClock, tmp_path: Path) -> Connect:
+            return partial(MyBackend, tmp_path / "store", environment=clock)
+
+``connect`` makes backends that are not open yet on one store, each as another process would have it; it takes ``hub`` and
+``letters_max``. A store that has a clock of its own overrides ``clock`` as well. Begin reading with ``base.py``.
+"""
+
+from __future__ import annotations
+
+from .activities import ActivityCancelConformance, ActivityQueueConformance
+from .base import HUB, LETTERS_MAX, Connect, ManualClock, Opener, StoreClock
+from .claims import AttemptsConformance, ClaimConformance, ParkConformance
+from .commits import (
+    ChildrenConformance,
+    ContinueAsNewConformance,
+    EndConformance,
+    TurnConformance,
+)
+from .driver import Driver
+from .letters import MailboxBoundConformance, SendConformance, SendRequestConformance
+from .mailboxes import DelayedStartConformance, MailboxConformance, WakeUpConformance
+from .reads import QueryConformance, ReadConformance
+from .starts import ReuseConformance, StartConformance, StartRequestConformance
+from .upkeep import (
+    HubConformance,
+    PurgeConformance,
+    RewriteConformance,
+    StatisticsConformance,
+)
+from .wakeups import WakeUpHintConformance
+from .workers import FenceConformance, RetirementConformance, TakeoverConformance
+
+
+class WorkQueueConformance(
+    FenceConformance,
+    TakeoverConformance,
+    RetirementConformance,
+    ClaimConformance,
+    AttemptsConformance,
+    ParkConformance,
+    TurnConformance,
+    EndConformance,
+    ContinueAsNewConformance,
+    ChildrenConformance,
+    MailboxConformance,
+    WakeUpConformance,
+    DelayedStartConformance,
+    ActivityQueueConformance,
+    ActivityCancelConformance,
+):
+    """What workers live on."""
+
+
+class InstanceStoreConformance(
+    StartConformance,
+    ReuseConformance,
+    StartRequestConformance,
+    SendConformance,
+    SendRequestConformance,
+    MailboxBoundConformance,
+    ReadConformance,
+    QueryConformance,
+    PurgeConformance,
+    RewriteConformance,
+):
+    """What clients ask for."""
+
+
+class BackendConformance(
+    WorkQueueConformance,
+    InstanceStoreConformance,
+    WakeUpHintConformance,
+    StatisticsConformance,
+    HubConformance,
+):
+    """Every promise of the port. Inherit, and override ``connect``."""
+
+
+__all__ = (
+    "HUB",
+    "LETTERS_MAX",
+    "BackendConformance",
+    "Connect",
+    "Driver",
+    "InstanceStoreConformance",
+    "ManualClock",
+    "Opener",
+    "StoreClock",
+    "WorkQueueConformance",
+)

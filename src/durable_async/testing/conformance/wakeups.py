@@ -1,0 +1,159 @@
+"""Wake-ups: hints that follow the fact."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+
+import anyio
+import pytest_asyncio
+
+from durable_async.backend import Backend
+from durable_async.model.records import Rewrite
+from durable_async.model.status import Status
+
+from .base import ConformanceBase
+from .driver import Driver, letter, queued, release, start, turn
+
+PATIENCE_SECONDS = 20.0
+
+
+class Listener:
+    """Notes the hints it gets."""
+
+    def __init__(self) -> None:
+        self.works = 0
+        self.changes: list[frozenset[str] | None] = []
+        self._event = anyio.Event()
+
+    def on_work(self) -> None:
+        """Note that there may be work."""
+        self.works += 1
+        self._event.set()
+
+    def on_changed(self, ids: frozenset[str] | None) -> None:
+        """Note whose status changed."""
+        self.changes.append(ids)
+        self._event.set()
+
+    def knows_of(self, instance_id: str) -> bool:
+        """Tell whether a change of this instance was announced."""
+        return any(ids is None or instance_id in ids for ids in self.changes)
+
+    def forget(self) -> None:
+        """Begin to listen afresh."""
+        self.works = 0
+        self.changes.clear()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for hints until the condition holds."""
+        with anyio.fail_after(PATIENCE_SECONDS):
+            while not condition():
+                self._event = anyio.Event()
+                await self._event.wait()
+
+    async def until_work(self) -> None:
+        """Wait for a hint that there may be work."""
+        await self.until(lambda: self.works > 0)
+
+    async def until_changed(self, instance_id: str) -> None:
+        """Wait for a hint that this instance changed."""
+        await self.until(lambda: self.knows_of(instance_id))
+
+
+class WakeUpHintConformance(ConformanceBase):
+    """Hints may be lost, so nothing depends on them; a store in good health gives them all the same.
+
+    The listener listens at the backend object that does the deed: how fast another process hears of it is not promised.
+    """
+
+    @pytest_asyncio.fixture
+    async def listener(self, backend: Backend) -> AsyncIterator[Listener]:
+        """Yield one that listens to the backend under test."""
+        listener = Listener()
+        stop = backend.listen(listener.on_work, listener.on_changed)
+        yield listener
+        stop()
+
+    async def test_a_start_is_announced_when_it_can_be_claimed(
+        self, worker: Driver, listener: Listener
+    ) -> None:
+        """Whoever hears of work finds it."""
+        found: list[str] = []
+        await start(worker.backend, "a")
+        await listener.until_work()
+        found += [one.instance_id for one in await worker.claim()]
+        assert found == ["a"]
+
+    async def test_a_letter_is_announced(self, worker: Driver, listener: Listener) -> None:
+        """To who owns the instance, and to who might."""
+        await worker.start("a")
+        await listener.until_work()
+        listener.forget()
+        await worker.backend.send([letter("a", b"mail")])
+        await listener.until_work()
+        assert [one.letter for one in await worker.fetch_mail()] == [b"mail"]
+
+    async def test_work_that_a_commit_makes_is_announced(
+        self, worker: Driver, listener: Listener
+    ) -> None:
+        """Letters, and activities in the queue."""
+        await start(worker.backend, "a", "b")
+        a, _ = await worker.claim()
+        await worker.commit(release("b"))
+        await listener.until_work()
+        listener.forget()
+        await worker.restate(a, outbox=(letter("b", b"mail"),))
+        await listener.until_work()
+        assert [one.instance_id for one in await worker.claim()] == ["b"]
+        listener.forget()
+        await worker.restate(a, number=2, queued=(queued(a),))
+        await listener.until_work()
+        assert len((await worker.fetch_activities()).activities) == 1
+
+    async def test_work_handed_back_is_announced(self, worker: Driver, listener: Listener) -> None:
+        """What a worker that retires leaves is there for others."""
+        await worker.start("a")
+        await listener.until_work()
+        listener.forget()
+        await worker.backend.retire_worker(worker.fence)
+        await listener.until_work()
+
+    async def test_an_end_is_announced_when_it_can_be_read(
+        self, worker: Driver, listener: Listener
+    ) -> None:
+        """Whoever waits for an instance reads its result at the hint."""
+        claimed = await worker.start("a")
+        listener.forget()
+        await worker.restate(claimed, status=Status.COMPLETED, output=b"out")
+        await listener.until_changed("a")
+        [record] = await worker.backend.read(["a"], payloads=True)
+        assert record is not None
+        assert (record.status, record.output) == (Status.COMPLETED, b"out")
+
+    async def test_a_change_of_status_is_announced(
+        self, worker: Driver, listener: Listener
+    ) -> None:
+        """Running, and running again after a rewrite."""
+        claimed = await worker.start("a")
+        listener.forget()
+        await worker.restate(claimed, status=Status.RUNNING)
+        await listener.until_changed("a")
+        await worker.commit(turn(claimed, 2, status=Status.FAILED))
+        await listener.until_changed("a")
+        listener.forget()
+        rewrite = Rewrite(instance_id="a", execution=1, events=b"again", parent=None)
+        assert await worker.backend.rewrite([rewrite])
+        await listener.until_changed("a")
+        await listener.until_work()
+
+    async def test_who_stops_listening_hears_no_more(
+        self, worker: Driver, listener: Listener
+    ) -> None:
+        """Others still do; to stop twice is harmless."""
+        deaf = Listener()
+        stop = worker.backend.listen(deaf.on_work, deaf.on_changed)
+        stop()
+        stop()
+        await start(worker.backend, "a")
+        await listener.until_work()
+        assert (deaf.works, deaf.changes) == (0, [])
