@@ -104,20 +104,26 @@ def _make_decoder(into: Any) -> Decoder:
 
 
 def _simplified(into: Any) -> Any:
-    if into is object or into is typing.NoReturn or into is typing.Never:
-        return Any
-    return into
+    # What never returns has no result that could misfit.
+    return Any if into is typing.NoReturn or into is typing.Never else into
 
 
-def _read_custom(kind: type, value: Any) -> Any:
+def _read_custom(kind: Any, value: Any) -> Any:
+    if kind is object:
+        return value
     if is_model(kind):
         return load_model(kind, msgspec.json.encode(value))
     if isinstance(kind, type):
         if issubclass(kind, AdaptedUnion):
             return kind.load(msgspec.json.encode(value))
-        if issubclass(kind, PurePath):
+        if issubclass(kind, PurePath) or _is_own_scalar(kind, value):
             return kind(value)
     raise _UnsupportedTypeError(f"nothing can be read into {type_name(kind)!r}: {_ADVICE}")
+
+
+def _is_own_scalar(kind: type, value: Any) -> bool:
+    """Tell whether a type is a user's str, int or float, and the value is fit to make one."""
+    return any(issubclass(kind, base) and type(value) is base for base in (str, int, float))
 
 
 def _with_unions_adapted(into: Any) -> Any:

@@ -39,6 +39,18 @@ class Ratio(enum.Enum):
     HALF = 0.5
 
 
+class Email(str):
+    __slots__ = ()
+
+
+class Cents(int):
+    pass
+
+
+class Ounces(float):
+    pass
+
+
 class Point(NamedTuple):
     x: int
     y: float = 0.0

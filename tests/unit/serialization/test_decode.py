@@ -18,7 +18,7 @@ from durable_async.errors import DecodeError
 from durable_async.serialization import JsonConverter, decoding
 from durable_async.serialization.paths import type_name
 
-from .shapes import Card, Cash, Color, Customer, Invoice, Item, Node, Page, Point, Ratio
+from .shapes import Card, Cash, Color, Customer, Email, Invoice, Item, Node, Page, Point, Ratio
 
 CONVERTER = JsonConverter()
 WHERE = "activity 'charge' result"
@@ -106,6 +106,7 @@ class Picky:
     ("into", "names"),
     [
         (Opaque, ["Opaque", "annotate a dataclass"]),
+        (Email, ["Email", "annotate a dataclass"]),
         (list[Opaque], ["Opaque", "annotate a dataclass"]),
         (complex, ["'complex'", "annotate a dataclass"]),
         (deque[int], ["deque[int]", "annotate a dataclass"]),

@@ -26,9 +26,11 @@ from .shapes import (
     Card,
     Cash,
     Cat,
+    Cents,
     Color,
     Customer,
     Dog,
+    Email,
     Empty,
     Invoice,
     Item,
@@ -37,6 +39,7 @@ from .shapes import (
     Names,
     Node,
     Order,
+    Ounces,
     Page,
     Pair,
     Point,
@@ -151,6 +154,7 @@ json_values = st.recursive(
 def test_plain_json_comes_back_without_an_annotation(value: Any) -> None:
     assert through(value, Any) == value
     assert through(value, object) == value
+    assert through({"a": [value]}, dict[str, list[object]]) == {"a": [value]}
 
 
 @given(st.builds(Item, text, numbers, st.sampled_from(Color)))
@@ -167,6 +171,9 @@ def test_a_tree_of_dataclasses_comes_back() -> None:
 
 VALUES: list[tuple[Any, Any]] = [
     (Empty(), Empty),
+    (Email("a@b"), Email),
+    ({Email("a@b"): (Cents(3), Ounces(1.5))}, dict[Email, tuple[Cents, Ounces]]),
+    ({Email("a"): Cents(3)}, dict[Email, Cents]),
     (Address(city="Bern"), Address),
     (Address(city="Bern", street="a"), dict[str, str]),
     ({"x": Address(city="Bern")}, dict[str, Address]),
@@ -192,6 +199,7 @@ VALUES: list[tuple[Any, Any]] = [
     (time(1, 2, 3, tzinfo=UTC), time),
     (datetime(2024, 5, 1, 12, tzinfo=ZoneInfo("Europe/Zurich")), datetime),
     (datetime(1800, 1, 1, tzinfo=ZoneInfo("Europe/Zurich")), datetime),
+    ([Decimal("1.5"), 1.5, 3], list[Decimal | float | int]),
     (timedelta.min, timedelta),
     (timedelta.max, timedelta),
     (Decimal("1.10"), Decimal),
