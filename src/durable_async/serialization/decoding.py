@@ -113,11 +113,13 @@ def _read_custom(kind: Any, value: Any) -> Any:
         return value
     if is_model(kind):
         return load_model(kind, msgspec.json.encode(value))
-    if isinstance(kind, type):
-        if issubclass(kind, AdaptedUnion):
-            return kind.load(msgspec.json.encode(value))
-        if issubclass(kind, PurePath) or _is_own_scalar(kind, value):
-            return kind(value)
+    if not isinstance(kind, type):
+        pass
+    elif issubclass(kind, AdaptedUnion):
+        return kind.load(msgspec.json.encode(value))
+    elif issubclass(kind, PurePath) or _is_own_scalar(kind, value):
+        make: Any = kind
+        return make(value)
     raise _UnsupportedTypeError(f"nothing can be read into {type_name(kind)!r}: {_ADVICE}")
 
 
