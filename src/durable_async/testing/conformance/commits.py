@@ -312,7 +312,7 @@ class ChildrenConformance(ConformanceBase):
 
     async def test_a_taken_id_is_told_to_the_parent(self, worker: Driver) -> None:
         """The refusal is a letter in the parent's mailbox; the one that is there goes on."""
-        await start(worker.backend, "child")
+        await worker.start("child")
         parent = await worker.start("parent")
         link = ParentLink("parent", parent.execution, 1)
         before = await read_one(worker.backend, "child")
@@ -328,7 +328,7 @@ class ChildrenConformance(ConformanceBase):
 
     async def test_a_refusal_misses_a_parent_that_went_on(self, worker: Driver) -> None:
         """With the next execution, the operation that asked is gone."""
-        await start(worker.backend, "child")
+        await worker.start("child")
         parent = await worker.start("parent")
         link = ParentLink("parent", parent.execution, 1)
         await worker.restate(

@@ -1,0 +1,167 @@
+"""Applying a batch to a hub, item by item."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import assert_never
+
+from durable_async.errors import FencedError
+from durable_async.model.records import (
+    Abandon,
+    ActivityResult,
+    CommitItem,
+    CommitResult,
+    Fence,
+    NewInstance,
+    NextExecution,
+    Outgoing,
+    Park,
+    Release,
+    TurnCommit,
+)
+
+from .rows import History, Instance, WorkerRow
+from .state import HubState
+
+
+def apply_batch(
+    hub: HubState, fence: Fence, items: Sequence[CommitItem], now_us: int
+) -> CommitResult:
+    """Compare the fence, move it, and apply the items."""
+    row = hub.worker(fence)
+    if row.seq != fence.seq:
+        raise FencedError(fence.worker_id)
+    row.seq += 1
+    batch = _Batch(hub, row, now_us)
+    for item in items:
+        batch.apply(item)
+    moved = Fence(worker_id=row.worker_id, epoch=row.epoch, seq=row.seq)
+    return CommitResult(fence=moved, dropped=frozenset(batch.dropped))
+
+
+class _Batch:
+    """One batch of one worker at one moment."""
+
+    def __init__(self, hub: HubState, row: WorkerRow, now_us: int) -> None:
+        self.dropped: set[str] = set()
+        self._hub = hub
+        self._row = row
+        self._now_us = now_us
+
+    def apply(self, item: CommitItem) -> None:
+        match item:
+            case ActivityResult():
+                self._apply_result(item)
+            case TurnCommit():
+                self._apply_turn(item)
+            case Release() | Abandon() | Park():
+                instance = self._mine(item.instance_id)
+                if instance is not None:
+                    self._let_go(instance, item)
+            case _:
+                assert_never(item)
+
+    def _mine(self, instance_id: str) -> Instance | None:
+        """Return an instance that this worker owns and of which no turn was left out."""
+        if instance_id not in self._row.owned or instance_id in self.dropped:
+            return None
+        return self._hub.instances[instance_id]
+
+    # -- turns
+
+    def _apply_turn(self, turn: TurnCommit) -> None:
+        instance = self._mine(turn.instance_id)
+        if (
+            instance is None
+            or instance.execution != turn.execution
+            or instance.history.has(turn.turn)
+        ):
+            self.dropped.add(turn.instance_id)
+            return
+        if turn.events:
+            instance.history.add(turn.turn, turn.events)
+        instance.attempts = 0
+        self._hub.take_letters(instance, turn.consumed)
+        self._apply_activities(instance, turn)
+        self._apply_status(instance, turn)
+        if turn.next_execution is not None:
+            self._continue_as_new(instance, turn.next_execution)
+        for child in turn.children:
+            self._create_child(child)
+        for outgoing in turn.outbox:
+            self._hub.deliver(outgoing, self._now_us, None)
+
+    def _apply_activities(self, instance: Instance, turn: TurnCommit) -> None:
+        for seq in turn.cancelled:
+            self._hub.cancel_activities(instance, seq)
+        for activity in turn.queued:
+            self._hub.queue(activity, instance)
+
+    def _apply_status(self, instance: Instance, turn: TurnCommit) -> None:
+        # The wake time needs no column: the owner keeps its own heap, a takeover makes the instance ready at once,
+        # and a release brings the time along.
+        if turn.custom_status is not None:
+            instance.custom_status = turn.custom_status or None
+            instance.updated_at_us = self._now_us
+            self._hub.hints.changed[instance.instance_id] = None
+        if turn.status is None:
+            return
+        instance.status = turn.status
+        instance.updated_at_us = self._now_us
+        self._hub.hints.changed[instance.instance_id] = None
+        if turn.status.is_terminal:
+            instance.output = turn.output
+            instance.failure = turn.failure
+            instance.completed_at_us = self._now_us
+            instance.mailbox.clear()
+            instance.fresh.clear()
+            self._hub.drop_activities(instance)
+            self._hub.free(instance, None)
+
+    def _continue_as_new(self, instance: Instance, following: NextExecution) -> None:
+        ended = [m.id for m in instance.mailbox.values() if m.execution == instance.execution]
+        self._hub.take_letters(instance, ended)
+        self._hub.drop_activities(instance)
+        instance.execution += 1
+        instance.version = following.version
+        instance.history = History(following.events)
+        instance.updated_at_us = self._now_us
+
+    def _create_child(self, child: NewInstance) -> None:
+        outcome = self._hub.create(child, self._now_us)
+        if outcome.created or child.refusal is None or child.parent is None:
+            return
+        refusal = Outgoing(
+            instance_id=child.parent.instance_id,
+            execution=child.parent.execution,
+            letter=child.refusal,
+        )
+        self._hub.deliver(refusal, self._now_us, None)
+
+    # -- letting go
+
+    def _let_go(self, instance: Instance, item: Release | Abandon | Park) -> None:
+        match item:
+            case Release():
+                instance.attempts = 0
+                unseen = len(instance.mailbox) > len(item.seen) or not (
+                    instance.mailbox.keys() <= set(item.seen)
+                )
+                self._hub.free(instance, self._now_us if unseen else item.wake_at_us)
+            case Abandon():
+                instance.hold_until_us = item.retry_at_us
+                self._hub.free(instance, item.retry_at_us)
+            case Park():
+                instance.parked = item.reason
+                instance.updated_at_us = self._now_us
+                self._hub.free(instance, None)
+                self._hub.hints.changed[instance.instance_id] = None
+            case _:
+                assert_never(item)
+
+    # -- activities
+
+    def _apply_result(self, result: ActivityResult) -> None:
+        if result.item_id in self._row.activities:
+            self._hub.drop_activity(self._hub.activities[result.item_id])
+            self._hub.deliver(result.outgoing, self._now_us, None)

@@ -1,0 +1,82 @@
+"""Queries: which instances, in which order, from where."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+
+from durable_async.errors import ValidationError
+from durable_async.model.records import InstanceFilter, InstancePage
+
+from .rows import Instance
+from .state import HubState
+
+
+def run_query(
+    hub: HubState, where: InstanceFilter, limit: int, page: str | None, *, payloads: bool
+) -> InstancePage:
+    """Return up to ``limit`` instances that match, after those of the page before."""
+    found: list[Instance] = []
+    for instance in _candidates(hub, where, None if page is None else _decode(page)):
+        if not _matches(where, instance):
+            continue
+        if len(found) == limit:
+            return _page(found, payloads=payloads, more=True)
+        found.append(instance)
+    return _page(found, payloads=payloads, more=False)
+
+
+def _page(found: list[Instance], *, payloads: bool, more: bool) -> InstancePage:
+    return InstancePage(
+        items=tuple(instance.record(payloads=payloads) for instance in found),
+        next_page=_encode(found[-1]) if more and found else None,
+    )
+
+
+def _candidates(
+    hub: HubState, where: InstanceFilter, after: tuple[int, str] | None
+) -> Iterator[Instance]:
+    """Yield instances in order of creation, using the index that leaves the fewest."""
+    if where.parent_id is not None:
+        siblings = [hub.instances[one] for one in hub.children.get(where.parent_id, ())]
+        siblings.sort(key=lambda one: one.sort_key)
+        yield from (one for one in siblings if after is None or one.sort_key > after)
+        return
+    begin = 0 if after is None else bisect_right(hub.order, after)
+    for position in range(begin, len(hub.order)):
+        created_at_us, instance_id = hub.order[position]
+        if where.created_to_us is not None and created_at_us >= where.created_to_us:
+            return
+        yield hub.instances[instance_id]
+
+
+def _matches(where: InstanceFilter, instance: Instance) -> bool:
+    return (
+        (not where.statuses or instance.status in where.statuses)
+        and (not where.names or instance.name in where.names)
+        and instance.instance_id.startswith(where.id_prefix)
+        and _within(instance.created_at_us, where.created_from_us, where.created_to_us)
+        and _within(instance.completed_at_us, where.completed_from_us, where.completed_to_us)
+        and where.tags.items() <= instance.tags.items()
+        and (where.parked is None or where.parked == (instance.parked is not None))
+    )
+
+
+def _within(at_us: int | None, from_us: int | None, to_us: int | None) -> bool:
+    if from_us is None and to_us is None:
+        return True
+    if at_us is None:
+        return False
+    return (from_us is None or at_us >= from_us) and (to_us is None or at_us < to_us)
+
+
+def _encode(last: Instance) -> str:
+    return f"{last.created_at_us}:{last.instance_id}"
+
+
+def _decode(page: str) -> tuple[int, str]:
+    created_at_us, _colon, instance_id = page.partition(":")
+    try:
+        return int(created_at_us), instance_id
+    except ValueError as error:
+        raise ValidationError("page", "is not a page of this query") from error

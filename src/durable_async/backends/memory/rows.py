@@ -1,0 +1,144 @@
+"""The rows of the store: instances with their histories and mailboxes, workers, queued activities."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass, field
+
+from durable_async.failure import FailureDetails
+from durable_async.model.history import ParentLink
+from durable_async.model.records import HistoryRow, InstanceRecord, Mail, QueuedActivity
+from durable_async.model.status import Status
+
+
+class History:
+    """The rows of one execution in order of turns."""
+
+    __slots__ = ("_rows", "_turns")
+
+    def __init__(self, started: bytes) -> None:
+        self._turns = [0]
+        self._rows = [HistoryRow(turn=0, events=started)]
+
+    @property
+    def started(self) -> bytes:
+        """Events of turn 0."""
+        return self._rows[0].events
+
+    def has(self, turn: int) -> bool:
+        """Tell whether a turn was written."""
+        at = bisect_left(self._turns, turn)
+        return at < len(self._turns) and self._turns[at] == turn
+
+    def add(self, turn: int, events: bytes) -> None:
+        """Write a turn that is not there yet."""
+        at = bisect_left(self._turns, turn)
+        self._turns.insert(at, turn)
+        self._rows.insert(at, HistoryRow(turn=turn, events=events))
+
+    def page(self, after_turn: int, bytes_max: int) -> tuple[tuple[HistoryRow, ...], bool]:
+        """Return rows after a turn, as many as fit and at least one, and whether there are more."""
+        begin = bisect_right(self._turns, after_turn)
+        end, size = begin, 0
+        while end < len(self._rows):
+            size += len(self._rows[end].events)
+            if size > bytes_max and end > begin:
+                break
+            end += 1
+        return tuple(self._rows[begin:end]), end < len(self._rows)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Instance:
+    """One instance.
+
+    Attributes:
+        owner: The worker that has it; while it is free, its schedule entry says when it is ready.
+        hold_until_us: Nothing makes it ready before: it was abandoned.
+        mailbox: Letters by id, in order of arrival.
+        fresh: Those of them that its owner was not told of yet.
+        activities: Ids of its rows in the queue, by sequence number.
+    """
+
+    instance_id: str
+    name: str
+    version: str | None
+    execution: int
+    history: History
+    created_at_us: int
+    updated_at_us: int
+    start_at_us: int
+    tags: dict[str, str]
+    parent: ParentLink | None
+    status: Status = Status.PENDING
+    completed_at_us: int | None = None
+    custom_status: bytes | None = None
+    output: bytes | None = None
+    failure: FailureDetails | None = None
+    parked: str | None = None
+    owner: str | None = None
+    attempts: int = 0
+    hold_until_us: int = 0
+    mailbox: dict[int, Mail] = field(default_factory=dict)
+    fresh: dict[int, Mail] = field(default_factory=dict)
+    activities: dict[int, list[int]] = field(default_factory=dict)
+
+    @property
+    def sort_key(self) -> tuple[int, str]:
+        """Its place in queries."""
+        return (self.created_at_us, self.instance_id)
+
+    def record(self, *, payloads: bool) -> InstanceRecord:
+        """Return what a client sees of it."""
+        return InstanceRecord(
+            instance_id=self.instance_id,
+            name=self.name,
+            version=self.version,
+            status=self.status,
+            execution=self.execution,
+            created_at_us=self.created_at_us,
+            updated_at_us=self.updated_at_us,
+            completed_at_us=self.completed_at_us,
+            start_at_us=self.start_at_us,
+            tags=dict(self.tags),
+            parent=self.parent,
+            custom_status=self.custom_status,
+            output=self.output if payloads else None,
+            failure=self.failure,
+            parked=self.parked,
+            owner=self.owner,
+            started_events=self.history.started if payloads else None,
+        )
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class WorkerRow:
+    """Fence, lease and ledger of one worker. Its collections are dicts for the sake of their order.
+
+    Attributes:
+        session: The backend object that registered it.
+        alive: Sign of life: whether that backend is still open.
+        owned: Ids of its instances.
+        marked: Those of them that got mail since it last fetched.
+        activities: Ids of the queued activities that it claimed.
+    """
+
+    worker_id: str
+    epoch: int
+    seq: int
+    lease_until_us: int
+    session: object
+    alive: bool = True
+    owned: dict[str, None] = field(default_factory=dict)
+    marked: dict[str, None] = field(default_factory=dict)
+    activities: dict[int, None] = field(default_factory=dict)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class ActivityRow:
+    """One queued activity, waiting or claimed."""
+
+    item_id: int
+    activity: QueuedActivity
+    attempts: int = 0
+    owner: str | None = None

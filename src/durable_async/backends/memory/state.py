@@ -1,0 +1,266 @@
+"""One task hub: its rows, its indexes, and the small operations that every verb is made of."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable
+
+from durable_async.errors import FencedError
+from durable_async.model.policy import ReusePolicy
+from durable_async.model.records import (
+    Delivery,
+    Fence,
+    Mail,
+    NewInstance,
+    Outgoing,
+    QueuedActivity,
+    StartOutcome,
+)
+
+from .hints import Hints
+from .requests import Remembered
+from .rows import ActivityRow, History, Instance, WorkerRow
+from .schedule import Schedule
+
+
+class HubState:
+    """Everything that one hub holds.
+
+    Invariants: an instance is in ``schedule`` only while it is free, going and not parked; an owner's row exists and lists what it
+    owns; ``order`` holds every instance once; ``tombstones`` holds ids that have no instance.
+    """
+
+    def __init__(self) -> None:
+        self.instances: dict[str, Instance] = {}
+        self.order: list[tuple[int, str]] = []
+        self.children: dict[str, dict[str, None]] = {}
+        self.tombstones: dict[str, int] = {}
+        self.schedule: Schedule[str] = Schedule()
+        self.workers: dict[str, WorkerRow] = {}
+        self.activities: dict[int, ActivityRow] = {}
+        self.activity_queue: Schedule[int] = Schedule()
+        self.starts: Remembered[StartOutcome] = Remembered()
+        self.sends: Remembered[Delivery] = Remembered()
+        self.hints = Hints()
+        self._last_epoch = 0
+        self._last_letter = 0
+        self._last_item = 0
+
+    # -- workers
+
+    def add_worker(self, worker_id: str, lease_until_us: int, session: object) -> WorkerRow:
+        """Register a worker at an epoch that no worker had before."""
+        if worker_id in self.workers:
+            raise FencedError(worker_id)
+        self._last_epoch += 1
+        row = WorkerRow(
+            worker_id=worker_id,
+            epoch=self._last_epoch,
+            seq=0,
+            lease_until_us=lease_until_us,
+            session=session,
+        )
+        self.workers[worker_id] = row
+        return row
+
+    def worker(self, fence: Fence) -> WorkerRow:
+        """Return the row that a fence speaks for; ``FencedError`` if its epoch is over."""
+        row = self.workers.get(fence.worker_id)
+        if row is None or row.epoch != fence.epoch:
+            raise FencedError(fence.worker_id)
+        return row
+
+    def remove_worker(self, row: WorkerRow, now_us: int, *, attempts_stand: bool) -> int:
+        """Free everything that a worker owns, ready now, and forget it; return the number of instances."""
+        freed = list(row.owned)
+        less = 0 if attempts_stand else 1
+        for instance_id in sorted(freed):
+            instance = self.instances[instance_id]
+            instance.attempts = max(0, instance.attempts - less)
+            self.free(instance, now_us)
+        for item_id in row.activities:
+            activity = self.activities[item_id]
+            activity.attempts = max(0, activity.attempts - less)
+            activity.owner = None
+            self._enqueue(activity)
+        del self.workers[row.worker_id]
+        return len(freed)
+
+    # -- owning and letting go
+
+    def own(self, instance: Instance, row: WorkerRow) -> None:
+        """Give a free instance to a worker, and count the attempt."""
+        instance.owner = row.worker_id
+        instance.attempts += 1
+        instance.hold_until_us = 0
+        instance.fresh.clear()
+        row.owned[instance.instance_id] = None
+
+    def free(self, instance: Instance, ready_at_us: int | None) -> None:
+        """Take an instance from its owner, if it has one, and schedule it."""
+        self.disown(instance)
+        self.make_ready(instance, ready_at_us)
+
+    def disown(self, instance: Instance) -> None:
+        """Take an instance from its owner, if it has one."""
+        if instance.owner is not None:
+            row = self.workers[instance.owner]
+            row.owned.pop(instance.instance_id)
+            row.marked.pop(instance.instance_id, None)
+            instance.owner = None
+
+    def make_ready(self, instance: Instance, at_us: int | None) -> None:
+        """Schedule a free instance at a time, or for no time."""
+        if at_us is None:
+            self.schedule.remove(instance.instance_id)
+        else:
+            self.schedule.put(instance.instance_id, instance.name, at_us)
+            self.hints.work = True
+
+    # -- letters
+
+    def deliver(self, outgoing: Outgoing, now_us: int, letters_max: int | None) -> Delivery:
+        """Put a letter into a mailbox and mark the receiver ready."""
+        instance = self.instances.get(outgoing.instance_id)
+        if instance is None or outgoing.execution not in {None, instance.execution}:
+            return Delivery.NOT_FOUND
+        if instance.status.is_terminal:
+            return Delivery.TERMINAL
+        if letters_max is not None and len(instance.mailbox) >= letters_max:
+            return Delivery.FULL
+        self._last_letter += 1
+        mail = Mail(
+            id=self._last_letter,
+            instance_id=instance.instance_id,
+            execution=outgoing.execution,
+            letter=outgoing.letter,
+        )
+        instance.mailbox[mail.id] = mail
+        self._wake(instance, mail, now_us, urgent=outgoing.urgent)
+        return Delivery.DELIVERED
+
+    def _wake(self, instance: Instance, mail: Mail, now_us: int, *, urgent: bool) -> None:
+        self.hints.work = True
+        if instance.owner is not None:
+            instance.fresh[mail.id] = mail
+            self.workers[instance.owner].marked[instance.instance_id] = None
+        elif instance.parked is None:
+            not_before = max(instance.hold_until_us, 0 if urgent else instance.start_at_us)
+            ready = max(now_us, not_before)
+            known = self.schedule.time_of(instance.instance_id)
+            self.make_ready(instance, ready if known is None else min(known, ready))
+
+    @staticmethod
+    def take_letters(instance: Instance, letter_ids: Iterable[int]) -> None:
+        """Delete letters of this instance."""
+        for letter_id in letter_ids:
+            instance.mailbox.pop(letter_id, None)
+            instance.fresh.pop(letter_id, None)
+
+    # -- instances
+
+    def create(self, new: NewInstance, now_us: int) -> StartOutcome:
+        """Create an instance, according to its reuse policy if the id is taken."""
+        existing = self.instances.get(new.instance_id)
+        if existing is None:
+            execution = self.tombstones.pop(new.instance_id, 0) + 1
+        elif _may_replace(new.reuse, existing):
+            execution = existing.execution + 1
+            self.remove(existing)
+        else:
+            return StartOutcome(created=False, status=existing.status, execution=existing.execution)
+        instance = self._insert(new, execution, now_us)
+        return StartOutcome(created=True, status=instance.status, execution=execution)
+
+    def _insert(self, new: NewInstance, execution: int, now_us: int) -> Instance:
+        instance = Instance(
+            instance_id=new.instance_id,
+            name=new.name,
+            version=new.version,
+            execution=execution,
+            history=History(new.events),
+            created_at_us=new.created_at_us,
+            updated_at_us=now_us,
+            start_at_us=new.start_at_us,
+            tags=dict(new.tags),
+            parent=new.parent,
+        )
+        self.instances[new.instance_id] = instance
+        insort(self.order, instance.sort_key)
+        self.adopt(instance)
+        self.make_ready(instance, max(now_us, new.start_at_us))
+        self.hints.changed[new.instance_id] = None
+        return instance
+
+    def remove(self, instance: Instance) -> None:
+        """Delete an instance with all that belongs to it."""
+        self.disown(instance)
+        self.schedule.remove(instance.instance_id)
+        self.drop_activities(instance)
+        self.orphan(instance)
+        del self.order[bisect_left(self.order, instance.sort_key)]
+        del self.instances[instance.instance_id]
+        self.hints.changed[instance.instance_id] = None
+
+    def adopt(self, instance: Instance) -> None:
+        """Index an instance under its parent."""
+        if instance.parent is not None:
+            siblings = self.children.setdefault(instance.parent.instance_id, {})
+            siblings[instance.instance_id] = None
+
+    def orphan(self, instance: Instance) -> None:
+        """Take an instance out of its parent's index."""
+        if instance.parent is not None:
+            siblings = self.children[instance.parent.instance_id]
+            del siblings[instance.instance_id]
+            if not siblings:
+                del self.children[instance.parent.instance_id]
+
+    # -- activities
+
+    def queue(self, activity: QueuedActivity, instance: Instance) -> None:
+        """Put an activity into the queue."""
+        self._last_item += 1
+        row = ActivityRow(item_id=self._last_item, activity=activity)
+        self.activities[row.item_id] = row
+        instance.activities.setdefault(activity.seq, []).append(row.item_id)
+        self._enqueue(row)
+
+    def _enqueue(self, row: ActivityRow) -> None:
+        self.activity_queue.put(row.item_id, row.activity.name, 0)
+        self.hints.work = True
+
+    def drop_activity(self, row: ActivityRow) -> None:
+        """Delete a queued activity, whoever claimed it."""
+        instance = self.instances[row.activity.instance_id]
+        items = instance.activities[row.activity.seq]
+        items.remove(row.item_id)
+        if not items:
+            del instance.activities[row.activity.seq]
+        self._forget_item(row.item_id)
+
+    def cancel_activities(self, instance: Instance, seq: int) -> None:
+        """Delete an instance's queued activities under a sequence number."""
+        for item_id in instance.activities.pop(seq, ()):
+            self._forget_item(item_id)
+
+    def drop_activities(self, instance: Instance) -> None:
+        """Delete all queued activities of an instance."""
+        for seq in list(instance.activities):
+            self.cancel_activities(instance, seq)
+
+    def _forget_item(self, item_id: int) -> None:
+        row = self.activities.pop(item_id)
+        self.activity_queue.remove(item_id)
+        if row.owner is not None:
+            self.workers[row.owner].activities.pop(item_id)
+
+
+def _may_replace(policy: ReusePolicy, existing: Instance) -> bool:
+    match policy:
+        case ReusePolicy.REPLACE:
+            return True
+        case ReusePolicy.REPLACE_TERMINAL:
+            return existing.status.is_terminal
+        case ReusePolicy.REJECT | ReusePolicy.RETURN_EXISTING:
+            return False
