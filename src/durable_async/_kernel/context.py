@@ -28,6 +28,7 @@ from .futures import (
     TimerFuture,
 )
 from .journal import MICROSECONDS, Journal
+from .loop import NEVER_SECONDS
 from .program import Payloads
 from .seeds import Streams
 
@@ -257,6 +258,9 @@ class OrchestrationContext:
 
         Args:
             due: Seconds or a ``timedelta`` from now, or a ``datetime``; a naive one is UTC. What is past fires at once.
+
+        Raises:
+            ValidationError: It is not a number, or more than 1,000 years ahead.
         """
         journal = self._journal
         loop = journal.loop
@@ -268,6 +272,8 @@ class OrchestrationContext:
             future.fire_at_us = (aware - _EPOCH) // timedelta(microseconds=1)
         else:
             wait = seconds_of(due, "due") if not _is_negative(due) else 0.0
+            if wait >= NEVER_SECONDS:
+                raise ValidationError("due", f"lies more than 1,000 years ahead: {due!r}")
             future.fire_at_us = journal.clock_us + round(wait * MICROSECONDS)
         journal.create_timer(future)
         return future

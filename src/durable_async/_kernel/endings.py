@@ -20,7 +20,12 @@ from .program import Program
 
 Outcome = ExecutionCompleted | ExecutionFailed | ExecutionTerminated | ExecutionContinuedAsNew
 
-_FOREIGN = ("attached to a different loop", "got bad yield", "yield was used instead of")
+_FOREIGN = (
+    "attached to a different loop",
+    "bound to a different event loop",
+    "got bad yield",
+    "yield was used instead of",
+)
 
 
 def conclude(root: asyncio.Task[Any], asked: ContinueRequest | None, program: Program) -> Outcome:

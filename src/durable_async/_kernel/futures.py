@@ -1,7 +1,7 @@
 """DurableFuture: what a durable call returns.
 
-It is an ``asyncio.Future``, so ``gather``, ``wait`` and ``wait_for`` take it without a task of its own, and it is a coroutine in
-the eyes of ``TaskGroup.create_task``. The call is recorded when it is made, not when it is awaited.
+It is an ``asyncio.Future``, so ``gather``, ``wait`` and ``wait_for`` take it without a task of its own, and a coroutine in the
+eyes of type checkers, since ``TaskGroup.create_task`` takes it too. The call is recorded when it is made, not when it is awaited.
 """
 
 from __future__ import annotations
@@ -29,13 +29,11 @@ if TYPE_CHECKING:
     class _Base(asyncio.Future[T], Coroutine[Any, Any, T]):  # type: ignore[misc]
         pass
 
-else:
-
-    class _Base(asyncio.Future, Coroutine):
-        __slots__ = ()
+else:  # not a coroutine when the code runs: asyncio.wait refuses those
+    _Base = asyncio.Future
 
 
-class DurableFuture(_Base[T] if TYPE_CHECKING else _Base):  # type: ignore[misc]
+class DurableFuture(_Base[T]):
     """The outcome of a durable call that history will tell.
 
     ``cancel()`` resolves it at once and asks for what it stands for to be stopped: the activity's code is cancelled, the timer

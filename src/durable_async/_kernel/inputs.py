@@ -127,11 +127,9 @@ def _event_raised(journal: Journal, payloads: Payloads, event: EventRaised) -> N
 
 def _resolve(future: Any, payloads: Payloads, data: bytes | None, what: str, part: str) -> None:
     try:
-        value = payloads.decode(data, future.into, f"{what} {future.name!r} {part}")
+        future.set_result(payloads.decode(data, future.into, f"{what} {future.name!r} {part}"))
     except DecodeError as error:
         future.set_exception(error)
-    else:
-        future.set_result(value)
 
 
 def _nobody(journal: Journal, event: Any) -> Exception:

@@ -9,8 +9,7 @@ versions), and anything missing, added or changed is a `NonDeterminismError` bef
 from __future__ import annotations
 
 import heapq
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from enum import Enum
 from operator import attrgetter
 from typing import Any
@@ -30,6 +29,7 @@ from durable_async.model.identity import child_instance_id
 
 from .futures import ActivityFuture, DurableFuture, EventFuture, SubOrchestrationFuture, TimerFuture
 from .loop import DeterministicLoop, DurableTimerHandle
+from .places import user_line
 
 MICROSECONDS = 1_000_000
 
@@ -92,9 +92,9 @@ class Journal:
         """Whether commands are being checked instead of recorded."""
         return self._window is not None
 
-    def open_window(self, commands: Sequence[HistoryEvent], position: int) -> None:
-        """Begin to check: these are the commands that history holds after the input at ``position``."""
-        self._window = list(commands)
+    def open_window(self, commands: list[HistoryEvent | None], position: int) -> None:
+        """Begin to check: these are the commands that history holds after the input at ``position``; the list is used up."""
+        self._window = commands
         self._cursor = 0
         self.position = position
 
@@ -303,19 +303,3 @@ def describe(event: Any) -> str:
 def _short(value: Any) -> str:
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else repr(value)
     return text if len(text) <= 120 else text[:117] + "..."
-
-
-_OWN = __name__.rpartition("._kernel")[0]
-
-
-def user_line() -> str | None:
-    """Return ``file:line`` of the innermost frame that belongs neither to this package nor to asyncio or anyio."""
-    frame = sys._getframe(1)
-    while frame is not None:
-        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-        if package not in (_OWN, "asyncio", "anyio", "contextlib"):
-            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-        if frame.f_back is None:
-            break
-        frame = frame.f_back
-    return None

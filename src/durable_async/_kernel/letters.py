@@ -46,16 +46,15 @@ class Mailbox:
         self._arrived.append((mail_id, execution, letter))
         return True
 
-    def take_controls(self) -> list[Letter]:
+    def take_controls(self) -> Iterator[Letter]:
         """Take suspend, resume and terminate, in order, before all else."""
-        controls = [entry for entry in self._arrived if isinstance(entry[2], _CONTROLS)]
-        for entry in controls:
+        for entry in [entry for entry in self._arrived if isinstance(entry[2], _CONTROLS)]:
             self._arrived.remove(entry)
             self._consume(entry[0])
-        return [entry[2] for entry in controls]
+            yield entry[2]
 
     def take(self, execution: int) -> Iterator[Letter]:
-        """Take what has arrived, in order: stale letters vanish, external events are kept."""
+        """Take what has arrived, in order. Stale letters vanish; external events are shown, and kept for ``next_event``."""
         while self._arrived:
             mail_id, addressed, letter = self._arrived.popleft()
             if addressed is not None and addressed != execution:
@@ -63,6 +62,7 @@ class Mailbox:
             elif isinstance(letter, EventRaised):
                 self._order += 1
                 self._kept.setdefault(letter.name, deque()).append((self._order, mail_id, letter))
+                yield letter
             else:
                 self._consume(mail_id)
                 yield letter

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-import math
 import sys
 import zlib
 from asyncio import events
@@ -24,10 +23,14 @@ from typing import Any, NoReturn, Protocol, TypeVar
 from durable_async.errors import ForbiddenOperationError, TurnBudgetError
 
 from .futures import DurableFuture
+from .places import ends_the_search, place_of, user_line
 
 T = TypeVar("T")
 
 CALLBACKS_PER_DRAIN_MAX = 100_000
+CALLBACKS_PER_UNWINDING_MAX = 5_000
+NEVER_SECONDS = 1_000 * 365 * 86_400
+"""A timer this far ahead is not recorded: it stands for "never"."""
 TASKS_BEFORE_PRUNING = 32
 UNWIND_ROUNDS = 20
 
@@ -97,7 +100,7 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
         self._ready: deque[asyncio.Handle] = deque()
         self._tasks: list[DurableTask[Any]] = []
         self._prune_at = TASKS_BEFORE_PRUNING
-        self._order = zlib.crc32(instance_id.encode()) << 16
+        self._order = self._first_order = zlib.crc32(instance_id.encode()) << 16
         self._generators: dict[AsyncGenerator[Any, Any], None] | None = None
         self._outer: Any = None
 
@@ -127,25 +130,26 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
         if outer is not None and task is not None:
             asyncio.tasks._enter_task(outer, task)
 
-    def drain(self) -> None:
+    def drain(self, budget: int = CALLBACKS_PER_DRAIN_MAX) -> None:
         """Run callbacks until none is ready, or ``abandoned`` is set.
 
         Raises:
-            TurnBudgetError: More than 100,000 callbacks ran: the code does not come to rest.
+            TurnBudgetError: More callbacks ran than the budget allows: the code does not come to rest.
         """
         ready = self._ready
-        budget = CALLBACKS_PER_DRAIN_MAX
+        left = budget
         while ready and self.abandoned is None:
             handle = ready.popleft()
             if handle._cancelled:  # type: ignore[attr-defined]
                 continue
-            budget -= 1
-            if budget < 0:
-                raise TurnBudgetError(
-                    self.instance_id, f"{CALLBACKS_PER_DRAIN_MAX:,} callbacks ran", self.where()
-                )
-            with suppress(SystemExit):  # it is the outcome of the task that raised it
+            left -= 1
+            if left < 0:
+                ready.appendleft(handle)
+                raise TurnBudgetError(self.instance_id, f"{budget:,} callbacks ran", self.where())
+            try:  # noqa: SIM105 - suppress() costs as much as the callback
                 handle._run()  # type: ignore[attr-defined]
+            except SystemExit:
+                pass  # it is the outcome of the task that raised it
 
     def fire(self, handle: DurableTimerHandle) -> None:
         """Run a timer that is due; time is at least what it was set for."""
@@ -156,33 +160,32 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
     def unwind(self) -> bool:
         """Cancel every task and close every generator, in bounded rounds; ``False`` if some task would not end.
 
-        Goes by cancellation, since closing a coroutine does not get through a ``TaskGroup``.
+        Goes by cancellation, since closing a coroutine does not get through a ``TaskGroup``; generators that no task is in come last.
         """
         self.silent = True
-        self.abandoned = None
         self.enter()
         try:
             for _ in range(UNWIND_ROUNDS):
                 tasks = self.unfinished()
-                closing = [self._close(generator) for generator in self.generators()]
-                self._generators = None
-                if not tasks and not closing:
+                if not tasks and not self._close_generators():
                     return True
                 for task in tasks:
                     task.cancel()
-                self._drain_quietly()
+                self.abandoned = None  # what is refused now is nobody's concern any more
+                with suppress(TurnBudgetError):
+                    self.drain(CALLBACKS_PER_UNWINDING_MAX)
             return not self.unfinished()
         finally:
+            self._ready.clear()
             self.leave()
 
-    def _close(self, generator: AsyncGenerator[Any, Any]) -> asyncio.Task[None]:
-        return self.create_task(_aclose(generator))
-
-    def _drain_quietly(self) -> None:
-        try:
-            self.drain()
-        except TurnBudgetError:
-            self._ready.clear()
+    def _close_generators(self) -> bool:
+        """Begin to close what is held; ``False`` if nothing is."""
+        generators = self.generators()
+        self._generators = None
+        for generator in generators:
+            self.create_task(_aclose(generator), context=self.context)
+        return bool(generators)
 
     # -- tasks
 
@@ -193,11 +196,11 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
 
     def where(self) -> str:
         """Describe where each unfinished task stands, for errors."""
-        return "\n".join(_place(task) for task in self.unfinished()[:8]) or "no task is left"
+        return "\n".join(place_of(task) for task in self.unfinished()[:8]) or "no task is left"
 
     def generators(self) -> list[AsyncGenerator[Any, Any]]:
-        """Return the async generators that were begun here, in that order."""
-        return list(self._generators or ())
+        """Return the async generators that were begun here and have not ended, in that order."""
+        return [held for held in self._generators or () if held.ag_frame is not None]  # type: ignore[attr-defined]
 
     def next_order(self) -> int:
         """Return the hash of the next task or future."""
@@ -243,11 +246,11 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
         *args: Any,
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
-        """Run a callback at a durable time. Not later than now: in this turn. Infinity: never."""
+        """Run a callback at a durable time. Not later than now: in this turn. More than 1,000 years ahead: never."""
         handle = DurableTimerHandle(when, callback, args, self, context)
         if when <= self.seconds:
             self._ready.append(handle)
-        elif not math.isinf(when):
+        elif when < NEVER_SECONDS:
             handle._scheduled = True  # type: ignore[attr-defined]
             self._timers.arm(handle)
         return handle
@@ -276,7 +279,12 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
             coro = _await(coro)
         order = self.next_order()
         task: DurableTask[T] = _TaskFactory.make(
-            coro, self, name or f"{self.instance_id}#{order & 0xFFFF}", context, order, options
+            coro,
+            self,
+            name or f"{self.instance_id}#{order - self._first_order}",
+            context,
+            order,
+            options,
         )
         self._tasks.append(task)
         if len(self._tasks) > self._prune_at:
@@ -324,7 +332,7 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
         if self._generators is None:
             self._generators = {}
         elif len(self._generators) > TASKS_BEFORE_PRUNING:
-            self._generators = {g: None for g in self._generators if g.ag_frame is not None}  # type: ignore[attr-defined]
+            self._generators = dict.fromkeys(self.generators())
         self._generators[generator] = None
 
     def _finalize_generator(self, generator: AsyncGenerator[Any, Any]) -> None:
@@ -358,17 +366,9 @@ async def _aclose(generator: AsyncGenerator[Any, Any]) -> None:
         await generator.aclose()
 
 
-def _place(task: asyncio.Task[Any]) -> str:
-    frames = task.get_stack(limit=1)
-    if not frames:
-        return f"  {task.get_name()}: not started"
-    frame = frames[-1]
-    return f"  {task.get_name()}: {frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"
-
-
 def _refuse(name: str, instead: str) -> Callable[..., NoReturn]:
     def refused(self: DeterministicLoop, *args: Any, **kwargs: Any) -> NoReturn:
-        error = ForbiddenOperationError(name, instead)
+        error = ForbiddenOperationError(name, instead, user_line())
         self.abandoned = self.abandoned or error
         raise error
 
@@ -400,3 +400,4 @@ def _refuse_the_rest() -> None:
 
 
 _refuse_the_rest()
+ends_the_search(DeterministicLoop.drain.__code__)

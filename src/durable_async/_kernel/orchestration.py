@@ -19,6 +19,7 @@ from durable_async.model.history import (
     ActivityFailed,
     ActivityHeartbeat,
     ActivityRetried,
+    EventRaised,
     ExecutionCompleted,
     ExecutionContinuedAsNew,
     ExecutionFailed,
@@ -149,7 +150,7 @@ class Orchestration:
     def replay(self, events: Sequence[HistoryEvent]) -> None:
         """Take the code through a stretch of history, in order; call it again for the next stretch.
 
-        A stretch must not end between an input and its commands: whole turns do not.
+        A stretch must not end between an input and what it led to: whole turns do not.
 
         Raises:
             DeterminismError: The code and the history disagree; drop the instance.
@@ -164,11 +165,13 @@ class Orchestration:
                 end = index + 1
                 while end < count and type(events[end]) in _COMMANDS:
                     end += 1
-                journal.open_window(events[index + 1 : end], self._events_before + index)
+                journal.open_window([*events[index + 1 : end]], self._events_before + index)
                 self._show(event)
                 journal.close_window()
                 index = end
             journal.go_live()
+            if self._replayed_outcome is not None:
+                raise journal.diverge(None, self._replayed_outcome, None)
             self._published = self._context._status
         finally:
             journal.loop.leave()
@@ -190,27 +193,33 @@ class Orchestration:
             DeterminismError: Commit nothing; drop the instance.
         """
         journal = self._journal
-        if self._replayed_outcome is not None:
-            raise journal.diverge(None, self._replayed_outcome, None)
-        journal.position = self._events_before
+        if self.outcome is not None:
+            return self._result(idle=True)
+        journal.position = self._events_before - 1
+        had_begun, python = self._root is not None, self._python
         journal.loop.enter()
         try:
-            if self._root is None:
+            if not had_begun:
                 self._take_controls()
             if self.outcome is None:
                 self._run(now_us)
         finally:
             journal.loop.leave()
-        return self._result()
+        idle = had_begun == (self._root is not None) and self._is_idle(journal.recorded)
+        if idle:
+            self._python = python
+        return self._result(idle)
 
     def _run(self, now_us: int) -> None:
         python = PYTHON if self._python != PYTHON else ""
         self._record(TurnStarted(max(now_us, self._turn_at_us), python))
         self._hand_out_events()
         for letter in self.mailbox.take(self.execution):
-            self._admit(letter)
+            if not isinstance(letter, EventRaised):
+                self._admit(letter)
             self._hand_out_events()
-        self._hand_out_events()
+            if self.outcome is not None:
+                return  # what else arrived is left to the next execution, if there is one
         self._run_due()
         self._check_stall()
 
@@ -218,6 +227,8 @@ class Orchestration:
         """Before the code begins, suspend and terminate come first of all."""
         for letter in self.mailbox.take_controls():
             self._admit(letter)
+            if self.outcome is not None:
+                return
 
     def _run_due(self) -> None:
         while not self._is_at_rest:
@@ -263,8 +274,6 @@ class Orchestration:
 
     def _admit(self, letter: Any) -> None:
         """Turn a letter into history, unless it comes too late to matter."""
-        if self.outcome is not None:
-            return
         match letter:
             case ExecutionTerminated():
                 self._record(letter)
@@ -353,6 +362,8 @@ class Orchestration:
         for known in deferred:
             inputs.apply(self._journal, self._program.payloads, known)
             self._rest()
+            if self.outcome is not None or self._replayed_outcome is not None:
+                return
 
     def _on_terminated(self, event: ExecutionTerminated) -> None:
         self.outcome = event
@@ -383,10 +394,10 @@ class Orchestration:
         if not self._is_at_rest and not journal.pending and not journal.waiters:
             raise StalledOrchestrationError(self.instance_id, journal.loop.where())
 
-    def _result(self) -> TurnResult:
+    def _result(self, idle: bool) -> TurnResult:
         journal = self._journal
         events, journal.recorded = journal.recorded, []
-        if self._is_idle(events):
+        if idle:
             events = []
         self._events_before += len(events)
         if isinstance(self.outcome, ExecutionContinuedAsNew) and not self.outcome.keep_events:
@@ -404,8 +415,8 @@ class Orchestration:
         )
 
     def _is_idle(self, events: list[HistoryEvent]) -> bool:
-        """Whether a turn only looked at the clock; the one in which the code began did more."""
-        return len(events) == 1 and self._events_before > 1 and type(events[0]) is TurnStarted
+        """Whether a turn only looked at the clock."""
+        return len(events) == 1 and type(events[0]) is TurnStarted
 
     # -- the end
 
