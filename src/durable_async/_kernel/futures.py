@@ -26,7 +26,7 @@ class FutureOwner(Protocol):
 
 if TYPE_CHECKING:
 
-    class _Base(asyncio.Future[T], Coroutine[Any, Any, T]):  # type: ignore[misc]
+    class _Base(asyncio.Future[T], Coroutine[Any, Any, T]):
         pass
 
 else:  # not a coroutine when the code runs: asyncio.wait refuses those
@@ -64,22 +64,14 @@ class DurableFuture(_Base[T]):
             self._owner.give_up(self)
         return cancelled
 
-    # The coroutine's side: asyncio itself never uses it, since the loop wraps the future in a task.
-
-    def send(self, value: Any) -> Any:
-        """Refuse to be driven by hand."""
-        raise OutsideOrchestrationError("a durable future was driven by hand", "await it")
-
-    def throw(self, *args: Any) -> Any:
-        """Refuse to be driven by hand."""
-        raise OutsideOrchestrationError("a durable future was driven by hand", "await it")
-
     def close(self) -> None:
-        """Do nothing: there is no frame to close."""
+        """Do nothing: there is no frame to close. A ``TaskGroup`` that has ended closes what it does not take."""
 
     if TYPE_CHECKING:
 
         def __await__(self) -> Generator[Any, None, T]: ...
+        def send(self, value: Any) -> Any: ...  # noqa: D102
+        def throw(self, *args: Any) -> Any: ...  # noqa: D102
 
 
 class ActivityFuture(DurableFuture[T]):

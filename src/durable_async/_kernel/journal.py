@@ -70,7 +70,7 @@ class Journal:
     def __init__(self, instance_id: str, execution: int) -> None:
         self.instance_id = instance_id
         self.execution = execution
-        self.loop = DeterministicLoop(instance_id, self)
+        self.loop = DeterministicLoop(instance_id, self)  # type: ignore[abstract]
         self.recorded: list[HistoryEvent] = []
         self.pending: dict[int, DurableFuture[Any] | DurableTimerHandle] = {}
         self.waiters: dict[str, list[EventFuture[Any]]] = {}

@@ -18,7 +18,7 @@ from asyncio import events
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextlib import suppress
-from typing import Any, NoReturn, Protocol, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar, TypeVarTuple
 
 from durable_async.errors import ForbiddenOperationError, TurnBudgetError
 
@@ -26,6 +26,7 @@ from .futures import DurableFuture
 from .places import ends_the_search, place_of, user_line
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 CALLBACKS_PER_DRAIN_MAX = 100_000
 CALLBACKS_PER_UNWINDING_MAX = 5_000
@@ -140,14 +141,14 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
         left = budget
         while ready and self.abandoned is None:
             handle = ready.popleft()
-            if handle._cancelled:  # type: ignore[attr-defined]
+            if handle._cancelled:
                 continue
             left -= 1
             if left < 0:
                 ready.appendleft(handle)
                 raise TurnBudgetError(self.instance_id, f"{budget:,} callbacks ran", self.where())
             try:  # noqa: SIM105 - suppress() costs as much as the callback
-                handle._run()  # type: ignore[attr-defined]
+                handle._run()
             except SystemExit:
                 pass  # it is the outcome of the task that raised it
 
@@ -183,9 +184,8 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
         """Begin to close what is held; ``False`` if nothing is."""
         generators = self.generators()
         self._generators = None
-        for generator in generators:
-            self.create_task(_aclose(generator), context=self.context)
-        return bool(generators)
+        closing = [self.create_task(_aclose(held), context=self.context) for held in generators]
+        return bool(closing)
 
     # -- tasks
 
@@ -215,8 +215,8 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
 
     def call_soon(
         self,
-        callback: Callable[..., object],
-        *args: Any,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
         context: contextvars.Context | None = None,
     ) -> asyncio.Handle:
         """Run a callback in this turn; refused outside of one."""
@@ -232,8 +232,8 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
     def call_later(
         self,
         delay: float,
-        callback: Callable[..., object],
-        *args: Any,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
         """Run a callback after a durable delay."""
@@ -242,8 +242,8 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
     def call_at(
         self,
         when: float,
-        callback: Callable[..., object],
-        *args: Any,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
         """Run a callback at a durable time. Not later than now: in this turn. More than 1,000 years ahead: never."""
