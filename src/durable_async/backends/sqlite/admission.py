@@ -1,0 +1,95 @@
+"""Clients' starts and letters: each request is answered once, and the answer kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol, TypeVar
+
+from durable_async.model.records import Delivery, NewInstance, Outgoing, StartOutcome
+
+from .ledger import Ledger, decode_outcome, encode_outcome
+from .transaction import Row, Statements, json_list
+
+
+class _Request(Protocol):
+    @property
+    def request_id(self) -> str | None: ...
+
+
+A = TypeVar("A")
+
+
+def admit_instances(tx: Statements, instances: Sequence[NewInstance]) -> list[StartOutcome]:
+    """Create instances, each according to its reuse policy."""
+    ledger = Ledger(tx)
+    ids = {new.instance_id for new in instances}
+    parents = {
+        new.parent.instance_id
+        for new in instances
+        if new.parent is not None and new.refusal is not None
+    }
+    ledger.load(ids | parents)
+    ledger.load_tombstones(ids)
+    answers = _Answers(tx, instances)
+    outcomes = [
+        answers.once(new, partial(ledger.create, new), encode_outcome, decode_outcome)
+        for new in instances
+    ]
+    ledger.flush()
+    answers.save()
+    return outcomes
+
+
+def admit_letters(tx: Statements, letters: Sequence[Outgoing], letters_max: int) -> list[Delivery]:
+    """Put letters into mailboxes, in their order."""
+    ledger = Ledger(tx)
+    ledger.load({out.instance_id for out in letters})
+    answers = _Answers(tx, letters)
+    deliveries = [
+        answers.once(out, partial(ledger.deliver, out, letters_max), _value, Delivery)
+        for out in letters
+    ]
+    ledger.flush()
+    answers.save()
+    return deliveries
+
+
+def _value(delivery: Delivery) -> str | None:
+    # A full mailbox may have room for the same letter later.
+    return None if delivery is Delivery.FULL else delivery.value
+
+
+class _Answers:
+    def __init__(self, tx: Statements, requests: Sequence[_Request]) -> None:
+        self._tx = tx
+        self._known: dict[str, str] = {}
+        self._new: list[Row] = []
+        ids = [one.request_id for one in requests if one.request_id is not None]
+        if ids:
+            self._known.update(tx.all("load_answers", hub=tx.hub, ids=json_list(ids)))
+
+    def once(
+        self,
+        request: _Request,
+        act: Callable[[], A],
+        encode: Callable[[A], str | None],
+        decode: Callable[[str], A],
+    ) -> A:
+        """Act, unless the same request was answered before."""
+        request_id = request.request_id
+        if request_id is None:
+            return act()
+        known = self._known.get(request_id)
+        if known is not None:
+            return decode(known)
+        answer = act()
+        text = encode(answer)
+        if text is not None:
+            self._known[request_id] = text
+            self._new.append((self._tx.hub, request_id, text, self._tx.now_us))
+        return answer
+
+    def save(self) -> None:
+        """Keep the new answers."""
+        self._tx.each("insert_answers", self._new)

@@ -1,0 +1,171 @@
+"""The verbs of the port on a SQLite file."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+
+from durable_async.errors import FencedError, InstanceNotFoundError
+from durable_async.model.records import (
+    CommitItem,
+    CommitResult,
+    Delivery,
+    Fence,
+    HistoryPage,
+    HubStatistics,
+    InstanceFilter,
+    InstancePage,
+    InstanceRecord,
+    NewInstance,
+    Outgoing,
+    Rewrite,
+    StartOutcome,
+    Work,
+)
+
+from .admission import admit_instances, admit_letters
+from .batch import Batch
+from .claims import Fetch
+from .core import SqliteCore
+from .lifecycle import purge, rewrite, unpark
+from .queries import query_instances, read_history, read_instances, statistics
+from .renewal import SqliteLeases
+from .transaction import atomic
+
+
+class SqliteBackend(SqliteLeases, SqliteCore):
+    """A task hub in a SQLite file: the embedded default.
+
+    The file is in WAL mode with ``synchronous=FULL``: what was acknowledged survives a power cut. Any number of processes of one
+    machine may open it; one of them writes at a time. Each backend has one thread that writes and one that reads.
+    """
+
+    # -- TaskHubAdmin: open, close and now_us are the core's
+
+    async def statistics(self) -> HubStatistics:
+        """Count what the hub holds."""
+        return await self._read(statistics)
+
+    # -- WorkQueue: the rest is in SqliteLeases
+
+    async def fetch(
+        self,
+        fence: Fence,
+        *,
+        instances: int,
+        activities: int,
+        orchestrators: frozenset[str],
+        activity_names: frozenset[str],
+        history_bytes_max: int,
+    ) -> Work:
+        """Claim ready work and collect letters for what is owned."""
+        fetch = Fetch(
+            fence,
+            instances=instances,
+            activities=activities,
+            orchestrators=orchestrators,
+            activity_names=activity_names,
+            history_bytes_max=history_bytes_max,
+        )
+
+        def job() -> Work:
+            tx = self._statements("writer")
+            return fetch.run(tx.connection, tx)
+
+        return await self._on_writer(job)
+
+    async def commit(self, fence: Fence, items: Sequence[CommitItem]) -> CommitResult:
+        """Make a batch durable, all or nothing.
+
+        ``wake_at_us`` of a turn is not stored: every way in which an owner loses an instance sets its time anew.
+        """
+        return await self._on_writer(lambda: self._commit(fence, items))
+
+    def _commit(self, fence: Fence, items: Sequence[CommitItem]) -> CommitResult:
+        try:
+            return self._commit_once(fence, items, check_turns=False)
+        except sqlite3.IntegrityError:
+            # Some turn is written already; nothing of the batch is. Find it, and write the others.
+            return self._commit_once(fence, items, check_turns=True)
+
+    def _commit_once(
+        self, fence: Fence, items: Sequence[CommitItem], *, check_turns: bool
+    ) -> CommitResult:
+        tx = self._statements("writer")
+        batch = Batch(tx, fence.worker_id, check_turns=check_turns)
+        with atomic(tx.connection):
+            moved = tx.count(
+                "move_fence",
+                hub=tx.hub,
+                worker=fence.worker_id,
+                epoch=fence.epoch,
+                seq=fence.seq,
+            )
+            if not moved:
+                raise FencedError(fence.worker_id)
+            batch.run(items)
+        self._hints.give(tx.brought_work, tx.changed)
+        return CommitResult(
+            fence=Fence(worker_id=fence.worker_id, epoch=fence.epoch, seq=fence.seq + 1),
+            dropped=frozenset(batch.dropped),
+        )
+
+    async def read_history(
+        self,
+        instance_id: str,
+        *,
+        execution: int | None = None,
+        after_turn: int = -1,
+        bytes_max: int,
+    ) -> HistoryPage:
+        """Return rows of an execution after a turn, at least one if there is any."""
+        page = await self._read(
+            lambda tx: read_history(tx, instance_id, execution, after_turn, bytes_max)
+        )
+        if page is None:
+            raise InstanceNotFoundError(instance_id)
+        return page
+
+    # -- InstanceStore
+
+    async def create(self, instances: Sequence[NewInstance]) -> list[StartOutcome]:
+        """Create instances, each according to its reuse policy."""
+        return await self._write(lambda tx: admit_instances(tx, instances))
+
+    async def send(self, letters: Sequence[Outgoing]) -> list[Delivery]:
+        """Put letters into mailboxes and mark the receivers ready."""
+        return await self._write(lambda tx: admit_letters(tx, letters, self._letters_max))
+
+    async def read(
+        self, instance_ids: Sequence[str], *, payloads: bool
+    ) -> list[InstanceRecord | None]:
+        """Return instances in the order of the arguments."""
+        return await self._read(lambda tx: read_instances(tx, instance_ids, payloads=payloads))
+
+    async def query(
+        self, where: InstanceFilter, *, limit: int, page: str | None, payloads: bool
+    ) -> InstancePage:
+        """Return instances in order of creation, then id."""
+        return await self._read(
+            lambda tx: query_instances(tx, where, limit=limit, page=page, payloads=payloads)
+        )
+
+    async def purge(self, instance_ids: Sequence[str]) -> list[str]:
+        """Delete those that have ended: history, letters, outputs."""
+        return await self._write(lambda tx: purge(tx, instance_ids))
+
+    async def rewrite(self, rewrites: Sequence[Rewrite]) -> bool:
+        """Set failed instances going again with another history, all or none."""
+        return await self._write(lambda tx: rewrite(tx, rewrites))
+
+    async def unpark(self, instance_ids: Sequence[str]) -> list[str]:
+        """Put parked instances back, ready at once with no attempts counted."""
+        return await self._write(lambda tx: unpark(tx, instance_ids))
+
+    # -- Wakeups
+
+    def listen(
+        self, on_work: Callable[[], None], on_changed: Callable[[frozenset[str] | None], None]
+    ) -> Callable[[], None]:
+        """Call when there may be work, or when statuses changed; returns how to stop."""
+        return self._hints.listen(on_work, on_changed)

@@ -1,0 +1,205 @@
+"""A worker's commit: items applied one after the other to the ledger, and written together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import assert_never
+
+from durable_async.model.records import (
+    Abandon,
+    ActivityResult,
+    CommitItem,
+    NextExecution,
+    Park,
+    Release,
+    TurnCommit,
+)
+from durable_async.model.status import TERMINAL
+
+from .ledger import InstanceState, Ledger
+from .rows import encode_failure
+from .transaction import Statements, json_list
+
+
+class Batch:
+    """One commit of one worker.
+
+    Attributes:
+        dropped: Instances whose turn is not written.
+    """
+
+    def __init__(self, tx: Statements, worker_id: str, *, check_turns: bool) -> None:
+        """Begin a batch; ``check_turns`` looks each turn up before it is applied, which only a conflict makes necessary."""
+        self._tx = tx
+        self._worker_id = worker_id
+        self._check_turns = check_turns
+        self._ledger = Ledger(tx)
+        self._left_out: set[str] = set()
+        self._written: set[tuple[int, int, int]] = set()
+        self._claimed: dict[int, tuple[int, int, int]] = {}
+        self.dropped: set[str] = set()
+
+    def run(self, items: Sequence[CommitItem]) -> None:
+        """Load what the items are about, apply them in order, write the result."""
+        self._load(items)
+        for item in items:
+            self._apply(item)
+        self._ledger.flush()
+
+    def _load(self, items: Sequence[CommitItem]) -> None:
+        ids: dict[str, None] = {}
+        children: dict[str, None] = {}
+        results: list[int] = []
+        for item in items:
+            if isinstance(item, ActivityResult):
+                ids[item.outgoing.instance_id] = None
+                results.append(item.item_id)
+                continue
+            ids[item.instance_id] = None
+            if isinstance(item, TurnCommit):
+                ids.update((out.instance_id, None) for out in item.outbox)
+                children.update((new.instance_id, None) for new in item.children)
+                parents = [new.parent for new in item.children if new.refusal is not None]
+                ids.update((parent.instance_id, None) for parent in parents if parent is not None)
+        ids.update(children)
+        self._ledger.load(ids)
+        self._ledger.load_tombstones(children)
+        if results:
+            self._load_claimed(results)
+
+    def _load_claimed(self, item_ids: list[int]) -> None:
+        rows = self._tx.all(
+            "load_claimed_activities",
+            hub=self._tx.hub,
+            worker=self._worker_id,
+            ids=json_list(item_ids),
+        )
+        self._claimed = {item_id: (key, execution, seq) for item_id, key, execution, seq in rows}
+
+    def _apply(self, item: CommitItem) -> None:
+        match item:
+            case TurnCommit():
+                self._apply_turn(item)
+            case ActivityResult():
+                self._apply_result(item)
+            case Release():
+                self._release(item)
+            case Abandon():
+                state = self._owned(item.instance_id)
+                if state is not None:
+                    state.hold_until_us = item.retry_at_us
+                    state.free(item.retry_at_us)
+                    self._let_go(state)
+            case Park():
+                state = self._owned(item.instance_id)
+                if state is not None:
+                    state.parked = item.reason
+                    state.free(None)
+                    self._change(state)
+            case _:
+                assert_never(item)
+
+    def _owned(self, instance_id: str) -> InstanceState | None:
+        state = self._ledger.find(instance_id)
+        if state is None or state.owner != self._worker_id or instance_id in self._left_out:
+            return None
+        return state
+
+    def _change(self, state: InstanceState) -> None:
+        state.updated_at_us = self._tx.now_us
+        self._tx.changed.add(state.id)
+        self._ledger.touch(state)
+
+    def _let_go(self, state: InstanceState) -> None:
+        self._tx.brought_work = True
+        self._ledger.touch(state)
+
+    # -- turns
+
+    def _apply_turn(self, item: TurnCommit) -> None:
+        state = self._owned(item.instance_id)
+        if (
+            state is None
+            or state.execution != item.execution
+            or (item.events and self._is_taken(state, item.turn))
+        ):
+            self._left_out.add(item.instance_id)
+            self.dropped.add(item.instance_id)
+            return
+        if state.attempts:
+            state.attempts = 0
+            self._ledger.touch(state)
+        self._write_turn(state, item)
+        for seq in item.cancelled:
+            self._ledger.cancel_queued(state, seq)
+            self._forget_claimed(state.key, seq)
+        for new in item.children:
+            self._ledger.create(new)
+        for out in item.outbox:
+            self._ledger.deliver(out)
+        for queued in item.queued:
+            self._ledger.queue(state, queued)
+
+    def _is_taken(self, state: InstanceState, turn: int) -> bool:
+        if not self._check_turns:
+            return False
+        place = (state.key, state.execution, turn)
+        if place in self._written:
+            return True
+        self._written.add(place)
+        key, execution, _ = place
+        return self._tx.one("turn_exists", key=key, execution=execution, turn=turn) is not None
+
+    def _write_turn(self, state: InstanceState, item: TurnCommit) -> None:
+        pending, key = self._ledger.pending, state.key
+        if item.events and item.next_execution is None:
+            pending.history.append((key, item.execution, item.turn, item.events))
+        pending.consumed += [(letter_id, key) for letter_id in item.consumed]
+        if item.custom_status is not None:
+            pending.custom.append((item.custom_status or None, key))
+            self._change(state)
+        if item.output is not None or item.failure is not None:
+            pending.outcomes.append((item.output, encode_failure(item.failure), key))
+        if item.status is not None:
+            state.status = item.status
+            self._change(state)
+        if item.next_execution is not None:
+            self._continue_as_new(state, item.next_execution)
+        elif state.status in TERMINAL:
+            self._ledger.end(state)
+            self._forget_claimed(key)
+
+    def _continue_as_new(self, state: InstanceState, following: NextExecution) -> None:
+        state.version = following.version
+        self._ledger.renew(state, following.events)
+        self._ledger.drop_letters(state, before=state.execution)
+        self._forget_claimed(state.key)
+        self._change(state)
+
+    def _forget_claimed(self, key: int, seq: int | None = None) -> None:
+        if self._claimed:
+            self._claimed = {
+                item_id: row
+                for item_id, row in self._claimed.items()
+                if row[0] != key or (seq is not None and row[2] != seq)
+            }
+
+    # -- the rest
+
+    def _apply_result(self, item: ActivityResult) -> None:
+        if self._claimed.pop(item.item_id, None) is None:
+            return
+        self._ledger.pending.ended.append((item.item_id,))
+        self._ledger.deliver(item.outgoing)
+
+    def _release(self, item: Release) -> None:
+        state = self._owned(item.instance_id)
+        if state is None:
+            return
+        state.attempts = 0
+        state.free(item.wake_at_us)
+        self._ledger.touch(state)
+        if item.wake_at_us is not None:
+            self._tx.brought_work = True
+        seen = json_list(item.seen)
+        self._ledger.pending.released.append((self._tx.now_us, state.key, seen))

@@ -1,0 +1,139 @@
+"""A worker's fetch: what it takes from the hub in one transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+
+from durable_async.errors import FencedError
+from durable_async.model.records import (
+    ClaimedActivity,
+    ClaimedInstance,
+    Fence,
+    Mail,
+    QueuedActivity,
+    Work,
+)
+
+from .rows import STATUSES, bounded_history, decode_parent
+from .transaction import Row, Statements, atomic, json_list
+
+
+class Fetch:
+    """One fetch of one worker, with its quotas."""
+
+    def __init__(
+        self,
+        fence: Fence,
+        *,
+        instances: int,
+        activities: int,
+        orchestrators: frozenset[str],
+        activity_names: frozenset[str],
+        history_bytes_max: int,
+    ) -> None:
+        self._fence = fence
+        self._instances = instances
+        self._activities = activities
+        self._orchestrators = json_list(sorted(orchestrators))
+        self._activity_names = json_list(sorted(activity_names))
+        self._history_bytes_max = history_bytes_max
+
+    def run(self, connection: sqlite3.Connection, tx: Statements) -> Work:
+        """Look without the write lock, and take it only if there is something to take."""
+        has_instances, has_mail, has_activities, next_ready_us = self._probe(tx)
+        if not (has_instances or has_mail or has_activities):
+            return Work(next_ready_us=next_ready_us)
+        with atomic(connection):
+            *_, next_ready_us = self._probe(tx)
+            return Work(
+                claimed=self._claim_instances(tx) if has_instances else (),
+                mail=self._collect_mail(tx) if has_mail else (),
+                activities=self._claim_activities(tx) if has_activities else (),
+                next_ready_us=next_ready_us,
+            )
+
+    def _probe(self, tx: Statements) -> Row:
+        found = tx.one(
+            "probe",
+            hub=tx.hub,
+            worker=self._fence.worker_id,
+            now_us=tx.now_us,
+            instances=self._instances,
+            orchestrators=self._orchestrators,
+            activities=self._activities,
+            activity_names=self._activity_names,
+        )
+        if found is None or found[0] != self._fence.epoch:
+            raise FencedError(self._fence.worker_id)
+        return found[1:]
+
+    def _claim_instances(self, tx: Statements) -> tuple[ClaimedInstance, ...]:
+        rows = tx.all(
+            "ready_instances",
+            hub=tx.hub,
+            now_us=tx.now_us,
+            orchestrators=self._orchestrators,
+            instances=self._instances,
+        )
+        tx.each("claim_instances", [(self._fence.worker_id, row[0]) for row in rows])
+        mail: dict[str, list[Mail]] = {}
+        for one in _letters(tx, {row[0]: row[1] for row in rows}):
+            mail.setdefault(one.instance_id, []).append(one)
+        return tuple(self._claimed(tx, row, mail.get(row[1], ())) for row in rows)
+
+    def _claimed(self, tx: Statements, row: Row, mail: Iterable[Mail]) -> ClaimedInstance:
+        key, instance_id, name, version, status, execution, attempts, start_at_us, *parent = row
+        rows = tx.rows("history_after", key=key, execution=execution, after_turn=-1)
+        history, more_history = bounded_history(rows, self._history_bytes_max)
+        return ClaimedInstance(
+            instance_id=instance_id,
+            name=name,
+            version=version,
+            status=STATUSES[status],
+            execution=execution,
+            attempts=attempts,
+            start_at_us=start_at_us,
+            parent=decode_parent(tuple(parent)),
+            history=history,
+            more_history=more_history,
+            mail=tuple(mail),
+        )
+
+    def _collect_mail(self, tx: Statements) -> tuple[Mail, ...]:
+        marked = tx.all("take_marks", hub=tx.hub, worker=self._fence.worker_id)
+        return tuple(_letters(tx, dict(marked)))
+
+    def _claim_activities(self, tx: Statements) -> tuple[ClaimedActivity, ...]:
+        rows = tx.all(
+            "free_activities_by_name",
+            hub=tx.hub,
+            activity_names=self._activity_names,
+            activities=self._activities,
+        )
+        tx.each("claim_activities", [(self._fence.worker_id, row[0]) for row in rows])
+        return tuple(_activity(row) for row in rows)
+
+
+def _letters(tx: Statements, ids: dict[int, str]) -> list[Mail]:
+    return [
+        Mail(id=letter_id, instance_id=ids[key], execution=execution, letter=letter)
+        for letter_id, key, execution, letter in tx.rows("letters_of", keys=json_list(ids))
+    ]
+
+
+def _activity(row: Row) -> ClaimedActivity:
+    item_id, attempts, instance_id, execution, seq, attempt, name, body, options = row
+    return ClaimedActivity(
+        item_id=item_id,
+        attempts=attempts,
+        activity=QueuedActivity(
+            instance_id=instance_id,
+            execution=execution,
+            seq=seq,
+            attempt=attempt,
+            name=name,
+            input=body,
+            options=options,
+        ),
+    )

@@ -1,0 +1,242 @@
+"""What all verbs share: the connections, their threads, the clock, and the hints that follow a commit."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from durable_async.backends._migrations import Migration, load_migrations, pending
+from durable_async.environment import Environment
+from durable_async.errors import BackendError, BackendUnavailableError, ConfigurationError
+
+from .connection import (
+    DATA_ERRORS,
+    InlineRunner,
+    Runner,
+    ThreadRunner,
+    check_place,
+    connect,
+    translate,
+    turn_on_wal,
+)
+from .hints import Hints, Watch
+from .lifelines import Lifelines
+from .transaction import STATEMENTS, Statements, Verb, atomic
+
+T = TypeVar("T")
+
+_LEFT_ALONE: list[sqlite3.Connection] = []
+"""A parent's connections, kept from being closed in a forked child, where closing them could disturb the parent."""
+
+PACKAGE = "durable_async.backends.sqlite"
+
+
+class SqliteCore:
+    """An open file: one connection that writes, one that reads, and a clock."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        environment: Environment,
+        hub: str = "default",
+        letters_max: int = 10_000,
+        busy_timeout_seconds: float = 10.0,
+        inline: bool = False,
+    ) -> None:
+        """Describe a hub in a file; nothing is opened yet.
+
+        Args:
+            path: The database file; it is created if need be, its folder is not.
+            environment: Where time comes from.
+            hub: Which of the file's task hubs.
+            letters_max: Most letters that clients may leave in one mailbox.
+            busy_timeout_seconds: How long to wait for another process that writes.
+            inline: Run everything on the caller's thread, and do not watch for what other processes write: for simulation.
+        """
+        if str(path) in ("", ":memory:"):
+            raise ConfigurationError(
+                "a SQLite task hub needs a file; use the memory backend if nothing has to be kept"
+            )
+        self._path = Path(path).absolute()
+        self._environment = environment
+        self._hub_name = hub
+        self._letters_max = letters_max
+        self._busy_timeout_seconds = busy_timeout_seconds
+        self._inline = inline
+        self._last_us = 0
+        self._hub = 0
+        self._lifelines = Lifelines(self._path, hub)
+        self._hints = Hints()
+        self._connections: dict[str, sqlite3.Connection] = {}
+        self._writing: Runner | None = None
+        self._reading: Runner | None = None
+        self._renewing = threading.Lock()
+        self._pid = os.getpid()
+
+    @property
+    def description(self) -> str:
+        """The file and the hub."""
+        return f"sqlite {self._path} (hub {self._hub_name!r})"
+
+    @property
+    def migrations(self) -> tuple[Migration, ...]:
+        """The steps of the schema, as they are applied by ``open``."""
+        return load_migrations(PACKAGE)
+
+    async def open(self) -> None:
+        """Open the file, create or upgrade its schema, create the hub if it is new."""
+        if self._writing is not None:
+            return
+        self._pid = os.getpid()
+        self._hints.open(asyncio.get_running_loop())
+        if self._inline:
+            self._writing = self._reading = InlineRunner()
+        else:
+            watch = Watch(self._data_version, self._hints, self._environment)
+            self._writing = ThreadRunner("durable-async sqlite writer", watch.look)
+            self._reading = ThreadRunner("durable-async sqlite reader")
+        try:
+            await self._writing.run(self._open_files)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Let go of connections, threads and signs of life. Safe to repeat."""
+        writing, reading = self._writing, self._reading
+        self._writing = self._reading = None
+        self._hints.close()
+        connections = list(self._connections.values())
+        if os.getpid() != self._pid:
+            _LEFT_ALONE.extend(connections)
+            self._connections.clear()
+            return
+        for runner in (reading, writing):
+            if runner is not None:
+                await runner.stop()
+        self._lifelines.drop_all()
+        with self._renewing:
+            self._connections.clear()
+            for connection in connections:
+                connection.close()
+
+    def now_us(self) -> int:
+        """Return the machine's clock, which all processes on the file share; it never goes back here."""
+        self._last_us = max(self._last_us, self._environment.now_us())
+        return self._last_us
+
+    # -- for the verbs
+
+    async def _write(self, verb: Verb[T]) -> T:
+        """Run a verb in a transaction of its own, and give hints after it."""
+
+        def job() -> T:
+            tx = self._statements("writer")
+            with atomic(tx.connection):
+                result = verb(tx)
+            self._hints.give(tx.brought_work, tx.changed)
+            return result
+
+        return await self._on_writer(job)
+
+    async def _on_writer(self, job: Callable[[], T]) -> T:
+        """Run something that begins transactions by itself on the writing connection."""
+        return await self._run(self._writing, job)
+
+    async def _read(self, verb: Verb[T]) -> T:
+        """Run a verb on the reading connection; each of its statements sees one moment."""
+        return await self._run(self._reading, lambda: verb(self._statements("reader")))
+
+    async def _run(self, runner: Runner | None, job: Callable[[], T]) -> T:
+        if runner is None:
+            raise BackendError(f"{self.description} is not open")
+
+        def translated() -> T:
+            with self._errors():
+                return job()
+
+        return await runner.run(translated)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except DATA_ERRORS as error:
+            raise translate(error, self.description) from error
+
+    def _statements(self, role: str) -> Statements:
+        return Statements(self._connections[role], self._hub, self.now_us())
+
+    # -- opening
+
+    def _open_files(self) -> None:
+        with self._errors():
+            check_place(self._path)
+            self._lifelines.sweep()
+            writer = self._connections["writer"] = self._connect("FULL")
+            turn_on_wal(writer)
+            self._migrate(writer)
+            self._hub = self._find_hub(writer)
+            reader = self._connections["reader"] = self._connect("NORMAL")
+            reader.execute("pragma query_only = on")
+
+    def _connect(self, synchronous: str) -> sqlite3.Connection:
+        return connect(
+            self._path, busy_timeout_seconds=self._busy_timeout_seconds, synchronous=synchronous
+        )
+
+    def _migrate(self, writer: sqlite3.Connection) -> None:
+        migrations = self.migrations
+        if not pending(migrations, _schema_version(writer)):
+            return
+        with atomic(writer):
+            # Asked again under the lock: another process may have been faster.
+            for step in pending(migrations, _schema_version(writer)):
+                for statement in _split(step.sql):
+                    writer.execute(statement)
+                writer.execute(STATEMENTS["save_schema_version"], {"version": step.number})
+
+    def _find_hub(self, writer: sqlite3.Connection) -> int:
+        values = {"name": self._hub_name}
+        found = writer.execute(STATEMENTS["find_hub"], values).fetchone()
+        if found is None:
+            writer.execute(STATEMENTS["create_hub"], values)
+            found = writer.execute(STATEMENTS["find_hub"], values).fetchone()
+        return int(found[0])
+
+    def _data_version(self) -> int | None:
+        writer = self._connections.get("writer")
+        if writer is None:
+            return None
+        try:
+            return int(writer.execute("pragma data_version").fetchone()[0])
+        except sqlite3.Error:
+            return None  # the next verb will meet the same trouble and report it
+
+
+def _schema_version(connection: sqlite3.Connection) -> int:
+    if not connection.execute(STATEMENTS["has_meta"]).fetchone()[0]:
+        return 0
+    try:
+        found = connection.execute(STATEMENTS["schema_version"]).fetchone()
+    except sqlite3.OperationalError as error:
+        raise BackendError("this SQLite file belongs to another program") from error
+    if found is None:
+        raise BackendUnavailableError("the schema is being created by another process")
+    return int(found[0])
+
+
+def _split(script: str) -> Iterator[str]:
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

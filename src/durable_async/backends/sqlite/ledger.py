@@ -1,0 +1,424 @@
+"""The ledger: what one transaction decides about instances, first in memory, then written in a few statements.
+
+SQLite has one writer, so what was loaded at the start of a transaction stays true until its end. Decisions are therefore
+taken in Python, one after the other on the state that the one before left, and their rows gathered by kind; ``flush`` writes each kind
+with one statement, whatever the size of the batch. Deletes come before inserts: whatever was decided to go and was not written
+yet is taken out of the gathered rows at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import orjson
+
+from durable_async.model.policy import ReusePolicy
+from durable_async.model.records import (
+    Delivery,
+    NewInstance,
+    Outgoing,
+    QueuedActivity,
+    StartOutcome,
+)
+from durable_async.model.status import TERMINAL, Status
+
+from .rows import STATUSES, encode_parent
+from .transaction import Row, Statements, json_list, json_map
+
+_EVERY_EXECUTION = 2**62
+
+
+class InstanceState:
+    """What decisions about an instance depend on; its fields stand in the order of ``load_instances``."""
+
+    __slots__ = (
+        "attempts",
+        "completed_at_us",
+        "execution",
+        "hold_until_us",
+        "id",
+        "key",
+        "marked",
+        "owner",
+        "parked",
+        "ready_at_us",
+        "start_at_us",
+        "status",
+        "updated_at_us",
+        "version",
+    )
+
+    def __init__(
+        self,
+        id: str,
+        key: int,
+        status: str,
+        execution: int,
+        version: str | None,
+        owner: str | None,
+        ready_at_us: int | None,
+        hold_until_us: int,
+        start_at_us: int,
+        marked: int,
+        attempts: int,
+        parked: str | None,
+        updated_at_us: int,
+        completed_at_us: int | None,
+    ) -> None:
+        self.id = id
+        self.key = key
+        self.status = STATUSES[status]
+        self.execution = execution
+        self.version = version
+        self.owner = owner
+        self.ready_at_us = ready_at_us
+        self.hold_until_us = hold_until_us
+        self.start_at_us = start_at_us
+        self.marked = marked
+        self.attempts = attempts
+        self.parked = parked
+        self.updated_at_us = updated_at_us
+        self.completed_at_us = completed_at_us
+
+    def row(self) -> Row:
+        """Return the values of ``save_instances``."""
+        return (
+            self.status.value,
+            self.execution,
+            self.version,
+            self.owner,
+            self.ready_at_us,
+            self.hold_until_us,
+            self.marked,
+            self.attempts,
+            self.parked,
+            self.updated_at_us,
+            self.completed_at_us,
+            self.key,
+        )
+
+    def free(self, ready_at_us: int | None) -> None:
+        """Take it out of its owner's hands."""
+        self.owner = None
+        self.marked = 0
+        self.ready_at_us = ready_at_us
+
+
+@dataclass(slots=True)
+class _Pending:
+    """Rows gathered for ``flush``, by kind."""
+
+    removed: list[Row] = field(default_factory=list)
+    history_before: list[Row] = field(default_factory=list)
+    consumed: list[Row] = field(default_factory=list)
+    emptied: list[Row] = field(default_factory=list)
+    outdated: list[Row] = field(default_factory=list)
+    unqueued: list[Row] = field(default_factory=list)
+    cancelled: list[Row] = field(default_factory=list)
+    ended: list[Row] = field(default_factory=list)
+    created: dict[int, tuple[InstanceState, NewInstance]] = field(default_factory=dict)
+    dirty: dict[int, InstanceState] = field(default_factory=dict)
+    tags: list[Row] = field(default_factory=list)
+    outcomes: list[Row] = field(default_factory=list)
+    custom: list[Row] = field(default_factory=list)
+    parents: list[Row] = field(default_factory=list)
+    history: list[Row] = field(default_factory=list)
+    letters: list[Row] = field(default_factory=list)
+    queued: list[Row] = field(default_factory=list)
+    released: list[Row] = field(default_factory=list)
+    tombstones: list[Row] = field(default_factory=list)
+
+
+class Ledger:
+    """The instances that one transaction touches, as its decisions so far have left them."""
+
+    def __init__(self, tx: Statements) -> None:
+        self.tx = tx
+        self.now_us = tx.now_us
+        self._states: dict[str, InstanceState] = {}
+        self._last_executions: dict[str, int] = {}
+        self._next_key: int | None = None
+        self._mailboxes: dict[int, int] = {}
+        self._gathered: set[int] = set()
+        self.pending = _Pending()
+
+    # -- what is there
+
+    def load(self, ids: Iterable[str]) -> None:
+        """Load instances; to be called before anything is decided about them."""
+        for row in self.tx.all("load_instances", hub=self.tx.hub, ids=json_list(ids)):
+            state = InstanceState(*row)
+            self._states[state.id] = state
+
+    def load_tombstones(self, ids: Iterable[str]) -> None:
+        """Load the last executions of ids that may be created."""
+        absent = [one for one in ids if one not in self._states]
+        if absent:
+            rows = self.tx.all("load_tombstones", hub=self.tx.hub, ids=json_list(absent))
+            self._last_executions.update(rows)
+
+    def find(self, instance_id: str) -> InstanceState | None:
+        """Return an instance that was loaded, or created here."""
+        return self._states.get(instance_id)
+
+    def touch(self, state: InstanceState) -> None:
+        """Have a state written that was changed."""
+        if state.key not in self.pending.created:
+            self.pending.dirty[state.key] = state
+
+    # -- decisions
+
+    def create(self, new: NewInstance) -> StartOutcome:
+        """Create an instance if its reuse policy allows it; otherwise tell what is there, and its parent."""
+        there = self._states.get(new.instance_id)
+        if there is None:
+            execution = self._last_executions.get(new.instance_id, 0) + 1
+        elif _may_replace(new.reuse, there.status):
+            execution = there.execution + 1
+            self.remove(there)
+        else:
+            if new.refusal is not None and new.parent is not None:
+                self._refuse(new.refusal, new.parent.instance_id, new.parent.execution)
+            return StartOutcome(created=False, status=there.status, execution=there.execution)
+        self._add(new, execution)
+        return StartOutcome(created=True, status=Status.PENDING, execution=execution)
+
+    def _refuse(self, refusal: bytes, parent_id: str, execution: int) -> None:
+        self.deliver(Outgoing(instance_id=parent_id, execution=execution, letter=refusal))
+
+    def _add(self, new: NewInstance, execution: int) -> None:
+        key = self._take_key()
+        state = InstanceState(
+            new.instance_id,
+            key,
+            Status.PENDING.value,
+            execution,
+            new.version,
+            None,
+            max(self.now_us, new.start_at_us),
+            0,
+            new.start_at_us,
+            0,
+            0,
+            None,
+            self.now_us,
+            None,
+        )
+        self._states[new.instance_id] = state
+        self.pending.created[key] = (state, new)
+        self.pending.history.append((key, execution, 0, new.events))
+        self.pending.tags += [(self.tx.hub, tag, text, key) for tag, text in new.tags.items()]
+        self.tx.brought_work = True
+        self.tx.changed.add(new.instance_id)
+
+    def _take_key(self) -> int:
+        if self._next_key is None:
+            found = self.tx.one("next_key")
+            assert found is not None
+            self._next_key = int(found[0])
+        key = self._next_key
+        self._next_key += 1
+        return key
+
+    def deliver(self, out: Outgoing, letters_max: int | None = None) -> Delivery:
+        """Put a letter into a mailbox, if the receiver can take it, and see to it that somebody looks."""
+        state = self._states.get(out.instance_id)
+        if state is None or out.execution not in (None, state.execution):
+            return Delivery.NOT_FOUND
+        if state.status in TERMINAL:
+            return Delivery.TERMINAL
+        if letters_max is not None and not self._has_room(state, letters_max):
+            return Delivery.FULL
+        self.pending.letters.append((state.key, out.execution, out.letter))
+        self._gathered.add(state.key)
+        if state.owner is not None:
+            self._mark(state)
+        elif state.parked is None:
+            self._wake(state, urgent=out.urgent)
+        return Delivery.DELIVERED
+
+    def _has_room(self, state: InstanceState, letters_max: int) -> bool:
+        held = self._mailboxes.get(state.key)
+        if held is None:
+            found = self.tx.one("count_letters", key=state.key, limit=letters_max)
+            assert found is not None
+            held = int(found[0])
+        self._mailboxes[state.key] = held + (held < letters_max)
+        return held < letters_max
+
+    def _mark(self, state: InstanceState) -> None:
+        self.tx.brought_work = True
+        if not state.marked:
+            state.marked = 1
+            self.touch(state)
+
+    def _wake(self, state: InstanceState, *, urgent: bool) -> None:
+        ready_at_us = max(self.now_us, state.hold_until_us)
+        if state.status is Status.PENDING and not urgent:
+            ready_at_us = max(ready_at_us, state.start_at_us)
+        if state.ready_at_us is None or ready_at_us < state.ready_at_us:
+            state.ready_at_us = ready_at_us
+            self.touch(state)
+            self.tx.brought_work = True
+
+    def queue(self, state: InstanceState, item: QueuedActivity) -> None:
+        """Put an activity into the queue, unless its execution is over."""
+        if state.status in TERMINAL or item.execution != state.execution:
+            return
+        self.pending.queued.append(
+            (
+                self.tx.hub,
+                state.key,
+                item.execution,
+                item.seq,
+                item.attempt,
+                item.name,
+                item.input,
+                item.options,
+            )
+        )
+        self._gathered.add(state.key)
+        self.tx.brought_work = True
+
+    def cancel_queued(self, state: InstanceState, seq: int) -> None:
+        """Take an activity out of the queue."""
+        key = state.key
+        self.pending.cancelled.append((key, seq))
+        if key in self._gathered:
+            self.pending.queued = [
+                row for row in self.pending.queued if row[1] != key or row[3] != seq
+            ]
+
+    def end(self, state: InstanceState) -> None:
+        """Free an instance that has got a terminal status, with all that waits for it."""
+        state.free(None)
+        state.completed_at_us = self.now_us
+        self.drop_letters(state)
+        self.drop_queued(state)
+
+    def renew(self, state: InstanceState, events: bytes) -> None:
+        """Begin the next execution with a new turn 0 in place of the history so far."""
+        state.execution += 1
+        self._drop_history(state.key, state.execution)
+        self.pending.history.append((state.key, state.execution, 0, events))
+        self.drop_queued(state)
+        self.touch(state)
+
+    def remove(self, state: InstanceState) -> None:
+        """Delete an instance with everything that belongs to it."""
+        key = state.key
+        del self._states[state.id]
+        self._drop_history(key, _EVERY_EXECUTION)
+        self.drop_letters(state)
+        self.drop_queued(state)
+        pending = self.pending
+        pending.dirty.pop(key, None)
+        pending.tags = [row for row in pending.tags if row[3] != key]
+        for rows in (pending.outcomes, pending.custom, pending.parents):
+            rows[:] = [row for row in rows if row[-1] != key]
+        if pending.created.pop(key, None) is None:
+            pending.removed.append((key,))
+
+    def drop_letters(self, state: InstanceState, before: int | None = None) -> None:
+        """Empty a mailbox; with ``before``, only of letters for earlier executions."""
+        key = state.key
+        if before is None:
+            self.pending.emptied.append((key,))
+        else:
+            self.pending.outdated.append((key, before))
+        if key in self._gathered:
+            self.pending.letters = [
+                row
+                for row in self.pending.letters
+                if row[0] != key or (before is not None and (row[1] is None or row[1] >= before))
+            ]
+
+    def drop_queued(self, state: InstanceState) -> None:
+        """Take all activities of an instance out of the queue."""
+        key = state.key
+        self.pending.unqueued.append((key,))
+        if key in self._gathered:
+            self.pending.queued = [row for row in self.pending.queued if row[1] != key]
+
+    def _drop_history(self, key: int, before: int) -> None:
+        self.pending.history_before.append((key, before))
+        self.pending.history = [
+            row for row in self.pending.history if row[0] != key or row[1] >= before
+        ]
+
+    # -- writing
+
+    def flush(self) -> None:
+        """Write what was decided. The ledger is of no use afterwards."""
+        self._delete()
+        self._write_instances()
+        pending, tx = self.pending, self.tx
+        tx.each("insert_history", pending.history)
+        tx.each("insert_letters", pending.letters)
+        tx.each("insert_queued", pending.queued)
+        tx.each("insert_tombstones", pending.tombstones)
+        if tx.each("wake_released", pending.released):
+            tx.brought_work = True
+
+    def _delete(self) -> None:
+        pending, tx = self.pending, self.tx
+        tx.each("delete_history_before", pending.history_before)
+        tx.each("delete_letters", pending.consumed)
+        tx.each("delete_letters_of", pending.emptied)
+        tx.each("delete_letters_before", pending.outdated)
+        tx.each("delete_queued_of", pending.unqueued)
+        tx.each("delete_queued_seq", pending.cancelled)
+        tx.each("delete_queued", pending.ended)
+        tx.each("delete_tags", pending.removed)
+        tx.each("delete_instances", pending.removed)
+
+    def _write_instances(self) -> None:
+        pending, tx = self.pending, self.tx
+        created = [self._created_row(state, new) for state, new in pending.created.values()]
+        tx.each("insert_instances", created)
+        tx.each("insert_tags", pending.tags)
+        tx.each("save_instances", [state.row() for state in pending.dirty.values()])
+        tx.each("save_outcomes", pending.outcomes)
+        tx.each("save_custom_statuses", pending.custom)
+        tx.each("save_parents", pending.parents)
+
+    def _created_row(self, state: InstanceState, new: NewInstance) -> Row:
+        return (
+            state.key,
+            self.tx.hub,
+            state.id,
+            new.name,
+            state.status.value,
+            state.execution,
+            state.version,
+            state.owner,
+            state.ready_at_us,
+            state.hold_until_us,
+            state.start_at_us,
+            state.marked,
+            state.attempts,
+            state.parked,
+            new.created_at_us,
+            state.updated_at_us,
+            state.completed_at_us,
+            *encode_parent(new.parent),
+            json_map(new.tags) if new.tags else None,
+        )
+
+
+def _may_replace(policy: ReusePolicy, status: Status) -> bool:
+    if policy is ReusePolicy.REPLACE:
+        return True
+    return policy is ReusePolicy.REPLACE_TERMINAL and status in TERMINAL
+
+
+def encode_outcome(outcome: StartOutcome) -> str:
+    """Return the answer to a start as text."""
+    return orjson.dumps([outcome.created, outcome.status.value, outcome.execution]).decode()
+
+
+def decode_outcome(text: str) -> StartOutcome:
+    """Return the answer that ``encode_outcome`` stored."""
+    created, status, execution = orjson.loads(text)
+    return StartOutcome(created=created, status=STATUSES[status], execution=execution)

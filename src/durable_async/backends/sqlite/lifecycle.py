@@ -1,0 +1,80 @@
+"""Clients' verbs that delete instances or set them going again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from durable_async.model.records import Rewrite
+from durable_async.model.status import TERMINAL, Status
+
+from .ledger import InstanceState, Ledger
+from .rows import encode_parent, unique
+from .transaction import Statements
+
+
+def purge(tx: Statements, instance_ids: Sequence[str]) -> list[str]:
+    """Delete those that have ended, and remember their last execution."""
+    ledger = Ledger(tx)
+    ledger.load(instance_ids)
+    purged: list[str] = []
+    for instance_id in unique(instance_ids):
+        state = ledger.find(instance_id)
+        if state is None or state.status not in TERMINAL:
+            continue
+        ledger.remove(state)
+        ledger.pending.tombstones.append((tx.hub, instance_id, state.execution, tx.now_us))
+        purged.append(instance_id)
+    ledger.flush()
+    tx.changed.update(purged)
+    return purged
+
+
+def rewrite(tx: Statements, rewrites: Sequence[Rewrite]) -> bool:
+    """Set failed instances going again with another history, all or none."""
+    ledger = Ledger(tx)
+    ledger.load([one.instance_id for one in rewrites])
+    for one in rewrites:
+        state = ledger.find(one.instance_id)
+        if state is None or state.status is not Status.FAILED or state.execution != one.execution:
+            return False
+        _restart(tx, ledger, state, one)
+    ledger.flush()
+    return True
+
+
+def _restart(tx: Statements, ledger: Ledger, state: InstanceState, one: Rewrite) -> None:
+    ledger.renew(state, one.events)
+    state.status = Status.RUNNING
+    state.completed_at_us = None
+    state.attempts = 0
+    state.hold_until_us = 0
+    state.parked = None
+    _make_ready(tx, state)
+    ledger.pending.outcomes.append((None, None, state.key))
+    ledger.pending.parents.append((*encode_parent(one.parent), state.key))
+
+
+def unpark(tx: Statements, instance_ids: Sequence[str]) -> list[str]:
+    """Put parked instances back."""
+    ledger = Ledger(tx)
+    ledger.load(instance_ids)
+    unparked: list[str] = []
+    for instance_id in unique(instance_ids):
+        state = ledger.find(instance_id)
+        if state is None or state.parked is None:
+            continue
+        state.parked = None
+        state.attempts = 0
+        state.hold_until_us = 0
+        _make_ready(tx, state)
+        ledger.touch(state)
+        unparked.append(instance_id)
+    ledger.flush()
+    return unparked
+
+
+def _make_ready(tx: Statements, state: InstanceState) -> None:
+    state.ready_at_us = tx.now_us
+    state.updated_at_us = tx.now_us
+    tx.changed.add(state.id)
+    tx.brought_work = True

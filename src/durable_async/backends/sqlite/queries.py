@@ -1,0 +1,95 @@
+"""Clients' reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from durable_async.model.records import (
+    HistoryPage,
+    HubStatistics,
+    InstanceFilter,
+    InstancePage,
+    InstanceRecord,
+)
+
+from .rows import STATUSES, bounded_history, decode_page, encode_page, instance_record
+from .transaction import Statements, json_list, json_map, snapshot
+
+_FIRST_US = -(2**62)
+_LAST_US = 2**62
+
+
+def read_instances(
+    tx: Statements, instance_ids: Sequence[str], *, payloads: bool
+) -> list[InstanceRecord | None]:
+    """Return instances in the order of the arguments."""
+    rows = tx.rows("read_instances", hub=tx.hub, ids=json_list(instance_ids), payloads=payloads)
+    found = {row[0]: instance_record(row) for row in rows}
+    return [found.get(instance_id) for instance_id in instance_ids]
+
+
+def query_instances(
+    tx: Statements, where: InstanceFilter, *, limit: int, page: str | None, payloads: bool
+) -> InstancePage:
+    """Return instances in order of creation, then id."""
+    after_us, after_id = (_FIRST_US - 1, "") if page is None else decode_page(page)
+    tag, value = next(iter(where.tags.items()), (None, None))
+    is_narrow = where.parent_id is not None or bool(where.tags)
+    rows = tx.all(
+        "query_few_instances" if is_narrow else "query_instances",
+        hub=tx.hub,
+        payloads=payloads,
+        created_from_us=_FIRST_US if where.created_from_us is None else where.created_from_us,
+        created_to_us=_LAST_US if where.created_to_us is None else where.created_to_us,
+        after_us=after_us,
+        after_id=after_id,
+        statuses=_any_of(status.value for status in where.statuses),
+        names=_any_of(where.names),
+        id_prefix=where.id_prefix,
+        completed_from_us=where.completed_from_us,
+        completed_to_us=where.completed_to_us,
+        parent_id=where.parent_id,
+        parked=where.parked,
+        tags=json_map(where.tags),
+        tag=tag,
+        value=value,
+        limit=limit + 1,
+    )
+    items = tuple(instance_record(row) for row in rows[:limit])
+    return InstancePage(
+        items=items, next_page=encode_page(items[-1]) if len(rows) > limit else None
+    )
+
+
+def _any_of(values: Iterable[str]) -> str | None:
+    wanted = list(values)
+    return json_list(wanted) if wanted else None
+
+
+def read_history(
+    tx: Statements, instance_id: str, execution: int | None, after_turn: int, bytes_max: int
+) -> HistoryPage | None:
+    """Return rows of an execution, or ``None`` if there is no such instance."""
+    with snapshot(tx.connection):
+        found = tx.one("find_instance", hub=tx.hub, id=instance_id)
+        if found is None:
+            return None
+        key, current = found
+        wanted = current if execution is None else execution
+        rows = tx.rows("history_after", key=key, execution=wanted, after_turn=after_turn)
+        taken, more = bounded_history(rows, bytes_max)
+    return HistoryPage(execution=wanted, rows=taken, more=more)
+
+
+def statistics(tx: Statements) -> HubStatistics:
+    """Count what the hub holds."""
+    with snapshot(tx.connection):
+        by_status = tx.all("count_by_status", hub=tx.hub)
+        [(workers, letters, queued_activities)] = tx.all("count_rows", hub=tx.hub)
+    return HubStatistics(
+        by_status={STATUSES[status]: count for status, count, _ in by_status},
+        parked=sum(parked for *_, parked in by_status),
+        workers=workers,
+        letters=letters,
+        queued_activities=queued_activities,
+    )

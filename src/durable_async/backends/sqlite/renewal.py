@@ -1,0 +1,182 @@
+"""Workers' verbs that are about being alive: registration, leases, retirement, takeover."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+from durable_async.errors import BackendError, FencedError
+from durable_async.model.records import Fence
+
+from .connection import check_process
+from .core import SqliteCore
+from .transaction import Statements, atomic
+
+_REQUESTS_KEPT_US = 24 * 3600 * 1_000_000
+_TOMBSTONES_KEPT_US = 30 * 24 * 3600 * 1_000_000
+_SWEPT_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    worker_id: str
+    epoch: int
+    is_gone: bool
+
+
+class SqliteLeases(SqliteCore):
+    """The life of workers."""
+
+    async def register_worker(self, worker_id: str, lease_seconds: float) -> Fence:
+        """Announce a new worker, give it a lease, and begin to show that its process lives."""
+
+        def job() -> Fence:
+            tx = self._statements("writer")
+            self._drop_lost_lifelines(tx)
+            epoch = tx.now_us  # never the same for a later namesake
+            # The sign comes before the row: a row that has none would be taken over.
+            has_lifeline = self._lifelines.hold(worker_id)
+            try:
+                tx.count(
+                    "register_worker",
+                    hub=tx.hub,
+                    worker=worker_id,
+                    epoch=epoch,
+                    lease_until_us=_until(tx.now_us, lease_seconds),
+                    has_lifeline=has_lifeline,
+                )
+            except BaseException:
+                self._lifelines.drop(worker_id)
+                raise
+            return Fence(worker_id=worker_id, epoch=epoch, seq=0)
+
+        return await self._on_writer(job)
+
+    def _drop_lost_lifelines(self, tx: Statements) -> None:
+        for worker_id in self._lifelines.held():
+            if tx.one("read_fence", hub=tx.hub, worker=worker_id) is None:
+                self._lifelines.drop(worker_id)
+
+    def renew_lease(self, fence: Fence, lease_seconds: float) -> None:
+        """Extend the lease, on a connection that waits for no commit of this process but the one that is being written."""
+        with self._errors(), self._renewing:
+            tx = Statements(self._renewing_connection(), self._hub, self.now_us())
+            renewed = tx.count(
+                "renew_lease",
+                hub=tx.hub,
+                worker=fence.worker_id,
+                epoch=fence.epoch,
+                now_us=tx.now_us,
+                lease_until_us=_until(tx.now_us, lease_seconds),
+            )
+        if not renewed:
+            raise FencedError(fence.worker_id)
+
+    def _renewing_connection(self) -> sqlite3.Connection:
+        if self._writing is None:
+            raise BackendError(f"{self.description} is not open")
+        check_process(self._pid)
+        connection = self._connections.get("renewal")
+        if connection is None:
+            # A lease that a power cut takes back harms nobody, so it need not wait for the disk.
+            connection = self._connections["renewal"] = self._connect("NORMAL")
+        return connection
+
+    async def retire_worker(self, fence: Fence) -> None:
+        """Hand back everything the worker owns, ready for others at once, and forget the worker."""
+
+        def verb(tx: Statements) -> None:
+            _check_epoch(tx, fence)
+            _free(tx, fence.worker_id, handed_back=1)
+            tx.count("forget_worker", hub=tx.hub, worker=fence.worker_id)
+
+        await self._write(verb)
+        self._lifelines.drop(fence.worker_id)
+
+    async def read_fence(self, worker_id: str) -> Fence:
+        """Return where the worker's row stands."""
+
+        def job() -> Fence:
+            tx = self._statements("writer")
+            found = tx.one("read_fence", hub=tx.hub, worker=worker_id)
+            if found is None:
+                self._lifelines.drop(worker_id)
+                raise FencedError(worker_id)
+            return Fence(worker_id=worker_id, epoch=found[0], seq=found[1])
+
+        return await self._on_writer(job)
+
+    async def take_over(self, fence: Fence) -> int:
+        """Free what dead workers own: those whose process is gone or whose lease ran out."""
+
+        def job() -> int:
+            tx = self._statements("writer")
+            _check_epoch(tx, fence)
+            freed = sum(self._unseat(fence, dead) for dead in self._dead_workers(tx, fence))
+            _sweep(tx)
+            return freed
+
+        return await self._on_writer(job)
+
+    def _dead_workers(self, tx: Statements, fence: Fence) -> list[_Candidate]:
+        dead: list[_Candidate] = []
+        for row in tx.all("other_workers", hub=tx.hub, worker=fence.worker_id):
+            worker_id, epoch, lease_until_us, has_lifeline = row
+            is_gone = bool(has_lifeline) and self._lifelines.is_gone(worker_id)
+            if is_gone or lease_until_us <= tx.now_us:
+                dead.append(_Candidate(worker_id, epoch, is_gone))
+        return dead
+
+    def _unseat(self, fence: Fence, dead: _Candidate) -> int:
+        tx = self._statements("writer")
+        with atomic(tx.connection):
+            _check_epoch(tx, fence)
+            unseated = tx.count(
+                "unseat_worker",
+                hub=tx.hub,
+                worker=dead.worker_id,
+                epoch=dead.epoch,
+                is_gone=dead.is_gone,
+                now_us=tx.now_us,
+            )
+            freed = _free(tx, dead.worker_id, handed_back=0) if unseated else 0
+        self._hints.give(tx.brought_work, tx.changed)
+        self._lifelines.clean(dead.worker_id)
+        return freed
+
+
+def _check_epoch(tx: Statements, fence: Fence) -> None:
+    found = tx.one("read_fence", hub=tx.hub, worker=fence.worker_id)
+    if found is None or found[0] != fence.epoch:
+        raise FencedError(fence.worker_id)
+
+
+def _free(tx: Statements, worker_id: str, *, handed_back: int) -> int:
+    freed = tx.count(
+        "free_instances", hub=tx.hub, worker=worker_id, now_us=tx.now_us, handed_back=handed_back
+    )
+    tx.count("free_activities", hub=tx.hub, worker=worker_id, handed_back=handed_back)
+    tx.brought_work = True
+    return freed
+
+
+def _sweep(tx: Statements) -> None:
+    requests_before_us = tx.now_us - _REQUESTS_KEPT_US
+    tombstones_before_us = tx.now_us - _TOMBSTONES_KEPT_US
+    found = tx.one(
+        "has_old_rows",
+        hub=tx.hub,
+        requests_before_us=requests_before_us,
+        tombstones_before_us=tombstones_before_us,
+    )
+    if found is None or not found[0]:
+        return
+    with atomic(tx.connection):
+        tx.count("sweep_requests", hub=tx.hub, before_us=requests_before_us, limit=_SWEPT_AT_ONCE)
+        tx.count(
+            "sweep_tombstones", hub=tx.hub, before_us=tombstones_before_us, limit=_SWEPT_AT_ONCE
+        )
+
+
+def _until(now_us: int, lease_seconds: float) -> int:
+    return now_us + round(lease_seconds * 1_000_000)

@@ -1,0 +1,92 @@
+-- What clients ask for, on the reading connection.
+
+-- name: instance_columns
+-- The same columns, in the same order, for one and for many.
+select i.id, i.name, i.version, i.status, i.execution, i.created_at_us, i.updated_at_us, i.completed_at_us, i.start_at_us,
+    i.tags, i.parent_id, i.parent_execution, i.parent_seq, i.parent_depth, i.custom_status, i.failure, i.parked, i.owner,
+    case when :payloads then i.output end,
+    case when :payloads then (
+        select h.events from history h where h.key = i.key and h.execution = i.execution and h.turn = 0
+    ) end
+
+-- name: read_instances
+-- By the unique index; the caller puts them in order.
+-- include: instance_columns
+from instances i
+where i.hub = :hub and i.id in (select value from json_each(:ids))
+
+-- name: instance_conditions
+-- A condition that is null holds for everything. Created between two bounds and after the page before: a range of the index.
+i.hub = :hub
+    and i.created_at_us >= :created_from_us and i.created_at_us < :created_to_us
+    and (i.created_at_us, i.id) > (:after_us, :after_id)
+    and (:statuses is null or i.status in (select value from json_each(:statuses)))
+    and (:names is null or i.name in (select value from json_each(:names)))
+    and substr(i.id, 1, length(:id_prefix)) = :id_prefix
+    and (:completed_from_us is null or i.completed_at_us >= :completed_from_us)
+    and (:completed_to_us is null or i.completed_at_us < :completed_to_us)
+    and (:parent_id is null or i.parent_id = :parent_id)
+    and (:parked is null or (i.parked is not null) = :parked)
+    and not exists (
+        select 1 from json_each(:tags) wanted
+        where not exists (
+            select 1 from instance_tags t
+            where t.hub = i.hub and t.tag = wanted.key and t.value = wanted.value and t.key = i.key
+        )
+    )
+order by i.created_at_us, i.id
+limit :limit
+
+-- name: query_instances
+-- Along the index instances_by_creation, which is also the order of the answer.
+-- include: instance_columns
+from instances i
+where
+-- include: instance_conditions
+
+-- name: query_few_instances
+-- From a parent's children, or from one tag's instances: a few, that are sorted afterwards.
+-- include: instance_columns
+from instances i
+where i.key in (
+    select c.key from instances c where c.hub = :hub and c.parent_id = :parent_id
+    union all
+    select t.key from instance_tags t where t.hub = :hub and t.tag = :tag and t.value = :value
+) and
+-- include: instance_conditions
+
+-- name: find_instance
+-- Which execution is current.
+select key, execution from instances where hub = :hub and id = :id
+
+-- name: count_by_status
+-- A scan; statistics are asked for by people.
+select status, count(*), count(parked) from instances where hub = :hub group by status
+
+-- name: count_rows
+-- As above.
+select
+    (select count(*) from workers where hub = :hub),
+    (select count(*) from instances i cross join letters l on l.key = i.key where i.hub = :hub),
+    (select count(*) from queued_activities where hub = :hub)
+
+-- name: find_hub
+-- Hubs are created when they are first opened.
+select hub from hubs where name = :name
+
+-- name: create_hub
+-- Two processes may come at once.
+insert into hubs (name) values (:name) on conflict (name) do nothing
+
+-- name: has_meta
+-- A new file has no tables at all.
+select exists (select 1 from sqlite_master where type = 'table' and name = 'meta')
+
+-- name: schema_version
+-- Compared with what this release knows.
+select value from meta where name = 'schema_version'
+
+-- name: save_schema_version
+-- In the transaction of the migration that leads there.
+insert into meta (name, value) values ('schema_version', :version)
+on conflict (name) do update set value = excluded.value

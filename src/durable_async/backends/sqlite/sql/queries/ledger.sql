@@ -1,0 +1,130 @@
+-- The ledger: how the state of instances is loaded before, and written after, the decisions of one transaction.
+-- Statements with question marks run once for each of many rows.
+
+-- name: load_instances
+-- All instances that a call touches, at once; payloads stay where they are.
+select id, key, status, execution, version, owner, ready_at_us, hold_until_us, start_at_us, marked, attempts, parked,
+    updated_at_us, completed_at_us
+from instances
+where hub = :hub and id in (select value from json_each(:ids))
+
+-- name: load_tombstones
+-- A reused id goes on above its last execution.
+select id, execution from tombstones where hub = :hub and id in (select value from json_each(:ids))
+
+-- name: load_claimed_activities
+-- An activity that was claimed by somebody else, or is gone, has no result to give.
+select id, key, execution, seq from queued_activities
+where hub = :hub and owner = :worker and id in (select value from json_each(:ids))
+
+-- name: load_answers
+-- Requests that were answered before get the same answer.
+select id, answer from requests where hub = :hub and id in (select value from json_each(:ids))
+
+-- name: count_letters
+-- Counts no further than the bound of a mailbox.
+select count(*) from (select 1 from letters where key = :key limit :limit)
+
+-- name: turn_exists
+-- Asked only after the primary key of history refused a batch, to find the turn that is to blame.
+select 1 from history where key = :key and execution = :execution and turn = :turn
+
+-- name: next_key
+-- Nothing of a purged instance is left under its key, so a key may be used again.
+select coalesce(max(key), 0) + 1 from instances
+
+-- name: delete_instances
+-- Purged, or replaced by a new life of the same id.
+delete from instances where key = ?
+
+-- name: delete_tags
+-- Found by the instance's own list; an index by instance would double the table. Runs before the instance goes.
+delete from instance_tags where (hub, tag, value, key) in (
+    select i.hub, t.key, t.value, i.key from instances i cross join json_each(i.tags) t where i.key = ?
+)
+
+-- name: delete_history_before
+-- Continue-as-new, rewind and purge let go of old executions.
+delete from history where key = ? and execution < ?
+
+-- name: delete_letters
+-- Exactly those that a turn consumed, and only its own.
+delete from letters where id = ? and key = ?
+
+-- name: delete_letters_of
+-- The end of an instance empties its mailbox.
+delete from letters where key = ?
+
+-- name: delete_letters_before
+-- Letters for an execution that is over; those for whichever is current stay.
+delete from letters where key = ? and execution < ?
+
+-- name: delete_queued_of
+-- Queued activities go with the execution that queued them.
+delete from queued_activities where key = ?
+
+-- name: delete_queued_seq
+-- Cancelled by a turn.
+delete from queued_activities where key = ? and seq = ?
+
+-- name: delete_queued
+-- Ended, with a result.
+delete from queued_activities where id = ?
+
+-- name: insert_instances
+-- The key was chosen by the ledger, so that history and letters can follow without a look back.
+insert into instances (
+    key, hub, id, name, status, execution, version, owner, ready_at_us, hold_until_us, start_at_us, marked, attempts, parked,
+    created_at_us, updated_at_us, completed_at_us, parent_id, parent_execution, parent_seq, parent_depth, tags
+) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: insert_tags
+-- Searched by key and value.
+insert into instance_tags (hub, tag, value, key) values (?, ?, ?, ?)
+
+-- name: save_instances
+-- The whole state of what changed: one statement for every kind of change.
+update instances
+set status = ?, execution = ?, version = ?, owner = ?, ready_at_us = ?, hold_until_us = ?, marked = ?, attempts = ?,
+    parked = ?, updated_at_us = ?, completed_at_us = ?
+where key = ?
+
+-- name: save_outcomes
+-- Apart from the state, because payloads are large and change once.
+update instances set output = ?, failure = ? where key = ?
+
+-- name: save_custom_statuses
+-- Apart from the state, because payloads are large and change seldom.
+update instances set custom_status = ? where key = ?
+
+-- name: save_parents
+-- A rewritten instance may report to another execution of its parent.
+update instances set parent_id = ?, parent_execution = ?, parent_seq = ?, parent_depth = ? where key = ?
+
+-- name: insert_history
+-- Refused by the primary key if the turn was written before.
+insert into history (key, execution, turn, events) values (?, ?, ?, ?)
+
+-- name: insert_letters
+-- Ids grow in the order of arrival.
+insert into letters (key, execution, letter) values (?, ?, ?)
+
+-- name: insert_queued
+-- Ids grow in the order of arrival.
+insert into queued_activities (hub, key, execution, seq, attempt, name, input, options) values (?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: wake_released
+-- A letter that the owner had not seen when it let the instance go makes it ready at once. Runs after all letters are in.
+update instances set ready_at_us = min(coalesce(ready_at_us, ?1), ?1)
+where key = ?2 and owner is null and exists (
+    select 1 from letters where letters.key = ?2 and letters.id not in (select value from json_each(?3))
+)
+
+-- name: insert_answers
+-- Kept so that a repetition of the request gets the same answer.
+insert into requests (hub, id, answer, answered_at_us) values (?, ?, ?, ?)
+
+-- name: insert_tombstones
+-- The newest life counts.
+insert into tombstones (hub, id, execution, purged_at_us) values (?, ?, ?, ?)
+on conflict (hub, id) do update set execution = excluded.execution, purged_at_us = excluded.purged_at_us
