@@ -201,6 +201,7 @@ class ClaimedInstance(_Record, frozen=True, kw_only=True, gc=False):
         history: First rows of its current execution, from turn 0.
         more_history: Whether ``read_history`` has more rows.
         mail: All letters in its mailbox.
+        queued: Sequence numbers of this execution's activities that are in the hub's queue.
     """
 
     instance_id: str
@@ -214,6 +215,7 @@ class ClaimedInstance(_Record, frozen=True, kw_only=True, gc=False):
     history: tuple[HistoryRow, ...]
     more_history: bool
     mail: tuple[Mail, ...]
+    queued: tuple[int, ...] = ()
 
 
 class ClaimedActivity(_Record, frozen=True, kw_only=True, gc=False):

@@ -6,9 +6,9 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from durable_async.environment import SystemEnvironment
 from durable_async.errors import (
     BackendError,
-    ConfigurationError,
     FencedError,
     InstanceNotFoundError,
 )
@@ -63,17 +63,10 @@ class MemoryBackend:
         Args:
             store: Where everything is; a fresh one if not given.
             hub: Name of the task hub.
-            environment: Whose clock a fresh store goes by; a store that is given has its own.
+            environment: Whose clock a fresh store goes by, by default the system's; a store that is given has its own.
             letters_max: How many letters a mailbox takes from clients.
-
-        Raises:
-            ConfigurationError: Neither a store nor an environment is given.
         """
-        if store is None:
-            if environment is None:
-                raise ConfigurationError("a memory backend needs a store or an environment")
-            store = MemoryStore(environment)
-        self.store = store
+        self.store = store or MemoryStore(environment or SystemEnvironment())
         self._hub_name = hub
         self._letters_max = letters_max
         self._hub: HubState | None = None
@@ -375,6 +368,7 @@ def _claimed(instance: Instance, history_bytes_max: int) -> ClaimedInstance:
         history=rows,
         more_history=more,
         mail=tuple(instance.mailbox.values()),
+        queued=tuple(instance.activities),
     )
 
 

@@ -92,7 +92,6 @@ class HubState:
         """Give a free instance to a worker, and count the attempt."""
         instance.owner = row.worker_id
         instance.attempts += 1
-        instance.hold_until_us = 0
         instance.fresh.clear()
         row.owned[instance.instance_id] = None
 

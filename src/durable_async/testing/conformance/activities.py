@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from durable_async.model.records import ActivityResult, ClaimedActivity, NextExecution
+from durable_async.model.records import Abandon, ActivityResult, ClaimedActivity, NextExecution
 from durable_async.model.status import Status
 
-from .base import ConformanceBase
+from .base import ConformanceBase, StoreClock
 from .driver import (
     EVERY_BYTE,
     Driver,
@@ -60,6 +60,23 @@ class ActivityQueueConformance(ConformanceBase):
         assert work.claimed == ()
         await worker.commit(result_of(work.activities[0]))
         assert bodies((await worker.claim_one()).mail) == [b"result"]
+
+    async def test_a_claim_tells_which_activities_are_in_the_queue(
+        self, worker: Driver, rival: Driver, clock: StoreClock
+    ) -> None:
+        """Waiting or running elsewhere: a new owner must not run them as well."""
+        claimed = await worker.start("a")
+        assert claimed.queued == ()
+        await worker.restate(claimed, queued=tuple(queued(claimed, seq) for seq in (3, 5, 8, 9)))
+        done, running, *_ = (await rival.fetch_activities(2)).activities
+        await rival.commit(result_of(done))
+        await worker.restate(claimed, number=2, cancelled=(9,))
+        await worker.commit(Abandon(instance_id="a", retry_at_us=clock.now_us()))
+        again = await worker.claim_one()
+        assert sorted(again.queued) == [5, 8]
+        await rival.commit(result_of(running))
+        await worker.commit(release("a", wake_at_us=1))
+        assert (await worker.claim_one()).queued == (8,)
 
     async def test_the_oldest_come_first_and_the_quota_bounds(self, worker: Driver) -> None:
         """First in, first out; the rest later; none with a quota of none."""

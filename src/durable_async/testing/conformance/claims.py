@@ -120,6 +120,34 @@ class ClaimConformance(ConformanceBase):
         late = await worker.fetch(orchestrators=frozenset({"unknown"}))
         assert ids(late.claimed) == ["a1", "a2"]
 
+    async def test_the_longest_ready_come_first_among_names(
+        self, worker: Driver, clock: StoreClock
+    ) -> None:
+        """No name is served before another."""
+        base = clock.now_us()
+        names = ("x", "y", "x", "z", "y")
+        for number, name in enumerate(names):
+            at = base + (10 - number) * SECOND_US
+            await start(worker.backend, f"i{number}", name=name, start_at_us=at)
+        clock.advance(60)
+        order: list[str] = []
+        for _ in names:
+            work = await worker.fetch(instances=1, orchestrators=frozenset(names))
+            order += ids(work.claimed)
+        assert order == ["i4", "i3", "i2", "i1", "i0"]
+
+    async def test_a_letter_does_not_send_a_ready_one_to_the_end_of_the_line(
+        self, worker: Driver, clock: StoreClock
+    ) -> None:
+        """Otherwise, who gets much mail would wait for ever."""
+        base = clock.now_us()
+        await start(worker.backend, "first", start_at_us=base + 10 * SECOND_US)
+        await start(worker.backend, "second", start_at_us=base + 20 * SECOND_US)
+        clock.advance(60)
+        assert (await worker.fetch(instances=0)).claimed == ()
+        await deliver(worker.backend, letter("first"))
+        assert ids(await worker.claim(1)) == ["first"]
+
     async def test_an_instance_has_one_owner(self, worker: Driver, rival: Driver) -> None:
         """Two workers that claim at the same time share without overlap and without gaps."""
         everybody = [f"i{number:02}" for number in range(60)]
@@ -232,10 +260,15 @@ class ParkConformance(ConformanceBase):
         assert (record.parked, record.owner) == ("why: \N{PARTY POPPER}", None)
         assert record.status is Status.PENDING
 
-    async def test_an_unparked_instance_begins_afresh(self, worker: Driver) -> None:
-        """Ready at once, with its mail and no attempts counted."""
+    async def test_an_unparked_instance_begins_afresh(
+        self, worker: Driver, clock: StoreClock
+    ) -> None:
+        """Ready at once, with its history, its mail and no attempts counted."""
         claimed = await worker.start("a")
         await worker.restate(claimed)
+        for _ in range(2):
+            await worker.commit(Abandon(instance_id="a", retry_at_us=clock.now_us()))
+            await worker.claim_one()
         await worker.commit(Park(instance_id="a", reason="poison"))
         await deliver(worker.backend, letter("a", b"kept"))
         assert await worker.backend.unpark(["a"]) == ["a"]

@@ -92,6 +92,17 @@ class MailboxConformance(ConformanceBase):
         assert await rival.fetch_mail() == ()
         assert bodies(await worker.fetch_mail()) == [b"mine"]
 
+    async def test_mail_does_not_follow_who_let_go(self, worker: Driver, rival: Driver) -> None:
+        """It is the next owner's, whole, and the former one hears nothing of it."""
+        await worker.start("a")
+        await deliver(worker.backend, letter("a", b"mail"))
+        await worker.commit(release("a"))
+        assert bodies((await rival.claim_one()).mail) == [b"mail"]
+        assert await worker.fetch_mail() == ()
+        await deliver(worker.backend, letter("a", b"more"))
+        assert await worker.fetch_mail() == ()
+        assert bodies(await rival.fetch_mail())[-1:] == [b"more"]
+
     async def test_many_senders_lose_nothing(self, worker: Driver, rival: Driver) -> None:
         """Letters that arrive while others are being consumed are each fed exactly once."""
         claimed = await worker.start("a")
@@ -259,6 +270,15 @@ class DelayedStartConformance(ConformanceBase):
         assert await worker.claim() == ()
         clock.advance(61)
         assert len((await worker.claim_one()).mail) == 3
+
+    async def test_a_plain_letter_does_not_undo_an_urgent_one(
+        self, worker: Driver, clock: StoreClock
+    ) -> None:
+        """What was woken stays awake until it is claimed."""
+        await start(worker.backend, "a", start_at_us=clock.now_us() + 60 * SECOND_US)
+        await deliver(worker.backend, letter("a", b"urgent", urgent=True))
+        await deliver(worker.backend, letter("a", b"plain"))
+        assert bodies((await worker.claim_one()).mail) == [b"urgent", b"plain"]
 
     async def test_a_start_in_the_past_is_at_once(self, worker: Driver, clock: StoreClock) -> None:
         """Late is not never."""

@@ -109,6 +109,15 @@ class RewriteConformance(ConformanceBase):
             assert (await read_one(worker.backend, "a")).status is Status.FAILED
             assert await history_of(worker.backend, "a") == [(0, b"started a"), (1, b"turn 1")]
 
+    async def test_another_execution_is_not_rewritten(self, worker: Driver) -> None:
+        """Whoever read an execution that is no longer current is told so."""
+        await fail(worker, "a")
+        for execution in (0, 2):
+            stale = Rewrite(instance_id="a", execution=execution, events=b"x", parent=None)
+            assert not await worker.backend.rewrite([stale])
+        assert await history_of(worker.backend, "a") == [(0, b"started a"), (1, b"turn 1")]
+        assert (await read_one(worker.backend, "a")).execution == 1
+
     async def test_a_family_is_rewritten_together(self, worker: Driver) -> None:
         """And only once, if two operators try at the same time."""
         await fail(worker, "parent")

@@ -152,8 +152,13 @@ class WakeUpHintConformance(ConformanceBase):
         """Others still do; to stop twice is harmless."""
         deaf = Listener()
         stop = worker.backend.listen(deaf.on_work, deaf.on_changed)
-        stop()
-        stop()
         await start(worker.backend, "a")
+        stop()
+        stop()
+        heard = (deaf.works, list(deaf.changes))
         await listener.until_work()
-        assert (deaf.works, deaf.changes) == (0, [])
+        listener.forget()
+        await start(worker.backend, "b")
+        await listener.until_work()
+        await listener.until_changed("b")
+        assert (deaf.works, deaf.changes) == heard

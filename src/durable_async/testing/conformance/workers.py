@@ -8,7 +8,7 @@ import pytest
 
 from durable_async.backend import Backend
 from durable_async.errors import BackendError, FencedError
-from durable_async.model.records import Fence, TurnCommit
+from durable_async.model.records import Abandon, Fence, TurnCommit
 
 from .base import ConformanceBase, Opener, StoreClock
 from .driver import (
@@ -240,6 +240,16 @@ class RetirementConformance(ConformanceBase):
             [],
         ]
         assert [item.attempts for item in work.activities] == [1]
+
+    async def test_what_was_counted_before_stands(
+        self, worker: Driver, rival: Driver, clock: StoreClock
+    ) -> None:
+        """Only the claim that is handed back is taken off the count."""
+        await worker.start("a")
+        await worker.commit(Abandon(instance_id="a", retry_at_us=clock.now_us()))
+        assert (await worker.claim_one()).attempts == 2
+        await worker.backend.retire_worker(worker.fence)
+        assert (await rival.claim_one()).attempts == 2
 
     async def test_a_retired_worker_is_forgotten(self, worker: Driver) -> None:
         """It is refused by every verb and no longer counted."""
