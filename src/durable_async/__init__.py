@@ -1,10 +1,126 @@
-"""Durable execution for async Python, as a library.
+"""Durable execution for async Python: orchestrations that survive crashes, deploys and weeks of waiting.
 
-This module is the face: it re-exports what users need and holds nothing of its own. Every path
-without an underscore is promised to users. Read `durable_async.model.history` first, then the
-kernel.
+    from durable_async import OrchestrationContext, TaskHub, activity, orchestrator
 """
 
 from __future__ import annotations
 
-__all__: tuple[str, ...] = ()
+from durable_async._engine.activity import (
+    ActivityCancelledError,
+    ActivityContext,
+    NonRetryableError,
+    activity_context,
+)
+from durable_async._kernel.context import OrchestrationContext
+from durable_async._kernel.futures import DurableFuture, when_all, when_any
+from durable_async.client import Client, OrchestrationHandle, OrchestrationState
+from durable_async.errors import (
+    ActivityFailedError,
+    BackendError,
+    BackendUnavailableError,
+    ConfigurationError,
+    CorruptHistoryError,
+    DecodeError,
+    DeterminismError,
+    DurableError,
+    EncodeError,
+    ExecutionError,
+    FencedError,
+    ForbiddenOperationError,
+    InstanceError,
+    InstanceExistsError,
+    InstanceNotFoundError,
+    InvalidTransitionError,
+    LimitExceededError,
+    MissingExtraError,
+    NonDeterminismError,
+    NotRegisteredError,
+    OrchestrationFailedError,
+    OrchestrationTerminatedError,
+    OutsideOrchestrationError,
+    OverloadedError,
+    PayloadTooLargeError,
+    RegistrationError,
+    SchemaVersionError,
+    SerializationError,
+    StalledOrchestrationError,
+    SubOrchestrationFailedError,
+    TurnBudgetError,
+    ValidationError,
+    WaitTimeoutError,
+)
+from durable_async.failure import FailureDetails
+from durable_async.hub import TaskHub
+from durable_async.model.policy import ActivityOptions, RetryPolicy, ReusePolicy
+from durable_async.model.records import HubStatistics, InstanceFilter
+from durable_async.model.status import Status
+from durable_async.registry import Activity, Orchestrator, Registry, activity, orchestrator
+from durable_async.serialization import DataConverter, JsonConverter
+from durable_async.worker import Worker, WorkerSettings
+
+__version__ = "0.1.0"
+
+__all__ = (
+    "Activity",
+    "ActivityCancelledError",
+    "ActivityContext",
+    "ActivityFailedError",
+    "ActivityOptions",
+    "BackendError",
+    "BackendUnavailableError",
+    "Client",
+    "ConfigurationError",
+    "CorruptHistoryError",
+    "DataConverter",
+    "DecodeError",
+    "DeterminismError",
+    "DurableError",
+    "DurableFuture",
+    "EncodeError",
+    "ExecutionError",
+    "FailureDetails",
+    "FencedError",
+    "ForbiddenOperationError",
+    "HubStatistics",
+    "InstanceError",
+    "InstanceExistsError",
+    "InstanceFilter",
+    "InstanceNotFoundError",
+    "InvalidTransitionError",
+    "JsonConverter",
+    "LimitExceededError",
+    "MissingExtraError",
+    "NonDeterminismError",
+    "NonRetryableError",
+    "NotRegisteredError",
+    "OrchestrationContext",
+    "OrchestrationFailedError",
+    "OrchestrationHandle",
+    "OrchestrationState",
+    "OrchestrationTerminatedError",
+    "Orchestrator",
+    "OutsideOrchestrationError",
+    "OverloadedError",
+    "PayloadTooLargeError",
+    "Registry",
+    "RegistrationError",
+    "RetryPolicy",
+    "ReusePolicy",
+    "SchemaVersionError",
+    "SerializationError",
+    "StalledOrchestrationError",
+    "Status",
+    "SubOrchestrationFailedError",
+    "TaskHub",
+    "TurnBudgetError",
+    "ValidationError",
+    "WaitTimeoutError",
+    "Worker",
+    "WorkerSettings",
+    "__version__",
+    "activity",
+    "activity_context",
+    "orchestrator",
+    "when_all",
+    "when_any",
+)

@@ -114,8 +114,8 @@ class Orchestrator(Generic[In, R]):
         return self.signature.result_type
 
     def encode_input(self, payloads: DataConverter, value: Any) -> bytes:
-        """Return the input as a payload."""
-        args = (value,) if self.signature.parameters or value is not None else ()
+        """Return the input as a payload; ``None`` stands for no input, and takes the parameter's default."""
+        args = () if value is None else (value,)
         return self.signature.encode(payloads, args, {}, self._input)
 
     def program(self, payloads: DataConverter) -> Program:
@@ -175,7 +175,12 @@ class Registry:
         heartbeat: Seconds | None = None,
     ) -> _ActivityDecorator: ...
     def activity(
-        self, function: Callable[..., Any] | None = None, /, *, name: str | None = None, **options: Any
+        self,
+        function: Callable[..., Any] | None = None,
+        /,
+        *,
+        name: str | None = None,
+        **options: Any,
     ) -> Any:
         """Register a function as an activity, under its own name or another.
 

@@ -64,7 +64,13 @@ class _Draft:
 
 
 def fold(
-    instance: Orchestration, result: TurnResult, *, turn: int, status: Status, stored_wake_us: int | None, now_us: int
+    instance: Orchestration,
+    result: TurnResult,
+    *,
+    turn: int,
+    status: Status,
+    stored_wake_us: int | None,
+    now_us: int,
 ) -> tuple[TurnCommit, Effects]:
     """Return the commit of a turn, and its effects.
 
@@ -114,7 +120,9 @@ def _custom_status(result: TurnResult) -> bytes | None:
     return result.custom_status
 
 
-def _follow(instance: Orchestration, event: Any, draft: _Draft, effects: Effects, now_us: int) -> None:
+def _follow(
+    instance: Orchestration, event: Any, draft: _Draft, effects: Effects, now_us: int
+) -> None:
     match event:
         case ActivityScheduled() | ActivityRetried():
             future = instance.pending_activity(event.seq)

@@ -1,0 +1,51 @@
+"""Options of a queued activity as bytes: what another worker needs to run an attempt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from durable_async._kernel.futures import ActivityFuture
+from durable_async.model.policy import ActivityOptions, seconds_of
+
+
+class QueuedOptions(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Time limits of one attempt, in seconds; ``expires_us`` is absolute, on the store's clock."""
+
+    start_to_close: float | None = None
+    heartbeat: float | None = None
+    expires_us: int | None = None
+    last_heartbeat: bytes | None = None
+
+
+_decoder = msgspec.msgpack.Decoder(QueuedOptions)
+
+
+def encode_options(future: ActivityFuture[Any]) -> bytes:
+    """Return the options of an activity that goes to the hub's queue."""
+    options = future.options
+    total = options.schedule_to_close
+    return msgspec.msgpack.encode(
+        QueuedOptions(
+            _seconds(options.start_to_close, "start_to_close"),
+            _seconds(options.heartbeat, "heartbeat"),
+            None
+            if total is None
+            else future.scheduled_at_us + round(seconds_of(total, "schedule_to_close") * 1e6),
+            future.heartbeat,
+        )
+    )
+
+
+def decode_options(data: bytes) -> tuple[ActivityOptions, QueuedOptions]:
+    """Return the options to run an attempt with, and the rest of what was stored."""
+    stored = _decoder.decode(data) if data else QueuedOptions()
+    return (
+        ActivityOptions(start_to_close=stored.start_to_close, heartbeat=stored.heartbeat),
+        stored,
+    )
+
+
+def _seconds(value: Any, field: str) -> float | None:
+    return None if value is None else seconds_of(value, field)

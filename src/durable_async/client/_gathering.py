@@ -1,0 +1,127 @@
+"""Gathering: callers that come while a call is on its way share the next one."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+import anyio
+
+from durable_async.errors import BackendError, OverloadedError
+
+Q = TypeVar("Q")
+A = TypeVar("A")
+
+
+class _Request(Generic[Q, A]):
+    __slots__ = ("answer", "error", "leads", "question", "settled", "woken")
+
+    def __init__(self, question: Q) -> None:
+        self.question = question
+        self.answer: A | None = None
+        self.error: BaseException | None = None
+        self.leads = False
+        self.settled = False
+        self.woken: anyio.Event | None = None
+
+
+class Gatherer(Generic[Q, A]):
+    """Turns single questions into calls with many.
+
+    The first caller makes the call at once; those who come meanwhile wait, and one of them makes the next call for all. A
+    single caller waits for nobody. Cancelling a caller does not cancel a call.
+
+    Args:
+        call: Answers many questions, in order.
+        at_once: The most questions of one call.
+        waiting_max: The most callers that may wait.
+    """
+
+    def __init__(
+        self,
+        call: Callable[[Sequence[Q]], Awaitable[Sequence[A]]],
+        *,
+        at_once: int = 500,
+        waiting_max: int = 100_000,
+    ) -> None:
+        self._call = call
+        self._at_once = at_once
+        self._waiting_max = waiting_max
+        self._waiting: deque[_Request[Q, A]] = deque()
+        self._busy = False
+
+    async def ask(self, question: Q) -> A:
+        """Return the answer to one question.
+
+        Raises:
+            OverloadedError: Too many callers wait.
+        """
+        if len(self._waiting) >= self._waiting_max:
+            raise OverloadedError("the line of waiting calls", self._waiting_max)
+        request: _Request[Q, A] = _Request(question)
+        self._waiting.append(request)
+        if self._busy:
+            await self._wait(request)
+        else:
+            self._busy = True
+            request.leads = True
+        if request.leads and not request.settled:
+            await self._lead()
+        if request.error is not None:
+            raise request.error
+        return request.answer  # type: ignore[return-value]
+
+    async def _wait(self, request: _Request[Q, A]) -> None:
+        request.woken = anyio.Event()
+        try:
+            await request.woken.wait()
+        except BaseException:
+            if request.leads:
+                self._pass_on()
+            elif not request.settled and request in self._waiting:
+                self._waiting.remove(request)
+            raise
+
+    async def _lead(self) -> None:
+        batch = [self._waiting.popleft() for _ in range(min(self._at_once, len(self._waiting)))]
+        try:
+            with anyio.CancelScope(shield=True):
+                await self._answer(batch)
+        finally:
+            self._pass_on()
+
+    async def _answer(self, batch: list[_Request[Q, A]]) -> None:
+        try:
+            answers = await self._call([request.question for request in batch])
+        except BackendError as error:
+            if len(batch) > 1 and not error.retryable:
+                for request in batch:  # one of them cannot be written; the others are not to suffer
+                    await self._answer([request])
+                return
+            for request in batch:
+                self._settle(request, None, error)
+        except Exception as error:  # noqa: BLE001 - it belongs to those who asked
+            for request in batch:
+                self._settle(request, None, error)
+        else:
+            for request, answer in zip(batch, answers, strict=True):
+                self._settle(request, answer, None)
+
+    def _settle(
+        self, request: _Request[Q, A], answer: A | None, error: BaseException | None
+    ) -> None:
+        request.answer = answer
+        request.error = error
+        request.settled = True
+        if request.woken is not None:
+            request.woken.set()
+
+    def _pass_on(self) -> None:
+        if self._waiting:
+            following = self._waiting[0]
+            following.leads = True
+            if following.woken is not None:
+                following.woken.set()
+        else:
+            self._busy = False

@@ -1,0 +1,81 @@
+"""Waiting for an instance: hints first, looking again as the guarantee."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import anyio
+
+from durable_async.backend import Backend
+from durable_async.environment import Environment
+from durable_async.errors import InstanceNotFoundError, WaitTimeoutError
+from durable_async.model.records import InstanceRecord
+
+from ._gathering import Gatherer
+
+POLL_SECONDS_FIRST = 0.05
+POLL_SECONDS_MAX = 1.0
+
+
+class Waiters:
+    """Those who wait for instances, in this process."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        environment: Environment,
+        read: Gatherer[str, InstanceRecord | None],
+    ) -> None:
+        self._environment = environment
+        self._read = read
+        self._by_id: dict[str, set[anyio.Event]] = {}
+        self.close = backend.listen(lambda: None, self._on_changed)
+
+    async def wait(
+        self,
+        instance_id: str,
+        reached: Callable[[InstanceRecord], bool],
+        what: str,
+        timeout: float | None,
+    ) -> InstanceRecord:
+        """Return the instance's record once ``reached`` holds for it.
+
+        Raises:
+            InstanceNotFoundError: There is no such instance.
+            WaitTimeoutError: It was not reached in time.
+        """
+        with anyio.move_on_after(timeout):
+            return await self._wait(instance_id, reached)
+        raise WaitTimeoutError(instance_id, what, timeout or 0.0)
+
+    async def _wait(
+        self, instance_id: str, reached: Callable[[InstanceRecord], bool]
+    ) -> InstanceRecord:
+        pause = POLL_SECONDS_FIRST
+        while True:
+            changed = anyio.Event()  # before the query: what changes after it is heard
+            waiting = self._by_id.setdefault(instance_id, set())
+            waiting.add(changed)
+            try:
+                record = await self._read.ask(instance_id)
+                if record is None:
+                    raise InstanceNotFoundError(instance_id)
+                if reached(record):
+                    return record
+                jitter = 0.75 + 0.5 * self._environment.random().random()
+                with anyio.move_on_after(pause * jitter):
+                    await changed.wait()
+                pause = min(pause * 2, POLL_SECONDS_MAX)
+            finally:
+                waiting.discard(changed)
+                if not waiting and self._by_id.get(instance_id) is waiting:
+                    del self._by_id[instance_id]
+
+    def _on_changed(self, instance_ids: frozenset[str] | None) -> None:
+        if instance_ids is None:
+            chosen = list(self._by_id.values())
+        else:
+            chosen = [self._by_id[key] for key in instance_ids if key in self._by_id]
+        for waiting in chosen:
+            for event in waiting:
+                event.set()

@@ -1,0 +1,137 @@
+"""TaskHub: the front door; the only place that wires things together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from durable_async.backend import Backend
+from durable_async.client import Client
+from durable_async.environment import Environment, SystemEnvironment
+from durable_async.errors import ConfigurationError
+from durable_async.model.identity import check_name
+from durable_async.model.records import HubStatistics
+from durable_async.registry import Registry, default_registry
+from durable_async.serialization import DataConverter, JsonConverter
+from durable_async.worker import Worker, WorkerSettings
+
+
+class TaskHub:
+    """A named container of orchestrations, in a store.
+
+    Attributes:
+        name: The hub's name; several hubs in one store never see each other.
+        client: Starts, watches and steers orchestrations.
+        backend: The store.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        name: str = "default",
+        registry: Registry | None = None,
+        payloads: DataConverter | None = None,
+        environment: Environment | None = None,
+    ) -> None:
+        self.name = name
+        self.backend = backend
+        self._registry = registry or default_registry
+        self._payloads = payloads or JsonConverter()
+        self._environment = environment or SystemEnvironment()
+        self.client = Client(backend, self._environment, self._payloads)
+
+    def __repr__(self) -> str:
+        return f"<TaskHub {self.name!r} in {self.backend.description}>"
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        url: str,
+        *,
+        hub: str = "default",
+        registry: Registry | None = None,
+        payloads: DataConverter | None = None,
+        environment: Environment | None = None,
+    ) -> AsyncIterator[TaskHub]:
+        """Open a hub for the length of an ``async with`` block; store and hub are created if they are new.
+
+        Args:
+            url: ``sqlite:///file.db`` (relative), ``sqlite:////path/file.db`` (absolute), or ``memory://``.
+            hub: Name of the hub in the store.
+            registry: What its workers run by default; otherwise what the module-level decorators registered.
+            payloads: Converter of values; JSON by default.
+            environment: Clock, ids, chance and threads; only tests change it.
+
+        Raises:
+            ConfigurationError: The URL names no backend that exists.
+        """
+        environment = environment or SystemEnvironment()
+        backend = _backend(url, check_name(hub, "hub"), environment)
+        await backend.open()
+        try:
+            opened = cls(
+                backend, name=hub, registry=registry, payloads=payloads, environment=environment
+            )
+            try:
+                yield opened
+            finally:
+                opened.client.close()
+        finally:
+            await backend.close()
+
+    def worker(
+        self,
+        registry: Registry | None = None,
+        *,
+        settings: WorkerSettings | None = None,
+        **changes: Any,
+    ) -> Worker:
+        """Return a worker for an ``async with`` block; it runs in this event loop, as long as the block.
+
+        Args:
+            registry: What it runs; the hub's by default.
+            settings: Its bounds and times.
+            **changes: Single settings by name, instead of ``settings``.
+        """
+        if settings is not None and changes:
+            raise ConfigurationError("pass settings, or single settings by name, not both")
+        return Worker(
+            self.backend,
+            self._environment,
+            registry or self._registry,
+            self._payloads,
+            settings or WorkerSettings(**changes),
+            self.name,
+        )
+
+    async def statistics(self) -> HubStatistics:
+        """Count what the hub holds."""
+        return await self.backend.statistics()
+
+
+def _backend(url: str, hub: str, environment: Environment) -> Backend:
+    parts = urlsplit(url)
+    match parts.scheme:
+        case "memory":
+            from durable_async.backends.memory import MemoryBackend
+
+            return MemoryBackend(hub=hub, environment=environment)
+        case "sqlite":
+            from durable_async.backends.sqlite import SqliteBackend
+
+            return SqliteBackend(_sqlite_path(url), hub=hub, environment=environment)
+        case _:
+            raise ConfigurationError(
+                f"no backend for the scheme {parts.scheme!r}: use sqlite:///file.db or memory://"
+            )
+
+
+def _sqlite_path(url: str) -> str:
+    path = unquote(urlsplit(url).path)
+    if not path.startswith("/") or len(path) < 2:
+        raise ConfigurationError("a SQLite URL has three slashes and a path: sqlite:///file.db")
+    return path[1:]

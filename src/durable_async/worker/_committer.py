@@ -1,0 +1,160 @@
+"""The committer: one per worker. While a commit is on its way, the next batch gathers."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import anyio
+
+from durable_async.backend import Backend
+from durable_async.environment import Environment
+from durable_async.errors import BackendError, BackendUnavailableError, FencedError
+from durable_async.model.records import CommitItem, CommitResult, Fence, Park, TurnCommit
+
+from .settings import WorkerSettings
+
+RETRY_SECONDS_FIRST = 0.05
+RETRY_SECONDS_MAX = 2.0
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """An item on its way.
+
+    Attributes:
+        done: Called after it is durable, or with ``True`` if it was dropped and nothing of it happened.
+    """
+
+    item: CommitItem
+    done: Callable[[bool], None]
+
+    @property
+    def size(self) -> int:
+        """Its share of a batch's bytes, about."""
+        return 64 + (len(self.item.events) if isinstance(self.item, TurnCommit) else 0)
+
+
+class Committer:
+    """Commits what is submitted, in order, in batches; owns the fence.
+
+    Nothing that was submitted has happened before its ``done`` was called. An unknown outcome is resolved by reading the fence
+    back: moved by one, the batch landed; unmoved, it is sent again; anything else, the worker was fenced.
+    """
+
+    def __init__(
+        self, backend: Backend, environment: Environment, settings: WorkerSettings, fence: Fence
+    ) -> None:
+        self.fence = fence
+        self.commits = 0
+        self._backend = backend
+        self._environment = environment
+        self._settings = settings
+        self._waiting: deque[Entry] = deque()
+        self._arrived = anyio.Event()
+        self._busy = False
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether everything that was submitted has been answered."""
+        return not self._waiting and not self._busy
+
+    def submit(self, item: CommitItem, done: Callable[[bool], None]) -> None:
+        """Put an item into the next batch that has room; bounded by the callers, who submit one item an instance at a time."""
+        self._waiting.append(Entry(item, done))
+        self._arrived.set()
+
+    async def run(self) -> None:
+        """Commit until cancelled.
+
+        Raises:
+            FencedError: Another worker took over; nothing of the last batch was written.
+        """
+        while True:
+            if not self._waiting:
+                self._arrived = anyio.Event()
+                await self._arrived.wait()
+            batch = self._next_batch()
+            self._busy = True
+            try:
+                await self._commit(batch)
+            finally:
+                self._busy = False
+
+    def _next_batch(self) -> list[Entry]:
+        batch: list[Entry] = []
+        size = 0
+        while self._waiting and len(batch) < self._settings.batch_turns_max:
+            size += self._waiting[0].size
+            if batch and size > self._settings.batch_bytes_max:
+                break
+            batch.append(self._waiting.popleft())
+        return batch
+
+    async def _commit(self, batch: Sequence[Entry]) -> None:
+        try:
+            result = await self._send([entry.item for entry in batch])
+        except FencedError:
+            raise
+        except BackendError as error:
+            if error.retryable:
+                raise
+            await self._bisect(batch, error)
+            return
+        for entry in batch:
+            entry.done(_is_dropped(entry.item, result))
+
+    async def _bisect(self, batch: Sequence[Entry], error: BackendError) -> None:
+        """Find the item that cannot be written; it is left out and its instance parked, the rest is committed."""
+        if len(batch) > 1:
+            middle = len(batch) // 2
+            await self._commit(batch[:middle])
+            await self._commit(batch[middle:])
+            return
+        (entry,) = batch
+        instance_id = getattr(entry.item, "instance_id", None)
+        if instance_id is not None and not isinstance(entry.item, Park):
+            await self._send(
+                [Park(instance_id=instance_id, reason=f"its turn cannot be stored: {error}")]
+            )
+        entry.done(True)
+
+    async def _send(self, items: Sequence[CommitItem]) -> CommitResult:
+        delay = RETRY_SECONDS_FIRST
+        while True:
+            fence = self.fence
+            try:
+                with anyio.CancelScope(shield=True):  # a commit is never cancelled
+                    result = await self._backend.commit(fence, items)
+            except BackendUnavailableError:
+                found = await self._read_fence(fence)
+                if found.seq == fence.seq + 1:
+                    result = CommitResult(fence=found)
+                elif found.seq == fence.seq:
+                    await anyio.sleep(delay * (0.5 + self._environment.random().random()))
+                    delay = min(delay * 2, RETRY_SECONDS_MAX)
+                    continue
+                else:
+                    raise FencedError(fence.worker_id) from None
+            self.fence = result.fence
+            self.commits += 1
+            return result
+
+    async def _read_fence(self, fence: Fence) -> Fence:
+        """Ask where the fence stands until the store answers; the lease bounds how long that is of use."""
+        delay = RETRY_SECONDS_FIRST
+        while True:
+            try:
+                found = await self._backend.read_fence(fence.worker_id)
+            except BackendUnavailableError:
+                await anyio.sleep(delay * (0.5 + self._environment.random().random()))
+                delay = min(delay * 2, RETRY_SECONDS_MAX)
+                continue
+            if found.epoch != fence.epoch:
+                raise FencedError(fence.worker_id)
+            return found
+
+
+def _is_dropped(item: CommitItem, result: CommitResult) -> bool:
+    return isinstance(item, TurnCommit) and item.instance_id in result.dropped

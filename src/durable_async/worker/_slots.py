@@ -1,0 +1,110 @@
+"""Slots: the instances that this worker owns, warm in memory, in order of use."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from durable_async._kernel.orchestration import Orchestration
+from durable_async.model.status import Status
+
+from ._activities import Attempt
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """One owned instance.
+
+    Attributes:
+        instance: The instance itself.
+        turn: Number of its next turn.
+        status: What the store holds.
+        stored_wake_us: The wake time in the store, which may be earlier than what is due.
+        history_bytes: Size of its history, about.
+        committing: Whether a turn of it is on its way to the store.
+        queued: Whether it waits for a turn.
+        attempts: Its activities' attempts that run here, by sequence number.
+        elsewhere: Its activities that were given to the hub's queue.
+        claims: How often it was claimed since it last came through.
+    """
+
+    instance: Orchestration
+    turn: int
+    status: Status
+    stored_wake_us: int | None
+    history_bytes: int
+    claims: int
+    committing: bool = False
+    queued: bool = False
+    attempts: dict[int, Attempt] = field(default_factory=dict)
+    elsewhere: set[int] = field(default_factory=set)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it could be let go without losing anything that is under way."""
+        return not (self.committing or self.queued or self.attempts)
+
+
+class Slots:
+    """All slots of a worker, least recently used first, and the line of those that wait for a turn."""
+
+    def __init__(self) -> None:
+        self._by_id: OrderedDict[str, Slot] = OrderedDict()
+        self._ready: deque[Slot] = deque()
+        self.history_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __iter__(self) -> Iterator[Slot]:
+        return iter(self._by_id.values())
+
+    def get(self, instance_id: str) -> Slot | None:
+        """Return an instance's slot."""
+        return self._by_id.get(instance_id)
+
+    def holds(self, slot: Slot) -> bool:
+        """Tell whether a slot is still current."""
+        return self._by_id.get(slot.instance.instance_id) is slot
+
+    def add(self, slot: Slot) -> None:
+        """Take a newly claimed instance in."""
+        self._by_id[slot.instance.instance_id] = slot
+        self.history_bytes += slot.history_bytes
+
+    def remove(self, slot: Slot) -> None:
+        """Take an instance out."""
+        if self.holds(slot):
+            del self._by_id[slot.instance.instance_id]
+            self.history_bytes -= slot.history_bytes
+
+    def grow(self, slot: Slot, size: int) -> None:
+        """Note that its history grew."""
+        slot.history_bytes += size
+        self.history_bytes += size
+
+    def enqueue(self, slot: Slot) -> None:
+        """Put it in line for a turn, unless it is, or its last turn is not durable yet."""
+        if not slot.queued and not slot.committing:
+            slot.queued = True
+            self._ready.append(slot)
+
+    def next_ready(self) -> Slot | None:
+        """Take the first in line."""
+        while self._ready:
+            slot = self._ready.popleft()
+            slot.queued = False
+            if self.holds(slot):
+                self._by_id.move_to_end(slot.instance.instance_id)
+                return slot
+        return None
+
+    @property
+    def none_ready(self) -> bool:
+        """Whether nobody waits for a turn."""
+        return not self._ready
+
+    def idle(self) -> Iterator[Slot]:
+        """Go through the idle ones, least recently used first."""
+        return (slot for slot in list(self._by_id.values()) if slot.is_idle)

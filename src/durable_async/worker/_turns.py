@@ -1,0 +1,383 @@
+"""Turns: takes ready instances through their code, one at a time, and hands the commits over."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import msgspec
+
+from durable_async._engine.fold import Effects, fold, queued
+from durable_async._engine.options import encode_options
+from durable_async._kernel.futures import ActivityFuture
+from durable_async._kernel.orchestration import Orchestration
+from durable_async.backend import Backend
+from durable_async.environment import Environment
+from durable_async.errors import DeterminismError, DurableError, NotRegisteredError
+from durable_async.failure import FailureDetails
+from durable_async.model.history import (
+    ActivityFailed,
+    ActivityHeartbeat,
+    ExecutionStarted,
+    Letter,
+)
+from durable_async.model.policy import seconds_of
+from durable_async.model.records import Abandon, Park, TurnCommit
+from durable_async.registry import Registry
+from durable_async.serialization import DataConverter
+
+from ._activities import ActivityRunner, Attempt
+from ._alarms import Alarms
+from ._committer import Committer
+from ._slots import Slot, Slots
+from ._watchdog import Watchdog
+from .settings import WorkerSettings
+
+SLICE_SECONDS = 0.002
+DETERMINISM_ATTEMPTS = 3
+BACKOFF_SECONDS_MAX = 60.0
+
+_log = logging.getLogger("durable_async")
+
+
+@dataclass(slots=True)
+class Tools:
+    """What one session shares between its parts."""
+
+    backend: Backend
+    environment: Environment
+    registry: Registry
+    payloads: DataConverter
+    settings: WorkerSettings
+    committer: Committer
+    slots: Slots
+    alarms: Alarms
+    watchdog: Watchdog
+    pause_at: float = 0.0
+
+
+class Turns:
+    """Runs the turns of one session's instances.
+
+    Nothing that a turn decided happens before its commit: effects hang on the committer's answer. An instance has at most one turn on its way.
+    """
+
+    def __init__(self, tools: Tools, on_graveyard: Callable[[Orchestration], None]) -> None:
+        self._tools = tools
+        self._bury = on_graveyard
+        self._arrived = anyio.Event()
+        self._programs: dict[str, Any] = {}
+        self.activities: ActivityRunner | None = None
+        self.turns = 0
+
+    def enqueue(self, slot: Slot) -> None:
+        """Give an instance a turn soon."""
+        self._tools.slots.enqueue(slot)
+        self._arrived.set()
+
+    async def run(self) -> None:
+        """Run turns until cancelled; yields to the rest of the program every 2 ms."""
+        tools = self._tools
+        while True:
+            slice_end = tools.environment.monotonic() + SLICE_SECONDS
+            while (slot := tools.slots.next_ready()) is not None:
+                self._turn(slot)
+                if tools.environment.monotonic() >= slice_end:
+                    break
+            if slot is None:
+                self._arrived = anyio.Event()
+                await self._arrived.wait()
+            else:
+                await anyio.lowlevel.checkpoint()
+
+    # -- one turn
+
+    def program(self, name: str) -> Any:
+        """Return the program of a registered orchestrator."""
+        program = self._programs.get(name)
+        if program is None:
+            orchestrator = self._tools.registry.find_orchestrator(name)
+            assert orchestrator is not None, "only registered names are claimed"
+            program = self._programs[name] = orchestrator.program(self._tools.payloads)
+        return program
+
+    def _turn(self, slot: Slot) -> None:
+        tools = self._tools
+        instance = slot.instance
+        now_us = tools.backend.now_us()
+        try:
+            with tools.watchdog.watching(instance.instance_id):
+                result = instance.turn(now_us)
+        except DeterminismError as error:
+            self.give_up(slot, error)
+            return
+        self.turns += 1
+        commit, effects = fold(
+            instance,
+            result,
+            turn=slot.turn,
+            status=slot.status,
+            stored_wake_us=slot.stored_wake_us,
+            now_us=now_us,
+        )
+        local, commit = self._place(slot, commit, effects)
+        if not result.events and not commit.consumed and not commit.queued and not commit.cancelled:
+            self._rest(slot)
+            return
+        slot.committing = True
+
+        def done(dropped: bool) -> None:
+            slot.committing = False
+            if dropped:
+                self.drop(slot)
+                self._claim_again(slot)
+            elif tools.slots.holds(slot):
+                instance.mailbox.forget(result.consumed)
+                self._committed(slot, commit, effects, local)
+
+        tools.committer.submit(commit, done)
+
+    def _place(
+        self, slot: Slot, commit: TurnCommit, effects: Effects
+    ) -> tuple[list[ActivityFuture[Any]], TurnCommit]:
+        """Decide which activities run here and which go to the hub's queue."""
+        if not effects.start and not (effects.stop and slot.elsewhere):
+            return [], commit
+        local, away = self._split(effects.start)
+        cancelled = tuple(seq for seq in effects.stop if seq in slot.elsewhere)
+        if away or cancelled:
+            items = tuple(queued(slot.instance, future, encode_options(future)) for future in away)
+            commit = _with(commit, queued=items, cancelled=cancelled)
+        return local, commit
+
+    def _split(
+        self, futures: list[ActivityFuture[Any]]
+    ) -> tuple[list[ActivityFuture[Any]], list[ActivityFuture[Any]]]:
+        runner = self.activities
+        assert runner is not None
+        local: list[ActivityFuture[Any]] = []
+        away: list[ActivityFuture[Any]] = []
+        for future in futures:
+            known = self._tools.registry.find_activity(future.name) is not None
+            (local if known and runner.has_room else away).append(future)
+        return local, away
+
+    # -- after the commit
+
+    def _committed(
+        self, slot: Slot, commit: TurnCommit, effects: Effects, local: list[ActivityFuture[Any]]
+    ) -> None:
+        tools = self._tools
+        if commit.events:
+            slot.turn += 1
+            tools.slots.grow(slot, len(commit.events))
+        slot.claims = 0
+        if commit.status is not None:
+            slot.status = commit.status
+        if commit.wake_at_us is not None:
+            slot.stored_wake_us = commit.wake_at_us
+        for seq in effects.stop:
+            self._stop(slot, seq)
+        if effects.next_started is not None:
+            self._continue(slot, effects.next_started)
+        elif slot.instance.outcome is not None:
+            self.drop(slot)
+        else:
+            for item in commit.queued:
+                slot.elsewhere.add(item.seq)
+                self._expect(slot, item.seq, item.name)
+            for future in local:
+                self.start(slot, future)
+            self._rest(slot)
+
+    def _rest(self, slot: Slot) -> None:
+        """It has nothing on its way: another turn if something came meanwhile, else an alarm for what is due."""
+        instance = slot.instance
+        wake_us = instance.wake_at_us
+        if instance.mailbox.has_arrivals:
+            self.enqueue(slot)
+        elif wake_us is not None:
+            if wake_us <= self._tools.backend.now_us():
+                self.enqueue(slot)
+            else:
+                self._tools.alarms.set(wake_us, slot)
+
+    def _continue(self, slot: Slot, started: ExecutionStarted) -> None:
+        """Go on with the next execution, with what is in the mailbox."""
+        self._stop_all(slot)
+        old = slot.instance
+        fresh = Orchestration(
+            old.instance_id, old.execution + 1, started, self.program(started.name)
+        )
+        fresh.mailbox = old.mailbox
+        fresh.replay([started])
+        self._evict(old)
+        slot.instance = fresh
+        slot.turn = 1
+        slot.elsewhere.clear()
+        slot.stored_wake_us = None
+        self._tools.slots.grow(slot, -slot.history_bytes)
+        self.enqueue(slot)
+
+    def welcome(self, slot: Slot) -> None:
+        """Go on with an instance that was just claimed: begin its activities again, then its turn."""
+        pending = [
+            future
+            for future in slot.instance.pending_activities()
+            if future.seq not in slot.elsewhere
+        ]
+        local, away = self._split(pending)
+        for future in local:
+            self.start(slot, future)
+        if away:
+            self._queue(slot, away)
+        elif slot.turn <= 1:
+            self.enqueue(slot)
+        else:
+            self._rest(slot)
+
+    def _queue(self, slot: Slot, futures: list[ActivityFuture[Any]]) -> None:
+        """Put activities into the hub's queue, without a turn."""
+        instance = slot.instance
+        commit = TurnCommit(
+            instance_id=instance.instance_id,
+            execution=instance.execution,
+            turn=slot.turn,
+            events=b"",
+            queued=tuple(queued(instance, future, encode_options(future)) for future in futures),
+        )
+        slot.committing = True
+
+        def done(dropped: bool) -> None:
+            slot.committing = False
+            if self._tools.slots.holds(slot):
+                self._committed(slot, commit, Effects(), [])
+
+        self._tools.committer.submit(commit, done)
+
+    # -- activities
+
+    def start(self, slot: Slot, future: ActivityFuture[Any]) -> None:
+        """Begin an attempt of an activity here; its call is durable."""
+        activity = self._tools.registry.find_activity(future.name)
+        assert activity is not None
+        limit = future.options.schedule_to_close
+        attempt = Attempt(
+            activity,
+            slot.instance.instance_id,
+            slot.instance.execution,
+            future.seq,
+            future.attempt,
+            future.input,
+            future.options,
+            None
+            if limit is None
+            else future.scheduled_at_us + round(seconds_of(limit, "schedule_to_close") * 1e6),
+            future.heartbeat,
+        )
+        slot.attempts[future.seq] = attempt
+        assert self.activities is not None
+        self.activities.start(attempt)
+
+    def deliver(self, attempt: Attempt, letter: Letter) -> None:
+        """Take the letter of a local attempt."""
+        slot = self._tools.slots.get(attempt.instance_id)
+        if slot is None or slot.instance.execution != attempt.execution:
+            return
+        if slot.attempts.get(attempt.seq) is attempt:
+            if not isinstance(letter, ActivityHeartbeat):
+                del slot.attempts[attempt.seq]
+            slot.instance.deliver(None, attempt.execution, letter)
+            self.enqueue(slot)
+
+    def _expect(self, slot: Slot, seq: int, name: str) -> None:
+        """Nobody here registers it: give other workers a while."""
+        if self._tools.registry.find_activity(name) is None:
+            due_us = self._tools.backend.now_us() + round(
+                self._tools.settings.unregistered_grace_seconds * 1e6
+            )
+            self._tools.alarms.set(due_us, slot, (seq, slot.instance.execution))
+
+    def alarm(self, slot: Slot, about: tuple[int, int] | None) -> None:
+        """Something of an instance is due."""
+        if about is None:
+            self.enqueue(slot)
+            return
+        seq, execution = about
+        future = slot.instance.pending_activity(seq)
+        if future is None or slot.instance.execution != execution or seq not in slot.elsewhere:
+            return
+        slot.instance.deliver(
+            None, execution, ActivityFailed(seq, future.attempt, not_registered(future.name))
+        )
+        self.enqueue(slot)
+
+    def _stop(self, slot: Slot, seq: int) -> None:
+        slot.elsewhere.discard(seq)
+        attempt = slot.attempts.pop(seq, None)
+        if attempt is not None:
+            assert self.activities is not None
+            self.activities.stop(attempt)
+
+    def _stop_all(self, slot: Slot) -> None:
+        for seq in list(slot.attempts):
+            self._stop(slot, seq)
+
+    # -- letting go
+
+    def drop(self, slot: Slot) -> None:
+        """Forget an instance: it ended, or somebody else goes on with it."""
+        self._tools.slots.remove(slot)
+        self._stop_all(slot)
+        self._evict(slot.instance)
+
+    def _evict(self, instance: Orchestration) -> None:
+        if not instance.evict():
+            _log.warning(
+                "orchestration %s does not end when it is cancelled; its memory is kept",
+                instance.instance_id,
+            )
+            self._bury(instance)
+
+    def _claim_again(self, slot: Slot) -> None:
+        """The store knows better: let it go, and have it claimed and replayed."""
+        now_us = self._tools.backend.now_us()
+        self._tools.committer.submit(
+            Abandon(instance_id=slot.instance.instance_id, retry_at_us=now_us), _ignore
+        )
+
+    def give_up(self, slot: Slot, error: DurableError) -> None:
+        """Abandon a turn: nothing of it is committed; try again later, then park."""
+        self.drop(slot)
+        self.refuse(slot.instance.instance_id, slot.claims, error)
+
+    def refuse(self, instance_id: str, claims: int, error: DurableError) -> None:
+        """Give a claimed instance back for later, or park it if that was tried often enough."""
+        tools = self._tools
+        claims = max(claims, 1)
+        if claims >= DETERMINISM_ATTEMPTS:
+            _log.error("orchestration %s is parked: %s", instance_id, error)
+            item: Any = Park(instance_id=instance_id, reason=f"{type(error).__name__}: {error}")
+        else:
+            wait = min(2.0 ** (claims - 1), BACKOFF_SECONDS_MAX)
+            _log.warning("orchestration %s is tried again in %g s: %s", instance_id, wait, error)
+            retry_us = tools.backend.now_us() + round(wait * 1e6)
+            item = Abandon(instance_id=instance_id, retry_at_us=retry_us)
+        tools.committer.submit(item, _ignore)
+
+
+def _ignore(dropped: bool) -> None:
+    """Nothing follows."""
+
+
+def _with(commit: TurnCommit, **changes: Any) -> TurnCommit:
+    return msgspec.structs.replace(commit, **changes)
+
+
+def not_registered(name: str) -> FailureDetails:
+    """Describe that no worker registers an activity."""
+    return FailureDetails.of(NotRegisteredError("activity", name), non_retryable=True)

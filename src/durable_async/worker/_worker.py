@@ -1,0 +1,106 @@
+"""Worker: sessions one after the other, until it is stopped."""
+
+from __future__ import annotations
+
+import logging
+from types import TracebackType
+from typing import Self
+
+import anyio
+from anyio.abc import TaskGroup, TaskStatus
+
+from durable_async.backend import Backend
+from durable_async.environment import Environment
+from durable_async.errors import BackendUnavailableError, FencedError
+from durable_async.registry import Registry
+from durable_async.serialization import DataConverter
+
+from ._session import Session
+from .settings import WorkerSettings
+
+RETRY_SECONDS = 1.0
+
+_log = logging.getLogger("durable_async")
+
+
+class Worker:
+    """Runs the orchestrations and activities of one registry, in the caller's event loop.
+
+        async with hub.worker():
+            ...
+
+    Leaving the block hands everything back at once: running activities get ``shutdown_seconds`` to end, the rest is cancelled and begun again
+    by whoever takes over. A worker that lost its lease drops what it holds and goes on under a new identity.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        environment: Environment,
+        registry: Registry,
+        payloads: DataConverter,
+        settings: WorkerSettings,
+        hub: str,
+    ) -> None:
+        self._make_session = lambda: Session(
+            backend, environment, registry, payloads, settings, hub
+        )
+        self._session: Session | None = None
+        self._group: TaskGroup | None = None
+        self._stopped = False
+        self._ended = anyio.Event()
+
+    @property
+    def worker_id(self) -> str | None:
+        """Its identity in the store at the moment."""
+        return None if self._session is None else self._session.worker_id
+
+    async def __aenter__(self) -> Self:
+        self._group = anyio.create_task_group()
+        await self._group.__aenter__()
+        try:
+            await self._group.start(self.run)
+        except BaseException as error:
+            await self._group.__aexit__(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        assert self._group is not None
+        with anyio.CancelScope(shield=True):
+            await self.stop()
+        if isinstance(error, anyio.get_cancelled_exc_class()):
+            return await self._group.__aexit__(kind, error, trace)
+        # The body's own error goes on as it is, not wrapped in the group's.
+        await self._group.__aexit__(None, None, None)
+        return None
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Work until ``stop`` or cancellation."""
+        started = task_status
+        try:
+            while not self._stopped:
+                self._session = self._make_session()
+                try:
+                    await self._session.run(task_status=started)
+                except FencedError as error:
+                    _log.warning("%s; going on under a new identity", error)
+                except BackendUnavailableError as error:
+                    _log.warning("cannot register: %s", error)
+                    await anyio.sleep(RETRY_SECONDS)
+                started = anyio.TASK_STATUS_IGNORED
+        finally:
+            self._ended.set()
+
+    async def stop(self) -> None:
+        """Drain, hand everything back, and return when that is done."""
+        self._stopped = True
+        if self._session is not None:
+            self._session.stop()
+        if self._group is not None:
+            await self._ended.wait()

@@ -1,0 +1,58 @@
+"""What can be set about a worker, with the defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from durable_async.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """Bounds and times of one worker.
+
+    Attributes:
+        instances_max: Instances owned at a time, kept warm between their turns; the least recently used idle one goes first.
+        history_bytes_max: Bytes of history of all warm instances together, about what they need in memory.
+        activities_max: Attempts running at a time; further ones wait in order.
+        backlog_max: Attempts waiting at a time; further ones go to the hub's queue, for any worker.
+        threads_max: ``def`` activities running at a time.
+        claim_batch: Instances claimed in one round trip.
+        batch_turns_max: Turns in one commit.
+        batch_bytes_max: Bytes of events in one commit, about.
+        lease_seconds: After this long without a renewal others take over.
+        heartbeat_seconds: Between renewals.
+        sweep_seconds: Between looks for dead workers.
+        poll_seconds: Longest time between looks for work when nothing is heard; it begins at a fiftieth of that.
+        attempts_max: Claims of an instance that did not come through, after which it is parked.
+        turn_seconds_max: Longest that one turn's code may block the event loop, before it is interrupted.
+        unregistered_grace_seconds: How long an activity that nobody here registers waits for another worker, before it fails.
+        shutdown_seconds: How long running activities may go on when the worker stops.
+    """
+
+    instances_max: int = 5_000
+    history_bytes_max: int = 256 * 1024 * 1024
+    activities_max: int = 10_000
+    backlog_max: int = 20_000
+    threads_max: int = 64
+    claim_batch: int = 200
+    batch_turns_max: int = 500
+    batch_bytes_max: int = 4 * 1024 * 1024
+    lease_seconds: float = 15.0
+    heartbeat_seconds: float = 3.0
+    sweep_seconds: float = 1.0
+    poll_seconds: float = 1.0
+    attempts_max: int = 5
+    turn_seconds_max: float = 5.0
+    unregistered_grace_seconds: float = 10.0
+    shutdown_seconds: float = 5.0
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            if not getattr(self, name) > 0:
+                raise ConfigurationError(f"{name} must be above 0, not {getattr(self, name)!r}")
+        if self.heartbeat_seconds * 3 > self.lease_seconds:
+            raise ConfigurationError(
+                f"lease_seconds ({self.lease_seconds:g}) must be three heartbeats or more "
+                f"({self.heartbeat_seconds:g} s each)"
+            )
