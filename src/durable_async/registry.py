@@ -167,6 +167,7 @@ class Registry:
     @overload
     def activity(
         self,
+        /,
         *,
         name: str | None = None,
         retry: RetryPolicy | None = None,
@@ -174,14 +175,7 @@ class Registry:
         schedule_to_close: Seconds | None = None,
         heartbeat: Seconds | None = None,
     ) -> _ActivityDecorator: ...
-    def activity(
-        self,
-        function: Callable[..., Any] | None = None,
-        /,
-        *,
-        name: str | None = None,
-        **options: Any,
-    ) -> Any:
+    def activity(self, function: Any = None, /, **options: Any) -> Any:
         """Register a function as an activity, under its own name or another.
 
         An ``async def`` runs on the worker's event loop, a ``def`` in a thread. Options: see `ActivityOptions`.
@@ -189,7 +183,7 @@ class Registry:
         Raises:
             RegistrationError: The name is taken, or the parameters cannot travel.
         """
-        decorator = _ActivityDecorator(self, name, options)
+        decorator = _ActivityDecorator(self, options.pop("name", None), options)
         return decorator if function is None else decorator(function)
 
     @overload
@@ -209,10 +203,8 @@ class Registry:
         self, function: Callable[[_Ctx], Generator[Any, Any, T]], /
     ) -> Orchestrator[None, T]: ...
     @overload
-    def orchestrator(self, *, name: str) -> _OrchestratorDecorator: ...
-    def orchestrator(
-        self, function: Callable[..., Any] | None = None, /, *, name: str | None = None
-    ) -> Any:
+    def orchestrator(self, /, *, name: str) -> _OrchestratorDecorator: ...
+    def orchestrator(self, function: Any = None, /, *, name: str | None = None) -> Any:
         """Register a function as an orchestrator, under its own name or another.
 
         It takes the context and at most one input. It is ``async def``, or a generator that yields what the context's calls return.

@@ -90,6 +90,7 @@ class ActivityRunner:
         self._threads = anyio.CapacityLimiter(settings.threads_max)
         self._backlog: deque[Attempt] = deque()
         self._loop = asyncio.get_running_loop()
+        self._idle: anyio.Event | None = None
         self.running = 0
         self.closed = False
 
@@ -102,6 +103,12 @@ class ActivityRunner:
     def free(self) -> int:
         """How many more attempts could run at once."""
         return max(0, self._settings.activities_max - self.running)
+
+    async def wait_until_idle(self) -> None:
+        """Return when nothing runs."""
+        if self.running:
+            self._idle = anyio.Event()
+            await self._idle.wait()
 
     def start(self, attempt: Attempt) -> None:
         """Run an attempt now, or when one of those before it has ended. Nothing happens after ``closed`` was set."""
@@ -131,6 +138,8 @@ class ActivityRunner:
         finally:
             self.running -= 1
             self._start_next()
+            if not self.running and self._idle is not None:
+                self._idle.set()
 
     def _start_next(self) -> None:
         while self._backlog and self.running < self._settings.activities_max:
@@ -183,7 +192,7 @@ class ActivityRunner:
             deadline_us=limit_us,
             last_heartbeat=attempt.heartbeat,
             payloads=self._payloads,
-            beat=functools.partial(self._loop.call_soon_threadsafe, self._beat, attempt),
+            beat=functools.partial(self._beat_from_anywhere, attempt),
         )
 
     # -- time limits and heartbeats
@@ -216,6 +225,9 @@ class ActivityRunner:
             "builtins.TimeoutError", f"activity {name!r}, attempt {attempt.number}: {text}"
         )
         return _failed(attempt, details)
+
+    def _beat_from_anywhere(self, attempt: Attempt, details: bytes) -> None:
+        self._loop.call_soon_threadsafe(self._beat, attempt, details)
 
     def _beat(self, attempt: Attempt, details: bytes) -> None:
         if attempt.stopped or attempt.scope is None:

@@ -38,6 +38,7 @@ from .settings import WorkerSettings
 
 POLLS_PER_PERIOD = 50
 ROOM_SHARE = 10
+DRAIN_POLL_SECONDS = 0.001
 HISTORY_BYTES_PER_CLAIM = 1024 * 1024
 
 _log = logging.getLogger("durable_async")
@@ -318,11 +319,10 @@ class Session:
         assert runner is not None
         runner.closed = True
         with anyio.move_on_after(self._settings.shutdown_seconds):
-            while runner.running:
-                await anyio.sleep(0.01)
+            await runner.wait_until_idle()
         with anyio.move_on_after(self._settings.shutdown_seconds):
             while not (self._tools.committer.is_idle and self._tools.slots.none_ready):
-                await anyio.sleep(0.001)
+                await anyio.sleep(DRAIN_POLL_SECONDS)
 
     def _drop_all(self) -> None:
         for slot in list(self._tools.slots):

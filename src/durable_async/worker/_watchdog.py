@@ -70,7 +70,7 @@ class Watchdog:
                 return
             if self._environment.monotonic() - self._since <= self._limit:
                 return
-            frame = sys._current_frames().get(self._thread)
+            frame = sys._current_frames().get(self._thread)  # noqa: SLF001 - there is no other way
             self._stack = "".join(traceback.format_stack(frame)[-FRAMES_SHOWN:])
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
                 ctypes.c_ulong(self._thread), ctypes.py_object(TurnInterruptedError)

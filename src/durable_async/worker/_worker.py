@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import logging
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -42,8 +44,8 @@ class Worker:
         settings: WorkerSettings,
         hub: str,
     ) -> None:
-        self._make_session = lambda: Session(
-            backend, environment, registry, payloads, settings, hub
+        self._make_session: Callable[[], Session] = functools.partial(
+            Session, backend, environment, registry, payloads, settings, hub
         )
         self._session: Session | None = None
         self._group: TaskGroup | None = None
