@@ -1,6 +1,6 @@
 """Durable execution for async Python: orchestrations that survive crashes, deploys and weeks of waiting.
 
-    from durable_async import OrchestrationContext, TaskHub, activity, orchestrator
+from durable_async import OrchestrationContext, TaskHub, activity, orchestrator
 """
 
 from __future__ import annotations
@@ -102,8 +102,8 @@ __all__ = (
     "OutsideOrchestrationError",
     "OverloadedError",
     "PayloadTooLargeError",
-    "Registry",
     "RegistrationError",
+    "Registry",
     "RetryPolicy",
     "ReusePolicy",
     "SchemaVersionError",

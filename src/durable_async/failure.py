@@ -76,6 +76,6 @@ def _cause(error: BaseException, depth: int, seen: set[int]) -> FailureDetails |
 def _text(error: BaseException) -> str:
     try:
         text = str(error)
-    except Exception as broken:  # an exception whose __str__ raises must still be recorded
+    except Exception as broken:  # noqa: BLE001 - one whose __str__ raises must still be recorded
         text = f"<unprintable: {type(broken).__name__}>"
     return text.encode("utf-8", "replace").decode("utf-8")

@@ -97,9 +97,6 @@ class ActivityContext:
         if self._cancelled.is_set():
             raise ActivityCancelledError(self.name)
 
-    def _cancel(self) -> None:
-        self._cancelled.set()
-
 
 def activity_context() -> ActivityContext:
     """Return the context of the activity that is running.
@@ -119,3 +116,8 @@ def activity_context() -> ActivityContext:
 def enter_activity(context: ActivityContext) -> None:
     """Make it the current one of this task or thread."""
     _current.set(context)
+
+
+def cancel_activity(context: ActivityContext) -> None:
+    """Let the code see that its outcome is not wanted any more."""
+    context._cancelled.set()

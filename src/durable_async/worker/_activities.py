@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
-from durable_async._engine.activity import ActivityContext, enter_activity
+from durable_async._engine.activity import ActivityContext, cancel_activity, enter_activity
 from durable_async.environment import Environment
 from durable_async.errors import SerializationError
 from durable_async.failure import FailureDetails
@@ -124,7 +124,7 @@ class ActivityRunner:
         """Cancel an attempt: its code gets the cancellation, its outcome is dropped."""
         attempt.stopped = True
         if attempt.context is not None:
-            attempt.context._cancel()
+            cancel_activity(attempt.context)
         if attempt.scope is not None:
             attempt.scope.cancel()
 
@@ -213,7 +213,7 @@ class ActivityRunner:
 
     def _timed_out(self, attempt: Attempt) -> Letter:
         if attempt.context is not None:
-            attempt.context._cancel()
+            cancel_activity(attempt.context)
         silent = anyio.current_time() < attempt.limit_at
         text = (
             f"no heartbeat for {attempt.options.heartbeat} s"

@@ -54,16 +54,12 @@ async def _rebuild(claimed: ClaimedInstance, tools: Tools, turns: Turns) -> Slot
             if not more:
                 break
             rows, more = await _next_page(claimed, tools, turn)
-        if instance is None:
-            raise CorruptHistoryError(claimed.instance_id, "it is empty")
-        for mail in claimed.mail:
-            instance.deliver(
-                mail.id, mail.execution, decode_letter(claimed.instance_id, mail.letter)
-            )
+        _deliver(claimed, instance)
     except BaseException:
         if instance is not None:
             instance.evict()
         raise
+    assert instance is not None
     return Slot(
         instance=instance,
         turn=turn + 1,
@@ -82,6 +78,14 @@ def _begin(claimed: ClaimedInstance, events: list[HistoryEvent], turns: Turns) -
     return Orchestration(
         claimed.instance_id, claimed.execution, started, turns.program(started.name)
     )
+
+
+def _deliver(claimed: ClaimedInstance, instance: Orchestration | None) -> None:
+    if instance is None:
+        raise CorruptHistoryError(claimed.instance_id, "it is empty")
+    for mail in claimed.mail:
+        letter = decode_letter(claimed.instance_id, mail.letter)
+        instance.deliver(mail.id, mail.execution, letter)
 
 
 async def _replay(instance: Orchestration, events: list[HistoryEvent], tools: Tools) -> None:

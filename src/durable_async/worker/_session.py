@@ -251,12 +251,10 @@ class Session:
         surplus = len(slots) + min(few, settings.claim_batch) - settings.instances_max
         if surplus <= 0 and slots.history_bytes <= settings.history_bytes_max:
             return
-        released = 0
-        for slot in slots.idle():
+        for released, slot in enumerate(slots.idle()):
             if released >= surplus and slots.history_bytes <= settings.history_bytes_max:
                 break
             self._release(slot)
-            released += 1
 
     def _release(self, slot: Slot) -> None:
         instance = slot.instance
@@ -321,8 +319,11 @@ class Session:
         with anyio.move_on_after(self._settings.shutdown_seconds):
             await runner.wait_until_idle()
         with anyio.move_on_after(self._settings.shutdown_seconds):
-            while not (self._tools.committer.is_idle and self._tools.slots.none_ready):
-                await anyio.sleep(DRAIN_POLL_SECONDS)
+            while not self._is_settled():
+                await anyio.sleep(DRAIN_POLL_SECONDS)  # noqa: ASYNC110 - two conditions, soon over
+
+    def _is_settled(self) -> bool:
+        return self._tools.committer.is_idle and self._tools.slots.none_ready
 
     def _drop_all(self) -> None:
         for slot in list(self._tools.slots):
