@@ -80,9 +80,16 @@ class Fetch:
         mail: dict[str, list[Mail]] = {}
         for one in _letters(tx, {row[0]: row[1] for row in rows}):
             mail.setdefault(one.instance_id, []).append(one)
-        return tuple(self._claimed(tx, row, mail.get(row[1], ())) for row in rows)
+        queued: dict[int, list[int]] = {}
+        for key, seq in tx.rows("queued_of", keys=json_list(row[0] for row in rows)):
+            queued.setdefault(key, []).append(seq)
+        return tuple(
+            self._claimed(tx, row, mail.get(row[1], ()), queued.get(row[0], ())) for row in rows
+        )
 
-    def _claimed(self, tx: Statements, row: Row, mail: Iterable[Mail]) -> ClaimedInstance:
+    def _claimed(
+        self, tx: Statements, row: Row, mail: Iterable[Mail], queued: Iterable[int]
+    ) -> ClaimedInstance:
         key, instance_id, name, version, status, execution, attempts, start_at_us, *parent = row
         rows = tx.rows("history_after", key=key, execution=execution, after_turn=-1)
         history, more_history = bounded_history(rows, self._history_bytes_max)
@@ -98,6 +105,7 @@ class Fetch:
             history=history,
             more_history=more_history,
             mail=tuple(mail),
+            queued=tuple(queued),
         )
 
     def _collect_mail(self, tx: Statements) -> tuple[Mail, ...]:

@@ -370,8 +370,14 @@ class Ledger:
         tx.each("delete_queued_of", pending.unqueued)
         tx.each("delete_queued_seq", pending.cancelled)
         tx.each("delete_queued", pending.ended)
-        tx.each("delete_tags", pending.removed)
-        tx.each("delete_instances", pending.removed)
+        if pending.removed:
+            self._delete_tags()
+            tx.each("delete_instances", pending.removed)
+
+    def _delete_tags(self) -> None:
+        tx = self.tx
+        rows = tx.all("tags_of", keys=json_list(key for (key,) in self.pending.removed))
+        tx.each("delete_tags", [(tx.hub, *row) for row in rows])
 
     def _write_instances(self) -> None:
         pending, tx = self.pending, self.tx

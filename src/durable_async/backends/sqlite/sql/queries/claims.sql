@@ -50,6 +50,10 @@ select id, key, execution, letter from letters
 where key in (select value from json_each(:keys))
 order by id
 
+-- name: queued_of
+-- What a new owner must not run as well.
+select key, seq from queued_activities where key in (select value from json_each(:keys)) order by id
+
 -- name: free_activities_by_name
 -- First in, first out, in the order of the index queued_activities_free.
 select q.id, q.attempts + 1, i.id, q.execution, q.seq, q.attempt, q.name, q.input, q.options

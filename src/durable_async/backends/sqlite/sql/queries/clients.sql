@@ -47,12 +47,13 @@ where
 -- name: query_few_instances
 -- From a parent's children, or from one tag's instances: a few, that are sorted afterwards.
 -- include: instance_columns
-from instances i
-where i.key in (
+from (
     select c.key from instances c where c.hub = :hub and c.parent_id = :parent_id
-    union all
+    union
     select t.key from instance_tags t where t.hub = :hub and t.tag = :tag and t.value = :value
-) and
+) few
+cross join instances i on i.key = few.key
+where
 -- include: instance_conditions
 
 -- name: find_instance

@@ -37,11 +37,14 @@ select coalesce(max(key), 0) + 1 from instances
 -- Purged, or replaced by a new life of the same id.
 delete from instances where key = ?
 
+-- name: tags_of
+-- An instance's own list leads to its rows of tags; an index by instance would double that table.
+select t.key, t.value, i.key from instances i cross join json_each(i.tags) t
+where i.key in (select value from json_each(:keys)) and i.tags is not null
+
 -- name: delete_tags
--- Found by the instance's own list; an index by instance would double the table. Runs before the instance goes.
-delete from instance_tags where (hub, tag, value, key) in (
-    select i.hub, t.key, t.value, i.key from instances i cross join json_each(i.tags) t where i.key = ?
-)
+-- By the whole primary key, as tags_of gave it.
+delete from instance_tags where hub = ? and tag = ? and value = ? and key = ?
 
 -- name: delete_history_before
 -- Continue-as-new, rewind and purge let go of old executions.

@@ -44,14 +44,14 @@ where hub = :hub and owner = :worker
 
 -- name: sweep_requests
 -- In small portions: a sweep must not hold the only write lock for long.
-delete from requests where (hub, id) in (
-    select hub, id from requests where hub = :hub and answered_at_us < :before_us limit :limit
+delete from requests where hub = :hub and id in (
+    select id from requests where hub = :hub and answered_at_us < :before_us limit :limit
 )
 
 -- name: sweep_tombstones
 -- In small portions, as above.
-delete from tombstones where (hub, id) in (
-    select hub, id from tombstones where hub = :hub and purged_at_us < :before_us limit :limit
+delete from tombstones where hub = :hub and id in (
+    select id from tombstones where hub = :hub and purged_at_us < :before_us limit :limit
 )
 
 -- name: has_old_rows
