@@ -120,4 +120,4 @@ def enter_activity(context: ActivityContext) -> None:
 
 def cancel_activity(context: ActivityContext) -> None:
     """Let the code see that its outcome is not wanted any more."""
-    context._cancelled.set()
+    context._cancelled.set()  # noqa: SLF001 - the engine's side of the context

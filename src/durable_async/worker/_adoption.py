@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio.lowlevel
 
 from durable_async._kernel.orchestration import Orchestration
-from durable_async.errors import CorruptHistoryError, DurableError
+from durable_async.errors import CorruptHistoryError
 from durable_async.model.history import ExecutionStarted, HistoryEvent
 from durable_async.model.records import ClaimedInstance, HistoryRow, Park
 from durable_async.serialization.events import decode_events, decode_letter
@@ -29,7 +29,7 @@ async def adopt(claimed: ClaimedInstance, tools: Tools, turns: Turns) -> None:
         return
     try:
         slot = await _rebuild(claimed, tools, turns)
-    except DurableError as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is one instance's trouble
         turns.refuse(claimed.instance_id, claimed.attempts, error)
         return
     tools.slots.add(slot)
@@ -90,7 +90,8 @@ def _deliver(claimed: ClaimedInstance, instance: Orchestration | None) -> None:
 
 async def _replay(instance: Orchestration, events: list[HistoryEvent], tools: Tools) -> None:
     """Replay one turn's events; the worker's loop gets a chance every 2 ms."""
-    instance.replay(events)
+    with tools.watchdog.watching(instance.instance_id):
+        instance.replay(events)
     now = tools.environment.monotonic()
     if now >= tools.pause_at:
         await anyio.lowlevel.checkpoint()

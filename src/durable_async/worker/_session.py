@@ -25,7 +25,7 @@ from durable_async.model.records import (
 )
 from durable_async.registry import Registry
 from durable_async.serialization import DataConverter
-from durable_async.serialization.events import decode_letter, encode_letter
+from durable_async.serialization.events import encode_letter
 
 from ._activities import ActivityRunner, Attempt
 from ._adoption import adopt
@@ -87,14 +87,19 @@ class Session:
         )
         watch = self._tools.watchdog.start()
         unlisten = self._backend.listen(self._on_work, lambda changed: None)
+        fenced = False
         try:
             await self._work(task_status)
+        except FencedError:
+            fenced = True
+            raise
         finally:
             unlisten()
             lease.stop()
             watch.stop()
             self._drop_all()
-        await self._retire()
+            if not fenced:
+                await self._retire()
 
     def stop(self) -> None:
         """Ask it to drain and to hand everything back."""
@@ -163,8 +168,13 @@ class Session:
             self._loop.call_soon_threadsafe(self._lost.set)
 
     async def _watch_lease(self) -> None:
-        await self._lost.wait()
-        assert self._fenced is not None
+        """Stop at once when the lease is lost, or when no renewal came back for as long as it lasts."""
+        while self._fenced is None:
+            with anyio.move_on_after(self._settings.heartbeat_seconds):
+                await self._lost.wait()
+            silent = self._environment.monotonic() - self._renewed_at
+            if silent > self._settings.lease_seconds:
+                self._fenced = FencedError(self.worker_id)
         raise self._fenced
 
     # -- finding work
@@ -218,9 +228,7 @@ class Session:
         for mail in work.mail:
             slot = self._tools.slots.get(mail.instance_id)
             if slot is not None:
-                letter = decode_letter(mail.instance_id, mail.letter)
-                if slot.instance.deliver(mail.id, mail.execution, letter):
-                    self._turns.enqueue(slot)
+                self._turns.receive(slot, mail)
         for item in work.activities:
             self._start_queued(item)
         for claimed in work.claimed:
@@ -319,8 +327,8 @@ class Session:
         with anyio.move_on_after(self._settings.shutdown_seconds):
             await runner.wait_until_idle()
         with anyio.move_on_after(self._settings.shutdown_seconds):
-            while not self._is_settled():
-                await anyio.sleep(DRAIN_POLL_SECONDS)  # noqa: ASYNC110 - two conditions, soon over
+            while not self._is_settled():  # noqa: ASYNC110 - two conditions, soon over
+                await anyio.sleep(DRAIN_POLL_SECONDS)
 
     def _is_settled(self) -> bool:
         return self._tools.committer.is_idle and self._tools.slots.none_ready

@@ -17,7 +17,7 @@ from durable_async._kernel.futures import ActivityFuture
 from durable_async._kernel.orchestration import Orchestration
 from durable_async.backend import Backend
 from durable_async.environment import Environment
-from durable_async.errors import DeterminismError, DurableError, NotRegisteredError
+from durable_async.errors import CorruptHistoryError, NotRegisteredError
 from durable_async.failure import FailureDetails
 from durable_async.model.history import (
     ActivityFailed,
@@ -26,9 +26,10 @@ from durable_async.model.history import (
     Letter,
 )
 from durable_async.model.policy import seconds_of
-from durable_async.model.records import Abandon, Park, TurnCommit
+from durable_async.model.records import Abandon, Mail, Park, TurnCommit
 from durable_async.registry import Registry
 from durable_async.serialization import DataConverter
+from durable_async.serialization.events import decode_letter
 
 from ._activities import ActivityRunner, Attempt
 from ._alarms import Alarms
@@ -112,7 +113,7 @@ class Turns:
         try:
             with tools.watchdog.watching(instance.instance_id):
                 result = instance.turn(now_us)
-        except DeterminismError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is one instance's trouble
             self.give_up(slot, error)
             return
         self.turns += 1
@@ -294,6 +295,16 @@ class Turns:
             slot.instance.deliver(None, attempt.execution, letter)
             self.enqueue(slot)
 
+    def receive(self, slot: Slot, mail: Mail) -> None:
+        """Take a letter that came through the store."""
+        try:
+            letter = decode_letter(mail.instance_id, mail.letter)
+        except CorruptHistoryError as error:
+            self.give_up(slot, error)
+            return
+        if slot.instance.deliver(mail.id, mail.execution, letter):
+            self.enqueue(slot)
+
     def _expect(self, slot: Slot, seq: int, name: str) -> None:
         """Nobody here registers it: give other workers a while."""
         if self._tools.registry.find_activity(name) is None:
@@ -350,12 +361,12 @@ class Turns:
             Abandon(instance_id=slot.instance.instance_id, retry_at_us=now_us), _ignore
         )
 
-    def give_up(self, slot: Slot, error: DurableError) -> None:
+    def give_up(self, slot: Slot, error: Exception) -> None:
         """Abandon a turn: nothing of it is committed; try again later, then park."""
         self.drop(slot)
         self.refuse(slot.instance.instance_id, slot.claims, error)
 
-    def refuse(self, instance_id: str, claims: int, error: DurableError) -> None:
+    def refuse(self, instance_id: str, claims: int, error: Exception) -> None:
         """Give a claimed instance back for later, or park it if that was tried often enough."""
         tools = self._tools
         claims = max(claims, 1)
