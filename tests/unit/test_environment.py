@@ -218,14 +218,21 @@ class TestEvery:
         assert joined.is_set()
 
     async def test_a_wait_for_a_call_that_hangs_can_be_given_up(self) -> None:
-        let_go = threading.Event()
-        calls = Calls(1, lambda: void(let_go.wait(PATIENCE)))
+        let_go, ended = threading.Event(), threading.Event()
+
+        def hang() -> None:
+            let_go.wait(PATIENCE)
+            ended.set()
+
+        calls = Calls(1, hang)
         repeating = SystemEnvironment().every(SOON, calls, "calls")
         assert calls.reached.wait(PATIENCE)
         repeating.stop()
-        with anyio.move_on_after(0) as scope:
-            await repeating.join()
-        assert scope.cancelled_caught
+        async with anyio.create_task_group() as group:
+            group.start_soon(repeating.join)
+            await anyio.wait_all_tasks_blocked()
+            group.cancel_scope.cancel()
+        assert not ended.is_set()
         let_go.set()
         with anyio.fail_after(PATIENCE):
             await repeating.join()

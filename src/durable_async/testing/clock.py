@@ -16,7 +16,7 @@ import gc
 import inspect
 import random
 from asyncio import events
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar, TypeVarTuple, overload
 
@@ -101,7 +101,6 @@ class VirtualEnvironment:
 
         Others run before and after the call, and a cancellation is noticed where a real thread would notice it.
         """
-        await anyio.lowlevel.checkpoint()
         async with limiter or anyio.to_thread.current_default_thread_limiter():
             with outside_the_loop():
                 result = fn(*args)
@@ -287,7 +286,7 @@ def _collect_unhandled(loop: VirtualTimeLoop) -> list[Exception]:
 
 
 @contextmanager
-def _garbage_collection(*, paused: bool) -> Iterator[None]:
+def _garbage_collection(*, paused: bool) -> Generator[None, None, None]:
     if not paused or not gc.isenabled():
         yield
         return

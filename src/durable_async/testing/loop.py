@@ -15,7 +15,7 @@ import math
 import random
 from asyncio import events
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator, Iterator
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NoReturn, TypeVar, TypeVarTuple
@@ -251,7 +251,7 @@ class VirtualTimeLoop(asyncio.BaseEventLoop):
 
 
 @contextmanager
-def outside_the_loop() -> Iterator[None]:
+def outside_the_loop() -> Generator[None, None, None]:
     """Run a block as a thread would see the world: with no event loop running."""
     loop = events._get_running_loop()
     events._set_running_loop(None)
