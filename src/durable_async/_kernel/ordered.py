@@ -1,0 +1,89 @@
+"""Gives asyncio and anyio sets that keep their order, where the order decides what an orchestration does first.
+
+Two places put objects into a set that hashes them by address, and then act on them one after the other: ``asyncio.as_completed``
+starts coroutines in that order, and anyio's cancel scopes cancel in it. Both get an ``OrderedSet`` when, and only when, the
+running loop is deterministic. Any other loop gets the plain set that it always got.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import functools
+import importlib
+import sys
+from collections.abc import Callable, Iterable, Iterator, MutableSet
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_ANYIO_BACKEND = "anyio._backends._asyncio"
+_SCOPE_SETS = ("_child_scopes", "_tasks")
+_done: builtins.set[str] = builtins.set()
+
+
+class OrderedSet(MutableSet[T]):
+    """A set that iterates in the order of insertion."""
+
+    __slots__ = ("_items",)
+
+    def __init__(self, items: Iterable[T] = ()) -> None:
+        self._items = dict.fromkeys(items)
+
+    def __contains__(self, item: object) -> bool:
+        return item in self._items
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __repr__(self) -> str:
+        return f"OrderedSet({list(self._items)!r})"
+
+    def add(self, value: T) -> None:
+        """Add an item; one that is there keeps its place."""
+        self._items[value] = None
+
+    def discard(self, value: T) -> None:
+        """Remove an item, if it is there."""
+        self._items.pop(value, None)
+
+
+def install() -> None:
+    """Put the sets in place: for asyncio now, for anyio as soon as it is used. Once for the process."""
+    vars(asyncio.tasks).setdefault("set", _set_of_tasks)
+    refresh()
+
+
+def refresh() -> None:
+    """Take notice of anyio, if it was imported since; cheap enough for the start of every turn."""
+    if _done or "anyio" not in sys.modules:
+        return
+    # anyio loads this itself, but only at the first use, which may be in the middle of a turn.
+    backend = importlib.import_module(_ANYIO_BACKEND)
+    backend.CancelScope.__init__ = _ordering(backend.CancelScope.__init__)
+    _done.add(_ANYIO_BACKEND)
+
+
+def _is_deterministic() -> bool:
+    return getattr(asyncio._get_running_loop(), "is_deterministic", False)
+
+
+def _set_of_tasks(*items: Iterable[Any]) -> Any:
+    """Stand in for ``set`` in ``asyncio.tasks``; the sets that ``wait`` gives back start empty and stay plain."""
+    if items and _is_deterministic():
+        return OrderedSet(*items)
+    return builtins.set(*items)
+
+
+def _ordering(original: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(original)
+    def initialize(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        if _is_deterministic():
+            for name in _SCOPE_SETS:
+                setattr(self, name, OrderedSet(getattr(self, name)))
+
+    return initialize
