@@ -1,0 +1,100 @@
+"""``./dev bench``: runs the benchmarks and prints tables of medians, spread and ratios.
+
+./dev bench                      both
+./dev bench throughput --rounds 5
+./dev bench replay
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+from statistics import median
+
+from benchmarks.samples import ROOT, Series, interleave, paired_ratios, spread, table
+
+PEER = "durabletask==1.12.0"
+RAW_STEPS = 5_000
+
+
+def main() -> None:
+    """Run what was asked for."""
+    parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__)
+    parser.add_argument("what", nargs="?", choices=("all", "throughput", "replay"), default="all")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=10_000, help="length of the replayed history")
+    parser.add_argument(
+        "--disk", default=tempfile.gettempdir(), help="a folder on the disk to measure"
+    )
+    chosen = parser.parse_args()
+    print(
+        f"Python {platform.python_version()}, {chosen.rounds} interleaved rounds, medians [spread]\n"
+    )
+    if chosen.what in ("all", "throughput"):
+        throughput(chosen.rounds, chosen.disk)
+    if chosen.what in ("all", "replay"):
+        replay(chosen.rounds, chosen.steps)
+
+
+def throughput(rounds: int, disk: str) -> None:
+    """Compare durable steps a second with a raw loop of single commits on the same disk."""
+    raw = Series(
+        "raw loop, SQLite FULL, a commit a step",
+        [sys.executable, "-m", "benchmarks.raw_sqlite", str(RAW_STEPS), disk],
+    )
+    ours = Series(
+        "durable_async, SQLite FULL", [sys.executable, "-m", "benchmarks.throughput", disk]
+    )
+    memory = Series(
+        "durable_async, memory", [sys.executable, "-m", "benchmarks.throughput", "memory"]
+    )
+    interleave([raw, ours, memory], rounds)
+    rows = [
+        [
+            one.name,
+            spread(one.values("steps_per_second")),
+            spread(one.values("cpu_us_per_step")),
+            spread(one.values("commits_per_step"), "{:.4f}"),
+        ]
+        for one in (raw, ours, memory)
+    ]
+    print("500 orchestrations x 10 no-op activities, 200 in flight, one process")
+    print(table(["", "steps/s", "CPU us/step", "write transactions/step"], rows))
+    ratios = paired_ratios(ours, raw, "steps_per_second")
+    print(f"\nSQLite against the raw loop: {spread(ratios, '{:.2f}')} times\n")
+
+
+def replay(rounds: int, steps: int) -> None:
+    """Compare the kernel's replay with the upstream executor's, on equal histories."""
+    ours = Series("durable_async", [sys.executable, "-m", "benchmarks.replay", str(steps)])
+    peer = Series(PEER, [str(peer_python()), "benchmarks/peer_durabletask.py", str(steps)])
+    interleave([ours, peer], rounds)
+    shapes = ("sequential", "fanned_out")
+    rows = [
+        [one.name, *(spread(one.values(shape), "{:.1f}") for shape in shapes)]
+        for one in (ours, peer)
+    ]
+    print(f"Replay of {steps:,} steps with JSON, microseconds a step")
+    print(table(["", *shapes], rows))
+    for shape in shapes:
+        ratios = paired_ratios(peer, ours, shape)
+        print(f"{shape}: {median(ratios):.1f} times as fast, {spread(ratios, '{:.1f}')}")
+
+
+def peer_python() -> Path:
+    """Return the interpreter of an environment that has the peer; made on first use."""
+    folder = ROOT / ".venvs" / "peer-durabletask"
+    python = folder / "bin" / "python"
+    if not python.exists():
+        venv.create(folder, with_pip=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", PEER], check=True)
+    return python
+
+
+if __name__ == "__main__":
+    main()
