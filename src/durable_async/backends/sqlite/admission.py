@@ -31,7 +31,7 @@ def admit_instances(tx: Statements, instances: Sequence[NewInstance]) -> list[St
     }
     ledger.load(ids | parents)
     ledger.load_tombstones(ids)
-    answers = _Answers(tx, instances)
+    answers = _Answers(tx, "start", instances)
     outcomes = [
         answers.once(new, partial(ledger.create, new), encode_outcome, decode_outcome)
         for new in instances
@@ -45,7 +45,7 @@ def admit_letters(tx: Statements, letters: Sequence[Outgoing], letters_max: int)
     """Put letters into mailboxes, in their order."""
     ledger = Ledger(tx)
     ledger.load({out.instance_id for out in letters})
-    answers = _Answers(tx, letters)
+    answers = _Answers(tx, "send", letters)
     deliveries = [
         answers.once(out, partial(ledger.deliver, out, letters_max), _value, Delivery)
         for out in letters
@@ -61,11 +61,12 @@ def _value(delivery: Delivery) -> str | None:
 
 
 class _Answers:
-    def __init__(self, tx: Statements, requests: Sequence[_Request]) -> None:
+    def __init__(self, tx: Statements, verb: str, requests: Sequence[_Request]) -> None:
         self._tx = tx
+        self._verb = verb
         self._known: dict[str, str] = {}
         self._new: list[Row] = []
-        ids = [one.request_id for one in requests if one.request_id is not None]
+        ids = [f"{verb} {one.request_id}" for one in requests if one.request_id is not None]
         if ids:
             self._known.update(tx.all("load_answers", hub=tx.hub, ids=json_list(ids)))
 
@@ -77,9 +78,9 @@ class _Answers:
         decode: Callable[[str], A],
     ) -> A:
         """Act, unless the same request was answered before."""
-        request_id = request.request_id
-        if request_id is None:
+        if request.request_id is None:
             return act()
+        request_id = f"{self._verb} {request.request_id}"
         known = self._known.get(request_id)
         if known is not None:
             return decode(known)

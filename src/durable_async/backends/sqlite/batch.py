@@ -158,14 +158,14 @@ class Batch:
         if item.custom_status is not None:
             pending.custom.append((item.custom_status or None, key))
             self._change(state)
-        if item.output is not None or item.failure is not None:
-            pending.outcomes.append((item.output, encode_failure(item.failure), key))
         if item.status is not None:
             state.status = item.status
             self._change(state)
         if item.next_execution is not None:
             self._continue_as_new(state, item.next_execution)
         elif state.status in TERMINAL:
+            if item.output is not None or item.failure is not None:
+                pending.outcomes.append((item.output, encode_failure(item.failure), key))
             self._ledger.end(state)
             self._forget_claimed(key)
 

@@ -254,9 +254,7 @@ class Ledger:
             self.touch(state)
 
     def _wake(self, state: InstanceState, *, urgent: bool) -> None:
-        ready_at_us = max(self.now_us, state.hold_until_us)
-        if state.status is Status.PENDING and not urgent:
-            ready_at_us = max(ready_at_us, state.start_at_us)
+        ready_at_us = max(self.now_us, state.hold_until_us, 0 if urgent else state.start_at_us)
         if state.ready_at_us is None or ready_at_us < state.ready_at_us:
             state.ready_at_us = ready_at_us
             self.touch(state)

@@ -8,9 +8,13 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
+import threading
 import weakref
 from pathlib import Path
 from typing import Protocol, cast
+
+_TRIES = 50
+_PAUSE_SECONDS = 0.002
 
 _HELD: weakref.WeakSet[_HeldFile] = weakref.WeakSet()
 
@@ -50,7 +54,14 @@ class Lifelines:
         if _FLOCK is None:
             return False
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        held = _HeldFile.take(self._path(worker_id), wait=True)
+        path = self._path(worker_id)
+        pause = threading.Event()
+        held = _HeldFile.take(path)
+        for _ in range(_TRIES):
+            if held is not None:
+                break
+            pause.wait(_PAUSE_SECONDS)  # others hold it only while they ask whether somebody does
+            held = _HeldFile.take(path)
         if held is None:
             return False
         os.write(held.fd, f"{worker_id}\npid {os.getpid()}\n".encode())
@@ -80,7 +91,7 @@ class Lifelines:
         """Delete the files that processes left when they died."""
         if _FLOCK is not None and self._folder.is_dir():
             for path in self._folder.glob("*.lock"):
-                held = _HeldFile.take(path, wait=False, create=False)
+                held = _HeldFile.take(path, create=False)
                 if held is not None:
                     held.delete()
 
@@ -91,7 +102,7 @@ class Lifelines:
         path = self._path(worker_id)
         if not path.exists():
             return True
-        held = _HeldFile.take(path, wait=False, create=False)
+        held = _HeldFile.take(path, create=False)
         if held is None:
             return not path.exists()
         held.close()
@@ -101,7 +112,7 @@ class Lifelines:
         """Delete what a dead worker left; nothing if its process still holds it."""
         if _FLOCK is None:
             return
-        held = _HeldFile.take(self._path(worker_id), wait=False, create=False)
+        held = _HeldFile.take(self._path(worker_id), create=False)
         if held is not None:
             held.delete()
 
@@ -119,17 +130,16 @@ class _HeldFile:
         _HELD.add(self)
 
     @classmethod
-    def take(cls, path: Path, *, wait: bool, create: bool = True) -> _HeldFile | None:
+    def take(cls, path: Path, *, create: bool = True) -> _HeldFile | None:
         """Lock a file; ``None`` if it is locked already, or is not there and shall not be created."""
         assert _FLOCK is not None
-        operation = _FLOCK.LOCK_EX if wait else _FLOCK.LOCK_EX | _FLOCK.LOCK_NB
         while True:
             try:
                 fd = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0), 0o600)
             except FileNotFoundError:
                 return None
             try:
-                _FLOCK.flock(fd, operation)
+                _FLOCK.flock(fd, _FLOCK.LOCK_EX | _FLOCK.LOCK_NB)
             except OSError:
                 os.close(fd)
                 return None

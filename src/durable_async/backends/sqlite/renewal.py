@@ -32,6 +32,8 @@ class SqliteLeases(SqliteCore):
 
         def job() -> Fence:
             tx = self._statements("writer")
+            if tx.one("read_fence", hub=tx.hub, worker=worker_id) is not None:
+                raise FencedError(worker_id)
             self._drop_lost_lifelines(tx)
             epoch = tx.now_us  # never the same for a later namesake
             # The sign comes before the row: a row that has none would be taken over.

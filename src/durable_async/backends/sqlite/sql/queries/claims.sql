@@ -52,7 +52,7 @@ order by id
 
 -- name: queued_of
 -- What a new owner must not run as well.
-select key, seq from queued_activities where key in (select value from json_each(:keys)) order by id
+select distinct key, seq from queued_activities where key in (select value from json_each(:keys)) order by key, seq
 
 -- name: free_activities_by_name
 -- First in, first out, in the order of the index queued_activities_free.

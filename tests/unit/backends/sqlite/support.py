@@ -1,0 +1,107 @@
+"""What the tests of the embedded store share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import IO
+
+from durable_async.backends.sqlite import SqliteBackend
+from durable_async.environment import SystemEnvironment
+from durable_async.model.records import Fence, NewInstance, TurnCommit, Work
+
+ROOT = Path(__file__).resolve().parents[4]
+
+PREAMBLE = """
+import asyncio, os, sys, time, warnings
+from durable_async.backends.sqlite import SqliteBackend
+from durable_async.environment import SystemEnvironment
+from durable_async.model.records import NewInstance
+
+async def opened():
+    backend = SqliteBackend(sys.argv[1], environment=SystemEnvironment())
+    await backend.open()
+    return backend
+
+def new(instance_id):
+    return NewInstance(instance_id=instance_id, name="o", version=None, events=b"e", created_at_us=1)
+
+async def fetch(backend, fence):
+    return await backend.fetch(fence, instances=10, activities=10, orchestrators=frozenset({"o"}),
+        activity_names=frozenset({"a"}), history_bytes_max=1000)
+
+def say(text):
+    print(text, flush=True)
+"""
+
+
+@asynccontextmanager
+async def opened(
+    path: Path, *, inline: bool = False, hub: str = "default"
+) -> AsyncIterator[SqliteBackend]:
+    backend = SqliteBackend(path, environment=SystemEnvironment(), inline=inline, hub=hub)
+    await backend.open()
+    try:
+        yield backend
+    finally:
+        await backend.close()
+
+
+class Child:
+    """A real process that runs a few lines of Python on a database."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+
+    def next_line(self) -> str:
+        """Wait for what the process says next; empty when it has ended."""
+        assert self.process.stdout is not None
+        stream: IO[str] = self.process.stdout
+        return stream.readline().strip()
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self.process.kill()
+        self.process.wait(timeout=30)
+
+
+@contextmanager
+def child(path: Path, body: str) -> Iterator[Child]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    process = subprocess.Popen(
+        [sys.executable, "-c", PREAMBLE + body, str(path)],
+        stdout=subprocess.PIPE,
+        stdin=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    with process:
+        try:
+            yield Child(process)
+        finally:
+            process.kill()
+
+
+def new(instance_id: str) -> NewInstance:
+    return NewInstance(
+        instance_id=instance_id, name="o", version=None, events=b"started", created_at_us=1
+    )
+
+
+def turn(instance_id: str, number: int, events: bytes = b"turn") -> TurnCommit:
+    return TurnCommit(instance_id=instance_id, execution=1, turn=number, events=events)
+
+
+async def fetch(backend: SqliteBackend, fence: Fence) -> Work:
+    return await backend.fetch(
+        fence,
+        instances=100,
+        activities=100,
+        orchestrators=frozenset({"o"}),
+        activity_names=frozenset({"a"}),
+        history_bytes_max=100_000,
+    )

@@ -1,0 +1,96 @@
+"""What the planner makes of the statements: an index wherever a table may be large."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from durable_async.backends.sqlite.transaction import STATEMENTS
+
+from .support import opened
+
+FRAGMENTS = {"instance_columns", "instance_conditions"}
+
+# Statement -> why it may look at everything.
+SCANS = {"count_rows": "asked for by people, seldom"}
+
+SMALL = r"SCAN (json_each|wanted|t VIRTUAL|CONSTANT ROW|sqlite_master|few|\(subquery)"
+
+
+@pytest.fixture
+async def schema(tmp_path: Path) -> sqlite3.Connection:
+    async with opened(tmp_path / "hub.db"):
+        pass
+    return sqlite3.connect(tmp_path / "hub.db")
+
+
+def plan(schema: sqlite3.Connection, name: str) -> list[str]:
+    sql = STATEMENTS[name]
+    names = set(re.findall(r":(\w+)", sql))
+    count = max([sql.count("?"), *(int(n) for n in re.findall(r"\?(\d)", sql))])
+    numbered = len(set(re.findall(r"\?\d", sql)))
+    values: dict[str, None] | list[None] = (
+        dict.fromkeys(names) if names else [None] * (numbered or count)
+    )
+    rows = schema.execute("explain query plan " + sql, values).fetchall()
+    return [row[3] for row in rows]
+
+
+@pytest.mark.parametrize("name", sorted(set(STATEMENTS) - FRAGMENTS))
+def test_no_statement_reads_a_whole_table(schema: sqlite3.Connection, name: str) -> None:
+    scans = [
+        step for step in plan(schema, name) if step.startswith("SCAN") and not re.match(SMALL, step)
+    ]
+    assert bool(scans) == (name in SCANS), scans
+    schema.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [
+        ("ready_instances", "USING INDEX instances_ready (hub=? AND ready_at_us<?)"),
+        ("probe", "USING COVERING INDEX instances_ready (hub=? AND ready_at_us<?)"),
+        ("probe", "USING COVERING INDEX instances_ready (hub=? AND ready_at_us>?)"),
+        ("take_marks", "USING INDEX instances_marked (hub=? AND owner=?)"),
+        ("letters_of", "USING INDEX letters_by_instance (key=?)"),
+        ("history_after", "USING PRIMARY KEY (key=? AND execution=? AND turn>?)"),
+        ("free_instances", "USING INDEX instances_owned (hub=? AND owner=?)"),
+        ("load_instances", "USING INDEX instances_by_id (hub=? AND id=?)"),
+        ("free_activities_by_name", "USING INDEX queued_activities_free (hub=?)"),
+        (
+            "query_instances",
+            "USING INDEX instances_by_creation (hub=? AND created_at_us>? AND created_at_us<?)",
+        ),
+        ("query_few_instances", "USING COVERING INDEX instances_by_parent (hub=? AND parent_id=?)"),
+        ("query_few_instances", "SEARCH t USING PRIMARY KEY (hub=? AND tag=? AND value=?)"),
+    ],
+)
+def test_the_index_meant_for_it_is_used(schema: sqlite3.Connection, name: str, step: str) -> None:
+    assert any(step in one for one in plan(schema, name)), plan(schema, name)
+    schema.close()
+
+
+@pytest.mark.parametrize(
+    "name", ["ready_instances", "history_after", "free_activities_by_name", "query_instances"]
+)
+def test_the_index_gives_the_order(schema: sqlite3.Connection, name: str) -> None:
+    """Otherwise the search would not end after the quota."""
+    assert not any("TEMP B-TREE FOR ORDER BY" in step for step in plan(schema, name))
+    schema.close()
+
+
+def test_every_statement_is_used_and_exists() -> None:
+    import durable_async.backends.sqlite as package
+
+    folder = Path(package.__file__).parent
+    source = "\n".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
+    queries = "\n".join(path.read_text(encoding="utf-8") for path in folder.rglob("*.sql"))
+    unused = {
+        name
+        for name in STATEMENTS
+        if f'"{name}"' not in source and f"-- include: {name}" not in queries
+    }
+    assert unused == set()
