@@ -102,7 +102,7 @@ class Orchestration:
         self._journal = Journal(instance_id, execution)
         self._root: Any = None
         self._replayed_outcome: Outcome | None = None
-        self._deferred: list[Input] = []
+        self._deferred: list[Any] = []
         self._published: bytes | None = None
         self._context = OrchestrationContext(
             self._journal,
@@ -360,6 +360,8 @@ class Orchestration:
         self._journal.set_clock(self._turn_at_us)
         deferred, self._deferred = self._deferred, []
         for known in deferred:
+            if known.seq not in self._journal.pending:
+                continue  # what was shown before it made the code give this one up
             inputs.apply(self._journal, self._program.payloads, known)
             self._rest()
             if self.outcome is not None or self._replayed_outcome is not None:

@@ -1,0 +1,398 @@
+"""Random orchestrators: trees of durable operations, and two interpreters that perform them.
+
+A tree is plain data, so that hypothesis can shrink it, and a law can change it. Everything that a program does durably, it also
+writes down in a trace of its own, which lets a law see what a replay did without asking the kernel.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from hypothesis import strategies as st
+
+from durable_async._kernel.futures import when_all, when_any
+from durable_async.errors import ExecutionError
+from durable_async.model.policy import ActivityOptions, RetryPolicy
+
+Tree = tuple[Any, ...]
+
+RETRIES = {
+    "once": ActivityOptions(),
+    "again": ActivityOptions(retry=RetryPolicy(max_attempts=3, first_delay=2, jitter=0.5)),
+    "limited": ActivityOptions(
+        retry=RetryPolicy(max_attempts=9, first_delay=3, max_elapsed=20), schedule_to_close=15
+    ),
+}
+
+
+def outcome_of_activity(name: str, value: Any, attempt: int) -> Any:
+    """Stand for the outside world: the same call has the same outcome."""
+    if name == "broken" or (name == "flaky" and attempt < 3):
+        raise ValueError(f"{name} {value}")
+    return [name, value]
+
+
+# -- growing trees
+
+_numbers = st.integers(0, 3)
+_seconds = st.sampled_from([0, 1, 1, 2.5, 4])
+
+_leaves: st.SearchStrategy[Tree] = st.one_of(
+    st.tuples(
+        st.just("activity"),
+        st.sampled_from(["ok", "flaky", "broken"]),
+        _numbers,
+        st.sampled_from(sorted(RETRIES)),
+    ),
+    st.tuples(st.just("sleep"), _seconds),
+    st.tuples(st.just("timer"), _seconds),
+    st.tuples(st.just("event"), st.sampled_from(["x", "y"])),
+    st.tuples(st.just("child"), _numbers),
+    st.tuples(st.just("status"), _numbers),
+    st.tuples(st.just("drawn"), st.sampled_from(["", "dice"])),
+    st.tuples(st.just("send"), _numbers),
+)
+
+
+def _grow(trees: st.SearchStrategy[Tree]) -> st.SearchStrategy[Tree]:
+    some = st.lists(trees, min_size=1, max_size=4).map(tuple)
+    return st.one_of(
+        st.tuples(st.just("sequence"), some),
+        st.tuples(st.just("gather"), some),
+        st.tuples(st.just("first"), some),
+        st.tuples(st.just("group"), some),
+        st.tuples(st.just("limited"), some),
+        st.tuples(st.just("race"), _numbers, _seconds),
+        st.tuples(st.just("as completed"), some),
+        st.tuples(st.just("timeout"), _seconds, trees),
+        st.tuples(st.just("wait for"), _seconds, trees),
+        st.tuples(st.just("shield"), _seconds, trees),
+        st.tuples(st.just("cleanup"), trees, _numbers),
+        st.tuples(st.just("attempt"), trees),
+        st.tuples(st.just("queue"), some),
+    )
+
+
+_shallow = st.one_of(_leaves, _grow(_leaves))
+
+trees: st.SearchStrategy[Tree] = st.lists(
+    st.one_of(_shallow, _grow(_shallow), _grow(_grow(_shallow))), min_size=1, max_size=3
+).map(lambda steps: ("sequence", tuple(steps)))
+
+simple_trees: st.SearchStrategy[Tree] = st.lists(
+    st.one_of(
+        _leaves,
+        st.tuples(
+            st.sampled_from(["all", "any"]), st.lists(_numbers, min_size=1, max_size=4).map(tuple)
+        ),
+    ),
+    min_size=1,
+    max_size=8,
+).map(lambda steps: ("sequence", tuple(steps)))
+
+
+# -- performing them
+
+
+class Performer:
+    """Performs trees for one run of the code.
+
+    Attributes:
+        trace: What it did durably, in order, without what it cancelled.
+    """
+
+    def __init__(self, ctx: Any, trace: list[Any]) -> None:
+        self.ctx = ctx
+        self.trace = trace
+        self._latest: datetime = ctx.now()
+
+    def look_at_the_clock(self) -> None:
+        now = self.ctx.now()
+        assert now >= self._latest, "the clock went back"
+        self._latest = now
+
+    def start(self, tree: Tree) -> Any:
+        """Return the durable future of a leaf."""
+        ctx = self.ctx
+        match tree:
+            case ("activity", name, value, retries):
+                self.trace.append(tree)
+                return ctx.call_activity(name, value, options=RETRIES[retries])
+            case ("timer", seconds):
+                self.trace.append(tree)
+                return ctx.create_timer(seconds)
+            case ("event", name):
+                return ctx.wait_for_external_event(name)
+            case ("child", value):
+                self.trace.append(tree)
+                return ctx.call_sub_orchestrator("child", value)
+            case ("drawn", stream):
+                drawn = [ctx.random(stream).randrange(100), str(ctx.uuid4(stream))]
+                self.trace.append(("activity", drawn))
+                return ctx.call_activity("ok", drawn)
+            case _:
+                raise AssertionError(tree)
+
+    def at_once(self, tree: Tree) -> bool:
+        """Perform a leaf that is not waited for; say whether it was one."""
+        match tree:
+            case ("status", value):
+                self.ctx.set_custom_status(value)
+            case ("send", value):
+                self.trace.append(tree)
+                self.ctx.send_event("other", "note", value)
+            case _:
+                return False
+        return True
+
+    async def __call__(self, tree: Tree) -> Any:
+        before = self.ctx.now()
+        if self.at_once(tree):
+            return tree[1]
+        perform = _compounds.get(tree[0])
+        value = await (self.start(tree) if perform is None else perform(self, *tree[1:]))
+        self.look_at_the_clock()
+        if tree[0] in ("sleep", "timer"):
+            assert self.ctx.now() - before >= timedelta(seconds=tree[1]), "a timer was early"
+        return value
+
+    def all_of(self, trees: tuple[Tree, ...]) -> list[asyncio.Task[Any]]:
+        return [asyncio.create_task(self(tree)) for tree in trees]
+
+
+async def _sleep(do: Performer, seconds: float) -> None:
+    do.trace.append(("timer", seconds))
+    await asyncio.sleep(seconds)
+
+
+async def _sequence(do: Performer, trees: tuple[Tree, ...]) -> Any:
+    return [await do(tree) for tree in trees]
+
+
+async def _gather(do: Performer, trees: tuple[Tree, ...]) -> Any:
+    values = await asyncio.gather(*map(do, trees), return_exceptions=len(trees) > 2)
+    return [show(value) for value in values]
+
+
+async def _first(do: Performer, trees: tuple[Tree, ...]) -> Any:
+    done, pending = await asyncio.wait(do.all_of(trees), return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    lost = await asyncio.gather(*pending, return_exceptions=True)
+    return [show(outcome(task)) for task in done], [show(value) for value in lost]
+
+
+async def _race(do: Performer, value: int, seconds: float) -> Any:
+    racers = {
+        do.start(("activity", "ok", value, "once")),
+        do.start(("event", "x")),
+        do.start(("timer", seconds)),
+    }
+    done, pending = await asyncio.wait(racers, return_when=asyncio.FIRST_COMPLETED)
+    for loser in pending:
+        loser.cancel()
+    return [show(winner.result()) for winner in done]
+
+
+async def _group(do: Performer, trees: tuple[Tree, ...]) -> Any:
+    tasks: list[asyncio.Task[Any]] = []
+    failed: Any = None
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks += [group.create_task(do(tree)) for tree in trees]
+    except* ExecutionError as failures:
+        failed = show(failures)
+    return failed or [show(task.result()) for task in tasks]
+
+
+async def _limited(do: Performer, trees: tuple[Tree, ...]) -> Any:
+    limit = asyncio.Semaphore(2)
+
+    async def one(tree: Tree) -> Any:
+        async with limit:
+            return await do(tree)
+
+    return [show(v) for v in await asyncio.gather(*map(one, trees), return_exceptions=True)]
+
+
+async def _as_completed(do: Performer, trees: tuple[Tree, ...]) -> Any:
+    values = []
+    for done in asyncio.as_completed(do.all_of(trees)):
+        try:
+            values.append(show(await done))
+        except ExecutionError as error:
+            values.append(show(error))
+        await do(("activity", "ok", len(values), "once"))
+    return values
+
+
+async def _timeout(do: Performer, seconds: float, tree: Tree) -> Any:
+    do.trace.append(("timeout", seconds))
+    try:
+        async with asyncio.timeout(seconds):
+            return await do(tree)
+    except TimeoutError:
+        return "timeout"
+
+
+async def _wait_for(do: Performer, seconds: float, tree: Tree) -> Any:
+    do.trace.append(("timeout", seconds))
+    try:
+        return await asyncio.wait_for(do(tree), seconds)
+    except TimeoutError:
+        return "timeout"
+
+
+async def _shield(do: Performer, seconds: float, tree: Tree) -> Any:
+    inner = asyncio.create_task(do(tree))
+    inner.add_done_callback(outcome)
+    do.trace.append(("timeout", seconds))
+    try:
+        async with asyncio.timeout(seconds):
+            return await asyncio.shield(inner)
+    except TimeoutError:
+        return "left behind"
+
+
+async def _cleanup(do: Performer, tree: Tree, value: int) -> Any:
+    try:
+        return await do(tree)
+    finally:
+        await do(("activity", "ok", ["clean", value], "once"))
+
+
+async def _attempt(do: Performer, tree: Tree) -> Any:
+    try:
+        return await do(tree)
+    except ExecutionError as error:
+        return show(error)
+
+
+async def _queue(do: Performer, trees: tuple[Tree, ...]) -> Any:
+    queue: asyncio.Queue[Tree | None] = asyncio.Queue(maxsize=1)
+    values = []
+
+    async def consume() -> None:
+        while (tree := await queue.get()) is not None:
+            values.append(show(await do(("attempt", tree))))
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(consume())
+        for tree in (*trees, None):
+            await queue.put(tree)
+    return values
+
+
+_compounds: dict[str, Callable[..., Any]] = {
+    "sleep": _sleep,
+    "sequence": _sequence,
+    "gather": _gather,
+    "first": _first,
+    "race": _race,
+    "group": _group,
+    "limited": _limited,
+    "as completed": _as_completed,
+    "timeout": _timeout,
+    "wait for": _wait_for,
+    "shield": _shield,
+    "cleanup": _cleanup,
+    "attempt": _attempt,
+    "queue": _queue,
+}
+
+
+def outcome(task: asyncio.Future[Any]) -> Any:
+    """Return a result or an exception."""
+    return "cancelled" if task.cancelled() else task.exception() or task.result()
+
+
+def show(value: Any) -> Any:
+    """Make an outcome fit for JSON."""
+    if isinstance(value, BaseExceptionGroup):
+        return [type(value).__name__, *map(show, value.exceptions)]
+    return f"{type(value).__name__}: {value}" if isinstance(value, BaseException) else value
+
+
+def asynchronous(tree: Tree, trace: list[Any]) -> Callable[[Any], Any]:
+    """Return an ``async def`` orchestrator that performs a tree."""
+
+    async def orchestrator(ctx: Any) -> Any:
+        trace.clear()
+        return await Performer(ctx, trace)(tree)
+
+    return orchestrator
+
+
+def generator(tree: Tree, trace: list[Any]) -> Callable[[Any], Any]:
+    """Return a generator orchestrator that performs a simple tree."""
+
+    def orchestrator(ctx: Any) -> Generator[Any, Any, Any]:
+        trace.clear()
+        do = Performer(ctx, trace)
+        values = []
+        for step in tree[1]:
+            try:
+                values.append(show((yield from _perform_simply(do, step))))
+            except ExecutionError as error:
+                values.append(show(error))
+            do.look_at_the_clock()
+        return values
+
+    return orchestrator
+
+
+def _perform_simply(do: Performer, step: Tree) -> Generator[Any, Any, Any]:
+    match step:
+        case ("all", numbers):
+            return (yield when_all([do.start(("activity", "ok", n, "once")) for n in numbers]))
+        case ("any", numbers):
+            futures = [do.start(("activity", "ok", n, "once")) for n in numbers]
+            return futures.index((yield when_any(futures)))
+        case ("sleep", seconds):
+            return (yield do.start(("timer", seconds)))
+        case _ if do.at_once(step):
+            return step[1]
+        case _:
+            return (yield do.start(step))
+
+
+# -- changing them
+
+
+def changes(tree: Tree) -> Iterator[Tree]:
+    """Go through programs that differ from this one in one place: an operation more, one less, or another one."""
+    for position, part in enumerate(tree):
+        if not isinstance(part, tuple):
+            continue
+        if part and isinstance(part[0], str):
+            for changed in changes(part):
+                yield (*tree[:position], changed, *tree[position + 1 :])
+        else:
+            for changed in _changed_lists(part):
+                yield (*tree[:position], changed, *tree[position + 1 :])
+    if tree[0] == "activity":
+        yield ("activity", tree[1], tree[2] + 10, tree[3])
+        yield ("activity", "renamed", tree[2], tree[3])
+    elif tree[0] in ("timer", "sleep"):
+        yield (tree[0], tree[1] + 7)
+        yield ("child", 1)
+    elif tree[0] == "child":
+        yield ("child", tree[1] + 10)
+    elif tree[0] == "event":
+        yield ("event", "z")
+
+
+def _changed_lists(trees: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+    for index, tree in enumerate(trees):
+        before, after = trees[:index], trees[index + 1 :]
+        if not isinstance(tree, tuple):
+            yield (*before, tree + 10, *after)
+            continue
+        yield (*before, ("activity", "new", 0, "once"), tree, *after)
+        if before or after:
+            yield (*before, *after)
+        for changed in changes(tree):
+            yield (*before, changed, *after)
