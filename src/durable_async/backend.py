@@ -127,6 +127,7 @@ class WorkQueue(Protocol):
         the attempt in the same transaction. Collects the letters of owned instances that were marked ready and takes the mark off
         under the row's lock: each arrival is reported at least once, letters already reported may come again until consumed.
         Claims up to ``activities`` queued activities of the given names.
+        If the answer is lost, the worker may own what it never heard of: it then lets everything go and registers anew.
         ``next_ready_us`` tells when the earliest instance of the hub becomes due that nobody owns and that is not ready yet.
         ``history_bytes_max`` bounds the history returned with each claimed instance; it has at least one row.
         """

@@ -47,8 +47,8 @@ class Schedule(Generic[Key]):
     def claim(self, now_us: int, names: AbstractSet[str]) -> Key | None:
         """Take out the first key that is due under one of these names."""
         self._advance(now_us)
-        candidates = self._due.keys() & names if len(names) < len(self._due) else self._due
-        heads = [head for name in tuple(candidates) if name in names and (head := self._head(name))]
+        due = [name for name in self._due if name in names]
+        heads = [head for name in due if (head := self._head(name)) is not None]
         if not heads:
             return None
         _, key = min(heads)
@@ -60,7 +60,7 @@ class Schedule(Generic[Key]):
     def next_after(self, now_us: int) -> int | None:
         """Return the earliest time later than now at which a key becomes due."""
         self._advance(now_us)
-        while self._waiting and self._is_chaff(self._waiting[0]):
+        while self._waiting and self.time_of(self._waiting[0][1]) != self._waiting[0][0]:
             heappop(self._waiting)
             self._size -= 1
         return self._waiting[0][0] if self._waiting else None
@@ -69,24 +69,22 @@ class Schedule(Generic[Key]):
         """Move what became due to the heap of its name."""
         while self._waiting and self._waiting[0][0] <= now_us:
             item = heappop(self._waiting)
-            if self._is_chaff(item):
-                self._size -= 1
+            at_us, name = self._entries.get(item[1], (None, ""))
+            if at_us == item[0]:
+                heappush(self._due.setdefault(name, []), item)
             else:
-                heappush(self._due.setdefault(self._entries[item[1]][1], []), item)
+                self._size -= 1
 
     def _head(self, name: str) -> tuple[int, Key] | None:
         """Return the first key of a name that is still wanted; the heap goes when it is empty."""
         heap = self._due[name]
-        while heap and self._is_chaff(heap[0]):
+        while heap and self._entries.get(heap[0][1]) != (heap[0][0], name):
             heappop(heap)
             self._size -= 1
         if heap:
             return heap[0]
         del self._due[name]
         return None
-
-    def _is_chaff(self, item: tuple[int, Key]) -> bool:
-        return self.time_of(item[1]) != item[0]
 
     def _rebuild(self) -> None:
         self._due.clear()

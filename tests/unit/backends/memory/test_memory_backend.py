@@ -12,6 +12,7 @@ from durable_async.backends.memory.requests import RETENTION_US, Remembered
 from durable_async.errors import BackendError, FencedError, ValidationError
 from durable_async.model.policy import ReusePolicy
 from durable_async.model.records import InstanceFilter, Rewrite
+from durable_async.model.status import Status
 from durable_async.testing.conformance import Driver, ManualClock
 from durable_async.testing.conformance.driver import ids, new, start, turn
 from durable_async.testing.conformance.wakeups import Listener
@@ -77,9 +78,12 @@ async def test_a_page_of_another_query_is_refused() -> None:
 
 
 async def test_two_rewrites_of_one_instance_are_refused() -> None:
-    backend = await opened()
-    assert await backend.rewrite([])
-    assert not await backend.rewrite([rewrite_of("a"), rewrite_of("a")])
+    worker = await Driver.register(await opened(), "w")
+    await worker.restate(await worker.start("a"), status=Status.FAILED)
+    rewrite = Rewrite(instance_id="a", execution=1, events=b"x", parent=None)
+    assert not await worker.backend.rewrite([rewrite, rewrite])
+    assert await worker.backend.rewrite([rewrite])
+    assert await worker.backend.rewrite([])
 
 
 async def test_the_callers_tags_stay_the_callers() -> None:
@@ -161,7 +165,3 @@ async def test_a_listener_on_another_loop_is_called_there() -> None:
     await start(backend, "a")
     assert await asyncio.to_thread(heard.wait, 20)
     await asyncio.to_thread(thread.join)
-
-
-def rewrite_of(instance_id: str) -> Rewrite:
-    return Rewrite(instance_id=instance_id, execution=1, events=b"x", parent=None)
