@@ -53,7 +53,8 @@ class OrderedSet(MutableSet[T]):
 
 def install() -> None:
     """Put the sets in place: for asyncio now, for anyio as soon as it is used. Once for the process."""
-    vars(asyncio.tasks).setdefault("set", _set_of_tasks)
+    if not hasattr(asyncio.tasks, "set"):
+        setattr(asyncio.tasks, "set", _set_of_tasks)  # noqa: B010 - types do not know of it
     refresh()
 
 

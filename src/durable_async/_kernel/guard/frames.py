@@ -55,8 +55,12 @@ BYSTANDERS = frozenset({
 
 # Where the deterministic loop calls into the orchestrator: who called the loop is nobody's fault.
 _ENTRANCE: CodeType = asyncio.Handle._run.__code__
+_GUARDED = frozenset({Owner.USER, Owner.LIBRARY})
 _owners: dict[str, Owner] = {}
 _also_bystanders: set[str] = set()
+
+guarded_files: set[str] = set()
+"""Files of which ``is_guarded`` said so."""
 
 
 def trust(packages: frozenset[str]) -> None:
@@ -64,6 +68,7 @@ def trust(packages: frozenset[str]) -> None:
     _also_bystanders.clear()
     _also_bystanders.update(packages)
     _owners.clear()
+    guarded_files.clear()
 
 
 def owner(frame: FrameType) -> Owner:
@@ -77,12 +82,12 @@ def owner(frame: FrameType) -> Owner:
     return known
 
 
-def is_exempt(code: CodeType, frame: FrameType) -> bool:
-    """Say whether a call written in this code is never the orchestrator's."""
-    known = _owners.get(code.co_filename)
-    if known is None:
-        known = owner(frame)
-    return known is not Owner.USER and known is not Owner.LIBRARY
+def is_guarded(frame: FrameType) -> bool:
+    """Say whether a call written in a frame's code can be the orchestrator's at all."""
+    guarded = owner(frame) in _GUARDED
+    if guarded:
+        guarded_files.add(frame.f_code.co_filename)
+    return guarded
 
 
 def culprit(frame: FrameType | None) -> Culprit | None:

@@ -16,10 +16,14 @@ NOTHING: Final = object()
 """Stands for the first argument of a call that has none."""
 
 _EAGER = ("os", "random", "secrets", "subprocess", "threading", "time", "uuid")
-# id() -> the object, which keeps the id its own, and its entry.
-_known: dict[int, tuple[Any, Operation]] = {}
+# By id(); the objects are kept alive, so that their ids stay their own.
+_known: dict[int, Operation] = {}
+_alive: list[Any] = []
 _pending: list[Group] = list(GROUPS)
-_reads: dict[int, tuple[Any, Operation]] = {}
+_reads: dict[int, Operation] = {}
+
+known = _known.get
+"""Return the entry of a callable by its ``id``, if it is one of the listed objects itself."""
 
 
 def load() -> None:
@@ -39,7 +43,7 @@ def find(callee: Any, first: Any = NOTHING) -> Operation | None:
     """
     entry = _known.get(id(callee))
     if entry is not None:
-        return entry[1]
+        return entry
     if _pending and _learn_new_modules():
         return find(callee, first)
     kind = type(callee)  # isinstance() would run code of proxies that lie about their class
@@ -58,7 +62,8 @@ def stand_in(replacement: Any, original: Any) -> None:
     """Let a wrapper count as what it wraps."""
     entry = find(original)
     if entry is not None:
-        _known[id(replacement)] = (replacement, entry)
+        _known[id(replacement)] = entry
+        _alive.append(replacement)
 
 
 def applies(operation: Operation, first: Any) -> bool:
@@ -68,8 +73,7 @@ def applies(operation: Operation, first: Any) -> bool:
 
 def find_read(value: Any) -> Operation | None:
     """Return the entry of an object that may not even be looked at."""
-    entry = _reads.get(id(value))
-    return None if entry is None else entry[1]
+    return _reads.get(id(value))
 
 
 def is_catalogued(module: str) -> bool:
@@ -101,10 +105,12 @@ def _is_ready(name: str) -> bool:
     return module is not None and not getattr(module.__spec__, "_initializing", False)
 
 
-def _learn(group: Group, module: ModuleType, table: dict[int, tuple[Any, Operation]]) -> None:
+def _learn(group: Group, module: ModuleType, table: dict[int, Operation]) -> None:
     for name in group.names.split():
         for value in _values(module, name.split(".")):
-            table[id(value)] = (value, group.operation(name))
+            if id(value) not in table:
+                table[id(value)] = group.operation(name)
+                _alive.append(value)
 
 
 def _values(module: ModuleType, path: list[str]) -> Iterable[Any]:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from types import CodeType, FunctionType
 from typing import Any
 
+from . import lookup
 from .catalogue import GROUPS, READS, Operation
-from .lookup import NOTHING
 
 OnCall = Callable[[CodeType, int, Any, Any], Any]
 OnEntry = Callable[[dict[CodeType, Operation], CodeType], None]
@@ -82,7 +82,7 @@ if sys.version_info >= (3, 12):
 
     def argument(first: Any) -> Any:
         """Return the first argument as the lookup knows it."""
-        return NOTHING if first is _monitoring.MISSING else first
+        return lookup.NOTHING if first is _monitoring.MISSING else first
 
 else:
 

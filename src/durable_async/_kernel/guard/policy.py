@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -64,7 +64,7 @@ _warned: set[tuple[str, str]] = set()
 
 
 @contextmanager
-def unsafe_nondeterminism() -> Iterator[None]:
+def unsafe_nondeterminism() -> Generator[None]:
     """Let a block of orchestrator code do what the guard forbids.
 
     For what cannot change the path that the code takes: metrics, debugging. Whatever is computed inside will differ at the next

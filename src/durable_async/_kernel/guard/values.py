@@ -139,6 +139,6 @@ def _of_object(value: Any, name: str) -> Value:
     found = inspect.getattr_static(value, name, _ABSENT)
     if found is _ABSENT or not isinstance(found, _PLAIN):
         return UNKNOWN
-    if found is inspect.getattr_static(type(value), name, _ABSENT) and hasattr(found, "__get__"):
-        return Known(found.__get__(value, type(value)))
-    return Known(found)
+    is_of_class = found is inspect.getattr_static(type(value), name, _ABSENT)
+    bind = getattr(found, "__get__", None) if is_of_class else None
+    return Known(found if bind is None else bind(value, type(value)))
