@@ -109,6 +109,10 @@ class Performer:
         self.trace = trace
         self._latest: datetime = ctx.now()
 
+    def note_timer(self, seconds: float) -> None:
+        if seconds > 0:  # what is due at once is not recorded
+            self.trace.append(("timer", seconds))
+
     def look_at_the_clock(self) -> None:
         now = self.ctx.now()
         assert now >= self._latest, "the clock went back"
@@ -122,7 +126,7 @@ class Performer:
                 self.trace.append(tree)
                 return ctx.call_activity(name, value, options=RETRIES[retries])
             case ("timer", seconds):
-                self.trace.append(tree)
+                self.note_timer(seconds)
                 return ctx.create_timer(seconds)
             case ("event", name):
                 return ctx.wait_for_external_event(name)
@@ -164,7 +168,7 @@ class Performer:
 
 
 async def _sleep(do: Performer, seconds: float) -> None:
-    do.trace.append(("timer", seconds))
+    do.note_timer(seconds)
     await asyncio.sleep(seconds)
 
 
@@ -230,7 +234,7 @@ async def _as_completed(do: Performer, trees: tuple[Tree, ...]) -> Any:
 
 
 async def _timeout(do: Performer, seconds: float, tree: Tree) -> Any:
-    do.trace.append(("timeout", seconds))
+    do.note_timer(seconds)
     try:
         async with asyncio.timeout(seconds):
             return await do(tree)
@@ -239,7 +243,7 @@ async def _timeout(do: Performer, seconds: float, tree: Tree) -> Any:
 
 
 async def _wait_for(do: Performer, seconds: float, tree: Tree) -> Any:
-    do.trace.append(("timeout", seconds))
+    do.note_timer(seconds)
     try:
         return await asyncio.wait_for(do(tree), seconds)
     except TimeoutError:
@@ -249,7 +253,7 @@ async def _wait_for(do: Performer, seconds: float, tree: Tree) -> Any:
 async def _shield(do: Performer, seconds: float, tree: Tree) -> Any:
     inner = asyncio.create_task(do(tree))
     inner.add_done_callback(outcome)
-    do.trace.append(("timeout", seconds))
+    do.note_timer(seconds)
     try:
         async with asyncio.timeout(seconds):
             return await asyncio.shield(inner)

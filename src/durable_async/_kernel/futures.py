@@ -70,8 +70,8 @@ class DurableFuture(_Base[T]):
     if TYPE_CHECKING:
 
         def __await__(self) -> Generator[Any, None, T]: ...
-        def send(self, value: Any) -> Any: ...  # noqa: D102
-        def throw(self, *args: Any) -> Any: ...  # noqa: D102
+        def send(self, value: Any) -> Any: ...
+        def throw(self, *args: Any) -> Any: ...
 
 
 class ActivityFuture(DurableFuture[T]):

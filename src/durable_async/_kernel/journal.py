@@ -126,7 +126,7 @@ class Journal:
         )
         if self.divergence is None:
             self.divergence = error
-            self.loop.abandoned = error
+            self.loop.abandon(error)
         return error
 
     def command(self, command: Any, content: Callable[[Any], Any] | None = None) -> Any:

@@ -22,6 +22,7 @@ from typing import Any, NoReturn, Protocol, TypeVar, TypeVarTuple
 
 from durable_async.errors import ForbiddenOperationError, TurnBudgetError
 
+from . import guard, ordered
 from .futures import DurableFuture
 from .places import ends_the_search, place_of, user_line
 
@@ -97,6 +98,7 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
         self.entered = False
         self.abandoned: BaseException | None = None
         self.silent = False
+        self.unwinding = False
         self._timers = timers
         self._ready: deque[asyncio.Handle] = deque()
         self._tasks: list[DurableTask[Any]] = []
@@ -104,6 +106,7 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
         self._order = self._first_order = zlib.crc32(instance_id.encode()) << 16
         self._generators: dict[AsyncGenerator[Any, Any], None] | None = None
         self._outer: Any = None
+        ordered.install()
 
     # -- entering and leaving
 
@@ -118,7 +121,9 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
             asyncio.tasks._leave_task(outer, task)
         self._outer = (outer, task, sys.get_asyncgen_hooks())
         sys.set_asyncgen_hooks(self._hold_generator, self._finalize_generator)
+        ordered.refresh()
         events._set_running_loop(self)
+        guard.activate(self.abandon)
         self.entered = True
 
     def leave(self) -> None:
@@ -126,10 +131,16 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
         outer, task, hooks = self._outer
         self._outer = None
         self.entered = False
+        guard.deactivate()
         events._set_running_loop(outer)
         sys.set_asyncgen_hooks(*hooks)
         if outer is not None and task is not None:
             asyncio.tasks._enter_task(outer, task)
+
+    def abandon(self, error: BaseException) -> None:
+        """Stop after the callback that is running, whatever the code does about the error; the turn must not be committed."""
+        if self.abandoned is None and not self.unwinding:
+            self.abandoned = error
 
     def drain(self, budget: int = CALLBACKS_PER_DRAIN_MAX) -> None:
         """Run callbacks until none is ready, or ``abandoned`` is set.
@@ -163,7 +174,8 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
 
         Goes by cancellation, since closing a coroutine does not get through a ``TaskGroup``; generators that no task is in come last.
         """
-        self.silent = True
+        self.silent = self.unwinding = True
+        self.abandoned = None
         self.enter()
         try:
             for _ in range(UNWIND_ROUNDS):
@@ -172,7 +184,6 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
                     return True
                 for task in tasks:
                     task.cancel()
-                self.abandoned = None  # what is refused now is nobody's concern any more
                 with suppress(TurnBudgetError):
                     self.drain(CALLBACKS_PER_UNWINDING_MAX)
             return not self.unfinished()
@@ -369,7 +380,7 @@ async def _aclose(generator: AsyncGenerator[Any, Any]) -> None:
 def _refuse(name: str, instead: str) -> Callable[..., NoReturn]:
     def refused(self: DeterministicLoop, *args: Any, **kwargs: Any) -> NoReturn:
         error = ForbiddenOperationError(name, instead, user_line())
-        self.abandoned = self.abandoned or error
+        self.abandon(error)
         raise error
 
     refused.__name__ = name

@@ -156,6 +156,7 @@ class Orchestration:
             DeterminismError: The code and the history disagree; drop the instance.
         """
         journal = self._journal
+        journal.loop.silent = True
         journal.loop.enter()
         try:
             index = 0
@@ -170,6 +171,7 @@ class Orchestration:
                 journal.close_window()
                 index = end
             journal.go_live()
+            journal.loop.silent = False
             if self._replayed_outcome is not None:
                 raise journal.diverge(None, self._replayed_outcome, None)
             self._published = self._context._status
