@@ -1,0 +1,124 @@
+"""The commands and their options; what they do is elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import typer
+from rich.console import Console
+
+from durable_async import __version__
+
+from . import _inspect
+from ._demo import DemoOptions, run_demo
+from ._demo_files import DemoFiles
+from ._demo_worker import run_worker
+
+app = typer.Typer(
+    name="durable-async",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Durable execution for async Python: watch it survive, and look into a task hub.",
+)
+
+EXIT_INTERRUPTED = 130
+
+Url = Annotated[
+    str, typer.Option("--url", help="The store: sqlite:///file.db, sqlite:////absolute/file.db.")
+]
+Hub = Annotated[str, typer.Option("--hub", help="The task hub in the store.")]
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"durable-async {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Say the version."),
+    ] = False,
+) -> None:
+    """Stand above the commands."""
+
+
+@app.command()
+def demo(
+    db: Annotated[
+        Path | None, typer.Option(help="The SQLite file; by default one in your cache folder.")
+    ] = None,
+    target: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="Audit another site-packages folder or virtual environment.",
+        ),
+    ] = None,
+    crash: Annotated[
+        bool | None,
+        typer.Option(
+            "--crash/--no-crash",
+            help="Stop after the kill, to go on with the next call; or never kill.",
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Only go on with an unfinished audit.")
+    ] = False,
+) -> None:
+    """Audit this Python environment, survive a kill -9 on the way, and show the evidence.
+
+    Exit status: 0 all files are as installed, 1 some are not, 2 refused, 137 killed as asked.
+    """
+    options = DemoOptions(database=db, target=target, crash=crash, resume=resume)
+    console = Console()
+    try:
+        status = anyio.run(run_demo, options, console)
+    except KeyboardInterrupt:
+        console.print("Interrupted. The same command goes on from here.")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    raise typer.Exit(status)
+
+
+@app.command("demo-worker", hidden=True)
+def demo_worker(
+    db: Annotated[Path, typer.Option()],
+    instance: Annotated[str, typer.Option()],
+    kill_after: Annotated[int | None, typer.Option()] = None,
+) -> None:
+    """Be the demo's worker process."""
+    anyio.run(run_worker, DemoFiles(db), instance, kill_after)
+
+
+@app.command("list")
+def list_instances(
+    url: Url,
+    hub: Hub = "default",
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
+) -> None:
+    """List the orchestrations of a hub, oldest first."""
+    anyio.run(_inspect.list_instances, url, hub, limit, Console())
+
+
+@app.command()
+def show(
+    instance: Annotated[str, typer.Argument(help="The instance id.")],
+    url: Url,
+    hub: Hub = "default",
+    limit: Annotated[int, typer.Option(min=1, help="How many events at most.")] = 200,
+) -> None:
+    """Show an orchestration and its history."""
+    anyio.run(_inspect.show_instance, url, hub, instance, limit, Console())
+
+
+@app.command()
+def stats(url: Url, hub: Hub = "default") -> None:
+    """Count what a hub holds."""
+    anyio.run(_inspect.show_statistics, url, hub, Console())

@@ -1,0 +1,251 @@
+"""What the demo says: facts in, rich text out."""
+
+from __future__ import annotations
+
+import signal
+
+from rich.console import Console, Group
+from rich.padding import Padding
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from ._demo_facts import AuditFacts, InstanceFacts, ProcessFacts, Proof
+from ._demo_files import HUB
+from ._timeline import Axis, Span
+from .audit import AuditReport, Distribution, Verdict
+
+FINDINGS_MAX = 20
+ROWS_MAX = 8
+LABEL_COLUMNS = 20
+
+COLOURS = {
+    Verdict.OK: "green",
+    Verdict.CHANGED: "red",
+    Verdict.MISSING: "red",
+    Verdict.UNREADABLE: "yellow",
+    Verdict.UNVERIFIABLE: "dim",
+}
+
+
+def heading(console: Console, text: str) -> None:
+    """Print the heading of a part."""
+    console.print()
+    console.print(Text(text, style="bold cyan"))
+
+
+def line(console: Console, text: str) -> None:
+    """Print a paragraph with markup, indented."""
+    console.print(Padding(Text.from_markup(text), (0, 0, 0, 3)), highlight=False)
+
+
+def progress_bar(console: Console) -> Progress:
+    """Return the bar that counts files."""
+    return Progress(
+        TextColumn("  "),
+        BarColumn(bar_width=None),
+        TaskProgressColumn(),
+        MofNCompleteColumn(),
+        TextColumn("files"),
+        TimeElapsedColumn(),
+        console=console,
+        expand=True,
+    )
+
+
+def introduce(console: Console, installed: list[Distribution], where: str, database: str) -> None:
+    """Say what is going to be done."""
+    with_record = [one for one in installed if one.chunks]
+    files = sum(one.files for one in with_record)
+    megabytes = sum(one.size_bytes for one in with_record) / 1e6
+    console.print(Text("An audit of this Python environment, made durable", style="bold"))
+    console.print()
+    line(
+        console,
+        "Is every installed file still what its installer put there? Each is read, hashed and "
+        "compared with the RECORD that came with it.",
+    )
+    console.print()
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="dim")
+    facts.add_column(overflow="fold")
+    facts.add_row("what", where)
+    facts.add_row("size", f"{len(with_record)} distributions, {files:,} files, {megabytes:,.0f} MB")
+    facts.add_row(
+        "how",
+        f"1 orchestration, {len(with_record)} sub-orchestrations, {activities(installed)} activities",
+    )
+    facts.add_row("state", f"{database} (SQLite)")
+    console.print(Padding(facts, (0, 0, 0, 3)), highlight=False)
+
+
+def activities(installed: list[Distribution]) -> int:
+    """Return how many activities an audit takes: finding, reading each RECORD, checking each chunk."""
+    with_record = [one for one in installed if one.chunks]
+    return 1 + len(with_record) + sum(one.chunks for one in with_record)
+
+
+def ending(status: int) -> str:
+    """Say how a process ended, by its exit status."""
+    if status >= 0:
+        return f"exit status {status}"
+    return f"exit status {status}: killed by signal {-status}, {signal.Signals(-status).name}"
+
+
+def tell_death(
+    console: Console, pid: int, status: int, facts: AuditFacts, installed: list[Distribution]
+) -> None:
+    """Say that a process was killed, and what the file holds."""
+    line(console, f"[bold red]Process {pid} is dead[/] ({ending(status)}).")
+    line(console, "It could not save, close or say anything. What the file holds now:")
+    line(
+        console,
+        f"[bold]{len(facts.recorded)}[/] of {activities(installed)} activities recorded, "
+        f"[bold]{facts.ended}[/] of {sum(1 for one in installed if one.chunks)} distributions "
+        "finished.",
+    )
+
+
+def tell_proof(console: Console, proof: Proof) -> None:
+    """Say what did not have to be done again, and that nothing was done twice."""
+    heading(console, "What did the crash cost?")
+    table = Table.grid(padding=(0, 2))
+    table.add_column(justify="right", style="bold")
+    table.add_column(overflow="fold")
+    table.add_row(str(proof.kept), "activities were not done again: their results were in the file")
+    table.add_row(str(proof.executed_after), "activities were done after the restart, of which")
+    table.add_row(
+        str(proof.interrupted),
+        "had begun before: the kill caught them at work, or before their result was recorded",
+    )
+    mark = "green" if proof.doubled == 0 else "bold red"
+    table.add_row(f"[{mark}]{proof.doubled}[/]", "recorded results were computed a second time")
+    console.print(Padding(table, (0, 0, 0, 3)), highlight=False)
+    line(
+        console,
+        "[dim]Counted twice: by the history in the database, and by a ledger of its own into which "
+        "every activity writes a line when it is executed.[/]",
+    )
+    if proof.unseen:
+        line(console, f"[bold red]{proof.unseen} results without an execution.[/]")
+
+
+def tell_result(console: Console, report: AuditReport) -> None:
+    """Say what the audit found."""
+    heading(console, "Result of the audit")
+    tally = report.tally
+    for count, verdict, text in (
+        (tally.ok, Verdict.OK, "files are as they were installed"),
+        (tally.changed, Verdict.CHANGED, "files were changed"),
+        (tally.missing, Verdict.MISSING, "files are missing"),
+        (tally.unreadable, Verdict.UNREADABLE, "files may not be read"),
+        (tally.unverifiable, Verdict.UNVERIFIABLE, "files cannot be checked: RECORD has no hash"),
+    ):
+        if count or verdict in (Verdict.OK, Verdict.CHANGED, Verdict.MISSING):
+            colour = COLOURS[verdict] if count else "dim"
+            line(console, f"[{colour}]{count:>7,}  {text}[/]")
+    for finding in report.findings[:FINDINGS_MAX]:
+        console.print(
+            Text.assemble("   ", (finding.verdict.value, "bold red"), f"  {finding.path}"),
+            soft_wrap=True,
+        )
+        line(console, f"[dim]         {finding.detail}[/]")
+    if len(report.findings) > FINDINGS_MAX:
+        line(console, f"... and {len(report.findings) - FINDINGS_MAX} more")
+    if report.without_record:
+        names = ", ".join(report.without_record[:5])
+        more = ", ..." if len(report.without_record) > 5 else ""
+        line(console, f"[dim]{len(report.without_record)} came without a RECORD: {names}{more}[/]")
+
+
+# -- timeline
+
+
+def tell_timeline(console: Console, facts: AuditFacts, processes: list[ProcessFacts]) -> None:
+    """Draw who worked when, and what was recorded when."""
+    if not processes:
+        return
+    busy = [Span(one.working_us, one.ended_us) for one in processes]
+    axis = Axis(busy, max(20, min(console.width, 120) - LABEL_COLUMNS - 6))
+    heading(console, "Timeline")
+    edges = [at for span in busy for at in (span.begin_us, span.end_us)]
+    rows = [_row("seconds", axis.marks(edges), "dim")]
+    rows += [_row(f"process {one.pid}", _process_bar(axis, one), "magenta") for one in processes]
+    rows.append(_row("results recorded", axis.density(facts.recorded_us), "green"))
+    rows += [
+        _row(_short(one, facts), axis.bar(span, busy=busy), "cyan")
+        for one in _interesting(facts, busy)
+        if (span := _span(one)) is not None
+    ]
+    console.print(Padding(Group(*rows), (0, 0, 0, 3)))
+    line(console, _legend(axis, facts))
+
+
+def _row(label: str, bar: str, colour: str) -> Text:
+    name = label if len(label) <= LABEL_COLUMNS else label[: LABEL_COLUMNS - 1] + "…"
+    text = Text(f"{name:<{LABEL_COLUMNS}} {bar}", no_wrap=True)
+    text.stylize(colour, LABEL_COLUMNS)
+    text.highlight_words("✖", "bold red")
+    return text
+
+
+def _process_bar(axis: Axis, process: ProcessFacts) -> str:
+    work = Span(process.working_us, process.ended_us)
+    bar = axis.bar(Span(process.began_us, process.ended_us), busy=[work])
+    if process.status == 0:
+        return bar
+    column = axis.column(process.ended_us)
+    return bar[:column] + "✖" + bar[column + 1 :]
+
+
+def _span(one: InstanceFacts) -> Span | None:
+    if one.began_us is None or one.ended_us is None:
+        return None
+    return Span(one.began_us, one.ended_us)
+
+
+def _interesting(facts: AuditFacts, busy: list[Span]) -> list[InstanceFacts]:
+    """Choose the sub-orchestrations to show: those that lived through a crash, then the longest; by their beginning."""
+    deaths = [span.end_us for span in busy[:-1]]
+
+    def rank(one: InstanceFacts) -> tuple[bool, int]:
+        span = _span(one)
+        if span is None:
+            return (False, 0)
+        return (any(span.begin_us <= at < span.end_us for at in deaths), span.us)
+
+    chosen = sorted(facts.instances[1:], key=rank, reverse=True)[:ROWS_MAX]
+    return sorted(chosen, key=lambda one: one.began_us or 0)
+
+
+def _short(one: InstanceFacts, facts: AuditFacts) -> str:
+    return one.instance_id.removeprefix(f"{facts.instances[0].instance_id}.")
+
+
+def _legend(axis: Axis, facts: AuditFacts) -> str:
+    hidden = len(facts.instances) - 1 - ROWS_MAX
+    parts = ["█ at work", "░ waiting for a process to begin or go on", "✖ killed"]
+    if axis.folded:
+        seconds = sum(span.us for span in axis.folded) / 1e6
+        parts.append(f"a pause of {seconds:,.0f} s is folded")
+    if hidden > 0:
+        parts.append(f"{hidden} more distributions not shown")
+    return f"[dim]{'; '.join(parts)}[/]"
+
+
+def tell_more(console: Console, instance_id: str, url: str) -> None:
+    """Say what to look at next."""
+    heading(console, "Look closer")
+    for command in (
+        f"durable-async show {instance_id} --hub {HUB} --url {url}",
+        f"durable-async list --hub {HUB} --url {url}",
+        "durable-async demo --crash    and once more to go on",
+    ):
+        console.print(Text(f"   {command}", style="dim"), soft_wrap=True)

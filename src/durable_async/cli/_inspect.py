@@ -1,0 +1,63 @@
+"""Looking into a hub: list, show, stats."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from rich.console import Console
+
+from durable_async import (
+    ConfigurationError,
+    InstanceFilter,
+    InstanceNotFoundError,
+    TaskHub,
+)
+
+from . import _render
+
+
+def _refuse_new_file(url: str) -> None:
+    parts = urlsplit(url)
+    path = unquote(parts.path)[1:]
+    if parts.scheme == "sqlite" and not Path(path).is_file():
+        raise ConfigurationError(f"there is no file {path!r}")
+
+
+@asynccontextmanager
+async def _existing_hub(url: str, hub: str) -> AsyncIterator[TaskHub]:
+    """Open a hub to look at it: a file that is not there is not made."""
+    _refuse_new_file(url)
+    async with TaskHub.open(url, hub=hub) as opened:
+        yield opened
+
+
+async def list_instances(url: str, hub: str, limit: int, console: Console) -> None:
+    """Print a table of instances."""
+    async with _existing_hub(url, hub) as opened:
+        states, more = await opened.client.query_page(InstanceFilter(), limit=limit)
+    console.print(_render.instances(states))
+    if more is not None:
+        console.print(f"The first {limit}; --limit shows more.")
+
+
+async def show_instance(url: str, hub: str, instance_id: str, limit: int, console: Console) -> None:
+    """Print an instance's state and history."""
+    async with _existing_hub(url, hub) as opened:
+        state = await opened.client.get(instance_id)
+        if state is None:
+            raise InstanceNotFoundError(instance_id)
+        history = await opened.client.history(instance_id)
+    console.print(_render.state(state))
+    console.print(_render.history(history[:limit]))
+    if len(history) > limit:
+        console.print(f"The first {limit} of {len(history):,} events; --limit shows more.")
+
+
+async def show_statistics(url: str, hub: str, console: Console) -> None:
+    """Print what a hub holds."""
+    async with _existing_hub(url, hub) as opened:
+        counts = await opened.statistics()
+    console.print(_render.statistics(counts))

@@ -1,0 +1,175 @@
+"""Tables for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from rich.table import Table
+from rich.text import Text
+
+from durable_async import FailureDetails, HubStatistics, OrchestrationState, Status
+from durable_async.model import history as h
+
+PAYLOAD_CHARACTERS = 200
+
+COLOURS = {
+    Status.PENDING: "yellow",
+    Status.RUNNING: "cyan",
+    Status.SUSPENDED: "yellow",
+    Status.COMPLETED: "green",
+    Status.FAILED: "red",
+    Status.TERMINATED: "magenta",
+}
+
+
+def instances(states: list[OrchestrationState]) -> Table:
+    """Return a table with a row for each instance."""
+    table = _table("instance", "orchestrator", "status", "created (UTC)", "seconds")
+    for state in states:
+        table.add_row(
+            Text(state.instance_id),
+            Text(state.name),
+            _status(state),
+            _time(state.created_at),
+            _seconds(state),
+        )
+    return table
+
+
+def state(one: OrchestrationState) -> Table:
+    """Return a grid of what is known of an instance."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row("instance", Text(one.instance_id))
+    grid.add_row(
+        "orchestrator", Text(one.name if one.version is None else f"{one.name} {one.version}")
+    )
+    grid.add_row("status", _status(one))
+    grid.add_row("created", f"{_time(one.created_at)} UTC")
+    if one.completed_at is not None:
+        grid.add_row("ended", f"{_time(one.completed_at)} UTC, after {_seconds(one)} s")
+    if one.parent_instance_id is not None:
+        grid.add_row("parent", Text(one.parent_instance_id))
+    for label, value in (("custom status", one.custom_status()), ("output", one.output())):
+        if value is not None:
+            grid.add_row(label, Text(_cut(repr(value))))
+    if one.failure is not None:
+        grid.add_row("failure", Text(_failure(one.failure)))
+    return grid
+
+
+def statistics(counts: HubStatistics) -> Table:
+    """Return a table of counts."""
+    table = _table("what", "count")
+    for status in Status:
+        table.add_row(
+            Text(status.value, style=COLOURS[status]), f"{counts.by_status.get(status, 0):,}"
+        )
+    for label, count in (
+        ("parked", counts.parked),
+        ("workers", counts.workers),
+        ("letters in mailboxes", counts.letters),
+        ("queued activities", counts.queued_activities),
+    ):
+        table.add_row(label, f"{count:,}")
+    table.columns[1].justify = "right"
+    return table
+
+
+def history(events: list[h.HistoryEvent]) -> Table:
+    """Return a history as a timeline: seconds since the first turn, event, what it is about."""
+    table = _table("seconds", "event", "about")
+    table.columns[0].justify = "right"
+    table.columns[2].overflow = "fold"
+    for seconds, event, about in timeline(events):
+        style = "dim" if isinstance(event, h.TurnStarted) else ""
+        table.add_row(seconds, type(event).__name__, Text(about), style=style)
+    return table
+
+
+def timeline(events: list[h.HistoryEvent]) -> Iterator[tuple[str, h.HistoryEvent, str]]:
+    """Yield the time of each event where it changes, the event, and what it is about."""
+    names: dict[int, str] = {}
+    begin_us: int | None = None
+    for event in events:
+        seconds = ""
+        if isinstance(event, h.TurnStarted):
+            begin_us = event.at_us if begin_us is None else begin_us
+            seconds = f"{(event.at_us - begin_us) / 1e6:.3f}"
+        yield seconds, event, _about(event, names)
+
+
+def _about(event: h.HistoryEvent, names: dict[int, str]) -> str:
+    match event:
+        case h.ActivityScheduled() | h.SubOrchestrationScheduled():
+            names[event.seq] = event.name
+            return f"#{event.seq} {event.name} {_payload(event.input)}"
+        case h.ActivityCompleted() | h.SubOrchestrationCompleted():
+            return f"#{event.seq} {names.get(event.seq, '')} {_payload(event.result)}"
+        case h.ActivityFailed() | h.SubOrchestrationFailed():
+            return f"#{event.seq} {names.get(event.seq, '')} {_failure(event.failure)}"
+        case h.ActivityCancelRequested() | h.SubOrchestrationCancelRequested():
+            return f"#{event.seq} {names.get(event.seq, '')}"
+        case h.TimerCreated():
+            due = datetime.fromtimestamp(event.fire_at_us / 1e6, UTC)
+            return f"#{event.seq} until {_time(due)}"
+        case h.TimerFired() | h.TimerCancelled():
+            return f"#{event.seq}"
+        case _:
+            return _about_messages(event)
+
+
+def _about_messages(event: h.HistoryEvent) -> str:
+    match event:
+        case h.ExecutionStarted():
+            return f"{event.name} {_payload(event.input)}"
+        case h.ExecutionCompleted():
+            return _payload(event.result)
+        case h.ExecutionFailed():
+            return _failure(event.failure)
+        case h.EventRaised():
+            return f"{event.name} {_payload(event.payload)}"
+        case h.EventSent():
+            return f"#{event.seq} {event.name} to {event.instance_id} {_payload(event.payload)}"
+        case h.ActivityRetried():
+            return f"#{event.seq} attempt {event.attempt}"
+        case _:
+            return ""
+
+
+def _failure(failure: FailureDetails) -> str:
+    return f"{failure.error_type}: {failure.message}"
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column)
+    return table
+
+
+def _status(state: OrchestrationState) -> Text:
+    text = Text(state.status.value, style=COLOURS[state.status])
+    if state.parked is not None:
+        text.append(f" (parked: {state.parked})", style="bold red")
+    return text
+
+
+def _time(at: datetime) -> str:
+    return at.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _seconds(state: OrchestrationState) -> str:
+    if state.completed_at is None:
+        return ""
+    return f"{(state.completed_at - state.created_at).total_seconds():,.3f}"
+
+
+def _payload(data: bytes | None) -> str:
+    return "" if data is None else _cut(data.decode("utf-8", "replace"))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= PAYLOAD_CHARACTERS else text[: PAYLOAD_CHARACTERS - 1] + "…"
