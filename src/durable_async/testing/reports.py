@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import linecache
 from collections.abc import Callable, Iterable, Iterator
@@ -51,13 +52,23 @@ def _describe_frame(frame: FrameType) -> str:
 
 def _frames(awaitable: object) -> Iterator[FrameType]:
     """Walk down from a coroutine through what it awaits, as far as there are frames."""
+    frame: FrameType | None = None
     while awaitable is not None:
-        for kind in ("cr", "gi", "ag"):
-            frame = getattr(awaitable, f"{kind}_frame", None)
-            if frame is not None:
-                yield frame
-                break
-        else:
+        outer = frame
+        frame, inner = _look_into(awaitable)
+        if frame is None and outer is not None and outer.f_code.co_filename == contextlib.__file__:
+            # What an async context manager awaits does not tell its generator; the manager does.
+            frame, inner = _look_into(getattr(outer.f_locals.get("self"), "gen", None))
+        if frame is None:
             return
-        inner = "gi_yieldfrom" if kind == "gi" else f"{kind}_await"
-        awaitable = getattr(awaitable, inner, None)
+        yield frame
+        awaitable = inner
+
+
+def _look_into(awaitable: object) -> tuple[FrameType | None, object]:
+    """Return the frame of a coroutine or generator, and what it awaits."""
+    for kind, inner in (("cr", "cr_await"), ("gi", "gi_yieldfrom"), ("ag", "ag_await")):
+        frame = getattr(awaitable, f"{kind}_frame", None)
+        if isinstance(frame, FrameType):
+            return frame, getattr(awaitable, inner, None)
+    return None, None

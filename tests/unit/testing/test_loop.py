@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
 from typing import Any
 
 import anyio
@@ -423,7 +423,7 @@ class TestDeadlock:
         text = str(caught.value)
         assert caught.value.at == 7.0
         assert "deadlock at 7 s" in text
-        assert "task 2 estragon" in text
+        assert "named 'estragon'" in text
         assert "waits_for_godot: await asyncio.Event().wait()" in text
         assert "__aexit__" in text
         assert text.index("task 1") < text.index("task 2")
@@ -455,6 +455,25 @@ class TestDeadlock:
         with pytest.raises(DeadlockError) as caught:
             run(main())
         assert "__await__: yield from" in str(caught.value)
+
+    def test_an_async_context_manager_is_walked_through(self) -> None:
+        @asynccontextmanager
+        async def open_the_door() -> AsyncIterator[None]:
+            await knock()
+            yield
+
+        async def knock() -> None:
+            await asyncio.Event().wait()
+
+        async def main() -> None:
+            async with open_the_door():
+                pytest.fail("came in")
+
+        with pytest.raises(DeadlockError) as caught:
+            run(main())
+        text = str(caught.value)
+        assert text.index("main: async with open_the_door()") < text.index("knock()")
+        assert "knock: await asyncio.Event().wait()" in text
 
     def test_what_waits_is_cancelled_afterwards(self) -> None:
         ended: list[float] = []
