@@ -14,7 +14,9 @@ from durable_async.model.records import InstanceRecord
 from ._gathering import Gatherer
 
 POLL_SECONDS_FIRST = 0.05
-POLL_SECONDS_MAX = 1.0
+POLL_SECONDS_MAX = 30.0
+POLL_SHARE = 0.25
+"""A waiter looks again after this share of the time that it has waited already: ten thousand of them must not be a load."""
 
 
 class Waiters:
@@ -51,7 +53,7 @@ class Waiters:
     async def _wait(
         self, instance_id: str, reached: Callable[[InstanceRecord], bool]
     ) -> InstanceRecord:
-        pause = POLL_SECONDS_FIRST
+        began = self._environment.monotonic()
         while True:
             changed = anyio.Event()  # before the query: what changes after it is heard
             waiting = self._by_id.setdefault(instance_id, set())
@@ -62,14 +64,17 @@ class Waiters:
                     raise InstanceNotFoundError(instance_id)
                 if reached(record):
                     return record
-                jitter = 0.75 + 0.5 * self._environment.random().random()
-                with anyio.move_on_after(pause * jitter):
+                waited = self._environment.monotonic() - began
+                with anyio.move_on_after(self._pause(waited)):
                     await changed.wait()
-                pause = min(pause * 2, POLL_SECONDS_MAX)
             finally:
                 waiting.discard(changed)
                 if not waiting and self._by_id.get(instance_id) is waiting:
                     del self._by_id[instance_id]
+
+    def _pause(self, waited: float) -> float:
+        pause = min(max(waited * POLL_SHARE, POLL_SECONDS_FIRST), POLL_SECONDS_MAX)
+        return pause * (0.75 + 0.5 * self._environment.random().random())
 
     def _on_changed(self, instance_ids: frozenset[str] | None) -> None:
         if instance_ids is None:

@@ -1,0 +1,173 @@
+"""Worlds for stories: a store that outlives its hubs, in virtual time, and orchestrators in both styles."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio
+
+from durable_async import (
+    Activity,
+    OrchestrationHandle,
+    Orchestrator,
+    Registry,
+    TaskHub,
+    WorkerSettings,
+)
+from durable_async.backend import Backend
+from durable_async.backends.memory import MemoryBackend
+from durable_async.backends.memory.store import MemoryStore
+from durable_async.backends.sqlite import SqliteBackend
+from durable_async.serialization import DataConverter
+from durable_async.testing import VirtualEnvironment
+from durable_async.worker import Worker
+
+Instance = str | OrchestrationHandle[Any]
+F = TypeVar("F", bound=Callable[..., Any])
+
+ASYNC, GENERATOR = "async", "generator"
+MEMORY, SQLITE = "memory", "sqlite"
+
+MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
+
+ran: list[Any] = []
+"""What activities did, in order; empty at the beginning of each test."""
+
+
+PATIENT = WorkerSettings(
+    lease_seconds=900.0,
+    heartbeat_seconds=300.0,
+    sweep_seconds=60.0,
+    poll_seconds=600.0,
+    turn_seconds_max=1200.0,
+)
+"""What a worker does every second is most of what costs time where a day takes none; hints tell it of work."""
+
+
+class PatientHub(TaskHub):
+    """A hub whose workers look round every few minutes."""
+
+    def worker(
+        self,
+        registry: Registry | None = None,
+        *,
+        settings: WorkerSettings | None = None,
+        **changes: Any,
+    ) -> Worker:
+        """Return a worker with patient settings, changed as asked."""
+        return super().worker(registry, settings=settings or replace(PATIENT, **changes))
+
+
+@dataclass
+class World:
+    """A store that hubs come and go on.
+
+    Attributes:
+        kind: ``memory`` or ``sqlite``.
+    """
+
+    kind: str
+    folder: Path
+    _store: MemoryStore | None = field(default=None)
+
+    @asynccontextmanager
+    async def hub(
+        self,
+        env: VirtualEnvironment,
+        registry: Registry,
+        *,
+        payloads: DataConverter | None = None,
+    ) -> AsyncIterator[TaskHub]:
+        """Open the hub; whoever opens it again finds what is there."""
+        backend = self._backend(env)
+        await backend.open()
+        try:
+            hub = PatientHub(backend, registry=registry, environment=env, payloads=payloads)
+            try:
+                yield hub
+            finally:
+                hub.client.close()
+        finally:
+            await backend.close()
+
+    @asynccontextmanager
+    async def running(
+        self, env: VirtualEnvironment, registry: Registry, **settings: Any
+    ) -> AsyncIterator[TaskHub]:
+        """Open the hub, with a worker."""
+        async with self.hub(env, registry) as hub, hub.worker(**settings):
+            yield hub
+
+    def _backend(self, env: VirtualEnvironment) -> Backend:
+        if self.kind == SQLITE:
+            return SqliteBackend(self.folder / "hub.db", environment=env, inline=True)
+        if self._store is None:
+            self._store = MemoryStore(env)
+        return MemoryBackend(self._store)
+
+
+class Styles:
+    """Two registries with the same names in them: one of ``async def`` orchestrators, one of generators."""
+
+    def __init__(self) -> None:
+        self._registries = {ASYNC: Registry(), GENERATOR: Registry()}
+
+    def __getitem__(self, style: str) -> Registry:
+        return self._registries[style]
+
+    def activity(self, function: Any = None, /, **options: Any) -> Any:
+        """Register an activity with both."""
+        if function is None:
+            return lambda later: self.activity(later, **options)
+        made: Activity[Any, Any] = self._registries[ASYNC].activity(**options)(function)
+        self._registries[GENERATOR].add_activity(made)
+        return made
+
+    def both(self, function: Any) -> Any:
+        """Register an orchestrator with both, as it is."""
+        made: Orchestrator[Any, Any] = self._registries[ASYNC].orchestrator(function)
+        self._registries[GENERATOR].add_orchestrator(made)
+        return made
+
+    def in_async(self, name: str) -> Callable[[F], Any]:
+        """Register an orchestrator's ``async def`` form."""
+        return self._registries[ASYNC].orchestrator(name=name)
+
+    def in_generator(self, name: str) -> Callable[[F], Any]:
+        """Register its generator form."""
+        return self._registries[GENERATOR].orchestrator(name=name)
+
+
+@asynccontextmanager
+async def doomed(hub: TaskHub, **settings: Any) -> AsyncIterator[Callable[[], None]]:
+    """Run a worker that dies when the block ends or the function is called: it hands nothing back, its lease runs out."""
+    worker: Worker = hub.worker(**settings)
+    async with anyio.create_task_group() as group:
+        await group.start(worker.run)
+        yield group.cancel_scope.cancel
+        group.cancel_scope.cancel()
+
+
+async def until(condition: Callable[[], object], *, seconds: float = HOUR) -> None:
+    """Let time pass until a condition holds."""
+    with anyio.fail_after(seconds):
+        while not condition():
+            await anyio.sleep(0.01)
+
+
+async def recorded(hub: TaskHub, instance: Instance) -> list[str]:
+    """Return the kinds of events in an instance's history, in order."""
+    return [type(event).__name__ for event in await hub.client.history(instance)]
+
+
+async def until_recorded(
+    hub: TaskHub, instance: Instance, kind: str, *, times: int = 1, seconds: float = HOUR
+) -> None:
+    """Let time pass until an instance's history holds an event of a kind, so many times."""
+    with anyio.fail_after(seconds):
+        while (await recorded(hub, instance)).count(kind) < times:
+            await anyio.sleep(0.01)
