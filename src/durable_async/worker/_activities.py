@@ -95,9 +95,9 @@ class ActivityRunner:
         self.closed = False
 
     @property
-    def has_room(self) -> bool:
-        """Whether one more attempt may run or wait here."""
-        return len(self._backlog) < self._settings.backlog_max
+    def room(self) -> int:
+        """How many more attempts may run or wait here."""
+        return self.free + max(0, self._settings.backlog_max - len(self._backlog))
 
     @property
     def free(self) -> int:

@@ -17,7 +17,7 @@ from durable_async._kernel.futures import ActivityFuture
 from durable_async._kernel.orchestration import Orchestration
 from durable_async.backend import Backend
 from durable_async.environment import Environment
-from durable_async.errors import CorruptHistoryError, NotRegisteredError
+from durable_async.errors import BackendUnavailableError, CorruptHistoryError, NotRegisteredError
 from durable_async.failure import FailureDetails
 from durable_async.model.history import (
     ActivityFailed,
@@ -160,11 +160,12 @@ class Turns:
     ) -> tuple[list[ActivityFuture[Any]], list[ActivityFuture[Any]]]:
         runner = self.activities
         assert runner is not None
+        room = runner.room
         local: list[ActivityFuture[Any]] = []
         away: list[ActivityFuture[Any]] = []
         for future in futures:
             known = self._tools.registry.find_activity(future.name) is not None
-            (local if known and runner.has_room else away).append(future)
+            (local if known and len(local) < room else away).append(future)
         return local, away
 
     # -- after the commit
@@ -370,7 +371,8 @@ class Turns:
         """Give a claimed instance back for later, or park it if that was tried often enough."""
         tools = self._tools
         claims = max(claims, 1)
-        if claims >= DETERMINISM_ATTEMPTS:
+        is_its_own = not isinstance(error, BackendUnavailableError)
+        if claims >= DETERMINISM_ATTEMPTS and is_its_own:
             _log.error("orchestration %s is parked: %s", instance_id, error)
             item: Any = Park(instance_id=instance_id, reason=f"{type(error).__name__}: {error}")
         else:

@@ -1,0 +1,161 @@
+"""Where activities run: here, in line, or through the hub's queue."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import anyio
+import pytest
+
+from durable_async import (
+    ActivityFailedError,
+    OrchestrationContext,
+    OrchestrationFailedError,
+    Registry,
+)
+from durable_async.backends.memory.store import MemoryStore
+from durable_async.testing import VirtualEnvironment, virtual_time
+
+from .hubs import opened
+
+registry = Registry()
+runs: Counter[int] = Counter()
+peak: list[int] = [0, 0]
+stopped: list[int] = []
+
+
+@registry.activity
+async def work(number: int) -> int:
+    runs[number] += 1
+    peak[0] += 1
+    peak[1] = max(peak)
+    try:
+        await asyncio.sleep(1)
+    except asyncio.CancelledError:
+        stopped.append(number)
+        raise
+    finally:
+        peak[0] -= 1
+    return number
+
+
+@registry.orchestrator
+async def fan_out(ctx: OrchestrationContext, size: int) -> int:
+    return sum(await asyncio.gather(*[ctx.call_activity(work, number) for number in range(size)]))
+
+
+@registry.orchestrator
+async def first_of(ctx: OrchestrationContext, size: int) -> str:
+    try:
+        async with asyncio.timeout(0.5):
+            await asyncio.gather(*[ctx.call_activity(work, number) for number in range(size)])
+    except TimeoutError:
+        return "gave up"
+    return "done"
+
+
+@registry.orchestrator
+async def calls_elsewhere(ctx: OrchestrationContext) -> str:
+    return await ctx.call_activity("only_there", "x", result_type=str)
+
+
+@pytest.fixture(autouse=True)
+def forget() -> None:
+    runs.clear()
+    stopped.clear()
+    peak[:] = [0, 0]
+
+
+@virtual_time
+async def test_no_more_run_than_the_bound_and_the_rest_wait_in_line(
+    env: VirtualEnvironment,
+) -> None:
+    """Each runs once; 40 of a second each, 4 at a time, take 10 seconds."""
+    async with opened(env, registry) as (hub, _), hub.worker(activities_max=4):
+        begin = env.monotonic()
+        handle = await hub.client.start(fan_out, 40)
+        assert await handle.wait(timeout=60) == sum(range(40))
+        assert 10 <= env.monotonic() - begin < 12
+
+    assert set(runs.values()) == {1}
+    assert len(runs) == 40
+    assert peak[1] == 4
+
+
+@virtual_time
+async def test_what_exceeds_the_line_goes_through_the_queue(env: VirtualEnvironment) -> None:
+    """Two workers share it; each activity still runs once."""
+    store = MemoryStore(env)
+    bounds = {"activities_max": 3, "backlog_max": 5}
+    async with (
+        opened(env, registry, store) as (hub, backend),
+        opened(env, registry, store) as (other, _),
+        hub.worker(**bounds),
+        other.worker(**bounds),
+    ):
+        handle = await hub.client.start(fan_out, 60)
+        await anyio.sleep(0.5)
+        assert (await hub.statistics()).queued_activities > 0
+        assert await handle.wait(timeout=120) == sum(range(60))
+        assert (await hub.statistics()).queued_activities == 0
+
+    assert set(runs.values()) == {1}
+    assert len(runs) == 60
+
+
+@virtual_time
+async def test_giving_up_stops_what_runs_and_takes_back_what_is_queued(
+    env: VirtualEnvironment,
+) -> None:
+    """Nothing that was not begun is begun later."""
+    async with opened(env, registry) as (hub, _), hub.worker(activities_max=2, backlog_max=2):
+        handle = await hub.client.start(first_of, 10)
+        assert await handle.wait(timeout=60) == "gave up"
+        await anyio.sleep(30)
+        assert (await hub.statistics()).queued_activities == 0
+
+    assert len(runs) == 2
+    assert sorted(stopped) == sorted(runs)
+
+
+@virtual_time
+async def test_an_activity_that_only_another_worker_knows_runs_there(
+    env: VirtualEnvironment,
+) -> None:
+    """It goes through the queue, and its result comes back."""
+    elsewhere = Registry()
+
+    @elsewhere.activity
+    async def only_there(text: str) -> str:
+        return f"{text} from there"
+
+    store = MemoryStore(env)
+    async with (
+        opened(env, registry, store) as (hub, _),
+        opened(env, elsewhere, store) as (other, _),
+        hub.worker(),
+        other.worker(),
+    ):
+        handle = await hub.client.start(calls_elsewhere)
+        assert await handle.wait(timeout=60) == "x from there"
+
+
+@virtual_time
+async def test_an_activity_that_nobody_knows_fails_after_the_grace_time(
+    env: VirtualEnvironment,
+) -> None:
+    """With the name, and what to do."""
+    async with opened(env, registry) as (hub, _), hub.worker(unregistered_grace_seconds=5):
+        begin = env.monotonic()
+        handle = await hub.client.start(calls_elsewhere)
+        with pytest.raises(OrchestrationFailedError) as caught:
+            await handle.wait(timeout=60)
+        assert 5 <= env.monotonic() - begin < 7
+        assert (await hub.statistics()).queued_activities == 0
+
+    failure = caught.value.failure
+    assert failure.is_type(ActivityFailedError.__name__)
+    assert failure.cause is not None
+    assert failure.cause.is_type("NotRegisteredError")
+    assert "only_there" in failure.cause.message
