@@ -34,24 +34,30 @@ class DemoFiles:
 
 
 def default_database() -> Path:
-    """Return the demo's database in the user's cache folder; in the folder for temporary files if there is none."""
+    """Return the demo's database: in the user's cache folder, or else in the folder for temporary files.
+
+    Raises:
+        ConfigurationError: Neither can be written.
+    """
     for folder in _cache_folders():
-        place = folder / "durable-async"
         try:
-            place.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError:
             continue
-        if os.access(place, os.W_OK):
-            return place / "demo.db"
-    return Path(tempfile.mkdtemp(prefix="durable-async-")) / "demo.db"
+        if os.access(folder, os.W_OK):
+            return folder / "demo.db"
+    raise ConfigurationError("found no folder to keep the demo's database in: pass --db FILE")
 
 
 def _cache_folders() -> list[Path]:
     home = os.environ.get("HOME") or os.environ.get("USERPROFILE")
-    library = "Library/Caches" if sys.platform == "darwin" else ".cache"
     given = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    folders = [Path(given)] if given else []
-    return folders + ([Path(home) / library] if home else [])
+    library = "Library/Caches" if sys.platform == "darwin" else ".cache"
+    caches = [Path(given)] if given else []
+    caches += [Path(home) / library] if home else []
+    user = os.getuid() if hasattr(os, "getuid") else "user"
+    last = Path(tempfile.gettempdir()) / f"durable-async-{user}"
+    return [*(cache / "durable-async" for cache in caches), last]
 
 
 def environment_folders() -> list[str]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
+import sys
+from pathlib import Path
 
 from rich.console import Console, Group
 from rich.padding import Padding
@@ -243,9 +246,17 @@ def _legend(axis: Axis, facts: AuditFacts) -> str:
 def tell_more(console: Console, instance_id: str, url: str) -> None:
     """Say what to look at next."""
     heading(console, "Look closer")
-    for command in (
-        f"durable-async show {instance_id} --hub {HUB} --url {url}",
-        f"durable-async list --hub {HUB} --url {url}",
-        "durable-async demo --crash    and once more to go on",
+    for arguments in (
+        f"list --hub {HUB} --url {url}",
+        f"show {instance_id} --hub {HUB} --url {url}",
+        "demo --crash    and once more to go on",
     ):
-        console.print(Text(f"   {command}", style="dim"), soft_wrap=True)
+        console.print(Text(f"   {_command()} {arguments}", style="dim"), soft_wrap=True)
+
+
+def _command() -> str:
+    """Return how this program was called, if it was by its name."""
+    called = Path(sys.argv[0])
+    if called.stem != "durable-async":
+        return "python -m durable_async"
+    return "durable-async" if shutil.which("durable-async") == str(called) else str(called)

@@ -11,7 +11,7 @@ from rich.text import Text
 from durable_async import FailureDetails, HubStatistics, OrchestrationState, Status
 from durable_async.model import history as h
 
-PAYLOAD_CHARACTERS = 200
+PAYLOAD_CHARACTERS = 120
 
 COLOURS = {
     Status.PENDING: "yellow",
