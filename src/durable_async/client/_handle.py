@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from ._state import OrchestrationState
 
-if TYPE_CHECKING:
-    from ._client import Client
-
 R = TypeVar("R", covariant=True)
+
+
+class Verbs(Protocol):
+    """What a handle asks of its client."""
+
+    async def wait(self, instance: Any, /, *, timeout: float | None) -> Any:
+        """Return the result when it is there."""
+        ...
+
+    async def get(self, instance: Any) -> OrchestrationState | None:
+        """Return the state now."""
+        ...
+
+    async def raise_event(self, instance: Any, name: str, payload: Any) -> bool:
+        """Raise an event."""
+        ...
+
+    async def suspend(self, instance: Any, reason: str | None) -> None:
+        """Suspend it."""
+        ...
+
+    async def resume(self, instance: Any, reason: str | None) -> None:
+        """Resume it."""
+        ...
+
+    async def terminate(self, instance: Any, output: Any, *, recursive: bool) -> None:
+        """Terminate it."""
+        ...
 
 
 class OrchestrationHandle(Generic[R]):
@@ -22,7 +47,7 @@ class OrchestrationHandle(Generic[R]):
     """
 
     def __init__(
-        self, client: Client, instance_id: str, result_type: Any = Any, *, created: bool = False
+        self, client: Verbs, instance_id: str, result_type: Any = Any, *, created: bool = False
     ) -> None:
         self._client = client
         self.instance_id = instance_id
@@ -34,7 +59,8 @@ class OrchestrationHandle(Generic[R]):
 
     async def wait(self, timeout: float | None = None) -> R:
         """Return the result when it is there; see ``Client.wait``."""
-        return await self._client.wait(self, timeout=timeout)
+        result: R = await self._client.wait(self, timeout=timeout)
+        return result
 
     async def get(self) -> OrchestrationState | None:
         """Return its state now."""

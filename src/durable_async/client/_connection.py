@@ -1,0 +1,78 @@
+"""What every verb of the client stands on: the backend, calls that share round trips, and repetition."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any, TypeVar
+
+import anyio
+
+from durable_async.backend import Backend
+from durable_async.environment import Environment
+from durable_async.errors import BackendUnavailableError
+from durable_async.model.identity import check_instance_id
+from durable_async.model.records import (
+    Delivery,
+    InstanceRecord,
+    NewInstance,
+    Outgoing,
+    StartOutcome,
+)
+from durable_async.serialization import DataConverter
+
+from ._gathering import Gatherer
+from ._handle import OrchestrationHandle
+from ._state import microseconds
+from ._waiting import Waiters
+
+A = TypeVar("A")
+
+Instance = str | OrchestrationHandle[Any]
+"""An instance: its id, or the handle of a start."""
+
+RETRY_SECONDS = 15.0
+
+
+class Connection:
+    """One client's way to the store."""
+
+    def __init__(self, backend: Backend, environment: Environment, payloads: DataConverter) -> None:
+        self._backend = backend
+        self._environment = environment
+        self._payloads = payloads
+        self._create: Gatherer[NewInstance, StartOutcome] = Gatherer(backend.create)
+        self._send: Gatherer[Outgoing, Delivery] = Gatherer(backend.send)
+        self._read: Gatherer[str, InstanceRecord | None] = Gatherer(
+            lambda ids: backend.read(ids, payloads=True)
+        )
+        self._waiters = Waiters(backend, environment, self._read)
+
+    def close(self) -> None:
+        """Stop listening to the backend."""
+        self._waiters.close()
+
+    async def _persist(self, call: Callable[[], Awaitable[A]]) -> A:
+        """Repeat a call whose outcome is unknown: its request ids make that harmless."""
+        deadline = self._environment.monotonic() + RETRY_SECONDS
+        pause = 0.05
+        while True:
+            try:
+                return await call()
+            except BackendUnavailableError:
+                if self._environment.monotonic() + pause > deadline:
+                    raise
+            await anyio.sleep(pause * (0.5 + self._environment.random().random()))
+            pause = min(pause * 2, 1.0)
+
+
+def id_of(instance: Instance) -> str:
+    """Return the id of an instance; ``ValidationError`` if it cannot be one."""
+    if isinstance(instance, OrchestrationHandle):
+        return instance.instance_id
+    return check_instance_id(instance)
+
+
+def us_of(at: datetime | None) -> int | None:
+    """Return a time as the store has it."""
+    return None if at is None else microseconds(at)

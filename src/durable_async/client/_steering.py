@@ -1,0 +1,191 @@
+"""Steering: events, suspend and resume, terminate, rewind, purge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from durable_async.errors import (
+    InstanceNotFoundError,
+    InvalidTransitionError,
+    OverloadedError,
+)
+from durable_async.model.history import (
+    EventRaised,
+    ExecutionResumed,
+    ExecutionSuspended,
+    ExecutionTerminated,
+    Letter,
+)
+from durable_async.model.identity import check_name
+from durable_async.model.records import Delivery, InstanceFilter, InstanceRecord, Outgoing
+from durable_async.model.status import Status
+from durable_async.serialization.events import encode_letter
+
+from . import _lineage
+from ._connection import Instance, id_of
+from ._watching import Watching
+
+
+class Steering(Watching):
+    """The verbs that change an orchestration that is there."""
+
+    async def raise_event(
+        self, instance: Instance, name: str, payload: Any = None, *, request_id: str | None = None
+    ) -> bool:
+        """Raise an event; it is kept until the orchestration waits for it.
+
+        Returns ``False``, and does nothing, if the orchestration has ended.
+
+        Raises:
+            InstanceNotFoundError: There is no such instance.
+            OverloadedError: Its mailbox is full.
+        """
+        return await self._deliver(instance, self._event(name, payload), request_id=request_id)
+
+    async def raise_events(self, events: Sequence[tuple[Instance, str, Any]]) -> list[bool]:
+        """Raise many events in one commit: ``(instance, name, payload)`` each. Returns which were delivered."""
+        letters = [
+            Outgoing(
+                instance_id=id_of(instance),
+                execution=None,
+                letter=encode_letter(self._event(name, payload)),
+                request_id=self._environment.new_id(),
+            )
+            for instance, name, payload in events
+        ]
+        deliveries = await self._persist(lambda: self._backend.send(letters)) if letters else []
+        return [delivery is Delivery.DELIVERED for delivery in deliveries]
+
+    def _event(self, name: str, payload: Any) -> EventRaised:
+        check_name(name, "event name")
+        return EventRaised(name, self._payloads.encode(payload, f"event {name!r} payload"))
+
+    async def suspend(self, instance: Instance, reason: str | None = None) -> None:
+        """Stop an orchestration where it stands; what arrives is kept until it is resumed. Twice is once.
+
+        Raises:
+            InvalidTransitionError: It has ended.
+            InstanceNotFoundError: There is no such instance.
+        """
+        if not await self._deliver(instance, ExecutionSuspended(reason), urgent=True):
+            raise InvalidTransitionError(id_of(instance), "suspend", "ended", "running")
+
+    async def resume(self, instance: Instance, reason: str | None = None) -> None:
+        """Let a suspended orchestration go on. Twice is once.
+
+        Raises:
+            InvalidTransitionError: It has ended.
+            InstanceNotFoundError: There is no such instance.
+        """
+        if not await self._deliver(instance, ExecutionResumed(reason), urgent=True):
+            raise InvalidTransitionError(id_of(instance), "resume", "ended", "suspended")
+
+    async def terminate(
+        self, instance: Instance, output: Any = None, *, recursive: bool = True
+    ) -> None:
+        """End an orchestration from outside; its code is not asked, its running activities are cancelled.
+
+        Nothing happens if it has ended already.
+
+        Args:
+            instance: An id or a handle.
+            output: What is kept as its output.
+            recursive: Whether its sub-orchestrations are terminated too.
+
+        Raises:
+            InstanceNotFoundError: There is no such instance.
+        """
+        data = None if output is None else self._payloads.encode(output, "terminate output")
+        await self._deliver(instance, ExecutionTerminated(data, recursive), urgent=True)
+
+    async def _deliver(
+        self,
+        instance: Instance,
+        letter: Letter,
+        *,
+        urgent: bool = False,
+        request_id: str | None = None,
+    ) -> bool:
+        instance_id = id_of(instance)
+        outgoing = Outgoing(
+            instance_id=instance_id,
+            execution=None,
+            letter=encode_letter(letter),
+            urgent=urgent,
+            request_id=request_id or self._environment.new_id(),
+        )
+        delivery = await self._persist(lambda: self._send.ask(outgoing))
+        match delivery:
+            case Delivery.NOT_FOUND:
+                raise InstanceNotFoundError(instance_id)
+            case Delivery.FULL:
+                raise OverloadedError(f"the mailbox of instance {instance_id!r}", 10_000)
+            case Delivery.TERMINAL:
+                return False
+            case Delivery.DELIVERED:
+                return True
+
+    async def rewind(self, instance: Instance, reason: str | None = None) -> None:
+        """Let a failed orchestration go on: what failed is done again, what succeeded is kept.
+
+        Failed sub-orchestrations are rewound with it. With corrected code deployed first, an orchestration that
+        failed by an error of its own goes on from there, too.
+
+        Raises:
+            InvalidTransitionError: It has not failed.
+            InstanceNotFoundError: There is no such instance.
+        """
+        record = await self._record(instance)
+        if record.status is not Status.FAILED:
+            raise InvalidTransitionError(
+                record.instance_id, "rewind", record.status.value, "failed"
+            )
+        rewrites = await _lineage.rewrites(self._backend, self.history, record, reason)
+        if not await self._persist(lambda: self._backend.rewrite(rewrites)):
+            raise InvalidTransitionError(record.instance_id, "rewind", "changing", "failed")
+
+    async def purge(self, instance: Instance, *, recursive: bool = True) -> int:
+        """Delete an orchestration that has ended, with its history; returns how many instances went.
+
+        Nothing happens, and 0 is returned, if it has not ended or does not exist.
+        """
+        instance_id = id_of(instance)
+        ids = [instance_id]
+        if recursive:
+            ids += await _lineage.descendants(self._backend, instance_id)
+        (first,) = await self._backend.read([instance_id], payloads=False)
+        if first is None or not first.status.is_terminal:
+            return 0
+        return len(await self._persist(lambda: self._backend.purge(ids)))
+
+    async def purge_where(self, where: InstanceFilter, *, batch: int = 500) -> int:
+        """Delete all orchestrations that meet the conditions and have ended; returns how many."""
+        count = 0
+        page: str | None = None
+        while True:
+            found = await self._backend.query(where, limit=batch, page=page, payloads=False)
+            ids = [item.instance_id for item in found.items if item.status.is_terminal]
+            if ids:
+                count += len(await self._backend.purge(ids))
+            page = found.next_page
+            if page is None:
+                return count
+
+    async def unpark(self, instance: Instance) -> bool:
+        """Put a parked orchestration back; ``False`` if it was not parked."""
+        instance_id = id_of(instance)
+        return bool(await self._persist(lambda: self._backend.unpark([instance_id])))
+
+    async def _record(self, instance: Instance) -> InstanceRecord:
+        instance_id = id_of(instance)
+        (record,) = await self._backend.read([instance_id], payloads=True)
+        if record is None:
+            raise InstanceNotFoundError(instance_id)
+        return record
+
+    async def _ended(self, instance: Instance, verb: str) -> InstanceRecord:
+        record = await self._record(instance)
+        if not record.status.is_terminal:
+            raise InvalidTransitionError(record.instance_id, verb, record.status.value, "ended")
+        return record

@@ -1,0 +1,171 @@
+"""Watching: states, results, histories, queries."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar, overload
+
+from durable_async.errors import (
+    OrchestrationFailedError,
+    OrchestrationTerminatedError,
+    ValidationError,
+)
+from durable_async.model.history import HistoryEvent
+from durable_async.model.records import InstanceFilter
+from durable_async.model.status import Status
+from durable_async.serialization.events import decode_events
+
+from ._connection import Connection, Instance, id_of, us_of
+from ._handle import OrchestrationHandle
+from ._state import OrchestrationState
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+HISTORY_PAGE_BYTES = 4 * 1024 * 1024
+
+
+class Watching(Connection):
+    """The verbs that change nothing."""
+
+    async def get(self, instance: Instance, *, payloads: bool = True) -> OrchestrationState | None:
+        """Return an instance's state, or ``None`` if there is no such instance."""
+        instance_id = id_of(instance)
+        if payloads:
+            record = await self._read.ask(instance_id)
+        else:
+            (record,) = await self._backend.read([instance_id], payloads=False)
+        return None if record is None else OrchestrationState(record, self._payloads)
+
+    @overload
+    async def wait(
+        self, instance: OrchestrationHandle[R], /, *, timeout: float | None = ...
+    ) -> R: ...
+    @overload
+    async def wait(
+        self, instance: Instance, result_type: type[T], /, *, timeout: float | None = ...
+    ) -> T: ...
+    @overload
+    async def wait(
+        self, instance: Instance, result_type: Any = ..., /, *, timeout: float | None = ...
+    ) -> Any: ...
+    async def wait(
+        self, instance: Instance, result_type: Any = None, /, *, timeout: float | None = None
+    ) -> Any:
+        """Wait until an orchestration has ended, and return its result.
+
+        Args:
+            instance: An id or a handle.
+            result_type: What the result is read into; a handle of a start knows it.
+            timeout: Seconds to wait at most; ``None`` for ever. The orchestration goes on regardless.
+
+        Raises:
+            OrchestrationFailedError: It failed.
+            OrchestrationTerminatedError: It was terminated.
+            WaitTimeoutError: It has not ended in time.
+            InstanceNotFoundError: There is no such instance.
+        """
+        state = await self.wait_for_end(instance, timeout=timeout)
+        known = instance.result_type if isinstance(instance, OrchestrationHandle) else Any
+        into = known if result_type is None else result_type
+        match state.status:
+            case Status.FAILED:
+                assert state.failure is not None
+                subject = f"orchestration {state.name!r} ({state.instance_id})"
+                raise OrchestrationFailedError(subject, state.failure)
+            case Status.TERMINATED:
+                raise OrchestrationTerminatedError(state.instance_id, state.output())
+            case _:
+                return state.output(into)
+
+    async def wait_for_end(
+        self, instance: Instance, *, timeout: float | None = None
+    ) -> OrchestrationState:
+        """Wait until an orchestration has ended, in whichever way, and return its state."""
+        record = await self._waiters.wait(
+            id_of(instance), lambda record: record.status.is_terminal, "end", timeout
+        )
+        return OrchestrationState(record, self._payloads)
+
+    async def wait_for_start(
+        self, instance: Instance, *, timeout: float | None = None
+    ) -> OrchestrationState:
+        """Wait until an orchestration has begun to run, and return its state."""
+        record = await self._waiters.wait(
+            id_of(instance), lambda record: record.status is not Status.PENDING, "start", timeout
+        )
+        return OrchestrationState(record, self._payloads)
+
+    async def history(self, instance: Instance) -> list[HistoryEvent]:
+        """Return the events of an instance's current execution, in order."""
+        instance_id = id_of(instance)
+        events: list[HistoryEvent] = []
+        after = -1
+        execution: int | None = None
+        while True:
+            page = await self._backend.read_history(
+                instance_id, execution=execution, after_turn=after, bytes_max=HISTORY_PAGE_BYTES
+            )
+            for row in page.rows:
+                events.extend(decode_events(instance_id, row.events))
+                after = row.turn
+            if not page.more:
+                return events
+            execution = page.execution
+
+    async def query(
+        self,
+        *,
+        statuses: Sequence[Status] = (),
+        names: Sequence[str] = (),
+        id_prefix: str = "",
+        created_from: datetime | None = None,
+        created_to: datetime | None = None,
+        completed_from: datetime | None = None,
+        completed_to: datetime | None = None,
+        tags: Mapping[str, str] | None = None,
+        parent: Instance | None = None,
+        parked: bool | None = None,
+        payloads: bool = False,
+        page_size: int = 100,
+    ) -> AsyncIterator[OrchestrationState]:
+        """Go through the instances that meet all conditions, oldest first, page by page.
+
+        Times from are inclusive, times to exclusive; naive ones are UTC.
+        """
+        where = InstanceFilter(
+            statuses=tuple(statuses),
+            names=tuple(names),
+            id_prefix=id_prefix,
+            created_from_us=us_of(created_from),
+            created_to_us=us_of(created_to),
+            completed_from_us=us_of(completed_from),
+            completed_to_us=us_of(completed_to),
+            tags=dict(tags or {}),
+            parent_id=None if parent is None else id_of(parent),
+            parked=parked,
+        )
+        page: str | None = None
+        while True:
+            found, page = await self.query_page(
+                where, limit=page_size, page=page, payloads=payloads
+            )
+            for state in found:
+                yield state
+            if page is None:
+                return
+
+    async def query_page(
+        self,
+        where: InstanceFilter,
+        *,
+        limit: int = 100,
+        page: str | None = None,
+        payloads: bool = False,
+    ) -> tuple[list[OrchestrationState], str | None]:
+        """Return one page of instances, oldest first, and what to pass for the next one; ``None`` after the last."""
+        if limit < 1:
+            raise ValidationError("limit", f"must be 1 or more, not {limit}")
+        found = await self._backend.query(where, limit=limit, page=page, payloads=payloads)
+        return [OrchestrationState(item, self._payloads) for item in found.items], found.next_page
