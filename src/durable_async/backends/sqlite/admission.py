@@ -24,12 +24,7 @@ def admit_instances(tx: Statements, instances: Sequence[NewInstance]) -> list[St
     """Create instances, each according to its reuse policy."""
     ledger = Ledger(tx)
     ids = {new.instance_id for new in instances}
-    parents = {
-        new.parent.instance_id
-        for new in instances
-        if new.parent is not None and new.refusal is not None
-    }
-    ledger.load(ids | parents)
+    ledger.load(ids)
     ledger.load_tombstones(ids)
     answers = _Answers(tx, "start", instances)
     outcomes = [

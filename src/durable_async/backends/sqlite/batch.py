@@ -129,30 +129,30 @@ class Batch:
         if state.attempts:
             state.attempts = 0
             self._ledger.touch(state)
-        self._write_turn(state, item)
         for seq in item.cancelled:
             self._ledger.cancel_queued(state, seq)
             self._forget_claimed(state.key, seq)
-        for new in item.children:
-            self._ledger.create(new)
-        for out in item.outbox:
-            self._ledger.deliver(out)
         for queued in item.queued:
             self._ledger.queue(state, queued)
+        self._write_turn(state, item)
+        for new in item.children:
+            self._ledger.create_child(new)
+        for out in item.outbox:
+            self._ledger.deliver(out)
 
     def _is_taken(self, state: InstanceState, turn: int) -> bool:
-        if not self._check_turns:
-            return False
         place = (state.key, state.execution, turn)
         if place in self._written:
             return True
         self._written.add(place)
+        if not self._check_turns:
+            return False
         key, execution, _ = place
         return self._tx.one("turn_exists", key=key, execution=execution, turn=turn) is not None
 
     def _write_turn(self, state: InstanceState, item: TurnCommit) -> None:
         pending, key = self._ledger.pending, state.key
-        if item.events and item.next_execution is None:
+        if item.events:
             pending.history.append((key, item.execution, item.turn, item.events))
         pending.consumed += [(letter_id, key) for letter_id in item.consumed]
         if item.custom_status is not None:

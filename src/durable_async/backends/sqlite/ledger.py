@@ -2,8 +2,8 @@
 
 SQLite has one writer, so what was loaded at the start of a transaction stays true until its end. Decisions are therefore
 taken in Python, one after the other on the state that the one before left, and their rows gathered by kind; ``flush`` writes each kind
-with one statement, whatever the size of the batch. Deletes come before inserts: whatever was decided to go and was not written
-yet is taken out of the gathered rows at once.
+with one statement, whatever the size of the batch. Except for history, deletes come before inserts: whatever was decided to go and
+was not written yet is taken out of the gathered rows at once.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ class Ledger:
     # -- decisions
 
     def create(self, new: NewInstance) -> StartOutcome:
-        """Create an instance if its reuse policy allows it; otherwise tell what is there, and its parent."""
+        """Create an instance if its reuse policy allows it; otherwise tell what is there."""
         there = self._states.get(new.instance_id)
         if there is None:
             execution = self._last_executions.get(new.instance_id, 0) + 1
@@ -178,14 +178,19 @@ class Ledger:
             execution = there.execution + 1
             self.remove(there)
         else:
-            if new.refusal is not None and new.parent is not None:
-                self._refuse(new.refusal, new.parent.instance_id, new.parent.execution)
             return StartOutcome(created=False, status=there.status, execution=there.execution)
         self._add(new, execution)
         return StartOutcome(created=True, status=Status.PENDING, execution=execution)
 
-    def _refuse(self, refusal: bytes, parent_id: str, execution: int) -> None:
-        self.deliver(Outgoing(instance_id=parent_id, execution=execution, letter=refusal))
+    def create_child(self, new: NewInstance) -> None:
+        """Create an instance as part of a turn; if nothing is created, its parent gets the refusal."""
+        outcome = self.create(new)
+        if outcome.created or new.refusal is None or new.parent is None:
+            return
+        parent = new.parent
+        self.deliver(
+            Outgoing(instance_id=parent.instance_id, execution=parent.execution, letter=new.refusal)
+        )
 
     def _add(self, new: NewInstance, execution: int) -> None:
         key = self._take_key()
@@ -298,7 +303,7 @@ class Ledger:
     def renew(self, state: InstanceState, events: bytes) -> None:
         """Begin the next execution with a new turn 0 in place of the history so far."""
         state.execution += 1
-        self._drop_history(state.key, state.execution)
+        self.pending.history_before.append((state.key, state.execution))
         self.pending.history.append((state.key, state.execution, 0, events))
         self.drop_queued(state)
         self.touch(state)
@@ -307,7 +312,7 @@ class Ledger:
         """Delete an instance with everything that belongs to it."""
         key = state.key
         del self._states[state.id]
-        self._drop_history(key, _EVERY_EXECUTION)
+        self.pending.history_before.append((key, _EVERY_EXECUTION))
         self.drop_letters(state)
         self.drop_queued(state)
         pending = self.pending
@@ -339,20 +344,15 @@ class Ledger:
         if key in self._gathered:
             self.pending.queued = [row for row in self.pending.queued if row[1] != key]
 
-    def _drop_history(self, key: int, before: int) -> None:
-        self.pending.history_before.append((key, before))
-        self.pending.history = [
-            row for row in self.pending.history if row[0] != key or row[1] >= before
-        ]
-
     # -- writing
 
     def flush(self) -> None:
         """Write what was decided. The ledger is of no use afterwards."""
+        pending, tx = self.pending, self.tx
+        # First, and also those rows that go again below: the primary key must see every turn.
+        tx.each("insert_history", pending.history)
         self._delete()
         self._write_instances()
-        pending, tx = self.pending, self.tx
-        tx.each("insert_history", pending.history)
         tx.each("insert_letters", pending.letters)
         tx.each("insert_queued", pending.queued)
         tx.each("insert_tombstones", pending.tombstones)
