@@ -28,13 +28,6 @@ RETRIES = {
 }
 
 
-def outcome_of_activity(name: str, value: Any, attempt: int) -> Any:
-    """Stand for the outside world: the same call has the same outcome."""
-    if name == "broken" or (name == "flaky" and attempt < 3):
-        raise ValueError(f"{name} {value}")
-    return [name, value]
-
-
 # -- growing trees
 
 _numbers = st.integers(0, 3)

@@ -35,15 +35,13 @@ MICROSECONDS = 1_000_000
 
 _content: dict[type[Any], Callable[[Any], Any]] = {
     ActivityScheduled: attrgetter("name", "input"),
-    ActivityCancelRequested: attrgetter("seq"),
     TimerCreated: attrgetter("fire_at_us"),
-    TimerCancelled: attrgetter("seq"),
     SubOrchestrationScheduled: attrgetter("name", "version", "input"),
-    SubOrchestrationCancelRequested: attrgetter("seq"),
     EventSent: attrgetter("instance_id", "name", "payload"),
 }
 """What makes two commands the same, beside their kind."""
 
+_seq_of = attrgetter("seq")
 _child_with_id = attrgetter("name", "version", "input", "instance_id")
 
 
@@ -140,18 +138,53 @@ class Journal:
             self.next_seq += 1
             return command
         entry = self._claim(command, content or _content[type(command)])
+        if entry is None:
+            raise self._mismatch(command)
         if entry.seq >= self.next_seq:
             self.next_seq = entry.seq + 1
         return entry
 
-    def cancellation(self, command: Any) -> None:
-        """Record a command about an operation that has its number already, or find it in the window."""
+    def cancellation(self, command: Any, operation: Any) -> None:
+        """Record that an operation, which is not pending any more, was given up, or find that in the window.
+
+        Raises:
+            NonDeterminismError: History holds no such command here.
+        """
         if self._window is None:
             self.recorded.append(command)
-        else:
-            self._claim(command, _content[type(command)])
+        elif self._claim(command, _seq_of) is None and not self._trade_numbers(command, operation):
+            raise self._mismatch(command)
+
+    def _trade_numbers(self, command: Any, operation: Any) -> bool:
+        """Find the cancellation of another timer for the same moment, and let the two trade numbers.
+
+        Versions of Python differ in the order in which they create timers that are otherwise alike (``gather`` of ``wait_for``).
+        """
+        moment = self._moment(operation)
+        for entry in self._window or ():
+            other = self.pending.get(entry.seq) if isinstance(entry, TimerCancelled) else None
+            if entry is not None and other is not None and self._moment(other) == moment:
+                self._claim(entry, _seq_of)
+                del self.pending[other.seq]
+                other.seq = command.seq
+                self.pending[other.seq] = other
+                return True
+        return False
+
+    def _moment(self, operation: Any) -> int | None:
+        match operation:
+            case TimerFuture():
+                return operation.fire_at_us
+            case DurableTimerHandle():
+                return self._due_us(operation)
+            case _:
+                return None
+
+    def _due_us(self, handle: DurableTimerHandle) -> int:
+        return self.start_us + round(handle.when() * MICROSECONDS)
 
     def _claim(self, command: Any, content: Callable[[Any], Any]) -> Any:
+        """Take the first equal command out of the window; ``None`` if there is none."""
         window = self._window
         assert window is not None
         kind = type(command)
@@ -165,8 +198,11 @@ class Journal:
                     cursor += 1
                 self._cursor = cursor
                 return entry
-        expected = window[cursor] if cursor < len(window) else None
-        raise self.diverge(expected, command, user_line())
+        return None
+
+    def _mismatch(self, command: Any) -> NonDeterminismError:
+        left = [entry for entry in self._window or () if entry is not None]
+        return self.diverge(left[0] if left else None, command, user_line())
 
     # -- operations
 
@@ -223,7 +259,7 @@ class Journal:
         if isinstance(future, EventFuture):
             self._leave_queue(future)
         elif self.pending.pop(future.seq, None) is not None:
-            self.cancellation(_cancellation(future))
+            self.cancellation(_cancellation(future), future)
 
     def _leave_queue(self, future: EventFuture[Any]) -> None:
         queue = self.waiters.get(future.name)
@@ -239,7 +275,7 @@ class Journal:
         if self.evicting:
             handle._scheduled = False  # type: ignore[attr-defined]
             return
-        fire_at_us = self.start_us + round(handle.when() * MICROSECONDS)
+        fire_at_us = self._due_us(handle)
         handle.seq = self.command(TimerCreated(self.next_seq, fire_at_us)).seq
         self.pending[handle.seq] = handle
         self.push(fire_at_us, handle.seq, Due.TIMER)
@@ -247,7 +283,7 @@ class Journal:
     def disarm(self, handle: DurableTimerHandle) -> None:
         """Record that asyncio cancelled a timer."""
         if not self.evicting and self.pending.pop(handle.seq, None) is not None:
-            self.cancellation(TimerCancelled(handle.seq))
+            self.cancellation(TimerCancelled(handle.seq), handle)
 
     def push(self, at_us: int, seq: int, due: Due) -> None:
         """Put something that is due at a time onto the heap."""
