@@ -201,5 +201,6 @@ class Batch:
         self._ledger.touch(state)
         if item.wake_at_us is not None:
             self._tx.brought_work = True
-        seen = json_list(item.seen)
-        self._ledger.pending.released.append((self._tx.now_us, state.key, seen))
+        now_us = self._tx.now_us
+        released = (now_us, now_us, state.key, json_list(item.seen))
+        self._ledger.pending.released.append(released)

@@ -66,7 +66,11 @@ def connect(path: Path, *, busy_timeout_seconds: float, synchronous: str) -> sql
         "pragma journal_size_limit = 67108864",
         "pragma trusted_schema = off",
     ):
-        connection.execute(pragma).fetchall()
+        try:
+            connection.execute(pragma).fetchall()
+        except BaseException:
+            connection.close()
+            raise
     return connection
 
 

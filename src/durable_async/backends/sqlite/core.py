@@ -6,7 +6,7 @@ import asyncio
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -113,9 +113,8 @@ class SqliteCore:
         writing, reading = self._writing, self._reading
         self._writing = self._reading = None
         self._hints.close()
-        connections = list(self._connections.values())
         if os.getpid() != self._pid:
-            _LEFT_ALONE.extend(connections)
+            _LEFT_ALONE.extend(self._connections.values())
             self._connections.clear()
             return
         for runner in (reading, writing):
@@ -123,9 +122,8 @@ class SqliteCore:
                 await runner.stop()
         self._lifelines.drop_all()
         with self._renewing:
-            self._connections.clear()
-            for connection in connections:
-                connection.close()
+            while self._connections:
+                self._connections.popitem()[1].close()
 
     def now_us(self) -> int:
         """Return the machine's clock, which all processes on the file share; it never goes back here."""
@@ -165,7 +163,7 @@ class SqliteCore:
         return await runner.run(translated)
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _errors(self) -> Generator[None]:
         try:
             yield
         except DATA_ERRORS as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias, TypeVar
 
@@ -59,7 +59,7 @@ class Statements:
 
 
 @contextmanager
-def atomic(connection: sqlite3.Connection) -> Iterator[None]:
+def atomic(connection: sqlite3.Connection) -> Generator[None]:
     """Hold the write lock for a block, then commit it, or roll back if it raises."""
     connection.execute("begin immediate")
     try:
@@ -72,7 +72,7 @@ def atomic(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextmanager
-def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+def snapshot(connection: sqlite3.Connection) -> Generator[None]:
     """Let all reads of a block see the same moment."""
     connection.execute("begin")
     try:

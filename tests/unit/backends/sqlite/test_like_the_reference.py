@@ -208,6 +208,10 @@ class World:
     def learn(self, letters: Sequence[Mail]) -> None:
         self.letter_ids |= {mail.letter: mail.id for mail in letters}
 
+    def known(self, count: int) -> tuple[int, ...]:
+        """Return the ids of some letters, the same on every store."""
+        return tuple(self.letter_ids[body] for body in sorted(self.letter_ids)[-count:] if count)
+
     async def do_commit(self, step: dict[str, Any]) -> Any:
         process = self.processes[step["by"]]
         batch = [item for one in step["items"] for item in self.item(process, one)]
@@ -290,7 +294,7 @@ class World:
             case "turn":
                 return [self.turn(process, one)]
             case "release":
-                seen = tuple(self.letter_ids.values())[-one["seen"] :] if one["seen"] else ()
+                seen = self.known(one["seen"])
                 return [
                     Release(
                         instance_id=self.instance(process, one["of"]),
@@ -326,7 +330,7 @@ class World:
         place = (instance_id, execution)
         number = self.turns.get(place, 0) + 1 - one["back"]
         self.turns[place] = max(number, self.turns.get(place, 0))
-        taken = tuple(self.letter_ids.values())[-one["consume"] :] if one["consume"] else ()
+        taken = self.known(one["consume"])
         ended = one["status"] in (Status.COMPLETED, Status.FAILED, Status.TERMINATED)
         renewed = one["renew"] and not ended
         return TurnCommit(

@@ -30,10 +30,8 @@ async def schema(tmp_path: Path) -> sqlite3.Connection:
 def plan(schema: sqlite3.Connection, name: str) -> list[str]:
     sql = STATEMENTS[name]
     names = set(re.findall(r":(\w+)", sql))
-    count = max([sql.count("?"), *(int(n) for n in re.findall(r"\?(\d)", sql))])
-    numbered = len(set(re.findall(r"\?\d", sql)))
     values: dict[str, None] | list[None] = (
-        dict.fromkeys(names) if names else [None] * (numbered or count)
+        dict.fromkeys(names) if names else [None] * sql.count("?")
     )
     rows = schema.execute("explain query plan " + sql, values).fetchall()
     return [row[3] for row in rows]

@@ -118,9 +118,9 @@ insert into queued_activities (hub, key, execution, seq, attempt, name, input, o
 
 -- name: wake_released
 -- A letter that the owner had not seen when it let the instance go makes it ready at once. Runs after all letters are in.
-update instances set ready_at_us = min(coalesce(ready_at_us, ?1), ?1)
-where key = ?2 and owner is null and exists (
-    select 1 from letters where letters.key = ?2 and letters.id not in (select value from json_each(?3))
+update instances set ready_at_us = min(coalesce(ready_at_us, ?), ?)
+where key = ? and owner is null and exists (
+    select 1 from letters where letters.key = instances.key and letters.id not in (select value from json_each(?))
 )
 
 -- name: insert_answers
