@@ -1,0 +1,106 @@
+"""The commands that look into a hub, on a SQLite file."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from durable_async import (
+    ConfigurationError,
+    InstanceNotFoundError,
+    OrchestrationContext,
+    Registry,
+    TaskHub,
+)
+from durable_async.cli._app import app
+
+registry = Registry()
+
+
+@registry.activity
+async def greet(name: str) -> str:
+    if not name:
+        raise LookupError("nobody there")
+    return f"hello {name}"
+
+
+@registry.orchestrator
+async def welcome(ctx: OrchestrationContext, name: str) -> str:
+    ctx.set_custom_status("greeting")
+    await asyncio.sleep(0.001)
+    return await ctx.call_activity(greet, name)
+
+
+@pytest.fixture
+async def url(tmp_path: Path) -> str:
+    url = f"sqlite:///{tmp_path}/hub.db"
+    async with TaskHub.open(url, registry=registry) as hub, hub.worker():
+        for instance_id, name in (("good", "Ada"), ("bad", "")):
+            await hub.client.start(welcome, name, instance_id=instance_id)
+            await hub.client.wait_for_end(instance_id, timeout=30)
+        await hub.client.start("unknown", start_at=3600, instance_id="later")
+    return url
+
+
+def say(*arguments: str) -> list[str]:
+    outcome = CliRunner(env={"COLUMNS": "120"}).invoke(app, list(arguments))
+    if outcome.exception is not None:
+        raise outcome.exception
+    return [" ".join(line.split()) for line in outcome.stdout.splitlines()]
+
+
+def test_list(url: str) -> None:
+    lines = say("list", "--url", url)
+    assert [line.split()[:3] for line in lines[1:]] == [
+        ["good", "welcome", "completed"],
+        ["bad", "welcome", "failed"],
+        ["later", "unknown", "pending"],
+    ]
+
+
+def test_a_list_says_that_there_are_more(url: str) -> None:
+    lines = say("list", "--url", url, "--limit", "2")
+    assert [line.split()[0] for line in lines[1:3]] == ["good", "bad"]
+    assert lines[3] == "The first 2; --limit shows more."
+
+
+def test_show_tells_the_history(url: str) -> None:
+    lines = say("show", "good", "--url", url)
+    assert "status completed" in lines
+    assert "custom status 'greeting'" in lines
+    assert "output 'hello Ada'" in lines
+    assert 'ActivityScheduled #2 greet "Ada"' in lines
+    assert 'ActivityCompleted #2 greet "hello Ada"' in lines
+    assert 'ExecutionCompleted "hello Ada"' in lines
+    assert "0.000 TurnStarted" in lines
+
+
+def test_show_tells_a_failure(url: str) -> None:
+    lines = say("show", "bad", "--url", url)
+    assert any(line.startswith("failure ") and "nobody there" in line for line in lines)
+    assert any(line.startswith("ActivityFailed #2 greet") for line in lines)
+
+
+def test_show_can_be_short(url: str) -> None:
+    lines = say("show", "good", "--url", url, "--limit", "1")
+    assert lines[-1].startswith("The first 1 of ")
+    assert not any(line.startswith("ExecutionCompleted") for line in lines)
+
+
+def test_stats(url: str) -> None:
+    lines = say("stats", "--url", url)
+    assert {"completed 1", "failed 1", "pending 1", "running 0", "workers 0"} <= set(lines)
+
+
+def test_an_unknown_instance_is_told(url: str) -> None:
+    with pytest.raises(InstanceNotFoundError, match="nobody"):
+        say("show", "nobody", "--url", url)
+
+
+def test_looking_makes_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="no file"):
+        say("list", "--url", f"sqlite:///{tmp_path}/typo.db")
+    assert list(tmp_path.iterdir()) == []

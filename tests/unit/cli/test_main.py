@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+from durable_async import MissingExtraError, __version__, cli
+
+
+@pytest.mark.parametrize("package", ["typer", "rich"])
+def test_a_missing_package_names_the_extra(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], package: str
+) -> None:
+    real = importlib.import_module
+
+    def without(name: str, *args: object) -> object:
+        if name == package:
+            raise ImportError(name)
+        return real(name)
+
+    monkeypatch.setattr(importlib, "import_module", without)
+
+    with pytest.raises(MissingExtraError) as caught:
+        cli._check_extra()
+    assert (caught.value.package, caught.value.extra) == (package, "cli")
+
+    with pytest.raises(SystemExit, match="2"):
+        cli.main()
+    assert "pip install 'durable-async[cli]'" in capsys.readouterr().err
+
+
+def test_the_package_runs_as_a_module() -> None:
+    said = subprocess.run(
+        [sys.executable, "-m", "durable_async", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout == f"durable-async {__version__}\n"
+
+
+def test_importing_the_face_imports_neither_typer_nor_rich() -> None:
+    code = (
+        "import sys, durable_async, durable_async.cli; print({'typer', 'rich'} & set(sys.modules))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout == "set()\n"
