@@ -13,6 +13,7 @@ from durable_async._engine.activity import (
 )
 from durable_async._kernel.context import OrchestrationContext
 from durable_async._kernel.futures import DurableFuture, when_all, when_any
+from durable_async._kernel.guard import DeterminismWarning, GuardPolicy, unsafe_nondeterminism
 from durable_async.client import Client, OrchestrationHandle, OrchestrationState
 from durable_async.errors import (
     ActivityFailedError,
@@ -74,6 +75,7 @@ __all__ = (
     "DataConverter",
     "DecodeError",
     "DeterminismError",
+    "DeterminismWarning",
     "DurableError",
     "DurableFuture",
     "EncodeError",
@@ -81,6 +83,7 @@ __all__ = (
     "FailureDetails",
     "FencedError",
     "ForbiddenOperationError",
+    "GuardPolicy",
     "HubStatistics",
     "InstanceError",
     "InstanceExistsError",
@@ -121,6 +124,7 @@ __all__ = (
     "activity",
     "activity_context",
     "orchestrator",
+    "unsafe_nondeterminism",
     "when_all",
     "when_any",
 )

@@ -7,7 +7,9 @@ import inspect
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
+from durable_async._kernel import guard
 from durable_async._kernel.context import OrchestrationContext, current_context
+from durable_async._kernel.guard import GuardPolicy
 from durable_async._kernel.program import Program
 from durable_async.errors import ForbiddenOperationError, RegistrationError
 from durable_async.model.identity import check_name
@@ -136,9 +138,16 @@ _Ctx = OrchestrationContext
 
 
 class Registry:
-    """Orchestrators and activities by name. A worker runs those of one registry."""
+    """Orchestrators and activities by name. A worker runs those of one registry.
 
-    def __init__(self) -> None:
+    Args:
+        guard: What is done about orchestrator code that a replay cannot repeat, such as a look at the wall clock: ``WARN`` says so
+            when the orchestrator is registered and when it happens, ``RAISE`` refuses. Threads, sockets and the like are refused
+            whenever they happen.
+    """
+
+    def __init__(self, *, guard: GuardPolicy = GuardPolicy.WARN) -> None:
+        self.guard = guard
         self._activities: dict[str, Activity[Any, Any]] = {}
         self._orchestrators: dict[str, Orchestrator[Any, Any]] = {}
 
@@ -223,6 +232,8 @@ class Registry:
     def add_orchestrator(self, orchestrator: Orchestrator[Any, Any]) -> None:
         """Register an orchestrator; the same function may come again, as when its module is reloaded."""
         _refuse_another(orchestrator, self._orchestrators.get(orchestrator.name))
+        if self.guard is not GuardPolicy.OFF:
+            guard.check(orchestrator.function, self.guard)
         self._orchestrators[orchestrator.name] = orchestrator
 
 

@@ -9,6 +9,7 @@ import anyio
 from anyio.abc import TaskStatus
 
 from durable_async._engine.options import decode_options
+from durable_async._kernel import guard
 from durable_async._kernel.orchestration import Orchestration
 from durable_async.backend import Backend
 from durable_async.environment import Environment
@@ -79,6 +80,7 @@ class Session:
             FencedError: Another worker took over. Everything that was owned has been dropped.
         """
         settings = self._settings
+        guard.install(self._registry.guard)
         fence = await self._backend.register_worker(self.worker_id, settings.lease_seconds)
         self._tools = self._make_tools(fence)
         self._turns = Turns(self._tools, self._graveyard.append)
