@@ -108,7 +108,7 @@ def equipped(base: Path, version: str) -> Path:
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     folder.parent.mkdir(exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as lock:
+    with Path(f"{folder}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

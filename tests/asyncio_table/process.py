@@ -19,6 +19,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "invariants"), str(HERE.parent.pare
 
 import rows_anyio  # noqa: E402
 import rows_asyncio  # noqa: E402
+import rows_primitives  # noqa: E402, F401 - adds its rows to those of rows_asyncio
 from world import World, improvised, let_all_go, plain, regenerate  # noqa: E402
 
 from durable_async.errors import DurableError  # noqa: E402

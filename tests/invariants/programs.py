@@ -237,10 +237,13 @@ async def _timeout(do: Performer, seconds: float, tree: Tree) -> Any:
 
 async def _wait_for(do: Performer, seconds: float, tree: Tree) -> Any:
     do.note_timer(seconds)
+    coroutine = do(tree)
     try:
-        return await asyncio.wait_for(do(tree), seconds)
+        return await asyncio.wait_for(coroutine, seconds)
     except TimeoutError:
         return "timeout"
+    finally:
+        coroutine.close()  # a mismatch may come before it has begun
 
 
 async def _shield(do: Performer, seconds: float, tree: Tree) -> Any:
