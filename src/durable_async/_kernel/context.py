@@ -356,7 +356,7 @@ class OrchestrationContext:
             payload = orchestrator.encode_input(self._payloads, input)
         if instance_id is not None:
             check_instance_id(instance_id)
-        journal.schedule_child(future, instance_id, version, payload)
+        journal.schedule_child(future, instance_id, version or None, payload)
         return future
 
     def send_event(self, instance_id: str, name: str, payload: Any = None) -> None:

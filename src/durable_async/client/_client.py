@@ -100,7 +100,7 @@ class Client(Steering):
             orchestrator: The decorated function, or its name.
             input: Its input.
             instance_id: Its id; 32 random hex digits by default.
-            version: What it sees as ``ctx.version``.
+            version: What it sees as ``ctx.version``; an empty one is none.
             tags: To find it by.
             start_at: Not to begin before a time, or before a duration has passed.
             reuse: What to do if the id is taken.
@@ -170,6 +170,7 @@ class Client(Steering):
             raise ValidationError(
                 "orchestrator", f"{orchestrator!r} is not one: decorate it with @orchestrator"
             )
+        version = version or None
         if version is not None:
             check_name(version, "version")
         start_us = self._start_us(start_at)
