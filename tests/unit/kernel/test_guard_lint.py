@@ -463,6 +463,12 @@ def test_check_warns_once_of_soft_findings() -> None:
     assert "os.getpid" in str(warning.message)
 
 
+def test_check_refuses_soft_findings_where_warnings_are_errors() -> None:
+    forget_warnings()
+    with pytest.raises(ForbiddenOperationError, match=r"os\.getpid"):
+        check(soft, GuardPolicy.WARN)
+
+
 def test_check_raises_soft_findings_on_request() -> None:
     with pytest.raises(ForbiddenOperationError, match=r"os\.getpid"):
         check(soft, GuardPolicy.RAISE)

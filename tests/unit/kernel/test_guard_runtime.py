@@ -107,12 +107,11 @@ CALLS = [
     (lambda: next(iter(uuid.uuid4, None)), "uuid.uuid4"),  # called by C
     (lambda: Order(), "uuid.uuid4"),
     (lambda: subprocess.run(["true"], check=False), "subprocess.run"),
-    (lambda: asyncio.run(asyncio.sleep(0)), "asyncio.run"),
+    (lambda: asyncio.new_event_loop(), "asyncio.new_event_loop"),
 ]
 
 
 @watched
-@pytest.mark.filterwarnings("ignore:coroutine 'sleep' was never awaited")
 @pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow")
 @pytest.mark.parametrize(
     ("function", "operation"), CALLS, ids=[f"{n}-{c[1]}" for n, c in enumerate(CALLS)]
@@ -177,7 +176,6 @@ EVENTS: list[tuple[Callable[[], Any], set[str]]] = [
 ]
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(("function", "names"), EVENTS, ids=[f"{n}" for n in range(len(EVENTS))])
 def test_refuses_events(function: Callable[[], Any], names: set[str]) -> None:
     (error,) = refused(function)
@@ -440,6 +438,17 @@ def test_warns_of_soft_operations_once_for_each_line() -> None:
         (DeterminismWarning, __file__, first + 2),
         (DeterminismWarning, __file__, first + 3),
     ]
+
+
+@watched
+def test_refuses_soft_operations_where_warnings_are_errors() -> None:
+    guard.install(GuardPolicy.WARN)
+
+    def function() -> None:
+        os.getpid()
+
+    assert operations(function) == ["os.getpid"]
+    assert operations(function) == ["os.getpid"]
 
 
 @watched

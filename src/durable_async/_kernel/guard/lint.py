@@ -49,10 +49,7 @@ def check(function: Callable[..., Any], policy: GuardPolicy = GuardPolicy.WARN) 
         ForbiddenOperationError: For the first finding that the policy does not allow; its notes name the others.
     """
     findings = lint(function, policy)
-    refused = [finding.error() for finding in findings if finding.is_refused(policy)]
-    for finding in findings:
-        if not finding.is_refused(policy):
-            warn_once(finding)
+    refused = [f.error() for f in findings if f.is_refused(policy) or not warn_once(f)]
     if refused:
         for other in refused[1:]:
             refused[0].add_note(str(other))

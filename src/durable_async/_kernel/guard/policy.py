@@ -84,14 +84,18 @@ def is_tolerated() -> bool:
     return _tolerated.get()
 
 
-def warn_once(finding: Finding) -> None:
-    """Warn of a finding, once in this process."""
+def warn_once(finding: Finding) -> bool:
+    """Warn of a finding, once in this process; ``False`` if warnings are errors here."""
     key = (finding.operation, finding.source)
     if key in _warned:
-        return
+        return True
     file, _, line = finding.source.rpartition(":")
-    warnings.warn_explicit(str(finding.error()), DeterminismWarning, file, int(line))
-    _warned.add(key)  # not when the warning is turned into an error: that is to be raised each time
+    try:
+        warnings.warn_explicit(str(finding.error()), DeterminismWarning, file, int(line))
+    except DeterminismWarning:
+        return False
+    _warned.add(key)
+    return True
 
 
 def forget_warnings() -> None:

@@ -101,8 +101,7 @@ def _judge(operation: Operation, frame: FrameType | None, report: Report) -> Non
     if culprit is None or (culprit.in_library and operation.severity is Severity.SOFT):
         return
     finding = Finding.of(operation, culprit.file, culprit.line)
-    if not finding.is_refused(_nets.policy):
-        warn_once(finding)
+    if not finding.is_refused(_nets.policy) and warn_once(finding):
         return
     error = finding.error()
     report(error)
