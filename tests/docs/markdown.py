@@ -57,12 +57,11 @@ def anchors(text: str) -> set[str]:
 
 def table_rows(text: str, heading: str) -> list[list[str]]:
     """Return the cells of the first table under a heading, without its head."""
-    section = text.split(f"\n{heading}\n", 1)[1]
+    section = f"\n{text}".split(f"\n{heading}\n", 1)[1]
     lines = []
     for line in section.splitlines():
         if line.startswith("|"):
             lines.append(line)
         elif lines:
             break
-    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
-    return [[cell.strip(" |") for cell in row] for row in cells]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]

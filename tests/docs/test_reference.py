@@ -1,0 +1,94 @@
+"""The reference pages agree with the code that they describe."""
+
+from __future__ import annotations
+
+import builtins
+import dataclasses
+
+import durable_async
+from durable_async import DurableError, WorkerSettings, errors, testing
+from durable_async.testing import VirtualTimeError
+
+from .markdown import ROOT, table_rows
+
+ERRORS = (ROOT / "docs/reference/errors.md").read_text(encoding="utf-8")
+SETTINGS = (ROOT / "docs/reference/settings.md").read_text(encoding="utf-8")
+GUARANTEES = (ROOT / "docs/explanation/guarantees.md").read_text(encoding="utf-8")
+SECTIONS = [line for line in ERRORS.splitlines() if line.startswith("## ")]
+
+
+def public_errors() -> dict[str, type[BaseException]]:
+    """Return all errors that a user can meet: those of the face, of ``errors``, and of ``testing``."""
+    found: dict[str, type[BaseException]] = {}
+    for module in (durable_async, errors, testing):
+        for name, value in vars(module).items():
+            if isinstance(value, type) and issubclass(value, (DurableError, VirtualTimeError)):
+                found[name] = value
+    return found
+
+
+def documented_errors() -> dict[str, list[str]]:
+    rows = [row for section in SECTIONS[:-1] for row in table_rows(ERRORS, section)]
+    return {row[0].strip("`"): row for row in rows}
+
+
+def standard_base(error: type[BaseException]) -> str:
+    """Return the standard class, beside ``Exception``, that an error is, if there is one."""
+    for base in error.__mro__:
+        if base.__module__ == "builtins" and base.__name__ not in ("Exception", "BaseException", "object"):
+            return f"`{base.__name__}`"
+    return ""
+
+
+def test_every_public_error_is_documented_once() -> None:
+    rows = [row[0] for section in SECTIONS[:-1] for row in table_rows(ERRORS, section)]
+    assert len(rows) == len(set(rows))
+    assert sorted(documented_errors()) == sorted(public_errors())
+
+
+def test_every_error_of_the_face_is_from_one_home() -> None:
+    face = {name for name in durable_async.__all__ if name in public_errors()}
+    home = {name for name, value in vars(errors).items() if value in public_errors().values()}
+    assert home <= face
+
+
+def test_the_second_base_is_the_one_documented() -> None:
+    known = public_errors()
+    written = {name: row[1] for name, row in documented_errors().items()}
+    actual = {name: standard_base(known[name]) for name in written}
+    assert written == actual
+    assert all(hasattr(builtins, base.strip("`")) for base in written.values() if base)
+
+
+def test_retryable_errors_say_so() -> None:
+    known = public_errors()
+    written = {name for name, row in documented_errors().items() if "Retryable." in row[2]}
+    assert written == {name for name, error in known.items() if getattr(error, "retryable", False)}
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    written = [(row[0], row[1]) for row in table_rows(SETTINGS, "# Worker settings")]
+    actual = [
+        (f"`{field.name}`", f"`{field.default!r}`") for field in dataclasses.fields(WorkerSettings)
+    ]
+    assert written == actual
+
+
+def test_bounds_are_those_of_the_code() -> None:
+    from durable_async._kernel.loop import CALLBACKS_PER_DRAIN_MAX, NEVER_SECONDS
+    from durable_async.model import identity
+    from durable_async.serialization import converter
+
+    bounds = {row[0]: row[1] for row in table_rows(GUARANTEES, "## Bounds")}
+    year = 365 * 86_400
+    for what, numbers in {
+        "a value, encoded": [converter.PAYLOAD_BYTES_MAX // 1024**2],
+        "nesting of a value": [converter.DEPTH_MAX],
+        "an instance id": [identity.ID_CHARS_MAX, identity.ID_BYTES_MAX],
+        "names of orchestrators, activities, events, hubs": [identity.NAME_CHARS_MAX],
+        "tags": [identity.TAGS_MAX, identity.TAG_CHARS_MAX],
+        "a turn without rest": [CALLBACKS_PER_DRAIN_MAX],
+        "a timer": [NEVER_SECONDS // year],
+    }.items():
+        for number in numbers:
+            assert f"{number:,}" in bounds[what], what
