@@ -1,0 +1,112 @@
+"""How much SQL a call costs: the same number of statements, whatever the size of the batch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from durable_async.backends.sqlite.transaction import Statements
+from durable_async.model.records import (
+    CommitItem,
+    Outgoing,
+    QueuedActivity,
+    Release,
+    TurnCommit,
+)
+from durable_async.model.status import Status
+
+from .support import fetch, new, opened, turn
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Count the statements that are handed to the driver."""
+    seen: Counter[str] = Counter()
+    for verb in ("rows", "all", "one", "count", "each"):
+        original = getattr(Statements, verb)
+
+        def counting(self: Statements, name: str, *args: object, _of=original, **values: object):  # type: ignore[no-untyped-def]
+            if args != ([],):
+                seen[name] += 1
+            return _of(self, name, *args, **values)
+
+        monkeypatch.setattr(Statements, verb, counting)
+    return seen
+
+
+async def commit(folder: Path, size: int, calls: Counter[str], kind: str) -> Counter[str]:
+    """Commit a batch of so many turns, and return what it cost."""
+    ids = [f"i{number}" for number in range(size)]
+    async with opened(folder / f"{kind}{size}.db", inline=True) as backend:
+        fence = await backend.register_worker("w", 30)
+        await backend.create([new(one) for one in ids])
+        assert len((await fetch(backend, fence)).claimed) == size
+        running = [one_turn("running", one, 1) for one in ids]
+        fence = (await backend.commit(fence, running)).fence
+        calls.clear()
+        items: list[CommitItem] = [one_turn(kind, one, 2) for one in ids]
+        if kind == "busy":
+            items += [Release(instance_id=one, wake_at_us=None) for one in ids]
+        assert (await backend.commit(fence, items)).dropped == frozenset()
+    return Counter(calls)
+
+
+def one_turn(kind: str, instance_id: str, number: int) -> TurnCommit:
+    match kind:
+        case "plain":
+            return turn(instance_id, number)
+        case "running":
+            return TurnCommit(
+                instance_id=instance_id,
+                execution=1,
+                turn=number,
+                events=b"e",
+                status=Status.RUNNING,
+            )
+        case _:
+            return TurnCommit(
+                instance_id=instance_id,
+                execution=1,
+                turn=number,
+                events=b"e",
+                custom_status=b"c",
+                outbox=(Outgoing(instance_id=instance_id, execution=1, letter=b"l"),),
+                children=(new(f"{instance_id} child"),),
+                queued=(
+                    QueuedActivity(
+                        instance_id=instance_id,
+                        execution=1,
+                        seq=1,
+                        attempt=1,
+                        name="a",
+                        input=b"i",
+                    ),
+                ),
+                cancelled=(7,),
+            )
+
+
+async def test_a_step_of_a_chain_is_one_inserted_row(tmp_path: Path, calls: Counter[str]) -> None:
+    """The fence moves, the owner is checked, the row goes in; no instance is touched."""
+    cost = await commit(tmp_path, 1, calls, "plain")
+    assert cost == Counter(move_fence=1, load_instances=1, insert_history=1)
+
+
+@pytest.mark.parametrize("kind", ["plain", "busy"])
+async def test_a_large_batch_takes_as_many_statements_as_a_small_one(
+    tmp_path: Path, calls: Counter[str], kind: str
+) -> None:
+    small = await commit(tmp_path, 2, calls, kind)
+    large = await commit(tmp_path, 80, calls, kind)
+    assert small == large
+
+
+async def test_an_idle_fetch_is_one_read(tmp_path: Path, calls: Counter[str]) -> None:
+    """And takes no lock."""
+    async with opened(tmp_path / "hub.db", inline=True) as backend:
+        fence = await backend.register_worker("w", 30)
+        calls.clear()
+        await fetch(backend, fence)
+        assert calls == Counter(probe=1)
