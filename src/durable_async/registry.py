@@ -105,6 +105,7 @@ class Orchestrator(Generic[In, R]):
         self.function = function
         self.signature = Signature.of(function, skip_first=True)
         self.__doc__ = function.__doc__
+        self.__durable_orchestrator__ = True
         self._input = f"orchestrator {name!r} input"
 
     def __repr__(self) -> str:

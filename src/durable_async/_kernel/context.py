@@ -240,17 +240,11 @@ class OrchestrationContext:
     ) -> DurableFuture[Any]:
         journal = self._journal
         loop = journal.loop
-        future: ActivityFuture[Any] = ActivityFuture(loop, loop.next_order(), journal)
-        if journal.evicting:
-            return future
-        future.name = name
-        future.input = payload
-        future.into = into
-        future.options = options
-        future.attempt = 1
-        future.retry_at_us = None
-        future.heartbeat = None
-        journal.schedule_activity(future)
+        future: ActivityFuture[Any] = ActivityFuture(
+            loop, loop.next_order(), journal, name, payload, into, options
+        )
+        if not journal.evicting:
+            journal.schedule_activity(future)
         return future
 
     def create_timer(self, due: Seconds | datetime) -> DurableFuture[None]:

@@ -22,6 +22,8 @@ Outcome = ExecutionCompleted | ExecutionFailed | ExecutionTerminated | Execution
 
 _FOREIGN = (
     "attached to a different loop",
+    "await wasn't used with future",
+    "belongs to a different loop",
     "bound to a different event loop",
     "got bad yield",
     "yield was used instead of",
@@ -78,7 +80,9 @@ def _all_in(error: BaseException) -> Iterator[BaseException]:
 def _raise_if_determinism(error: BaseException) -> None:
     if isinstance(error, DeterminismError):
         raise error
-    if isinstance(error, RuntimeError) and any(text in str(error) for text in _FOREIGN):
+    if isinstance(error, (RuntimeError, ValueError)) and any(
+        text in str(error) for text in _FOREIGN
+    ):
         raise ForbiddenOperationError(
             f"awaiting something that is not durable ({error})",
             "await ctx.call_activity(...), timers, events, or asyncio objects made in the orchestrator",

@@ -11,7 +11,7 @@ from collections.abc import Coroutine, Generator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from durable_async.errors import OutsideOrchestrationError, ValidationError
-from durable_async.model.policy import DEFAULT_ACTIVITY_OPTIONS, ActivityOptions
+from durable_async.model.policy import ActivityOptions
 
 T = TypeVar("T")
 
@@ -104,10 +104,24 @@ class ActivityFuture(DurableFuture[T]):
     scheduled_at_us: int
     heartbeat: bytes | None
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether no policy applies to it."""
-        return self.options is DEFAULT_ACTIVITY_OPTIONS
+    def __init__(
+        self,
+        loop: Any,
+        order: int,
+        owner: FutureOwner,
+        name: str,
+        payload: bytes,
+        into: Any,
+        options: ActivityOptions,
+    ) -> None:
+        self.name = name
+        self.input = payload
+        self.into = into
+        self.options = options
+        self.attempt = 1
+        self.retry_at_us = None
+        self.heartbeat = None
+        super().__init__(loop, order, owner)
 
 
 class TimerFuture(DurableFuture[None]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,6 @@ from durable_async.model.history import (
     ActivityHeartbeat,
     ActivityRetried,
     EventRaised,
-    Input,
     SubOrchestrationCompleted,
     SubOrchestrationFailed,
     TimerFired,
@@ -23,15 +23,6 @@ from .futures import ActivityFuture, DurableFuture, SubOrchestrationFuture, Time
 from .journal import MICROSECONDS, Due, Journal
 from .loop import DurableTimerHandle
 from .program import Payloads
-
-
-def apply(journal: Journal, payloads: Payloads, event: Input) -> None:
-    """Resolve what waits for an input. The caller drains the loop afterwards.
-
-    Raises:
-        NonDeterminismError: In a replay, nobody waits for it.
-    """
-    _appliers[type(event)](journal, payloads, event)
 
 
 def defer(journal: Journal, event: Any) -> None:
@@ -127,16 +118,21 @@ def _event_raised(journal: Journal, payloads: Payloads, event: EventRaised) -> N
 
 def _resolve(future: Any, payloads: Payloads, data: bytes | None, what: str, part: str) -> None:
     try:
-        future.set_result(payloads.decode(data, future.into, f"{what} {future.name!r} {part}"))
+        future.set_result(payloads.decode(data, future.into, _where(what, future.name, part)))
     except DecodeError as error:
         future.set_exception(error)
+
+
+@functools.lru_cache(maxsize=4_096)
+def _where(what: str, name: str, part: str) -> str:
+    return f"{what} {name!r} {part}"
 
 
 def _nobody(journal: Journal, event: Any) -> Exception:
     return journal.diverge(event, None, journal.loop.where())
 
 
-_appliers: dict[type[Any], Callable[[Journal, Payloads, Any], None]] = {
+apply: dict[type[Any], Callable[[Journal, Payloads, Any], None]] = {
     ActivityCompleted: _activity_completed,
     ActivityFailed: _activity_failed,
     ActivityRetried: _activity_retried,
@@ -146,3 +142,7 @@ _appliers: dict[type[Any], Callable[[Journal, Payloads, Any], None]] = {
     SubOrchestrationFailed: _child_failed,
     EventRaised: _event_raised,
 }
+"""Resolves what waits for an input, by its kind. The caller drains the loop afterwards.
+
+Each raises ``NonDeterminismError`` if, in a replay, nobody waits for it.
+"""

@@ -9,7 +9,7 @@ versions), and anything missing, added or changed is a `NonDeterminismError` bef
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from operator import attrgetter
 from typing import Any
@@ -30,6 +30,7 @@ from durable_async.model.identity import child_instance_id
 from .futures import ActivityFuture, DurableFuture, EventFuture, SubOrchestrationFuture, TimerFuture
 from .loop import DeterministicLoop, DurableTimerHandle
 from .places import user_line
+from .window import Window
 
 MICROSECONDS = 1_000_000
 
@@ -62,6 +63,7 @@ class Journal:
         waiters: Waits for external events by name, in order.
         clock_us: Orchestrator time; comes from history and never goes back.
         evicting: Nothing is recorded any more, and nothing new will ever resolve.
+        replaying: Whether commands are being checked instead of recorded.
         divergence: The first mismatch; set, the turn must not be committed.
     """
 
@@ -80,20 +82,17 @@ class Journal:
         self.evicting = False
         self.divergence: NonDeterminismError | None = None
         self.versions = ""
-        self._window: list[HistoryEvent | None] | None = None
-        self._cursor = 0
+        self.replaying = False
+        self._window = Window()
 
     # -- the window
 
-    @property
-    def replaying(self) -> bool:
-        """Whether commands are being checked instead of recorded."""
-        return self._window is not None
-
-    def open_window(self, commands: list[HistoryEvent | None], position: int) -> None:
-        """Begin to check: these are the commands that history holds after the input at ``position``; the list is used up."""
-        self._window = commands
-        self._cursor = 0
+    def open_window(
+        self, events: Sequence[HistoryEvent], begin: int, end: int, position: int
+    ) -> None:
+        """Begin to check: these commands are what history holds after the input at ``position``."""
+        self.replaying = True
+        self._window.open(events, begin, end)
         self.position = position
 
     def close_window(self) -> None:
@@ -102,15 +101,12 @@ class Journal:
         Raises:
             NonDeterminismError: Something was left out.
         """
-        window = self._window
-        if window is not None and self._cursor < len(window):
-            for entry in window[self._cursor :]:
-                if entry is not None:
-                    raise self.diverge(entry, None, self.loop.where())
+        if not self._window.is_empty:
+            raise self.diverge(next(self._window.left()), None, self.loop.where())
 
     def go_live(self) -> None:
         """Record from here on."""
-        self._window = None
+        self.replaying = False
 
     def diverge(self, expected: Any, actual: Any, source: str | None) -> NonDeterminismError:
         """Note a mismatch; the loop stops after the callback that is running."""
@@ -133,11 +129,11 @@ class Journal:
         Raises:
             NonDeterminismError: History holds no such command here.
         """
-        if self._window is None:
+        if not self.replaying:
             self.recorded.append(command)
             self.next_seq += 1
             return command
-        entry = self._claim(command, content or _content[type(command)])
+        entry = self._window.take(command, content or _content[type(command)])
         if entry is None:
             raise self._mismatch(command)
         if entry.seq >= self.next_seq:
@@ -150,9 +146,11 @@ class Journal:
         Raises:
             NonDeterminismError: History holds no such command here.
         """
-        if self._window is None:
+        if not self.replaying:
             self.recorded.append(command)
-        elif self._claim(command, _seq_of) is None and not self._trade_numbers(command, operation):
+        elif self._window.take(command, _seq_of) is None and not self._trade_numbers(
+            command, operation
+        ):
             raise self._mismatch(command)
 
     def _trade_numbers(self, command: Any, operation: Any) -> bool:
@@ -161,10 +159,10 @@ class Journal:
         Versions of Python differ in the order in which they create timers that are otherwise alike (``gather`` of ``wait_for``).
         """
         moment = self._moment(operation)
-        for entry in self._window or ():
+        for entry in self._window.left():
             other = self.pending.get(entry.seq) if isinstance(entry, TimerCancelled) else None
-            if entry is not None and other is not None and self._moment(other) == moment:
-                self._claim(entry, _seq_of)
+            if other is not None and self._moment(other) == moment:
+                self._window.take(entry, _seq_of)
                 del self.pending[other.seq]
                 other.seq = command.seq
                 self.pending[other.seq] = other
@@ -183,39 +181,31 @@ class Journal:
     def _due_us(self, handle: DurableTimerHandle) -> int:
         return self.start_us + round(handle.when() * MICROSECONDS)
 
-    def _claim(self, command: Any, content: Callable[[Any], Any]) -> Any:
-        """Take the first equal command out of the window; ``None`` if there is none."""
-        window = self._window
-        assert window is not None
-        kind = type(command)
-        wanted = content(command)
-        cursor = self._cursor
-        for index in range(cursor, len(window)):
-            entry = window[index]
-            if type(entry) is kind and content(entry) == wanted:
-                window[index] = None
-                while cursor < len(window) and window[cursor] is None:
-                    cursor += 1
-                self._cursor = cursor
-                return entry
-        return None
-
     def _mismatch(self, command: Any) -> NonDeterminismError:
-        left = [entry for entry in self._window or () if entry is not None]
-        return self.diverge(left[0] if left else None, command, user_line())
+        return self.diverge(next(self._window.left(), None), command, user_line())
 
     # -- operations
 
     def schedule_activity(self, future: ActivityFuture[Any]) -> None:
         """Record the call of an activity; its outcome will come to ``future``."""
         future.scheduled_at_us = self.clock_us
-        command = ActivityScheduled(self.next_seq, future.name, future.input)
-        future.seq = seq = self.command(command).seq
+        future.seq = seq = self._activity_seq(future)
         self.pending[seq] = future
         limit = future.options.schedule_to_close
         if limit is not None:
             from_now = limit if isinstance(limit, (int, float)) else limit.total_seconds()
             self.push(self.clock_us + round(from_now * MICROSECONDS), seq, Due.DEADLINE)
+
+    def _activity_seq(self, future: ActivityFuture[Any]) -> int:
+        if self.replaying:
+            entry = self._window.next_is(ActivityScheduled)
+            if entry is not None and entry.input == future.input and entry.name == future.name:
+                self._window.advance()  # the usual case of a replay, without a command to compare
+                seq: int = entry.seq
+                if seq >= self.next_seq:
+                    self.next_seq = seq + 1
+                return seq
+        return self.command(ActivityScheduled(self.next_seq, future.name, future.input)).seq  # type: ignore[no-any-return]
 
     def create_timer(self, future: TimerFuture) -> None:
         """Record a timer; one that is not in the future fires in this turn, unrecorded."""
@@ -315,7 +305,9 @@ class Journal:
         """Move orchestrator time forward; earlier times are ignored."""
         if at_us > self.clock_us:
             self.clock_us = at_us
-        self.loop.seconds = max(self.loop.seconds, (self.clock_us - self.start_us) / MICROSECONDS)
+        seconds = (self.clock_us - self.start_us) / MICROSECONDS
+        if seconds > self.loop.seconds:
+            self.loop.seconds = seconds
 
 
 def _cancellation(future: DurableFuture[Any]) -> Any:

@@ -79,6 +79,23 @@ class DurableTimerHandle(asyncio.TimerHandle):
     seq: int
 
 
+class ReadyHandle(asyncio.Handle):
+    """A callback that is ready; made without asking for a debug mode that does not exist here."""
+
+    __slots__ = ()
+
+    def __init__(  # the base class's own does the same, and more
+        self, callback: Any, args: Any, loop: Any, context: contextvars.Context | None
+    ) -> None:
+        self._context = contextvars.copy_context() if context is None else context
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = None
+        self._source_traceback = None
+
+
 class DeterministicLoop(asyncio.AbstractEventLoop):
     """One orchestration's event loop.
 
@@ -158,10 +175,14 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
             if left < 0:
                 ready.appendleft(handle)
                 raise TurnBudgetError(self.instance_id, f"{budget:,} callbacks ran", self.where())
-            try:  # noqa: SIM105 - suppress() costs as much as the callback
-                handle._run()
+            try:
+                handle._context.run(handle._callback, *handle._args)  # type: ignore[attr-defined]
             except SystemExit:
                 pass  # it is the outcome of the task that raised it
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001 - as asyncio does: a callback belongs to nobody
+                self.call_exception_handler({"message": f"in {handle}", "exception": error})
 
     def fire(self, handle: DurableTimerHandle) -> None:
         """Run a timer that is due; time is at least what it was set for."""
@@ -236,7 +257,7 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
                 "reaching into an orchestration from outside",
                 "send it an external event instead",
             )
-        handle = asyncio.Handle(callback, args, self, context)
+        handle = ReadyHandle(callback, args, self, context)
         self._ready.append(handle)
         return handle
 

@@ -161,12 +161,13 @@ class Orchestration:
         try:
             index = 0
             count = len(events)
+            before = self._events_before
             while index < count:
                 event = events[index]
                 end = index + 1
                 while end < count and type(events[end]) in _COMMANDS:
                     end += 1
-                journal.open_window([*events[index + 1 : end]], self._events_before + index)
+                journal.open_window(events, index + 1, end, before + index)
                 self._show(event)
                 journal.close_window()
                 index = end
@@ -323,7 +324,7 @@ class Orchestration:
             self._deferred.append(event)
             inputs.defer(self._journal, event)
         else:
-            inputs.apply(self._journal, self._program.payloads, event)
+            inputs.apply[type(event)](self._journal, self._program.payloads, event)
             self._rest()
 
     def _on_started(self, event: ExecutionStarted | ExecutionRewound) -> None:
@@ -364,7 +365,7 @@ class Orchestration:
         for known in deferred:
             if known.seq not in self._journal.pending:
                 continue  # what was shown before it made the code give this one up
-            inputs.apply(self._journal, self._program.payloads, known)
+            inputs.apply[type(known)](self._journal, self._program.payloads, known)
             self._rest()
             if self.outcome is not None or self._replayed_outcome is not None:
                 return
