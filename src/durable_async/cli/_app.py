@@ -14,7 +14,7 @@ from durable_async import __version__
 from . import _inspect
 from ._demo import DemoOptions, run_demo
 from ._demo_files import DemoFiles
-from ._demo_worker import run_worker
+from ._demo_worker import Middle, run_worker
 
 app = typer.Typer(
     name="durable-async",
@@ -91,10 +91,11 @@ def demo(
 def demo_worker(
     db: Annotated[Path, typer.Option()],
     instance: Annotated[str, typer.Option()],
-    kill_after: Annotated[int | None, typer.Option()] = None,
+    kill_at: Annotated[str | None, typer.Option()] = None,
 ) -> None:
     """Be the demo's worker process."""
-    anyio.run(run_worker, DemoFiles(db), instance, kill_after)
+    middle = None if kill_at is None else Middle(*map(int, kill_at.split(",")))
+    anyio.run(run_worker, DemoFiles(db), instance, middle)
 
 
 @app.command("list")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
+from anyio.abc import Process
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
@@ -22,13 +23,14 @@ from durable_async import (
 from durable_async.environment import SystemEnvironment
 
 from . import _demo_view as view
-from ._demo_facts import AuditFacts, Call, process_facts, prove, read_facts
+from ._demo_facts import AuditFacts, Call, count_files, process_facts, prove, read_facts
 from ._demo_files import HUB, DemoFiles, default_database, environment_folders, target_folders
-from ._demo_worker import KILL
+from ._demo_worker import KILL, Middle
 from .audit import AuditReport, AuditRequest, Distribution, Ledger, audit_environment, registry
 from .audit.records import find_distributions
 
-KILL_SHARE = 0.45
+KILL_SHARE = 0.4
+KILL_SHARE_AT_LAST = 0.8
 POLL_SECONDS = 0.05
 LOG_LINES = 20
 
@@ -142,9 +144,11 @@ class Demo:
 
     async def _be_killed(self, instance_id: str, installed: list[Distribution]) -> set[Call]:
         view.heading(self._console, "1. A process begins, and gets a kill -9 in the middle")
-        calls = view.activities(installed)
-        kill_after = max(1, round(calls * KILL_SHARE))
-        pid, status = await self._run_worker(instance_id, installed, kill_after)
+        middle = Middle(
+            files=max(1, round(_files(installed) * KILL_SHARE)),
+            executions=max(1, round(view.activities(installed) * KILL_SHARE_AT_LAST)),
+        )
+        pid, status = await self._run_worker(instance_id, installed, middle)
         if status not in (-KILL, KILL):
             raise self._failed(pid, status)
         facts = await read_facts(self._client, instance_id)
@@ -183,50 +187,60 @@ class Demo:
     # -- worker processes
 
     async def _run_worker(
-        self, instance_id: str, installed: list[Distribution], kill_after: int | None
+        self, instance_id: str, installed: list[Distribution], middle: Middle | None
     ) -> tuple[int, int]:
         """Run a worker process to its end, show its progress, and return its pid and exit status."""
         command = [sys.executable, "-m", "durable_async", "demo-worker"]
         command += ["--db", str(self._files.database), "--instance", instance_id]
-        if kill_after is not None:
-            command += ["--kill-after", str(kill_after)]
+        if middle is not None:
+            command += ["--kill-at", f"{middle.files},{middle.executions}"]
         with self._files.log.open("wb") as log, view.progress_bar(self._console) as progress:
-            files = sum(one.files for one in installed if one.chunks)
-            bar = progress.add_task("", total=files)
+            bar = progress.add_task("", total=_files(installed))
             process = await anyio.open_process(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
             self._ledger.process_started(process.pid)
             try:
                 async with anyio.create_task_group() as group:
-                    group.start_soon(self._watch, instance_id, progress, bar)
-                    status = await process.wait()
+                    group.start_soon(self._watch, instance_id, process, progress, bar)
+                    await process.wait()
                     group.cancel_scope.cancel()
             finally:
                 if process.returncode is None:
                     process.kill()
+            status = process.returncode or 0
             self._ledger.process_ended(process.pid, status)
-            progress.update(bar, completed=await self._files_done(instance_id))
+            progress.update(bar, completed=await count_files(self._client, instance_id))
+        await self._refuse_parked(instance_id)
         return process.pid, status
 
-    async def _watch(self, instance_id: str, progress: Progress, bar: TaskID) -> None:
+    async def _watch(
+        self, instance_id: str, process: Process, progress: Progress, bar: TaskID
+    ) -> None:
+        """Show progress; end a process that waits for what has been taken out of circulation."""
         while True:
-            progress.update(bar, completed=await self._files_done(instance_id))
-            state = await self._client.get(instance_id, payloads=False)
-            if state is not None and state.parked is not None:
-                raise DemoFailedError(
-                    f"the audit was parked: {state.parked}\n"
-                    f"To begin anew, delete {self._files.database}."
-                )
+            progress.update(bar, completed=await count_files(self._client, instance_id))
+            if await self._parked(instance_id) is not None:
+                process.kill()
             await anyio.sleep(POLL_SECONDS)
 
-    async def _files_done(self, instance_id: str) -> int:
-        """Add up what the sub-orchestrations publish as their custom status."""
-        done = 0
-        async for child in self._client.query(parent=instance_id, payloads=True, page_size=1000):
-            done += child.custom_status(int) or 0
-        return done
+    async def _refuse_parked(self, instance_id: str) -> None:
+        reason = await self._parked(instance_id)
+        if reason is not None:
+            raise DemoFailedError(
+                f"the audit cannot go on: {reason}\nTo begin anew, delete {self._files.database}."
+            )
+
+    async def _parked(self, instance_id: str) -> str | None:
+        """Return why the audit, or a part of it, was taken out of circulation."""
+        async for state in self._client.query(id_prefix=instance_id, parked=True):
+            return state.parked
+        return None
 
     def _failed(self, pid: int, status: int) -> DemoFailedError:
         said = self._files.log.read_text(errors="replace").splitlines()[-LOG_LINES:]
         return DemoFailedError("\n".join([f"process {pid}: {view.ending(status)}", *said]))
+
+
+def _files(installed: list[Distribution]) -> int:
+    return sum(one.files for one in installed if one.chunks)

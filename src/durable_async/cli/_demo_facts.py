@@ -86,6 +86,14 @@ async def read_facts(client: Client, instance_id: str) -> AuditFacts:
     return AuditFacts(facts)
 
 
+async def count_files(client: Client, instance_id: str) -> int:
+    """Add up what the sub-orchestrations publish as their custom status: the files whose check is recorded."""
+    done = 0
+    async for child in client.query(parent=instance_id, payloads=True, page_size=1000):
+        done += child.custom_status(int) or 0
+    return done
+
+
 def instance_facts(instance_id: str, history: list[HistoryEvent]) -> InstanceFacts:
     """Go through a history once; what follows a turn's start has its time."""
     at_us = 0

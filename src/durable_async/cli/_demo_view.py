@@ -149,7 +149,11 @@ def tell_result(console: Console, report: AuditReport) -> None:
         (tally.changed, Verdict.CHANGED, "files were changed"),
         (tally.missing, Verdict.MISSING, "files are missing"),
         (tally.unreadable, Verdict.UNREADABLE, "files may not be read"),
-        (tally.unverifiable, Verdict.UNVERIFIABLE, "files cannot be checked: RECORD has no hash"),
+        (
+            tally.unverifiable,
+            Verdict.UNVERIFIABLE,
+            "files cannot be checked: RECORD has no hash (.pyc, itself)",
+        ),
     ):
         if count or verdict in (Verdict.OK, Verdict.CHANGED, Verdict.MISSING):
             colour = COLOURS[verdict] if count else "dim"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -27,7 +27,7 @@ def _refuse_new_file(url: str) -> None:
 
 
 @asynccontextmanager
-async def _existing_hub(url: str, hub: str) -> AsyncIterator[TaskHub]:
+async def _existing_hub(url: str, hub: str) -> AsyncGenerator[TaskHub, None]:
     """Open a hub to look at it: a file that is not there is not made."""
     _refuse_new_file(url)
     async with TaskHub.open(url, hub=hub) as opened:

@@ -7,7 +7,7 @@ its lines behind.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -90,7 +90,7 @@ _current: ContextVar[Callable[[str, int], None]] = ContextVar("durable_async_aud
 
 
 @contextmanager
-def recording(note: Callable[[str, int], None]) -> Iterator[None]:
+def recording(note: Callable[[str, int], None]) -> Generator[None, None, None]:
     """Have every execution of an activity noted: ``note`` gets its instance and number, in the activity's thread."""
     token = _current.set(note)
     try:
