@@ -142,9 +142,9 @@ class Registry:
     """Orchestrators and activities by name. A worker runs those of one registry.
 
     Args:
-        guard: What is done about orchestrator code that a replay cannot repeat, such as a look at the wall clock: ``WARN`` says so
-            when the orchestrator is registered and when it happens, ``RAISE`` refuses. Threads, sockets and the like are refused
-            whenever they happen.
+        guard: What is done about orchestrator code that looks at what may differ at a replay, such as ``os.environ``: ``WARN``
+            says so, when the orchestrator is registered and when it happens, ``RAISE`` refuses. Clocks, chance, files, threads and
+            sockets are refused under both; ``OFF`` does not read the code at registration, and refuses those when they happen.
     """
 
     def __init__(self, *, guard: GuardPolicy = GuardPolicy.WARN) -> None:
