@@ -241,7 +241,7 @@ def _legend(axis: Axis, facts: AuditFacts) -> str:
     parts = ["█ at work", "░ waiting for a process to begin or go on", "✖ killed"]
     if axis.folded:
         seconds = sum(span.us for span in axis.folded) / 1e6
-        parts.append(f"a pause of {seconds:,.0f} s is folded")
+        parts.append(f"a pause of {seconds:,.1f} s is folded")
     if hidden > 0:
         parts.append(f"{hidden} more distributions not shown")
     return f"[dim]{'; '.join(parts)}[/]"
