@@ -13,7 +13,7 @@ import pytest
 from .source import PACKAGE, ROOT, imported_names, module_name, parse, python_files
 
 INNER_ROOMS = ("_engine", "_kernel")
-DOORS = {"", "_engine", "_kernel", "grpc", "registry", "testing", "worker"}  # "" is the face
+DOORS = {"", "_engine", "_kernel", "client", "grpc", "registry", "testing", "worker"}  # "" is the face
 
 LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
 
