@@ -6,6 +6,7 @@ Cancelling a durable call cancels the activity. Terminating an orchestration can
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 
 from durable_async import (
@@ -28,13 +29,19 @@ async def ask(server: str, seconds: float) -> str:
     return server
 
 
+crunching = threading.Event()
+stopped = threading.Event()
+
+
 @activity
 def crunch() -> None:
     """A thread cannot be interrupted: it looks, or it beats its heart, and is told there."""
     context = activity_context()
+    crunching.set()
     while not context.is_cancelled:
         time.sleep(0.01)
     print("crunch: told to stop")
+    stopped.set()
 
 
 @orchestrator
@@ -63,7 +70,7 @@ async def main() -> None:
         print(f"fastest: {await handle.wait()}")
 
         endless = await hub.client.start(parent)
-        await asyncio.sleep(0.2)
+        await asyncio.to_thread(crunching.wait)
         await endless.terminate(output="enough")
         try:
             await endless.wait()
@@ -71,6 +78,7 @@ async def main() -> None:
             print(f"parent: terminated, {error.output}")
         ended = await hub.client.wait_for_end("the-child")
         print(f"child: {ended.status.value}")
+        await asyncio.to_thread(stopped.wait)
 
 
 if __name__ == "__main__":

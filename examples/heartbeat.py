@@ -14,7 +14,7 @@ from durable_async import (
 )
 
 
-@activity(retry=RetryPolicy(max_attempts=3, first_delay=0.01), heartbeat=0.2)
+@activity(retry=RetryPolicy(max_attempts=3, first_delay=0.01), heartbeat=0.5)
 async def copy_rows(count: int) -> str:
     context = activity_context()
     begin = context.heartbeat_details(int) or 0
@@ -25,7 +25,7 @@ async def copy_rows(count: int) -> str:
         if row == 3 and context.attempt == 1:
             raise ConnectionError("the network went away")
         if row == 6 and context.attempt == 2:
-            await asyncio.sleep(10)  # silent for more than 0.2 s: the worker gives this attempt up
+            await asyncio.sleep(10)  # silent for more than 0.5 s: the worker gives this attempt up
     return f"copied {count} rows at attempt {context.attempt}"
 
 

@@ -24,7 +24,7 @@ class Approval:
     approver: str
 
 
-DEADLINE_SECONDS = 0.3
+DEADLINE_SECONDS = 0.5
 
 
 @activity

@@ -24,7 +24,7 @@ async def check(job: str) -> str:
 async def monitor(ctx: OrchestrationContext, job: str) -> str:
     pause = 0.01
     try:
-        async with asyncio.timeout(0.5):
+        async with asyncio.timeout(1.0):
             while await ctx.call_activity(check, job) != "completed":
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 0.1)

@@ -48,7 +48,7 @@ async def main() -> None:
                 f"{orchestration.name}: {await handle.wait()}, in time: {datetime.now(UTC) >= soon}"
             )
 
-        later = await hub.client.start(at_once, start_at=timedelta(seconds=0.2))
+        later = await hub.client.start(at_once, start_at=timedelta(seconds=0.4))
         state = await later.get()
         assert state is not None
         print(f"{state.name}: {state.status.value}, then {await later.wait()}")

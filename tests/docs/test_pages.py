@@ -83,6 +83,6 @@ def test_every_page_is_in_an_index() -> None:
 
 
 def test_every_example_is_in_the_readme() -> None:
-    linked = {target for target in links(README.read_text(encoding="utf-8"))}
+    linked = set(links(README.read_text(encoding="utf-8")))
     examples = {name_of(path) for path in (ROOT / "examples").glob("*.py")}
     assert examples - linked == set()

@@ -19,12 +19,12 @@ SECTIONS = [line for line in ERRORS.splitlines() if line.startswith("## ")]
 
 def public_errors() -> dict[str, type[BaseException]]:
     """Return all errors that a user can meet: those of the face, of ``errors``, and of ``testing``."""
-    found: dict[str, type[BaseException]] = {}
-    for module in (durable_async, errors, testing):
-        for name, value in vars(module).items():
-            if isinstance(value, type) and issubclass(value, (DurableError, VirtualTimeError)):
-                found[name] = value
-    return found
+    return {
+        name: value
+        for module in (durable_async, errors, testing)
+        for name, value in vars(module).items()
+        if isinstance(value, type) and issubclass(value, (DurableError, VirtualTimeError))
+    }
 
 
 def documented_errors() -> dict[str, list[str]]:
@@ -35,7 +35,11 @@ def documented_errors() -> dict[str, list[str]]:
 def standard_base(error: type[BaseException]) -> str:
     """Return the standard class, beside ``Exception``, that an error is, if there is one."""
     for base in error.__mro__:
-        if base.__module__ == "builtins" and base.__name__ not in ("Exception", "BaseException", "object"):
+        if base.__module__ == "builtins" and base.__name__ not in (
+            "Exception",
+            "BaseException",
+            "object",
+        ):
             return f"`{base.__name__}`"
     return ""
 
