@@ -27,7 +27,7 @@ from .futures import (
     SubOrchestrationFuture,
     TimerFuture,
 )
-from .journal import MICROSECONDS, Journal
+from .journal import MICROSECONDS, Journal, exact
 from .loop import NEVER_SECONDS
 from .program import Payloads
 from .seeds import Streams
@@ -363,7 +363,9 @@ class OrchestrationContext:
 
     def set_custom_status(self, value: Any) -> None:
         """Publish something that clients can read while the orchestration runs; ``None`` takes it back."""
-        self._status = b"" if value is None else self._payloads.encode(value, "custom status")
+        self._status = (
+            b"" if value is None else exact(self._payloads.encode(value, "custom status"))
+        )
 
     def continue_as_new(
         self, input: Any = None, *, version: str | None = None, keep_events: bool = True

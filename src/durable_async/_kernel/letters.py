@@ -83,7 +83,10 @@ class Mailbox:
         return event
 
     def drop_kept(self) -> None:
-        """Take all kept events, for nobody."""
+        """Take all events that nobody has waited for."""
+        for entry in [entry for entry in self._arrived if isinstance(entry[2], EventRaised)]:
+            self._arrived.remove(entry)
+            self._consume(entry[0])
         for queue in self._kept.values():
             for _, mail_id, _ in queue:
                 self._consume(mail_id)

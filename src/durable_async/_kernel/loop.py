@@ -209,7 +209,6 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
                     self.drain(CALLBACKS_PER_UNWINDING_MAX)
             return not self.unfinished()
         finally:
-            self._ready.clear()
             self.leave()
 
     def _close_generators(self) -> bool:

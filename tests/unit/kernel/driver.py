@@ -26,6 +26,9 @@ from durable_async.model.history import (
 
 START_US = 1_700_000_000_000_000
 
+made: list[Orchestration] = []
+"""What the tests of this folder evict at their end."""
+
 
 class PlainJson:
     """A converter without types."""
@@ -85,7 +88,9 @@ class Driver:
 
     def fresh(self) -> Orchestration:
         """Return the instance as a new owner would have it, before any replay."""
-        return Orchestration(self.instance_id, 1, self.started, self.program)
+        instance = Orchestration(self.instance_id, 1, self.started, self.program)
+        made.append(instance)
+        return instance
 
     def turn(self) -> TurnResult:
         """Run one turn and record it."""
@@ -116,7 +121,7 @@ class Driver:
             return
         try:
             result = function(orjson.loads(data))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - as the worker does
             self.answer(ActivityFailed(seq, attempt, FailureDetails.of(error)))
         else:
             self.answer(ActivityCompleted(seq, orjson.dumps(result)))

@@ -1,0 +1,185 @@
+"""The context: time, chance, names and arguments, as orchestrators see them."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from durable_async._kernel.context import require_context
+from durable_async.errors import DurableError, OutsideOrchestrationError, ValidationError
+from durable_async.model.history import (
+    EventSent,
+    ExecutionCompleted,
+    TimerCreated,
+)
+
+from .driver import START_US, Driver, commands
+
+START = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
+SECOND = 1_000_000
+ACTIVITIES: dict[str, Any] = {"a": lambda x: x}
+
+
+def test_now_is_the_time_of_the_turn_and_of_the_timer_that_fired() -> None:
+    seen: list[datetime] = []
+
+    async def orchestrator(ctx: Any) -> None:
+        seen.clear()
+        seen.append(ctx.now())
+        await ctx.create_timer(timedelta(hours=1))
+        seen.append(ctx.now())
+        await ctx.call_activity("a", 1)
+        seen.append(ctx.now())
+        assert ctx.current_utc_datetime == ctx.now().replace(tzinfo=None)
+
+    driver = Driver(orchestrator, activities=ACTIVITIES)
+    driver.run()
+    assert seen == [START, START + timedelta(hours=1), START + timedelta(hours=1)]
+    before = list(seen)
+    driver.replayed()
+    assert seen == before
+
+
+@pytest.mark.parametrize(
+    ("due", "seconds"),
+    [
+        (5, 5),
+        (2.5, 2.5),
+        (timedelta(minutes=1), 60),
+        (START + timedelta(seconds=7), 7),
+        ((START + timedelta(seconds=8)).replace(tzinfo=None), 8),
+        ((START + timedelta(seconds=9)).astimezone(timezone(timedelta(hours=5))), 9),
+    ],
+)
+def test_a_timer_takes_a_duration_or_a_time(due: Any, seconds: float) -> None:
+    async def orchestrator(ctx: Any) -> None:
+        await ctx.create_timer(due)
+
+    driver = Driver(orchestrator)
+    driver.run()
+    assert commands(driver.history) == [TimerCreated(1, START_US + round(seconds * SECOND))]
+
+
+@pytest.mark.parametrize(
+    "due", [0, -1, timedelta(-1), START, START - timedelta(days=1), float("-inf")]
+)
+def test_what_is_past_fires_at_once_unrecorded(due: Any) -> None:
+    async def orchestrator(ctx: Any) -> str:
+        await ctx.create_timer(due)
+        return "done"
+
+    driver = Driver(orchestrator)
+    driver.turn()
+    assert driver.live.outcome == ExecutionCompleted(b'"done"')
+    assert commands(driver.history) == []
+
+
+BAD_CALLS: dict[str, Any] = {
+    "nan": lambda ctx: ctx.create_timer(float("nan")),
+    "never": lambda ctx: ctx.create_timer(float("inf")),
+    "too far": lambda ctx: ctx.create_timer(timedelta.max),
+    "activity name": lambda ctx: ctx.call_activity(""),
+    "not an activity": lambda ctx: ctx.call_activity(print),
+    "event name": lambda ctx: ctx.wait_for_external_event(""),
+    "orchestrator name": lambda ctx: ctx.call_sub_orchestrator(""),
+    "child id": lambda ctx: ctx.call_sub_orchestrator("child", instance_id=""),
+    "receiver": lambda ctx: ctx.send_event("", "go"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_CALLS)
+def test_a_bad_argument_is_refused_where_it_is_given_and_nothing_is_recorded(name: str) -> None:
+    async def orchestrator(ctx: Any) -> str:
+        with pytest.raises(ValidationError):
+            BAD_CALLS[name](ctx)
+        return "caught"
+
+    driver = Driver(orchestrator)
+    driver.turn()
+    assert driver.live.outcome == ExecutionCompleted(b'"caught"')
+    assert commands(driver.history) == []
+
+
+def test_a_value_that_cannot_be_stored_is_refused_and_nothing_is_recorded() -> None:
+    async def orchestrator(ctx: Any) -> str:
+        for call in (
+            lambda: ctx.call_activity("a", object()),
+            lambda: ctx.call_sub_orchestrator("child", object()),
+            lambda: ctx.send_event("other", "go", object()),
+            lambda: ctx.set_custom_status(object()),
+            lambda: ctx.continue_as_new(object()),
+        ):
+            with pytest.raises(TypeError):
+                call()
+        return "caught"
+
+    driver = Driver(orchestrator)
+    driver.turn()
+    assert driver.live.outcome == ExecutionCompleted(b'"caught"')
+    assert commands(driver.history) == []
+
+
+def test_chance_is_repeated() -> None:
+    async def orchestrator(ctx: Any) -> Any:
+        drawn = [ctx.random("dice").randrange(6) for _ in range(9)]
+        await ctx.call_activity("a", [drawn, str(ctx.uuid4())])
+        return [ctx.random().random(), str(ctx.uuid4()), str(ctx.uuid4("x"))]
+
+    driver = Driver(orchestrator, activities=ACTIVITIES)
+    driver.run()
+    assert driver.replayed().outcome == driver.live.outcome
+
+
+def test_events_to_others_are_recorded_in_order() -> None:
+    async def orchestrator(ctx: Any) -> None:
+        ctx.send_event("one", "go", 1)
+        ctx.send_event("two", "go")
+
+    driver = Driver(orchestrator)
+    driver.run()
+    assert commands(driver.history) == [
+        EventSent(1, "one", "go", b"1"),
+        EventSent(2, "two", "go", b"null"),
+    ]
+    driver.replayed()
+
+
+def test_the_logger_is_silent_in_a_replay(caplog: pytest.LogCaptureFixture) -> None:
+    async def orchestrator(ctx: Any) -> bool:
+        logger = ctx.logger(logging.getLogger("shop"))
+        logger.info("before %d", 1, extra={"order": 7})
+        await ctx.call_activity("a", 1)
+        logger.info("after")
+        return bool(ctx.is_replaying)
+
+    driver = Driver(orchestrator, activities=ACTIVITIES)
+    with caplog.at_level(logging.INFO, "shop"):
+        driver.turn()
+        driver.live.evict()
+        driver.live = driver.replayed()
+        driver._perform(driver.history[-1])
+        driver.turn()
+    assert [record.message for record in caplog.records] == ["before 1", "after"]
+    assert {record.instance_id for record in caplog.records} == {"test"}  # type: ignore[attr-defined]
+    assert caplog.records[0].order == 7  # type: ignore[attr-defined]
+    assert driver.live.outcome == ExecutionCompleted(b"false")
+
+
+def test_it_says_who_it_is() -> None:
+    async def orchestrator(ctx: Any) -> Any:
+        assert require_context("it", "do") is ctx
+        return [repr(ctx), ctx.parent_instance_id, ctx.version, ctx.name, ctx.execution]
+
+    outcome = Driver(orchestrator).run()
+    assert outcome == ExecutionCompleted(
+        b'["<OrchestrationContext orchestrator \'test\' execution 1>",null,null,"orchestrator",1]'
+    )
+
+
+def test_outside_there_is_none() -> None:
+    with pytest.raises(OutsideOrchestrationError, match=r"^here: go away$") as caught:
+        require_context("here", "go away")
+    assert isinstance(caught.value, DurableError)

@@ -1,0 +1,99 @@
+"""The mailbox: letters once each, events kept until somebody waits for them."""
+
+from __future__ import annotations
+
+from hypothesis import given, strategies as st
+
+from durable_async._kernel.letters import Mailbox
+from durable_async.model.history import (
+    ActivityCompleted,
+    EventRaised,
+    ExecutionResumed,
+    ExecutionSuspended,
+    ExecutionTerminated,
+)
+
+
+def filled(*letters: object) -> Mailbox:
+    mailbox = Mailbox()
+    for number, letter in enumerate(letters, 1):
+        assert mailbox.put(number, None, letter)  # type: ignore[arg-type]
+    return mailbox
+
+
+def test_controls_can_be_taken_before_the_rest() -> None:
+    suspended, resumed, result = (
+        ExecutionSuspended(),
+        ExecutionResumed(),
+        ActivityCompleted(1, b"1"),
+    )
+    mailbox = filled(result, suspended, EventRaised("go", None), resumed)
+    assert list(mailbox.take_controls()) == [suspended, resumed]
+    assert mailbox.drain_consumed() == [2, 4]
+    assert list(mailbox.take(1)) == [result, EventRaised("go", None)]
+    assert mailbox.drain_consumed() == [1]
+    assert not mailbox.has_arrivals
+
+
+def test_what_is_not_taken_stays() -> None:
+    mailbox = filled(ExecutionTerminated(), ExecutionSuspended(), ActivityCompleted(1, b"1"))
+    assert next(mailbox.take_controls()) == ExecutionTerminated()
+    assert mailbox.drain_consumed() == [1]
+    assert mailbox.has_arrivals
+    assert next(mailbox.take(1)) == ExecutionSuspended()
+    assert list(mailbox.take(1)) == [ActivityCompleted(1, b"1")]
+
+
+def test_stale_letters_are_consumed_unseen() -> None:
+    mailbox = Mailbox()
+    mailbox.put(1, 1, ActivityCompleted(1, b"old"))
+    mailbox.put(2, 2, ActivityCompleted(1, b"new"))
+    assert list(mailbox.take(2)) == [ActivityCompleted(1, b"new")]
+    assert mailbox.drain_consumed() == [1, 2]
+
+
+def test_local_letters_have_no_number_to_delete() -> None:
+    mailbox = Mailbox()
+    assert mailbox.put(None, 1, ActivityCompleted(1, b"1"))
+    assert mailbox.put(None, 1, ActivityCompleted(1, b"1"))
+    assert len(list(mailbox.take(1))) == 2
+    assert mailbox.drain_consumed() == []
+    assert mailbox.seen() == ()
+
+
+def test_the_first_event_among_those_waited_for_is_next() -> None:
+    one, two, three = EventRaised("a", b"1"), EventRaised("b", b"2"), EventRaised("a", b"3")
+    mailbox = filled(one, two, three)
+    list(mailbox.take(1))
+    assert mailbox.next_event({"c": []}) is None
+    assert mailbox.next_event({"b": [], "c": []}) == two
+    assert mailbox.next_event({"b": [], "a": []}) == one
+    assert mailbox.next_event({"b": [], "a": []}) == three
+    assert mailbox.next_event({"b": [], "a": []}) is None
+    assert mailbox.drain_consumed() == [2, 1, 3]
+
+
+def test_dropping_takes_kept_and_arrived_events_and_nothing_else() -> None:
+    mailbox = filled(EventRaised("a", None), ExecutionSuspended(), EventRaised("b", None))
+    next(mailbox.take(1))
+    mailbox.drop_kept()
+    assert sorted(mailbox.drain_consumed()) == [1, 3]
+    assert list(mailbox.take(1)) == [ExecutionSuspended()]
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 6)), max_size=30))
+def test_every_letter_is_consumed_once(arrivals: list[tuple[str, int]]) -> None:
+    mailbox = Mailbox()
+    put = [
+        number for name, number in arrivals if mailbox.put(number, None, EventRaised(name, None))
+    ]
+    assert len(put) == len(set(put))
+    list(mailbox.take(1))
+    taken = []
+    while (event := mailbox.next_event({"a": [], "b": [], "c": []})) is not None:
+        taken.append(event)
+    consumed = mailbox.drain_consumed()
+    assert consumed == put
+    assert sorted(mailbox.seen()) == sorted(put)
+    mailbox.forget(consumed)
+    assert mailbox.seen() == ()
