@@ -102,6 +102,13 @@ class World:
         async with self.hub(env, registry) as hub, hub.worker(**settings):
             yield hub
 
+    @asynccontextmanager
+    async def real_hub(self, registry: Registry) -> AsyncIterator[TaskHub]:
+        """Open a hub in real time, as an application does."""
+        url = "memory://" if self.kind == MEMORY else f"sqlite:///{self.folder / 'real.db'}"
+        async with TaskHub.open(url, registry=registry) as hub:
+            yield hub
+
     def _backend(self, env: VirtualEnvironment) -> Backend:
         if self.kind == SQLITE:
             return SqliteBackend(self.folder / "hub.db", environment=env, inline=True)
@@ -143,9 +150,11 @@ class Styles:
 
 
 @asynccontextmanager
-async def doomed(hub: TaskHub, **settings: Any) -> AsyncIterator[Callable[[], None]]:
+async def doomed(
+    hub: TaskHub, registry: Registry | None = None, **settings: Any
+) -> AsyncIterator[Callable[[], None]]:
     """Run a worker that dies when the block ends or the function is called: it hands nothing back, its lease runs out."""
-    worker: Worker = hub.worker(**settings)
+    worker: Worker = hub.worker(registry, **settings)
     async with anyio.create_task_group() as group:
         await group.start(worker.run)
         yield group.cancel_scope.cancel
