@@ -53,7 +53,7 @@ from durable_async.errors import (
 from durable_async.failure import FailureDetails
 from durable_async.hub import TaskHub
 from durable_async.model.policy import ActivityOptions, RetryPolicy, ReusePolicy
-from durable_async.model.records import HubStatistics, InstanceFilter
+from durable_async.model.records import HubStatistics
 from durable_async.model.status import Status
 from durable_async.registry import Activity, Orchestrator, Registry, activity, orchestrator
 from durable_async.serialization import DataConverter, JsonConverter
@@ -87,7 +87,6 @@ __all__ = (
     "HubStatistics",
     "InstanceError",
     "InstanceExistsError",
-    "InstanceFilter",
     "InstanceNotFoundError",
     "InvalidTransitionError",
     "JsonConverter",

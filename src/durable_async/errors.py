@@ -221,7 +221,8 @@ class ExecutionError(DurableError):
     def __init__(self, subject: str, failure: FailureDetails) -> None:
         self.subject = subject
         self.failure = failure
-        super().__init__(f"{subject} failed: {failure.error_type}: {failure.message}")
+        kind = failure.error_type.removeprefix("builtins.")
+        super().__init__(f"{subject} failed: {kind}: {failure.message}")
 
 
 class ActivityFailedError(ExecutionError):

@@ -36,6 +36,14 @@ class FailureDetails(msgspec.Struct, frozen=True, array_like=True, gc=False):
         """
         return _describe(error, CAUSE_DEPTH_MAX, set(), non_retryable)
 
+    @property
+    def root(self) -> FailureDetails:
+        """The failure at the bottom of the causes: what went wrong first."""
+        failure = self
+        while failure.cause is not None:
+            failure = failure.cause
+        return failure
+
     def is_type(self, name: str) -> bool:
         """Tell whether the error's type has this name, qualified or bare."""
         return self.error_type == name or self.error_type.rpartition(".")[2] == name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -69,7 +68,7 @@ class ActivityContext:
         self._last = last_heartbeat
         self._payloads = payloads
         self._beat = beat
-        self._cancelled = threading.Event()
+        self._cancelled = False
 
     def heartbeat(self, details: Any = None) -> None:
         """Say that the attempt is alive, and how far it is: the next attempt finds ``details``. Also from a thread."""
@@ -90,11 +89,11 @@ class ActivityContext:
     @property
     def is_cancelled(self) -> bool:
         """Whether the outcome is not wanted any more; ``def`` activities look at it, ``async def`` ones are cancelled."""
-        return self._cancelled.is_set()
+        return self._cancelled
 
     def raise_if_cancelled(self) -> None:
         """Raise ``ActivityCancelledError`` if the outcome is not wanted any more."""
-        if self._cancelled.is_set():
+        if self._cancelled:
             raise ActivityCancelledError(self.name)
 
 
@@ -120,4 +119,4 @@ def enter_activity(context: ActivityContext) -> None:
 
 def cancel_activity(context: ActivityContext) -> None:
     """Let the code see that its outcome is not wanted any more."""
-    context._cancelled.set()  # noqa: SLF001 - the engine's side of the context
+    context._cancelled = True  # noqa: SLF001 - the engine's side of the context

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Generator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from durable_async.errors import OutsideOrchestrationError, ValidationError
 from durable_async.model.policy import ActivityOptions
@@ -151,18 +151,22 @@ class EventFuture(DurableFuture[T]):
     into: Any
 
 
-def when_all(futures: Sequence[asyncio.Future[T]]) -> DurableFuture[list[T]]:
+@overload
+def when_all(futures: Sequence[asyncio.Future[T]]) -> DurableFuture[list[T]]: ...
+@overload
+def when_all(futures: Sequence[asyncio.Future[Any]]) -> DurableFuture[list[Any]]: ...
+def when_all(futures: Sequence[asyncio.Future[Any]]) -> DurableFuture[list[Any]]:
     """Wait until all are done; then give their results in order, or raise the failure that came first.
 
     Unlike ``asyncio.gather`` it lets the others finish when one fails. An empty sequence gives ``[]``.
     """
     loop = _running_loop("when_all")
-    whole: DurableFuture[list[T]] = DurableFuture(loop, loop.next_order(), None)
+    whole: DurableFuture[list[Any]] = DurableFuture(loop, loop.next_order(), None)
     distinct = dict.fromkeys(futures)
     left = len(distinct)
     first_failure: BaseException | None = None
 
-    def one_done(future: asyncio.Future[T]) -> None:
+    def one_done(future: asyncio.Future[Any]) -> None:
         nonlocal left, first_failure
         left -= 1
         if first_failure is None:
@@ -183,7 +187,7 @@ def when_all(futures: Sequence[asyncio.Future[T]]) -> DurableFuture[list[T]]:
     return whole
 
 
-def when_any(futures: Sequence[asyncio.Future[T]]) -> DurableFuture[asyncio.Future[T]]:
+def when_any(futures: Sequence[asyncio.Future[Any]]) -> DurableFuture[asyncio.Future[Any]]:
     """Wait until one is done, and give that future itself; the others go on.
 
     A failed one wins without raising: its ``result()`` raises.
@@ -194,9 +198,9 @@ def when_any(futures: Sequence[asyncio.Future[T]]) -> DurableFuture[asyncio.Futu
     if not futures:
         raise ValidationError("futures", "is empty: there is nothing to wait for")
     loop = _running_loop("when_any")
-    winner: DurableFuture[asyncio.Future[T]] = DurableFuture(loop, loop.next_order(), None)
+    winner: DurableFuture[asyncio.Future[Any]] = DurableFuture(loop, loop.next_order(), None)
 
-    def one_done(future: asyncio.Future[T]) -> None:
+    def one_done(future: asyncio.Future[Any]) -> None:
         _failure(future)  # a loser's failure is not an accident that nobody saw
         if not winner.done():
             winner.set_result(future)

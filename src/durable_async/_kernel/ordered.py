@@ -3,6 +3,9 @@
 Two places put objects into a set that hashes them by address, and then act on them one after the other: ``asyncio.as_completed``
 starts coroutines in that order, and anyio's cancel scopes cancel in it. Both get an ``OrderedSet`` when, and only when, the
 running loop is deterministic. Any other loop gets the plain set that it always got.
+
+What ``asyncio.gather`` returns is a future that no loop makes, so it hashes by address too; on a deterministic loop it hashes
+like the first of what it gathers.
 """
 
 from __future__ import annotations
@@ -55,6 +58,7 @@ def install() -> None:
     """Put the sets in place: for asyncio now, for anyio as soon as it is used. Once for the process."""
     if not hasattr(asyncio.tasks, "set"):
         setattr(asyncio.tasks, "set", _set_of_tasks)  # noqa: B010 - types do not know of it
+        asyncio.tasks._GatheringFuture.__hash__ = _hash_of_gathering  # type: ignore[attr-defined]
     refresh()
 
 
@@ -77,6 +81,13 @@ def _set_of_tasks(*items: Iterable[Any]) -> Any:
     if items and _is_deterministic():
         return OrderedSet(*items)
     return builtins.set(*items)
+
+
+def _hash_of_gathering(gathering: Any) -> int:
+    """Return the hash of its first future; it never changes, since a gathering always has one."""
+    if getattr(gathering.get_loop(), "is_deterministic", False):
+        return hash(gathering._children[0])
+    return object.__hash__(gathering)
 
 
 def _ordering(original: Callable[..., None]) -> Callable[..., None]:

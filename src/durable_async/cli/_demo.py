@@ -15,7 +15,6 @@ from rich.progress import Progress, TaskID
 from durable_async import (
     ConfigurationError,
     DurableError,
-    InstanceFilter,
     OrchestrationState,
     Status,
     TaskHub,
@@ -136,7 +135,7 @@ class Demo:
         )
 
     async def _start(self, request: AuditRequest) -> str:
-        await self._client.purge_where(InstanceFilter())
+        await self._client.purge_where()
         self._ledger.clear()
         instance_id = f"audit-{SystemEnvironment().new_id()[:6]}"
         await self._client.start(audit_environment, request, instance_id=instance_id)

@@ -11,7 +11,6 @@ from rich.console import Console
 
 from durable_async import (
     ConfigurationError,
-    InstanceFilter,
     InstanceNotFoundError,
     TaskHub,
 )
@@ -37,7 +36,7 @@ async def _existing_hub(url: str, hub: str) -> AsyncGenerator[TaskHub, None]:
 async def list_instances(url: str, hub: str, limit: int, console: Console) -> None:
     """Print a table of instances."""
     async with _existing_hub(url, hub) as opened:
-        states, more = await opened.client.query_page(InstanceFilter(), limit=limit)
+        states, more = await opened.client.query_page(limit=limit)
     console.print(_render.instances(states))
     if more is not None:
         console.print(f"The first {limit}; --limit shows more.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 from durable_async.errors import (
     InstanceNotFoundError,
@@ -18,11 +18,12 @@ from durable_async.model.history import (
     Letter,
 )
 from durable_async.model.identity import check_name
-from durable_async.model.records import Delivery, InstanceFilter, InstanceRecord, Outgoing
+from durable_async.model.records import Delivery, InstanceRecord, Outgoing
 from durable_async.model.status import Status
 from durable_async.serialization.events import encode_letter
 
 from . import _lineage
+from ._conditions import Conditions, filter_of
 from ._connection import Instance, id_of
 from ._watching import Watching
 
@@ -159,8 +160,9 @@ class Steering(Watching):
             return 0
         return len(await self._persist(lambda: self._backend.purge(ids)))
 
-    async def purge_where(self, where: InstanceFilter, *, batch: int = 500) -> int:
-        """Delete all orchestrations that meet the conditions and have ended; returns how many."""
+    async def purge_where(self, *, batch: int = 500, **conditions: Unpack[Conditions]) -> int:
+        """Delete all orchestrations that meet the conditions and have ended; returns how many. See `Conditions`."""
+        where = filter_of(conditions)
         count = 0
         page: str | None = None
         while True:

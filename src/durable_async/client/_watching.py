@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import datetime
-from typing import Any, TypeVar, overload
+from collections.abc import AsyncIterator
+from typing import Any, TypeVar, Unpack, overload
 
 from durable_async.errors import (
     OrchestrationFailedError,
@@ -12,11 +11,11 @@ from durable_async.errors import (
     ValidationError,
 )
 from durable_async.model.history import HistoryEvent
-from durable_async.model.records import InstanceFilter
 from durable_async.model.status import Status
 from durable_async.serialization.events import decode_events
 
-from ._connection import Connection, Instance, id_of, us_of
+from ._conditions import Conditions, filter_of
+from ._connection import Connection, Instance, id_of
 from ._handle import OrchestrationHandle
 from ._state import OrchestrationState
 
@@ -115,41 +114,13 @@ class Watching(Connection):
             execution = page.execution
 
     async def query(
-        self,
-        *,
-        statuses: Sequence[Status] = (),
-        names: Sequence[str] = (),
-        id_prefix: str = "",
-        created_from: datetime | None = None,
-        created_to: datetime | None = None,
-        completed_from: datetime | None = None,
-        completed_to: datetime | None = None,
-        tags: Mapping[str, str] | None = None,
-        parent: Instance | None = None,
-        parked: bool | None = None,
-        payloads: bool = False,
-        page_size: int = 100,
+        self, *, payloads: bool = False, page_size: int = 100, **conditions: Unpack[Conditions]
     ) -> AsyncIterator[OrchestrationState]:
-        """Go through the instances that meet all conditions, oldest first, page by page.
-
-        Times from are inclusive, times to exclusive; naive ones are UTC.
-        """
-        where = InstanceFilter(
-            statuses=tuple(statuses),
-            names=tuple(names),
-            id_prefix=id_prefix,
-            created_from_us=us_of(created_from),
-            created_to_us=us_of(created_to),
-            completed_from_us=us_of(completed_from),
-            completed_to_us=us_of(completed_to),
-            tags=dict(tags or {}),
-            parent_id=None if parent is None else id_of(parent),
-            parked=parked,
-        )
+        """Go through the instances that meet all conditions, oldest first, page by page; see `Conditions`."""
         page: str | None = None
         while True:
             found, page = await self.query_page(
-                where, limit=page_size, page=page, payloads=payloads
+                limit=page_size, page=page, payloads=payloads, **conditions
             )
             for state in found:
                 yield state
@@ -158,14 +129,16 @@ class Watching(Connection):
 
     async def query_page(
         self,
-        where: InstanceFilter,
         *,
         limit: int = 100,
         page: str | None = None,
         payloads: bool = False,
+        **conditions: Unpack[Conditions],
     ) -> tuple[list[OrchestrationState], str | None]:
         """Return one page of instances, oldest first, and what to pass for the next one; ``None`` after the last."""
         if limit < 1:
             raise ValidationError("limit", f"must be 1 or more, not {limit}")
-        found = await self._backend.query(where, limit=limit, page=page, payloads=payloads)
+        found = await self._backend.query(
+            filter_of(conditions), limit=limit, page=page, payloads=payloads
+        )
         return [OrchestrationState(item, self._payloads) for item in found.items], found.next_page

@@ -16,8 +16,10 @@ from .failures import (
     VirtualTimeoutError,
 )
 from .loop import NODE, VirtualTimeLoop
+from .settings import CALM
 
 __all__ = (
+    "CALM",
     "NODE",
     "DeadlockError",
     "NoOutsideWorldError",

@@ -227,13 +227,15 @@ class ActivityRunner:
         return _failed(attempt, details)
 
     def _beat_from_anywhere(self, attempt: Attempt, details: bytes) -> None:
-        self._loop.call_soon_threadsafe(self._beat, attempt, details)
+        attempt.unrecorded = (
+            details  # here, so that an attempt that fails right after does not lose it
+        )
+        self._loop.call_soon_threadsafe(self._beat, attempt)
 
-    def _beat(self, attempt: Attempt, details: bytes) -> None:
+    def _beat(self, attempt: Attempt) -> None:
         if attempt.stopped or attempt.scope is None:
             return
         attempt.scope.deadline = self._deadline(attempt)
-        attempt.unrecorded = details
         if anyio.current_time() - attempt.recorded_at >= HEARTBEAT_RECORDED_SECONDS:
             self._record_heartbeat(attempt)
 

@@ -13,6 +13,8 @@ from durable_async import (
     OrchestrationContext,
     OrchestrationFailedError,
     Registry,
+    RetryPolicy,
+    activity_context,
 )
 from durable_async.backends.memory.store import MemoryStore
 from durable_async.testing import VirtualEnvironment, virtual_time
@@ -89,7 +91,7 @@ async def test_what_exceeds_the_line_goes_through_the_queue(env: VirtualEnvironm
     store = MemoryStore(env)
     bounds = {"activities_max": 3, "backlog_max": 5}
     async with (
-        opened(env, registry, store) as (hub, backend),
+        opened(env, registry, store) as (hub, _),
         opened(env, registry, store) as (other, _),
         hub.worker(**bounds),
         other.worker(**bounds),
@@ -159,3 +161,30 @@ async def test_an_activity_that_nobody_knows_fails_after_the_grace_time(
     assert failure.cause is not None
     assert failure.cause.is_type("NotRegisteredError")
     assert "only_there" in failure.cause.message
+
+
+@virtual_time
+async def test_what_was_said_right_before_a_failure_reaches_the_next_attempt(
+    env: VirtualEnvironment,
+) -> None:
+    """The failure does not overtake the heartbeat."""
+    own = Registry()
+    found: list[int | None] = []
+
+    @own.activity(retry=RetryPolicy(max_attempts=3, first_delay=1.0))
+    async def climbing() -> int:
+        step = activity_context().heartbeat_details(int)
+        found.append(step)
+        activity_context().heartbeat((step or 0) + 7)
+        if len(found) < 3:
+            raise ConnectionError("try again")
+        return len(found)
+
+    @own.orchestrator
+    async def climb(ctx: OrchestrationContext) -> int:
+        return await ctx.call_activity(climbing)
+
+    async with opened(env, own) as (hub, _), hub.worker():
+        assert await (await hub.client.start(climb)).wait(timeout=60) == 3
+
+    assert found == [None, 7, 14]

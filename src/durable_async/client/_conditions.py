@@ -1,0 +1,53 @@
+"""Conditions: which instances a query or a purge is about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TypedDict
+
+from durable_async.model.records import InstanceFilter
+from durable_async.model.status import Status
+
+from ._connection import Instance, id_of, us_of
+
+
+class Conditions(TypedDict, total=False):
+    """All that are given must hold. Times from are inclusive, times to exclusive; naive ones are UTC.
+
+    Attributes:
+        statuses: One of these.
+        names: The orchestrator is one of these.
+        id_prefix: The id begins with it.
+        tags: Each of these keys with this value.
+        parent: Sub-orchestrations of this instance.
+        parked: Only parked ones (``True``), only others (``False``).
+    """
+
+    statuses: Sequence[Status]
+    names: Sequence[str]
+    id_prefix: str
+    created_from: datetime | None
+    created_to: datetime | None
+    completed_from: datetime | None
+    completed_to: datetime | None
+    tags: Mapping[str, str] | None
+    parent: Instance | None
+    parked: bool | None
+
+
+def filter_of(conditions: Conditions) -> InstanceFilter:
+    """Return conditions as the store has them."""
+    parent = conditions.get("parent")
+    return InstanceFilter(
+        statuses=tuple(conditions.get("statuses", ())),
+        names=tuple(conditions.get("names", ())),
+        id_prefix=conditions.get("id_prefix", ""),
+        created_from_us=us_of(conditions.get("created_from")),
+        created_to_us=us_of(conditions.get("created_to")),
+        completed_from_us=us_of(conditions.get("completed_from")),
+        completed_to_us=us_of(conditions.get("completed_to")),
+        tags=dict(conditions.get("tags") or {}),
+        parent_id=None if parent is None else id_of(parent),
+        parked=conditions.get("parked"),
+    )
