@@ -136,6 +136,16 @@ async def wait_timeout(ctx: Any) -> Any:
     return [shown(outcome) for outcome in outcomes]
 
 
+@row("wait, on gathers and shields")
+async def wait_gathers(ctx: Any) -> Any:
+    whole = [asyncio.gather(*workers(ctx, 2), return_exceptions=True) for _ in range(12)]
+    shields = [asyncio.shield(task) for task in workers(ctx, 6)]
+    done, _ = await asyncio.wait([*whole, *shields])
+    for future in done:
+        await work(ctx, [*whole, *shields].index(future))
+    return len(done)
+
+
 @row("as_completed, futures")
 async def as_completed_futures(ctx: Any) -> Any:
     calls = [ctx.call_activity("ok", n) for n in range(9)]

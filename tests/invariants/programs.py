@@ -116,7 +116,7 @@ class Performer:
         ctx = self.ctx
         match tree:
             case ("activity", name, value, retries):
-                self.trace.append(tree)
+                self.trace.append(tree[:3])  # policies are not recorded
                 return ctx.call_activity(name, value, options=RETRIES[retries])
             case ("timer", seconds):
                 self.note_timer(seconds)

@@ -21,8 +21,6 @@ from durable_async.model.history import (
     ActivityScheduled,
     EventRaised,
     ExecutionCompleted,
-    ExecutionContinuedAsNew,
-    ExecutionFailed,
     ExecutionResumed,
     ExecutionStarted,
     ExecutionSuspended,
@@ -334,103 +332,6 @@ def test_an_ended_instance_takes_no_turn() -> None:
     assert result.outcome == ExecutionTerminated()
 
 
-# -- continue as new
-
-
-async def plainly(ctx: Any, n: int) -> None:
-    ctx.continue_as_new(n + 1)
-
-
-async def in_a_group(ctx: Any, n: int) -> None:
-    async with asyncio.TaskGroup() as group:
-        group.create_task(ctx.call_activity("endless", 1))
-        await asyncio.sleep(0)
-        ctx.continue_as_new(n + 1)
-
-
-async def by_a_child(ctx: Any, n: int) -> None:
-    async def child() -> None:
-        ctx.continue_as_new(n + 1)
-
-    async with asyncio.TaskGroup() as group:
-        group.create_task(ctx.call_activity("endless", 1))
-        group.create_task(child())
-
-
-async def cleaning_up(ctx: Any, n: int) -> None:
-    try:
-        ctx.continue_as_new(n + 1)
-    finally:
-        await ctx.call_activity("a", "clean")
-
-
-async def catching_everything(ctx: Any, n: int) -> None:
-    try:
-        ctx.continue_as_new(n + 1)
-    except BaseException:  # noqa: BLE001 - as users do
-        await ctx.call_activity("a", "caught")
-
-
-def in_a_generator(ctx: Any, n: int) -> Any:
-    yield ctx.call_activity("a", 1)
-    try:
-        ctx.continue_as_new(n + 1)
-    except Exception:  # noqa: BLE001 - as users do
-        yield ctx.call_activity("a", "not here")
-
-
-@pytest.mark.parametrize(
-    "function",
-    [plainly, in_a_group, by_a_child, cleaning_up, catching_everything, in_a_generator],
-)
-def test_an_execution_continues_as_new(function: Callable[..., Any]) -> None:
-    driver = Driver(function, 4, activities={"a": lambda x: x})
-    assert driver.run() == ExecutionContinuedAsNew(b"5", None, True)
-    assert b"not here" not in [getattr(c, "input", None) for c in commands(driver.history)]
-    assert driver.replayed().outcome == driver.live.outcome
-    driver.live.evict()
-
-
-def test_code_that_fails_on_its_way_out_has_failed() -> None:
-    async def orchestrator(ctx: Any) -> None:
-        try:
-            ctx.continue_as_new(1)
-        finally:
-            raise ValueError("on the way")
-
-    outcome = Driver(orchestrator).run()
-    assert isinstance(outcome, ExecutionFailed)
-    assert outcome.failure.message == "on the way"
-
-
-@pytest.mark.parametrize("keep", [True, False])
-def test_events_are_kept_for_the_next_execution_if_asked(keep: bool) -> None:
-    async def orchestrator(ctx: Any) -> None:
-        ctx.continue_as_new(keep_events=keep)
-
-    driver = Driver(orchestrator)
-    driver.raise_event("early", 1)
-    driver.raise_event("early", 2)
-    assert sorted(driver.turn().consumed) == ([] if keep else [1, 2])
-
-
-def test_what_arrives_as_it_continues_is_left_to_the_next_execution() -> None:
-    async def orchestrator(ctx: Any) -> None:
-        await ctx.wait_for_external_event("go")
-        ctx.continue_as_new()
-
-    driver = Driver(orchestrator)
-    driver.turn()
-    driver.raise_event("go")
-    driver.live.deliver(2, None, ExecutionSuspended("not lost"))
-    result = driver.turn()
-    assert isinstance(result.outcome, ExecutionContinuedAsNew)
-    assert result.consumed == [1]
-    following = Orchestration("test", 2, driver.started, driver.program)
-    following.mailbox = driver.live.mailbox
-    assert following.turn(driver.now_us).suspended
-
-
 # -- starting late, idle turns, versions
 
 
@@ -564,7 +465,7 @@ def test_children_and_their_failures() -> None:
         try:
             await named
         except SubOrchestrationFailedError as error:
-            return [await mine, mine.instance_id, str(error)]
+            return [await mine, mine.instance_id, error.subject, error.failure.message]
 
     driver = Driver(orchestrator)
     driver.turn()
@@ -574,13 +475,7 @@ def test_children_and_their_failures() -> None:
     driver.answer(SubOrchestrationCompleted(1, b"7"))
     driver.turn()
     assert driver.live.outcome == ExecutionCompleted(
-        orjson.dumps(
-            [
-                7,
-                derived.instance_id,
-                "sub-orchestration 'child' (named) failed: builtins.ValueError: refused",
-            ]
-        )
+        orjson.dumps([7, derived.instance_id, "sub-orchestration 'child' (named)", "refused"])
     )
     driver.replayed()
 
