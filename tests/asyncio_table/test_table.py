@@ -20,6 +20,9 @@ from .matrix import (
     replay,
 )
 
+# In CI the first test may have to wait until virtual environments are made.
+pytestmark = pytest.mark.timeout(600)
+
 # A row that another version of Python does otherwise -> the first version that does, and why.
 CHANGED_BY_PYTHON = {
     "Condition, with a timeout": ("3.13", "notify() no longer counts a waiter that was cancelled"),
