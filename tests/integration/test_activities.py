@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import anyio
@@ -274,7 +275,7 @@ async def test_pauses_between_attempts(
             await handle.wait()
     times = [at for _, at, _ in ran]
     assert [attempt for attempt, _, _ in ran] == list(range(1, len(pauses) + 2))
-    assert [later - before for before, later in zip(times, times[1:], strict=False)] == [
+    assert [later - before for before, later in pairwise(times)] == [
         pytest.approx(pause, abs=0.2) for pause in pauses
     ]
     cause = caught.value.failure.cause
@@ -319,7 +320,7 @@ async def test_jitter_shortens_pauses_and_is_drawn_once(
         later = [e for e in await hub.client.history(handle) if isinstance(e, ActivityFailed)]
     assert later[0].retry_at_us == first[0].retry_at_us  # replayed, not drawn again
     times = [at for _, at, _ in ran]
-    pauses = [after - before for before, after in zip(times, times[1:], strict=False)]
+    pauses = [after - before for before, after in pairwise(times)]
     assert len({round(pause) for pause in pauses[1:]}) > 1
     assert all(pause < 100.1 for pause in pauses[1:])
 
@@ -351,7 +352,7 @@ async def test_errors_that_are_final_at_once(
 async def test_retries_by_the_decorators_options(env: VirtualEnvironment, world: World) -> None:
     async with world.running(env, registry) as hub:
         handle = await hub.client.start(call_charge, "value")
-        with pytest.raises(OrchestrationFailedError, match="shop.charge"):
+        with pytest.raises(OrchestrationFailedError, match=r"shop\.charge"):
             await handle.wait()
     assert ran == [1, 2]
 

@@ -45,9 +45,9 @@ async def collect(ctx: OrchestrationContext, count: int) -> list[int]:
 
 @styles.in_generator("collect")
 def collect_generator(ctx: OrchestrationContext, count: int) -> Generator[Any, Any, list[int]]:
-    numbers = []
-    for _ in range(count):
-        numbers.append((yield ctx.wait_for_external_event("number", int)))
+    numbers: list[int] = []
+    while len(numbers) < count:
+        numbers += [(yield ctx.wait_for_external_event("number", int))]
     return numbers
 
 

@@ -343,7 +343,7 @@ async def test_what_a_failure_tells(env: VirtualEnvironment, world: World) -> No
         with pytest.raises(OrchestrationFailedError) as caught:
             await hub.client.wait("sad")
         state = await hub.client.wait_for_end(handle)
-    assert "orchestration 'failing' (sad) failed: builtins.LookupError: lost" in str(caught.value)
+    assert "orchestration 'failing' (sad) failed: LookupError: lost" in str(caught.value)
     assert "raise LookupError" in caught.value.failure.stack_trace
     assert state.failure == caught.value.failure
     assert state.is_ended

@@ -24,6 +24,8 @@ In = TypeVar("In")
 R = TypeVar("R")
 T = TypeVar("T")
 
+START_SECONDS_MAX = 1_000 * 365.2425 * 86_400
+
 
 class Client(Steering):
     """Starts, watches and steers the orchestrations of one task hub.
@@ -162,7 +164,7 @@ class Client(Steering):
     ) -> NewInstance:
         if isinstance(orchestrator, str):
             name = check_name(orchestrator, "orchestrator")
-            payload = self._payloads.encode(value, f"orchestrator {name!r} input")
+            payload = self._input(name, value)
         elif isinstance(orchestrator, Orchestrator):
             name = orchestrator.name
             payload = orchestrator.encode_input(self._payloads, value)
@@ -186,15 +188,24 @@ class Client(Steering):
             start_at_us=start_us,
             tags=check_tags(dict(tags)) if tags else {},
             reuse=reuse,
-            request_id=request_id or self._environment.new_id(),
+            request_id=self._request_id(request_id),
         )
+
+    def _input(self, name: str, value: Any) -> bytes | None:
+        """By name, no input is nothing at all, so that the worker's code takes its parameter's default."""
+        if value is None:
+            return None
+        return self._payloads.encode(value, f"orchestrator {name!r} input")
 
     def _start_us(self, start_at: datetime | Seconds | None) -> int:
         if start_at is None:
             return 0
         if isinstance(start_at, datetime):
             return max(microseconds(start_at), 0)
-        return self._backend.now_us() + round(seconds_of(start_at, "start_at") * 1e6)
+        wait = seconds_of(start_at, "start_at")
+        if wait > START_SECONDS_MAX:
+            raise ValidationError("start_at", f"lies more than 1,000 years ahead: {start_at!r}")
+        return self._backend.now_us() + round(wait * 1e6)
 
     def _started(
         self, new: NewInstance, outcome: StartOutcome, orchestrator: Any

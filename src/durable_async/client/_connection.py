@@ -11,7 +11,7 @@ import anyio
 from durable_async.backend import Backend
 from durable_async.environment import Environment
 from durable_async.errors import BackendUnavailableError
-from durable_async.model.identity import check_instance_id
+from durable_async.model.identity import check_instance_id, check_name
 from durable_async.model.records import (
     Delivery,
     InstanceRecord,
@@ -51,6 +51,10 @@ class Connection:
     def close(self) -> None:
         """Stop listening to the backend."""
         self._waiters.close()
+
+    def _request_id(self, given: str | None) -> str:
+        """Return the caller's own, if it is fit to be stored, or a fresh one."""
+        return self._environment.new_id() if given is None else check_name(given, "request_id")
 
     async def _persist(self, call: Callable[[], Awaitable[A]]) -> A:
         """Repeat a call whose outcome is unknown: its request ids make that harmless."""

@@ -27,6 +27,8 @@ from ._conditions import Conditions, filter_of
 from ._connection import Instance, id_of
 from ._watching import Watching
 
+REASON_CHARS_MAX = 8_192
+
 
 class Steering(Watching):
     """The verbs that change an orchestration that is there."""
@@ -69,7 +71,7 @@ class Steering(Watching):
             InvalidTransitionError: It has ended.
             InstanceNotFoundError: There is no such instance.
         """
-        if not await self._deliver(instance, ExecutionSuspended(reason), urgent=True):
+        if not await self._deliver(instance, ExecutionSuspended(_storable(reason)), urgent=True):
             raise InvalidTransitionError(id_of(instance), "suspend", "ended", "running")
 
     async def resume(self, instance: Instance, reason: str | None = None) -> None:
@@ -79,7 +81,7 @@ class Steering(Watching):
             InvalidTransitionError: It has ended.
             InstanceNotFoundError: There is no such instance.
         """
-        if not await self._deliver(instance, ExecutionResumed(reason), urgent=True):
+        if not await self._deliver(instance, ExecutionResumed(_storable(reason)), urgent=True):
             raise InvalidTransitionError(id_of(instance), "resume", "ended", "suspended")
 
     async def terminate(
@@ -114,7 +116,7 @@ class Steering(Watching):
             execution=None,
             letter=encode_letter(letter),
             urgent=urgent,
-            request_id=request_id or self._environment.new_id(),
+            request_id=self._request_id(request_id),
         )
         delivery = await self._persist(lambda: self._send.ask(outgoing))
         match delivery:
@@ -142,7 +144,7 @@ class Steering(Watching):
             raise InvalidTransitionError(
                 record.instance_id, "rewind", record.status.value, "failed"
             )
-        rewrites = await _lineage.rewrites(self._backend, self.history, record, reason)
+        rewrites = await _lineage.rewrites(self._backend, self.history, record, _storable(reason))
         if not await self._persist(lambda: self._backend.rewrite(rewrites)):
             raise InvalidTransitionError(record.instance_id, "rewind", "changing", "failed")
 
@@ -191,3 +193,10 @@ class Steering(Watching):
         if not record.status.is_terminal:
             raise InvalidTransitionError(record.instance_id, verb, record.status.value, "ended")
         return record
+
+
+def _storable(reason: str | None) -> str | None:
+    """Return a reason as UTF-8 can hold it, cut at 8,192 characters: it is for people, and no cause to refuse anything."""
+    if reason is None:
+        return None
+    return reason[:REASON_CHARS_MAX].encode("utf-8", "replace").decode("utf-8")
