@@ -26,6 +26,7 @@ from durable_async.model.history import (
 def rewound(
     events: Sequence[HistoryEvent],
     *,
+    execution: int,
     parent: ParentLink | None,
     children: frozenset[int],
     reason: str | None,
@@ -34,6 +35,7 @@ def rewound(
 
     Args:
         events: The whole history of an execution that failed.
+        execution: Its number; the code goes on to see it, so that it draws the same chance again.
         parent: Where it reports to from now on.
         children: Sequence numbers of sub-orchestrations that are rewound as well; failures of others stay.
         reason: For the record.
@@ -54,7 +56,7 @@ def rewound(
             event, (ActivityFailed, ActivityRetried, SubOrchestrationFailed)
         )
         if not dropping:
-            history.append(_with_parent(event, parent))
+            history.append(_going_on(event, execution, parent))
     history.append(ExecutionRewound(reason))
     return history
 
@@ -85,7 +87,10 @@ def _undone(events: Sequence[HistoryEvent], children: frozenset[int]) -> set[int
     return undone
 
 
-def _with_parent(event: HistoryEvent, parent: ParentLink | None) -> HistoryEvent:
+def _going_on(event: HistoryEvent, execution: int, parent: ParentLink | None) -> HistoryEvent:
     if isinstance(event, ExecutionStarted):
-        return ExecutionStarted(event.name, event.version, event.input, parent, event.start_at_us)
+        drawn_as = event.drawn_as or execution
+        return ExecutionStarted(
+            event.name, event.version, event.input, parent, event.start_at_us, drawn_as
+        )
     return event

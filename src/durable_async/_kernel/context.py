@@ -363,6 +363,7 @@ class OrchestrationContext:
 
     def set_custom_status(self, value: Any) -> None:
         """Publish something that clients can read while the orchestration runs; ``None`` takes it back."""
+        self._journal.check_inside()
         self._status = (
             b"" if value is None else exact(self._payloads.encode(value, "custom status"))
         )

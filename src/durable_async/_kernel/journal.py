@@ -14,7 +14,7 @@ from enum import Enum
 from operator import attrgetter
 from typing import Any
 
-from durable_async.errors import NonDeterminismError
+from durable_async.errors import NonDeterminismError, OutsideOrchestrationError
 from durable_async.model.history import (
     ActivityCancelRequested,
     ActivityScheduled,
@@ -130,6 +130,7 @@ class Journal:
             NonDeterminismError: History holds no such command here.
         """
         if not self.replaying:
+            self.check_inside()
             self.recorded.append(command)
             self.next_seq += 1
             return command
@@ -139,6 +140,18 @@ class Journal:
         if entry.seq >= self.next_seq:
             self.next_seq = entry.seq + 1
         return entry
+
+    def check_inside(self) -> None:
+        """Refuse a call that does not come from the code, in its turn.
+
+        Raises:
+            OutsideOrchestrationError: Somebody kept the context.
+        """
+        if not self.loop.entered:
+            raise OutsideOrchestrationError(
+                f"a durable call for {self.instance_id!r} from outside of its turn",
+                "make it in the orchestrator itself, or use the client",
+            )
 
     def cancellation(self, command: Any, operation: Any) -> None:
         """Record that an operation, which is not pending any more, was given up, or find that in the window.
@@ -241,6 +254,7 @@ class Journal:
 
     def wait_for_event(self, future: EventFuture[Any]) -> None:
         """Queue for an external event; waiting is not recorded, taking is."""
+        self.check_inside()
         self.waiters.setdefault(future.name, []).append(future)
 
     def send_event(self, instance_id: str, name: str, payload: bytes) -> None:

@@ -109,7 +109,7 @@ class Orchestration:
             program.payloads,
             name=started.name,
             version=started.version,
-            execution=execution,
+            execution=started.drawn_as or execution,
             parent=started.parent,
         )
         self._journal.loop.context.run(current_context.set, self._context)

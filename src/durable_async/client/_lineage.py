@@ -65,7 +65,13 @@ async def rewrites(
         current, parent = todo.pop()
         events = await read_history(current.instance_id)
         children = await _failed(backend, failed_children(events))
-        history = rewound(events, parent=parent, children=frozenset(children), reason=reason)
+        history = rewound(
+            events,
+            execution=current.execution,
+            parent=parent,
+            children=frozenset(children),
+            reason=reason,
+        )
         result.append(
             Rewrite(
                 instance_id=current.instance_id,

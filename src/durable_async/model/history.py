@@ -37,6 +37,7 @@ class ExecutionStarted(_Event, tag=1, frozen=True, array_like=True, gc=False):
 
     Attributes:
         start_at_us: Not to start before; 0 for at once.
+        drawn_as: The execution whose chance and number the code sees, where a rewind gave it another; 0 for its own.
     """
 
     name: str
@@ -44,6 +45,7 @@ class ExecutionStarted(_Event, tag=1, frozen=True, array_like=True, gc=False):
     input: bytes | None
     parent: ParentLink | None = None
     start_at_us: int = 0
+    drawn_as: int = 0
 
 
 class TurnStarted(_Event, tag=2, frozen=True, array_like=True, gc=False):

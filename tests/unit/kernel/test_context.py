@@ -183,3 +183,40 @@ def test_outside_there_is_none() -> None:
     with pytest.raises(OutsideOrchestrationError, match=r"^here: go away$") as caught:
         require_context("here", "go away")
     assert isinstance(caught.value, DurableError)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda ctx: ctx.call_activity("a", 1),
+        lambda ctx: ctx.create_timer(1),
+        lambda ctx: ctx.call_sub_orchestrator("child"),
+        lambda ctx: ctx.send_event("other", "go"),
+        lambda ctx: ctx.wait_for_external_event("go"),
+        lambda ctx: ctx.set_custom_status(1),
+    ],
+)
+def test_a_context_that_was_kept_is_of_no_use_outside_of_a_turn(call: Any) -> None:
+    kept: list[Any] = []
+
+    async def orchestrator(ctx: Any) -> None:
+        kept.append(ctx)
+        await ctx.wait_for_external_event("go")
+
+    async def other(ctx: Any) -> None:
+        call(kept[0])
+
+    driver = Driver(orchestrator)
+    driver.turn()
+    with pytest.raises(OutsideOrchestrationError, match="'test' from outside of its turn"):
+        call(kept[0])
+    outcome = Driver(other, instance_id="other").run()
+    assert outcome.failure.error_type.endswith("OutsideOrchestrationError")
+    driver.raise_event("go")
+    result = driver.turn()
+    assert [type(event).__name__ for event in result.events] == [
+        "TurnStarted",
+        "EventRaised",
+        "ExecutionCompleted",
+    ]
+    assert result.custom_status is None

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
+from durable_async._engine.rewind import rewound
 from durable_async._kernel.orchestration import PYTHON, Orchestration
 from durable_async.errors import NonDeterminismError, SubOrchestrationFailedError
 from durable_async.failure import FailureDetails
@@ -497,3 +498,28 @@ def test_everything_due_is_taken_in_order_of_its_time() -> None:
     driver.turn()
     assert driver.live.outcome == ExecutionCompleted(b"[1,2,3]")
     assert [e.seq for e in driver.history if isinstance(e, TimerFired)] == [2, 3, 1]
+
+
+def test_a_rewound_execution_goes_on_with_the_chance_it_has_drawn() -> None:
+    async def orchestrator(ctx: Any) -> Any:
+        await ctx.call_activity("a", [str(ctx.uuid4()), ctx.random().random(), ctx.execution])
+        await ctx.call_activity("failing", 1)
+        return [str(ctx.uuid4()), ctx.execution]
+
+    driver = Driver(orchestrator, activities={"a": lambda x: x, "failing": lambda x: 1 / 0})
+    driver.run()
+    history = rewound(
+        driver.history, execution=1, parent=None, children=frozenset(), reason="mended"
+    )
+    assert isinstance(history[0], ExecutionStarted)
+    again = Orchestration("test", 2, history[0], driver.program)
+    again.replay(history)
+    (pending,) = again.pending_activities()
+    assert (pending.name, again.outcome) == ("failing", None)
+    again.deliver(None, 2, ActivityCompleted(pending.seq, b"1"))
+    again.turn(driver.now_us)
+    twice = rewound(history, execution=2, parent=None, children=frozenset(), reason=None)
+    assert isinstance(twice[0], ExecutionStarted)
+    assert twice[0].drawn_as == 1
+    assert isinstance(again.outcome, ExecutionCompleted)
+    assert orjson.loads(again.outcome.result or b"")[1] == 1
