@@ -193,6 +193,22 @@ async def test_another_worker_takes_over_what_a_dead_one_had_begun(
 
 
 @virtual_time
+async def test_what_ended_while_its_orchestration_had_no_owner_is_not_run_again(
+    env: VirtualEnvironment, world: World
+) -> None:
+    grace: dict[str, Any] = {"unregistered_grace_seconds": 2 * DAY}
+    async with world.hub(env, front) as hub, hub.worker(back):
+        handle = await hub.client.start(doubles, 3)
+        async with doomed(hub, registry=front, **grace) as die:
+            await until(lambda: ran)
+            die()
+        await anyio.sleep(MINUTE)
+        async with hub.worker(front, **grace):
+            assert await handle.wait() == [0, 2, 4]
+    assert sorted(ran) == [0, 1, 2]
+
+
+@virtual_time
 async def test_orchestrations_are_shared_out_between_workers(
     env: VirtualEnvironment, world: World
 ) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from durable_async.model.history import (
+    ActivityCompleted,
+    ActivityFailed,
     EventRaised,
     ExecutionResumed,
     ExecutionSuspended,
@@ -23,13 +25,14 @@ _CONTROLS = (ExecutionSuspended, ExecutionResumed, ExecutionTerminated)
 class Mailbox:
     """Letters by their ids in the store; a local result that never was in the store has none."""
 
-    __slots__ = ("_arrived", "_consumed", "_ids", "_kept", "_order")
+    __slots__ = ("_arrived", "_consumed", "_ids", "_kept", "_local", "_order")
 
     def __init__(self) -> None:
         self._arrived: deque[tuple[int | None, int | None, Letter]] = deque()
         self._kept: dict[str, deque[tuple[int, int | None, EventRaised]]] = {}
         self._ids: set[int] = set()
         self._consumed: list[int] = []
+        self._local: list[Letter] = []
         self._order = 0
 
     @property
@@ -65,7 +68,27 @@ class Mailbox:
                 yield letter
             else:
                 self._consume(mail_id)
+                if mail_id is None:
+                    self._local.append(letter)
                 yield letter
+
+    def answers(self, execution: int) -> dict[int, ActivityCompleted | ActivityFailed]:
+        """Return the outcomes of activities that have arrived and wait for a turn, by sequence number."""
+        return {
+            letter.seq: letter
+            for _, addressed, letter in self._arrived
+            if addressed in (None, execution)
+            and isinstance(letter, (ActivityCompleted, ActivityFailed))
+        }
+
+    def unstored(self, execution: int) -> list[Letter]:
+        """Return the letters that are nowhere else: taken by a turn that did not come through, or not taken yet."""
+        waiting = [
+            letter
+            for mail_id, addressed, letter in self._arrived
+            if mail_id is None and addressed in (None, execution)
+        ]
+        return self._local + waiting
 
     def next_event(self, waiters: Mapping[str, Any]) -> EventRaised | None:
         """Take the kept event that arrived first among those that somebody waits for."""
@@ -95,6 +118,8 @@ class Mailbox:
     def drain_consumed(self) -> list[int]:
         """Return the ids taken since the last call; their rows may be deleted with the turn."""
         consumed, self._consumed = self._consumed, []
+        if self._local:
+            self._local = []
         return consumed
 
     def forget(self, mail_ids: list[int]) -> None:

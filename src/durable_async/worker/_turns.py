@@ -26,10 +26,10 @@ from durable_async.model.history import (
     Letter,
 )
 from durable_async.model.policy import seconds_of
-from durable_async.model.records import Abandon, Mail, Park, TurnCommit
+from durable_async.model.records import Abandon, Mail, Outgoing, Park, TurnCommit
 from durable_async.registry import Registry
 from durable_async.serialization import DataConverter
-from durable_async.serialization.events import decode_letter
+from durable_async.serialization.events import decode_letter, encode_letter
 
 from ._activities import ActivityRunner, Attempt
 from ._alarms import Alarms
@@ -364,8 +364,32 @@ class Turns:
 
     def give_up(self, slot: Slot, error: Exception) -> None:
         """Abandon a turn: nothing of it is committed; try again later, then park."""
+        self._save_results(slot)
         self.drop(slot)
         self.refuse(slot.instance.instance_id, slot.claims, error)
+
+    def _save_results(self, slot: Slot) -> None:
+        """Put outcomes that only this process knows into the instance's mailbox: its activities have ended, and must not run again."""
+        instance = slot.instance
+        letters = instance.mailbox.unstored(instance.execution)
+        if not letters:
+            return
+        outbox = tuple(
+            Outgoing(
+                instance_id=instance.instance_id,
+                execution=instance.execution,
+                letter=encode_letter(letter),
+            )
+            for letter in letters
+        )
+        commit = TurnCommit(
+            instance_id=instance.instance_id,
+            execution=instance.execution,
+            turn=slot.turn,
+            events=b"",
+            outbox=outbox,
+        )
+        self._tools.committer.submit(commit, _ignore)
 
     def refuse(self, instance_id: str, claims: int, error: Exception) -> None:
         """Give a claimed instance back for later, or park it if that was tried often enough."""
