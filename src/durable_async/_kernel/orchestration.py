@@ -127,9 +127,10 @@ class Orchestration:
         return None if first is None else first[0]
 
     def pending_activities(self) -> Iterator[ActivityFuture[Any]]:
-        """Go through the activities with an attempt under way: those that a new owner must start again."""
+        """Go through the activities with an attempt under way and no outcome in the mailbox: a new owner must start them again."""
+        answers = self.mailbox.answers(self.execution)
         for operation in self._journal.pending.values():
-            if _is_under_way(operation):
+            if _is_under_way(operation) and not _is_answered(operation, answers):
                 yield operation  # type: ignore[misc]
 
     def pending_activity(self, seq: int) -> ActivityFuture[Any] | None:
@@ -442,6 +443,13 @@ def _is_under_way(operation: Any) -> bool:
         and operation.retry_at_us is None
         and not operation.settled
     )
+
+
+def _is_answered(operation: Any, answers: dict[int, Any]) -> bool:
+    letter = answers.get(operation.seq)
+    if isinstance(letter, ActivityFailed):
+        return letter.attempt == operation.attempt
+    return letter is not None
 
 
 _lifecycle: dict[type[Any], Callable[[Orchestration, Any], None]] = {
