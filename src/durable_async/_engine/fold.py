@@ -41,6 +41,8 @@ from durable_async.model.records import (
 from durable_async.model.status import Status
 from durable_async.serialization.events import encode_events, encode_letter
 
+from .termination import terminate_letter, terminated_failure
+
 
 @dataclass(slots=True)
 class Effects:
@@ -138,7 +140,7 @@ def _follow(
         case SubOrchestrationScheduled():
             draft.children.append(_child(instance, event, now_us))
         case SubOrchestrationCancelRequested():
-            _terminate(draft, event.instance_id)
+            draft.outbox.append(terminate_letter(event.instance_id))
         case EventSent():
             draft.outbox.append(_to(event.instance_id, EventRaised(event.name, event.payload)))
         case _:
@@ -164,16 +166,8 @@ def _child(instance: Orchestration, event: SubOrchestrationScheduled, now_us: in
     )
 
 
-def _terminate(draft: _Draft, instance_id: str) -> None:
-    draft.outbox.append(_to(instance_id, ExecutionTerminated(), urgent=True))
-
-
-def _to(
-    instance_id: str, letter: Letter, *, execution: int | None = None, urgent: bool = False
-) -> Outgoing:
-    return Outgoing(
-        instance_id=instance_id, execution=execution, letter=encode_letter(letter), urgent=urgent
-    )
+def _to(instance_id: str, letter: Letter, *, execution: int | None = None) -> Outgoing:
+    return Outgoing(instance_id=instance_id, execution=execution, letter=encode_letter(letter))
 
 
 def _report(instance: Orchestration, draft: _Draft, letter: Letter) -> None:
@@ -200,21 +194,18 @@ def _ending(
         case ExecutionTerminated():
             if outcome.recursive:
                 for child in instance.pending_children():
-                    _terminate(draft, child.instance_id)
-            _report(instance, draft, SubOrchestrationFailed(seq, _terminated(instance)))
+                    draft.outbox.append(terminate_letter(child.instance_id))
+            _report(
+                instance,
+                draft,
+                SubOrchestrationFailed(seq, terminated_failure(instance.instance_id)),
+            )
             return Status.TERMINATED, outcome.output, None, None
         case ExecutionContinuedAsNew():
             effects.next_started = ExecutionStarted(
                 instance.started.name, outcome.version, outcome.input, parent
             )
             return None, None, None, outcome
-
-
-def _terminated(instance: Orchestration) -> FailureDetails:
-    return FailureDetails(
-        "durable_async.errors.OrchestrationTerminatedError",
-        f"instance {instance.instance_id!r} was terminated",
-    )
 
 
 def _next(

@@ -100,7 +100,7 @@ class Steering(Watching):
             InstanceNotFoundError: There is no such instance.
         """
         data = None if output is None else self._payloads.encode(output, "terminate output")
-        await self._deliver(instance, ExecutionTerminated(data, recursive), urgent=True)
+        await self._deliver(instance, ExecutionTerminated(data, recursive), urgent=True, final=True)
 
     async def _deliver(
         self,
@@ -108,6 +108,7 @@ class Steering(Watching):
         letter: Letter,
         *,
         urgent: bool = False,
+        final: bool = False,
         request_id: str | None = None,
     ) -> bool:
         instance_id = id_of(instance)
@@ -116,6 +117,7 @@ class Steering(Watching):
             execution=None,
             letter=encode_letter(letter),
             urgent=urgent,
+            final=final,
             request_id=self._request_id(request_id),
         )
         delivery = await self._persist(lambda: self._send.ask(outgoing))

@@ -66,6 +66,8 @@ class Outgoing(_Record, frozen=True, kw_only=True, gc=False):
     Attributes:
         execution: Only for this execution of the receiver; ``None`` for whichever is current.
         urgent: Wakes the receiver even before its ``start_at_us`` (terminate, suspend).
+        final: It ends the receiver: any worker may claim the receiver for it, whether or not it registers its name, and also if
+            it is parked.
         request_id: Makes a repetition of the same call harmless; ``None`` where a commit does.
     """
 
@@ -73,6 +75,7 @@ class Outgoing(_Record, frozen=True, kw_only=True, gc=False):
     execution: int | None
     letter: bytes
     urgent: bool = False
+    final: bool = False
     request_id: str | None = None
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+
 import anyio.lowlevel
 
+from durable_async._engine.termination import termination
 from durable_async._kernel.orchestration import Orchestration
 from durable_async.errors import CorruptHistoryError
-from durable_async.model.history import ExecutionStarted, HistoryEvent
+from durable_async.model.history import ExecutionStarted, ExecutionTerminated, HistoryEvent
 from durable_async.model.records import ClaimedInstance, HistoryRow, Park
 from durable_async.serialization.events import decode_events, decode_letter
 
@@ -17,15 +21,17 @@ HISTORY_PAGE_BYTES = 4 * 1024 * 1024
 
 
 async def adopt(claimed: ClaimedInstance, tools: Tools, turns: Turns) -> None:
-    """Take a claimed instance in, or refuse it: what cannot be replayed is tried later, then parked."""
+    """Take a claimed instance in, or refuse it: what cannot be replayed is tried later, then parked.
+
+    One that is to end is ended here, without its code.
+    """
+    order = _order_to_end(claimed)
+    if order is not None:
+        await _end(claimed, order, tools)
+        return
     if claimed.attempts > tools.settings.attempts_max:
-        tools.committer.submit(
-            Park(
-                instance_id=claimed.instance_id,
-                reason=f"claimed {tools.settings.attempts_max} times, and its worker never came through",
-            ),
-            lambda dropped: None,
-        )
+        reason = f"claimed {tools.settings.attempts_max} times, and its worker never came through"
+        tools.committer.submit(Park(instance_id=claimed.instance_id, reason=reason), _ignore)
         return
     try:
         slot = await _rebuild(claimed, tools, turns)
@@ -36,24 +42,43 @@ async def adopt(claimed: ClaimedInstance, tools: Tools, turns: Turns) -> None:
     turns.welcome(slot)
 
 
+def _order_to_end(claimed: ClaimedInstance) -> ExecutionTerminated | None:
+    for mail in claimed.mail:
+        with suppress(CorruptHistoryError):
+            letter = decode_letter(claimed.instance_id, mail.letter)
+            if isinstance(letter, ExecutionTerminated):
+                return letter
+    return None
+
+
+async def _end(claimed: ClaimedInstance, order: ExecutionTerminated, tools: Tools) -> None:
+    events: list[HistoryEvent] = []
+    turn = -1
+    async with aclosing(_rows(claimed, tools)) as rows:
+        async for row in rows:
+            turn = row.turn
+            with suppress(CorruptHistoryError):
+                events += decode_events(claimed.instance_id, row.events)
+    tools.committer.submit(termination(claimed, order, events, turn + 1), _ignore)
+
+
+def _ignore(dropped: bool) -> None:
+    """Nothing follows."""
+
+
 async def _rebuild(claimed: ClaimedInstance, tools: Tools, turns: Turns) -> Slot:
     instance: Orchestration | None = None
     size = 0
     turn = -1
     try:
-        rows = claimed.history
-        more = claimed.more_history
-        while True:
-            for row in rows:
+        async with aclosing(_rows(claimed, tools)) as rows:
+            async for row in rows:
                 events = decode_events(claimed.instance_id, row.events)
                 if instance is None:
                     instance = _begin(claimed, events, turns)
                 await _replay(instance, events, tools)
                 size += len(row.events)
                 turn = row.turn
-            if not more:
-                break
-            rows, more = await _next_page(claimed, tools, turn)
         _deliver(claimed, instance)
     except BaseException:
         if instance is not None:
@@ -98,13 +123,18 @@ async def _replay(instance: Orchestration, events: list[HistoryEvent], tools: To
         tools.pause_at = tools.environment.monotonic() + SLICE_SECONDS
 
 
-async def _next_page(
-    claimed: ClaimedInstance, tools: Tools, after_turn: int
-) -> tuple[tuple[HistoryRow, ...], bool]:
-    page = await tools.backend.read_history(
-        claimed.instance_id,
-        execution=claimed.execution,
-        after_turn=after_turn,
-        bytes_max=HISTORY_PAGE_BYTES,
-    )
-    return page.rows, page.more
+async def _rows(claimed: ClaimedInstance, tools: Tools) -> AsyncGenerator[HistoryRow, None]:
+    """Go through its whole history: what came with the claim, then page by page."""
+    rows, more = claimed.history, claimed.more_history
+    while True:
+        for row in rows:
+            yield row
+        if not more:
+            return
+        page = await tools.backend.read_history(
+            claimed.instance_id,
+            execution=claimed.execution,
+            after_turn=rows[-1].turn,
+            bytes_max=HISTORY_PAGE_BYTES,
+        )
+        rows, more = page.rows, page.more

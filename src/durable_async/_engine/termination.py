@@ -1,0 +1,93 @@
+"""Termination without the code: for whoever is claimed with the order to end in its mailbox.
+
+So that an instance ends also if its code does not replay, is not registered here, or its history cannot be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from durable_async.failure import FailureDetails
+from durable_async.model.history import (
+    ExecutionTerminated,
+    HistoryEvent,
+    Letter,
+    SubOrchestrationCancelRequested,
+    SubOrchestrationCompleted,
+    SubOrchestrationFailed,
+    SubOrchestrationScheduled,
+)
+from durable_async.model.records import ClaimedInstance, Outgoing, TurnCommit
+from durable_async.model.status import Status
+from durable_async.serialization.events import encode_events, encode_letter
+
+
+def terminate_letter(instance_id: str) -> Outgoing:
+    """Return the order to a sub-orchestration to end."""
+    return Outgoing(
+        instance_id=instance_id,
+        execution=None,
+        letter=encode_letter(ExecutionTerminated()),
+        urgent=True,
+        final=True,
+    )
+
+
+def terminated_failure(instance_id: str) -> FailureDetails:
+    """Describe to a parent that its child was terminated."""
+    return FailureDetails(
+        "durable_async.errors.OrchestrationTerminatedError",
+        f"instance {instance_id!r} was terminated",
+    )
+
+
+def termination(
+    claimed: ClaimedInstance, order: ExecutionTerminated, events: Sequence[HistoryEvent], turn: int
+) -> TurnCommit:
+    """Return the commit that ends a claimed instance.
+
+    Args:
+        claimed: The instance.
+        order: The letter that ends it.
+        events: Its history, as far as it can be read.
+        turn: Number of the turn.
+    """
+    outbox = [terminate_letter(child) for child in _children(events)] if order.recursive else []
+    parent = claimed.parent
+    if parent is not None:
+        letter: Letter = SubOrchestrationFailed(parent.seq, terminated_failure(claimed.instance_id))
+        outbox.append(
+            Outgoing(
+                instance_id=parent.instance_id,
+                execution=parent.execution,
+                letter=encode_letter(letter),
+            )
+        )
+    return TurnCommit(
+        instance_id=claimed.instance_id,
+        execution=claimed.execution,
+        turn=turn,
+        events=encode_events([order]),
+        consumed=tuple(mail.id for mail in claimed.mail),
+        status=Status.TERMINATED,
+        output=order.output,
+        outbox=tuple(outbox),
+    )
+
+
+def _children(events: Iterable[HistoryEvent]) -> list[str]:
+    """Return the sub-orchestrations that have not reported."""
+    pending: dict[int, str] = {}
+    for event in events:
+        match event:
+            case SubOrchestrationScheduled():
+                pending[event.seq] = event.instance_id
+            case (
+                SubOrchestrationCompleted()
+                | SubOrchestrationFailed()
+                | SubOrchestrationCancelRequested()
+            ):
+                pending.pop(event.seq, None)
+            case _:
+                pass
+    return list(pending.values())
