@@ -18,7 +18,7 @@ class FailureDetails(msgspec.Struct, frozen=True, array_like=True, gc=False):
         error_type: Qualified name, such as ``shop.errors.CardDeclined`` or ``builtins.ValueError``.
         message: ``str(exception)``, cut at 8,192 characters.
         stack_trace: The formatted traceback, cut at 16,384 characters (the end is kept).
-        cause: The failure that this one was raised from, at most ten deep.
+        cause: The failure that this one was raised from, at most ten deep; of a group, the first in it.
         non_retryable: Whether the code that raised it ruled out another attempt.
     """
 
@@ -73,7 +73,7 @@ def _cause(error: BaseException, depth: int, seen: set[int]) -> FailureDetails |
     carried = getattr(error, "failure", None)
     if isinstance(carried, FailureDetails):
         return carried
-    cause = error.__cause__
+    cause = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__
     if cause is None and not error.__suppress_context__:
         cause = error.__context__
     if cause is None or depth <= 1 or id(cause) in seen:
@@ -84,6 +84,9 @@ def _cause(error: BaseException, depth: int, seen: set[int]) -> FailureDetails |
 def _text(error: BaseException) -> str:
     try:
         text = str(error)
+        if isinstance(error, BaseExceptionGroup):
+            inner = "; ".join(f"{type(one).__name__}: {_text(one)}" for one in error.exceptions)
+            text = f"{text}: {inner}"
     except Exception as broken:  # noqa: BLE001 - one whose __str__ raises must still be recorded
         text = f"<unprintable: {type(broken).__name__}>"
     return text.encode("utf-8", "replace").decode("utf-8")

@@ -232,9 +232,6 @@ async def test_a_failure_that_the_code_answered_is_its_past(
     assert ran == ["a", "undo", "b", "b"]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="what corrected code does anew has no place in a rewound history"
-)
 @virtual_time
 async def test_rewind_with_corrected_code(env: VirtualEnvironment, world: World) -> None:
     wrong, right = Registry(), Registry()

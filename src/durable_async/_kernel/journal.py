@@ -64,6 +64,7 @@ class Journal:
         clock_us: Orchestrator time; comes from history and never goes back.
         evicting: Nothing is recorded any more, and nothing new will ever resolve.
         replaying: Whether commands are being checked instead of recorded.
+        goes_on: Whether the window is open at its end.
         divergence: The first mismatch; set, the turn must not be committed.
     """
 
@@ -83,15 +84,26 @@ class Journal:
         self.divergence: NonDeterminismError | None = None
         self.versions = ""
         self.replaying = False
+        self.goes_on = False
         self._window = Window()
 
     # -- the window
 
     def open_window(
-        self, events: Sequence[HistoryEvent], begin: int, end: int, position: int
+        self,
+        events: Sequence[HistoryEvent],
+        begin: int,
+        end: int,
+        position: int,
+        *,
+        goes_on: bool = False,
     ) -> None:
-        """Begin to check: these commands are what history holds after the input at ``position``."""
+        """Begin to check: these commands are what history holds after the input at ``position``.
+
+        If it ``goes_on``, what the code does beyond them is new, and recorded.
+        """
         self.replaying = True
+        self.goes_on = goes_on
         self._window.open(events, begin, end)
         self.position = position
 
@@ -135,6 +147,8 @@ class Journal:
             self.next_seq += 1
             return command
         entry = self._window.take(command, content or _content[type(command)])
+        if entry is None and self._goes_beyond():
+            return self.command(command)
         if entry is None:
             raise self._mismatch(command)
         if entry.seq >= self.next_seq:
@@ -164,7 +178,16 @@ class Journal:
         elif self._window.take(command, _seq_of) is None and not self._trade_numbers(
             command, operation
         ):
-            raise self._mismatch(command)
+            if not self._goes_beyond():
+                raise self._mismatch(command)
+            self.recorded.append(command)
+
+    def _goes_beyond(self) -> bool:
+        """Go live, if the code did all that an open window holds."""
+        if self.goes_on and self._window.is_empty:
+            self.go_live()
+            return True
+        return False
 
     def _trade_numbers(self, command: Any, operation: Any) -> bool:
         """Find the cancellation of another timer for the same moment, and let the two trade numbers.

@@ -129,8 +129,11 @@ class Orchestration:
     def pending_activities(self) -> Iterator[ActivityFuture[Any]]:
         """Go through the activities with an attempt under way and no outcome in the mailbox: a new owner must start them again."""
         answers = self.mailbox.answers(self.execution)
+        recorded = {getattr(event, "seq", 0) for event in self._journal.recorded}
         for operation in self._journal.pending.values():
-            if _is_under_way(operation) and not _is_answered(operation, answers):
+            if not _is_under_way(operation) or _is_answered(operation, answers):
+                continue
+            if operation.seq not in recorded:  # else it is not durable yet
                 yield operation  # type: ignore[misc]
 
     def pending_activity(self, seq: int) -> ActivityFuture[Any] | None:
@@ -168,7 +171,10 @@ class Orchestration:
                 end = index + 1
                 while end < count and type(events[end]) in _COMMANDS:
                     end += 1
-                journal.open_window(events, index + 1, end, before + index)
+                if end < count and type(events[end]) is ExecutionRewound:
+                    end = self._open_rewound(events, index, end)
+                else:
+                    journal.open_window(events, index + 1, end, before + index)
                 self._show(event)
                 journal.close_window()
                 index = end
@@ -180,6 +186,21 @@ class Orchestration:
         finally:
             journal.loop.leave()
         self._events_before += count
+
+    def _open_rewound(self, events: Sequence[HistoryEvent], index: int, end: int) -> int:
+        """Open the window that a rewind left open: corrected code goes on where the old code failed, in the midst of it.
+
+        What it did anew stands behind the rewind; if nothing stands there yet, what it does now is recorded with the next turn.
+        """
+        count = len(events)
+        begin = end + 1
+        end = begin
+        while end < count and type(events[end]) in _COMMANDS:
+            end += 1
+        commands = [*events[index + 1 : begin - 1], *events[begin:end]]
+        position = self._events_before + index
+        self._journal.open_window(commands, 0, len(commands), position, goes_on=begin == count)
+        return end
 
     # -- a turn
 
@@ -198,7 +219,7 @@ class Orchestration:
         """
         journal = self._journal
         if self.outcome is not None:
-            return self._result(idle=True)
+            return self._result(idle=not journal.recorded)
         journal.position = self._events_before - 1
         had_begun, python = self._root is not None, self._python
         journal.loop.enter()
@@ -389,7 +410,7 @@ class Orchestration:
         if self.outcome is not None or not self._root.done() or self._replayed_outcome is not None:
             return
         outcome = conclude(self._root, self._context._continue, self._program)
-        if self._journal.replaying:
+        if self._journal.replaying and not self._journal.goes_on:
             self._replayed_outcome = outcome
         else:
             self._journal.recorded.append(outcome)
@@ -448,7 +469,7 @@ def _is_under_way(operation: Any) -> bool:
 def _is_answered(operation: Any, answers: dict[int, Any]) -> bool:
     letter = answers.get(operation.seq)
     if isinstance(letter, ActivityFailed):
-        return letter.attempt == operation.attempt
+        return bool(letter.attempt == operation.attempt)
     return letter is not None
 
 
