@@ -5,8 +5,10 @@ from __future__ import annotations
 from hypothesis import given, strategies as st
 
 from durable_async._kernel.letters import Mailbox
+from durable_async.failure import FailureDetails
 from durable_async.model.history import (
     ActivityCompleted,
+    ActivityFailed,
     EventRaised,
     ExecutionResumed,
     ExecutionSuspended,
@@ -97,3 +99,25 @@ def test_every_letter_is_consumed_once(arrivals: list[tuple[str, int]]) -> None:
     assert sorted(mailbox.seen()) == sorted(put)
     mailbox.forget(consumed)
     assert mailbox.seen() == ()
+
+
+def test_outcomes_that_have_arrived_are_answers() -> None:
+    failed = ActivityFailed(2, 3, FailureDetails("builtins.ValueError", "no"))
+    mailbox = filled(ActivityCompleted(1, b"1"), EventRaised("go", None), failed)
+    mailbox.put(9, 1, ActivityCompleted(4, b"of the execution before"))
+    assert mailbox.answers(2) == {1: ActivityCompleted(1, b"1"), 2: failed}
+    list(mailbox.take(2))
+    assert mailbox.answers(2) == {}
+
+
+def test_what_no_store_has_is_kept_until_its_turn_came_through() -> None:
+    local, later = ActivityCompleted(1, b"1"), ActivityCompleted(2, b"2")
+    mailbox = filled(ActivityCompleted(3, b"stored"))
+    mailbox.put(None, 1, local)
+    assert mailbox.unstored(1) == [local]
+    list(mailbox.take(1))
+    mailbox.put(None, 1, later)
+    assert mailbox.unstored(1) == [local, later]
+    mailbox.drain_consumed()
+    assert mailbox.unstored(1) == [later]
+    assert mailbox.unstored(2) == []
