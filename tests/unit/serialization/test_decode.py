@@ -160,6 +160,7 @@ def test_the_cause_is_kept() -> None:
 
 
 def test_decoders_are_made_once_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "_decoders", {})  # not what other tests of this process left
     assert decoding.decoder_for(list[Item]) is decoding.decoder_for(list[Item])
     monkeypatch.setattr(decoding, "_DECODERS_MAX", 2)
     for into in (list[int], set[int], list[str], set[str], list[int]):
