@@ -168,6 +168,9 @@ class Orchestration:
             before = self._events_before
             while index < count:
                 event = events[index]
+                if type(event) is TurnStarted and self._only_moves_the_clock(event):
+                    index += 1
+                    continue
                 end = index + 1
                 while end < count and type(events[end]) in _COMMANDS:
                     end += 1
@@ -186,6 +189,14 @@ class Orchestration:
         finally:
             journal.loop.leave()
         self._events_before += count
+
+    def _only_moves_the_clock(self, event: TurnStarted) -> bool:
+        """Take the start of a turn in the usual case: the code has begun, and sees nothing but the time."""
+        if self._root is None or self.suspended or event.python:
+            return False
+        self._turn_at_us = event.at_us
+        self._journal.set_clock(event.at_us)
+        return True
 
     def _open_rewound(self, events: Sequence[HistoryEvent], index: int, end: int) -> int:
         """Open the window that a rewind left open: corrected code goes on where the old code failed, in the midst of it.
