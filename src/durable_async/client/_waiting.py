@@ -13,7 +13,7 @@ from durable_async.model.records import InstanceRecord
 
 from ._gathering import Gatherer
 
-POLL_SECONDS_FIRST = 0.05
+POLL_SECONDS_FIRST = 0.25
 POLL_SECONDS_MAX = 30.0
 POLL_SHARE = 0.25
 """A waiter looks again after this share of the time that it has waited already: ten thousand of them must not be a load."""
