@@ -36,7 +36,9 @@ from durable_async.model.history import (
 )
 
 SIZE = 12
-PER_ROUND = 8
+PER_ROUND = 12
+IN_FLIGHT_PER_KILL_MIN = 0.5
+"""Fewer activities than this begun again for each kill, and the kills did not meet work: the run proves nothing."""
 
 
 @dataclass
@@ -59,6 +61,11 @@ class Verdict:
     def is_clean(self) -> bool:
         """Whether every promise was kept."""
         return not (self.lost or self.stuck or self.doubled or self.repeated)
+
+    @property
+    def proves_something(self) -> bool:
+        """Whether the kills met work that was under way."""
+        return self.in_flight_again >= self.kills * IN_FLIGHT_PER_KILL_MIN
 
 
 class Run:
@@ -99,7 +106,9 @@ class Run:
         self, client: Client, workers: list[subprocess.Popen[bytes]], number: int
     ) -> None:
         load = asyncio.create_task(self._load(client, number))
-        await asyncio.sleep(self.random.uniform(0.0, 0.6))
+        await asyncio.sleep(
+            self.random.uniform(0.2, 0.8)
+        )  # a process needs a quarter second to begin
         victim = workers.pop(0)
         victim.kill()
         victim.wait()
@@ -107,6 +116,18 @@ class Run:
         while len(workers) < (2 if number % 3 == 0 else 1):
             workers.append(self._spawn())
         await load
+
+    async def _until_busy(self) -> None:
+        """Wait until the workers that are there have begun to work."""
+        size = self._ledger_bytes()
+        for _ in range(1_000):
+            if self._ledger_bytes() > size:
+                return
+            await asyncio.sleep(0.01)
+        raise RuntimeError(f"no activity began for 10 s; see {self.log}")
+
+    def _ledger_bytes(self) -> int:
+        return self.ledger.stat().st_size if self.ledger.exists() else 0
 
     async def _load(self, client: Client, number: int) -> None:
         plan = Plan(str(self.ledger), SIZE)
@@ -198,6 +219,8 @@ def main() -> None:
     if not verdict.is_clean:
         sys.exit(f"promises were broken; everything is kept in {folder}")
     shutil.rmtree(folder)
+    if not verdict.proves_something:
+        sys.exit("the kills met too little work: the run proves nothing")
 
 
 if __name__ == "__main__":
