@@ -42,7 +42,7 @@ async def mark(order: Mark) -> str:
         os.write(ledger, line)
     finally:
         os.close(ledger)
-    await asyncio.sleep(random.uniform(0.0, 0.04))
+    await asyncio.sleep(random.uniform(0.0, 0.1))
     return order.key
 
 
