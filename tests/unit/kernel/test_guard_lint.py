@@ -33,9 +33,11 @@ from durable_async._kernel.guard import (
     Severity,
     check,
     lint,
+    lookup,
     unsafe_nondeterminism,
 )
 from durable_async._kernel.guard.bytecode import Reader
+from durable_async._kernel.guard.catalogue import GROUPS
 from durable_async._kernel.guard.lint import _Scope
 from durable_async._kernel.guard.policy import forget_warnings
 from durable_async.errors import ForbiddenOperationError
@@ -215,6 +217,27 @@ def test_a_finding_names_the_line_and_what_to_use() -> None:
     assert finding.source == f"{__file__}:{line}"
     assert "ctx.now()" in finding.instead
     assert finding.severity is Severity.HARD
+
+
+def test_learns_of_new_modules_while_its_own_calls_are_watched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A watched call within the lookup, or another thread, may look things up and learn first."""
+    is_ready = lookup._is_ready
+    inside: list[str] = []
+
+    def watched(module: str) -> bool:
+        if not inside:
+            inside.append(module)
+            assert lookup.find(time.time) is not None
+        return is_ready(module)
+
+    monkeypatch.setattr(lookup, "_known", {})
+    monkeypatch.setattr(lookup, "_pending", list(GROUPS))
+    monkeypatch.setattr(lookup, "_is_ready", watched)
+
+    assert "ThreadPoolExecutor.submit" in operations(threads)
+    assert inside
 
 
 # -- what is followed

@@ -7,6 +7,7 @@ import functools
 import importlib
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from types import BuiltinFunctionType, MethodType, ModuleType
 from typing import Any, Final
 
@@ -41,11 +42,11 @@ def find(callee: Any, first: Any = NOTHING) -> Operation | None:
     A method may be given bound, or as its function with the object as ``first``. Whether the entry's condition holds is asked
     of ``applies``.
     """
+    if _pending:
+        _learn_new_modules()
     entry = _known.get(id(callee))
     if entry is not None:
         return entry
-    if _pending and _learn_new_modules():
-        return find(callee, first)
     kind = type(callee)  # isinstance() would run code of proxies that lie about their class
     if kind is BuiltinFunctionType:
         return _bound_builtin(callee.__self__, callee.__name__)
@@ -92,12 +93,14 @@ def _shared_random() -> Any:
     return getattr(sys.modules.get("random"), "_inst", NOTHING)
 
 
-def _learn_new_modules() -> bool:
-    ready = [group for group in _pending if _is_ready(group.module)]
-    for group in ready:
-        _pending.remove(group)
-        _learn(group, sys.modules[group.module], _known)
-    return bool(ready)
+def _learn_new_modules() -> None:
+    # Each call in here may be a call site that is watched, and other threads look things up as well: the same group may be
+    # learned twice, which is harmless, but none is taken for learned before it is.
+    for group in tuple(_pending):
+        if _is_ready(group.module):
+            _learn(group, sys.modules[group.module], _known)
+            with suppress(ValueError):
+                _pending.remove(group)
 
 
 def _is_ready(name: str) -> bool:
