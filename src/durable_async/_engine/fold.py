@@ -71,7 +71,6 @@ def fold(
     *,
     turn: int,
     status: Status,
-    stored_wake_us: int | None,
     now_us: int,
 ) -> tuple[TurnCommit, Effects]:
     """Return the commit of a turn, and its effects.
@@ -81,7 +80,6 @@ def fold(
         result: What the turn gave.
         turn: Number of the turn.
         status: What the store holds.
-        stored_wake_us: The wake time that the store holds; a later one need not be written.
         now_us: The store's clock.
     """
     draft = _Draft()
@@ -93,9 +91,6 @@ def fold(
     if new_status is None:
         current = Status.SUSPENDED if result.suspended else Status.RUNNING
         new_status = current if current is not status else None
-    wake_us = result.wake_at_us
-    if wake_us is not None and stored_wake_us is not None and wake_us >= stored_wake_us:
-        wake_us = None
     return (
         TurnCommit(
             instance_id=instance.instance_id,
@@ -107,7 +102,6 @@ def fold(
             output=output,
             failure=failure,
             custom_status=_custom_status(result),
-            wake_at_us=wake_us if instance.outcome is None else None,
             outbox=tuple(draft.outbox),
             children=tuple(draft.children),
             next_execution=_next(following, started),

@@ -89,7 +89,6 @@ async def _rebuild(claimed: ClaimedInstance, tools: Tools, turns: Turns) -> Slot
         instance=instance,
         turn=turn + 1,
         status=claimed.status,
-        stored_wake_us=None,
         history_bytes=size,
         claims=claimed.attempts,
         elsewhere=set(claimed.queued),

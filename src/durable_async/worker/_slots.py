@@ -20,7 +20,6 @@ class Slot:
         instance: The instance itself.
         turn: Number of its next turn.
         status: What the store holds.
-        stored_wake_us: The wake time in the store, which may be earlier than what is due.
         history_bytes: Size of its history, about.
         committing: Whether a turn of it is on its way to the store.
         queued: Whether it waits for a turn.
@@ -32,7 +31,6 @@ class Slot:
     instance: Orchestration
     turn: int
     status: Status
-    stored_wake_us: int | None
     history_bytes: int
     claims: int
     committing: bool = False

@@ -122,7 +122,6 @@ class Turns:
             result,
             turn=slot.turn,
             status=slot.status,
-            stored_wake_us=slot.stored_wake_us,
             now_us=now_us,
         )
         local, commit = self._place(slot, commit, effects)
@@ -180,8 +179,6 @@ class Turns:
         slot.claims = 0
         if commit.status is not None:
             slot.status = commit.status
-        if commit.wake_at_us is not None:
-            slot.stored_wake_us = commit.wake_at_us
         for seq in effects.stop:
             self._stop(slot, seq)
         if effects.next_started is not None:
@@ -221,7 +218,6 @@ class Turns:
         slot.instance = fresh
         slot.turn = 1
         slot.elsewhere.clear()
-        slot.stored_wake_us = None
         self._tools.slots.grow(slot, -slot.history_bytes)
         self.enqueue(slot)
 
