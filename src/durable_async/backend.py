@@ -124,7 +124,8 @@ class WorkQueue(Protocol):
         """Claim ready work and collect letters for what is owned.
 
         Claims up to ``instances`` instances that are ready (due, free, not parked, of a registered name), oldest first, and counts
-        the attempt in the same transaction. Collects the letters of owned instances that were marked ready and takes the mark off
+        the attempt in the same transaction. One that is ready and holds a final letter is claimed whatever its name, and also if it is
+        parked; the claim takes the park off. Collects the letters of owned instances that were marked ready and takes the mark off
         under the row's lock: each arrival is reported at least once, letters already reported may come again until consumed.
         Claims up to ``activities`` queued activities of the given names.
         If the answer is lost, the worker may own what it never heard of: it then lets everything go and registers anew.
@@ -181,7 +182,8 @@ class InstanceStore(Protocol):
     async def send(self, letters: Sequence[Outgoing]) -> list[Delivery]:
         """Put letters into mailboxes and mark the receivers ready; decided under each receiver's row lock.
 
-        Letters of one call to one instance keep their order. A ``request_id`` seen before gets the same answer and delivers nothing.
+        A plain letter leaves parked receivers parked, and waits for ``start_at_us`` and for the end of a back-off. An urgent one does
+        not wait for ``start_at_us``; a final one makes any free receiver ready at once. Letters of one call to one instance keep their order. A ``request_id`` seen before gets the same answer and delivers nothing.
         FULL if the mailbox holds its maximum; that answer is not kept, the same ``request_id`` may try again.
         """
         ...

@@ -66,8 +66,8 @@ class Outgoing(_Record, frozen=True, kw_only=True, gc=False):
     Attributes:
         execution: Only for this execution of the receiver; ``None`` for whichever is current.
         urgent: Wakes the receiver even before its ``start_at_us`` (terminate, suspend).
-        final: It ends the receiver: any worker may claim the receiver for it, whether or not it registers its name, and also if
-            it is parked.
+        final: It ends the receiver: until it is consumed, any worker may claim the receiver for it, whether or not it registers
+            its name, and also if it is parked. It waits neither for ``start_at_us`` nor for the end of a back-off.
         request_id: Makes a repetition of the same call harmless; ``None`` where a commit does.
     """
 
@@ -151,14 +151,21 @@ class Release(_Record, frozen=True, kw_only=True, gc=False):
 
 
 class Abandon(_Record, frozen=True, kw_only=True, gc=False):
-    """Give an owned instance back without a turn, not to be tried before ``retry_at_us`` whatever arrives; its attempts stand."""
+    """Give an owned instance back without a turn; its attempts stand.
+
+    It is not tried before ``retry_at_us`` whatever arrives, except a final letter. If it holds one, and letters that were not
+    reported to its owner, it is ready at once.
+    """
 
     instance_id: str
     retry_at_us: int
 
 
 class Park(_Record, frozen=True, kw_only=True, gc=False):
-    """Take an owned instance out of circulation until somebody unparks it; its mailbox goes on filling."""
+    """Take an owned instance out of circulation until somebody unparks it; its mailbox goes on filling.
+
+    If it holds a final letter, or as soon as one arrives, it is ready to be claimed for that.
+    """
 
     instance_id: str
     reason: str

@@ -115,6 +115,7 @@ class _Batch:
             instance.completed_at_us = self._now_us
             instance.mailbox.clear()
             instance.fresh.clear()
+            instance.final.clear()
             self._hub.drop_activities(instance)
             self._hub.free(instance, None)
 
@@ -150,11 +151,13 @@ class _Batch:
                 self._hub.free(instance, self._now_us if unseen else item.wake_at_us)
             case Abandon():
                 instance.hold_until_us = item.retry_at_us
-                self._hub.free(instance, item.retry_at_us)
+                is_told = instance.instance_id not in self._row.marked
+                at_once = bool(instance.final) and not is_told
+                self._hub.free(instance, self._now_us if at_once else item.retry_at_us)
             case Park():
                 instance.parked = item.reason
                 instance.updated_at_us = self._now_us
-                self._hub.free(instance, None)
+                self._hub.free(instance, self._now_us if instance.final else None)
                 self._hub.hints.changed[instance.instance_id] = None
             case _:
                 assert_never(item)

@@ -57,6 +57,7 @@ class Instance:
         hold_until_us: Nothing makes it ready before: it was abandoned.
         mailbox: Letters by id, in order of arrival.
         fresh: Those of them that its owner was not told of yet.
+        final: Ids of those of them that end it.
         activities: Ids of its rows in the queue, by sequence number.
     """
 
@@ -81,6 +82,7 @@ class Instance:
     hold_until_us: int = 0
     mailbox: dict[int, Mail] = field(default_factory=dict)
     fresh: dict[int, Mail] = field(default_factory=dict)
+    final: set[int] = field(default_factory=set)
     activities: dict[int, list[int]] = field(default_factory=dict)
 
     @property

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
 from heapq import heapify, heappop, heappush
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 Key = TypeVar("Key", str, int)
+ANY_NAME: Final = None
+"""Stands for the name of what is claimed under every name."""
 
 
 class Schedule(Generic[Key]):
@@ -17,15 +19,15 @@ class Schedule(Generic[Key]):
     """
 
     def __init__(self) -> None:
-        self._entries: dict[Key, tuple[int, str]] = {}
+        self._entries: dict[Key, tuple[int, str | None]] = {}
         self._waiting: list[tuple[int, Key]] = []
-        self._due: dict[str, list[tuple[int, Key]]] = {}
+        self._due: dict[str | None, list[tuple[int, Key]]] = {}
         self._size = 0
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def put(self, key: Key, name: str, at_us: int) -> None:
+    def put(self, key: Key, name: str | None, at_us: int) -> None:
         """Schedule a key, or move it to another time."""
         if self._entries.get(key) == (at_us, name):
             return
@@ -45,9 +47,9 @@ class Schedule(Generic[Key]):
         return None if entry is None else entry[0]
 
     def claim(self, now_us: int, names: AbstractSet[str]) -> Key | None:
-        """Take out the first key that is due under one of these names."""
+        """Take out the first key that is due under one of these names, or under any."""
         self._advance(now_us)
-        due = [name for name in self._due if name in names]
+        due = [name for name in self._due if name is ANY_NAME or name in names]
         heads = [head for name in due if (head := self._head(name)) is not None]
         if not heads:
             return None
@@ -75,7 +77,7 @@ class Schedule(Generic[Key]):
             else:
                 self._size -= 1
 
-    def _head(self, name: str) -> tuple[int, Key] | None:
+    def _head(self, name: str | None) -> tuple[int, Key] | None:
         """Return the first key of a name that is still wanted; the heap goes when it is empty."""
         heap = self._due[name]
         while heap and self._entries.get(heap[0][1]) != (heap[0][0], name):

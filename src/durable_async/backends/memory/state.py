@@ -20,13 +20,13 @@ from durable_async.model.records import (
 from .hints import Hints
 from .requests import Remembered
 from .rows import ActivityRow, History, Instance, WorkerRow
-from .schedule import Schedule
+from .schedule import ANY_NAME, Schedule
 
 
 class HubState:
     """Everything that one hub holds.
 
-    Invariants: an instance is in ``schedule`` only while it is free, going and not parked; an owner's row exists and lists what it
+    Invariants: an instance is in ``schedule`` only while it is free, going, and either not parked or about to end; an owner's row exists and lists what it
     owns; ``order`` holds every instance once; ``tombstones`` holds ids that have no instance.
     """
 
@@ -92,6 +92,8 @@ class HubState:
         """Give a free instance to a worker, and count the attempt."""
         instance.owner = row.worker_id
         instance.attempts += 1
+        instance.hold_until_us = 0
+        instance.parked = None
         instance.fresh.clear()
         row.owned[instance.instance_id] = None
 
@@ -113,7 +115,8 @@ class HubState:
         if at_us is None:
             self.schedule.remove(instance.instance_id)
         else:
-            self.schedule.put(instance.instance_id, instance.name, at_us)
+            name = ANY_NAME if instance.final else instance.name
+            self.schedule.put(instance.instance_id, name, at_us)
             self.hints.work = True
 
     # -- letters
@@ -135,19 +138,22 @@ class HubState:
             letter=outgoing.letter,
         )
         instance.mailbox[mail.id] = mail
-        self._wake(instance, mail, now_us, urgent=outgoing.urgent)
-        return Delivery.DELIVERED
-
-    def _wake(self, instance: Instance, mail: Mail, now_us: int, *, urgent: bool) -> None:
+        if outgoing.final:
+            instance.final.add(mail.id)
         self.hints.work = True
         if instance.owner is not None:
             instance.fresh[mail.id] = mail
             self.workers[instance.owner].marked[instance.instance_id] = None
+        elif outgoing.final:
+            self._wake(instance, now_us)
         elif instance.parked is None:
-            not_before = max(instance.hold_until_us, 0 if urgent else instance.start_at_us)
-            ready = max(now_us, not_before)
-            known = self.schedule.time_of(instance.instance_id)
-            self.make_ready(instance, ready if known is None else min(known, ready))
+            start_at_us = 0 if outgoing.urgent else instance.start_at_us
+            self._wake(instance, max(now_us, instance.hold_until_us, start_at_us))
+        return Delivery.DELIVERED
+
+    def _wake(self, instance: Instance, at_us: int) -> None:
+        known = self.schedule.time_of(instance.instance_id)
+        self.make_ready(instance, at_us if known is None else min(known, at_us))
 
     @staticmethod
     def take_letters(instance: Instance, letter_ids: Iterable[int]) -> None:
@@ -155,6 +161,7 @@ class HubState:
         for letter_id in letter_ids:
             instance.mailbox.pop(letter_id, None)
             instance.fresh.pop(letter_id, None)
+            instance.final.discard(letter_id)
 
     # -- instances
 

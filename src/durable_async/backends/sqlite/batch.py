@@ -87,15 +87,11 @@ class Batch:
             case Abandon():
                 state = self._owned(item.instance_id)
                 if state is not None:
-                    state.hold_until_us = item.retry_at_us
-                    state.free(item.retry_at_us)
-                    self._let_go(state)
+                    self._abandon(state, item)
             case Park():
                 state = self._owned(item.instance_id)
                 if state is not None:
-                    state.parked = item.reason
-                    state.free(None)
-                    self._change(state)
+                    self._park(state, item)
             case _:
                 assert_never(item)
 
@@ -154,7 +150,7 @@ class Batch:
         pending, key = self._ledger.pending, state.key
         if item.events:
             pending.history.append((key, item.execution, item.turn, item.events))
-        pending.consumed += [(letter_id, key) for letter_id in item.consumed]
+        self._ledger.consume(state, item.consumed)
         if item.custom_status is not None:
             pending.custom.append((item.custom_status or None, key))
             self._change(state)
@@ -191,6 +187,19 @@ class Batch:
             return
         self._ledger.pending.ended.append((item.item_id,))
         self._ledger.deliver(item.outgoing)
+
+    def _abandon(self, state: InstanceState, item: Abandon) -> None:
+        at_once = state.ending and state.marked
+        state.hold_until_us = item.retry_at_us
+        state.free(self._tx.now_us if at_once else item.retry_at_us)
+        self._let_go(state)
+
+    def _park(self, state: InstanceState, item: Park) -> None:
+        state.parked = item.reason
+        state.free(self._tx.now_us if state.ending else None)
+        self._change(state)
+        if state.ending:
+            self._tx.brought_work = True
 
     def _release(self, item: Release) -> None:
         state = self._owned(item.instance_id)

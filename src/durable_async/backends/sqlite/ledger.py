@@ -8,7 +8,7 @@ was not written yet is taken out of the gathered rows at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import orjson
@@ -23,6 +23,7 @@ from durable_async.model.records import (
 )
 from durable_async.model.status import TERMINAL, Status
 
+from .finals import FinalLetters
 from .rows import STATUSES, encode_parent
 from .transaction import Row, Statements, json_list, json_map
 
@@ -35,6 +36,7 @@ class InstanceState:
     __slots__ = (
         "attempts",
         "completed_at_us",
+        "ending",
         "execution",
         "hold_until_us",
         "id",
@@ -61,6 +63,7 @@ class InstanceState:
         hold_until_us: int,
         start_at_us: int,
         marked: int,
+        ending: int,
         attempts: int,
         parked: str | None,
         updated_at_us: int,
@@ -76,6 +79,7 @@ class InstanceState:
         self.hold_until_us = hold_until_us
         self.start_at_us = start_at_us
         self.marked = marked
+        self.ending = ending
         self.attempts = attempts
         self.parked = parked
         self.updated_at_us = updated_at_us
@@ -91,6 +95,7 @@ class InstanceState:
             self.ready_at_us,
             self.hold_until_us,
             self.marked,
+            self.ending,
             self.attempts,
             self.parked,
             self.updated_at_us,
@@ -140,6 +145,7 @@ class Ledger:
         self._last_executions: dict[str, int] = {}
         self._next_key: int | None = None
         self._mailboxes: dict[int, int] = {}
+        self._finals = FinalLetters(tx)
         self._gathered: set[int] = set()
         self.pending = _Pending()
 
@@ -147,9 +153,12 @@ class Ledger:
 
     def load(self, ids: Iterable[str]) -> None:
         """Load instances; to be called before anything is decided about them."""
-        for row in self.tx.all("load_instances", hub=self.tx.hub, ids=json_list(ids)):
-            state = InstanceState(*row)
-            self._states[state.id] = state
+        rows = self.tx.all("load_instances", hub=self.tx.hub, ids=json_list(ids))
+        states = [InstanceState(*row) for row in rows]
+        self._states.update((state.id, state) for state in states)
+        ending = [state.key for state in states if state.ending]
+        if ending:
+            self._finals.load(ending)
 
     def load_tombstones(self, ids: Iterable[str]) -> None:
         """Load the last executions of ids that may be created."""
@@ -206,6 +215,7 @@ class Ledger:
             new.start_at_us,
             0,
             0,
+            0,
             None,
             self.now_us,
             None,
@@ -235,12 +245,18 @@ class Ledger:
             return Delivery.TERMINAL
         if letters_max is not None and not self._has_room(state, letters_max):
             return Delivery.FULL
-        self.pending.letters.append((state.key, out.execution, out.letter))
+        self.pending.letters.append((state.key, out.execution, out.letter, int(out.final)))
         self._gathered.add(state.key)
+        if out.final:
+            self._finals.add(state.key, out.execution)
+            self._set_ending(state, True)
         if state.owner is not None:
             self._mark(state)
+        elif out.final:
+            self._wake(state, self.now_us)
         elif state.parked is None:
-            self._wake(state, urgent=out.urgent)
+            start_at_us = 0 if out.urgent else state.start_at_us
+            self._wake(state, max(self.now_us, state.hold_until_us, start_at_us))
         return Delivery.DELIVERED
 
     def _has_room(self, state: InstanceState, letters_max: int) -> bool:
@@ -258,12 +274,24 @@ class Ledger:
             state.marked = 1
             self.touch(state)
 
-    def _wake(self, state: InstanceState, *, urgent: bool) -> None:
-        ready_at_us = max(self.now_us, state.hold_until_us, 0 if urgent else state.start_at_us)
+    def _wake(self, state: InstanceState, ready_at_us: int) -> None:
         if state.ready_at_us is None or ready_at_us < state.ready_at_us:
             state.ready_at_us = ready_at_us
             self.touch(state)
             self.tx.brought_work = True
+
+    def _set_ending(self, state: InstanceState, ending: bool) -> None:
+        if state.ending != ending:
+            state.ending = int(ending)
+            self.touch(state)
+            # It may have been ready before, but for those alone who register its name.
+            self.tx.brought_work |= ending
+
+    def consume(self, state: InstanceState, letter_ids: Sequence[int]) -> None:
+        """Take letters that a turn consumed out of their mailbox."""
+        self.pending.consumed += [(letter_id, state.key) for letter_id in letter_ids]
+        if state.ending:
+            self._set_ending(state, self._finals.consume(state.key, letter_ids))
 
     def queue(self, state: InstanceState, item: QueuedActivity) -> None:
         """Put an activity into the queue, unless its execution is over."""
@@ -326,6 +354,8 @@ class Ledger:
     def drop_letters(self, state: InstanceState, before: int | None = None) -> None:
         """Empty a mailbox; with ``before``, only of letters for earlier executions."""
         key = state.key
+        if state.ending:
+            self._set_ending(state, self._finals.drop(key, before))
         if before is None:
             self.pending.emptied.append((key,))
         else:
@@ -401,6 +431,7 @@ class Ledger:
             state.hold_until_us,
             state.start_at_us,
             state.marked,
+            state.ending,
             state.attempts,
             state.parked,
             new.created_at_us,

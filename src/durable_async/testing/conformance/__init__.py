@@ -23,6 +23,11 @@ from .commits import (
     TurnConformance,
 )
 from .driver import Driver
+from .finals import (
+    FinalLetterConformance,
+    FinalLetterInVainConformance,
+    HeldFinalLetterConformance,
+)
 from .letters import MailboxBoundConformance, SendConformance, SendRequestConformance
 from .mailboxes import DelayedStartConformance, MailboxConformance, WakeUpConformance
 from .reads import QueryConformance, ReadConformance
@@ -51,6 +56,9 @@ class WorkQueueConformance(
     MailboxConformance,
     WakeUpConformance,
     DelayedStartConformance,
+    FinalLetterConformance,
+    HeldFinalLetterConformance,
+    FinalLetterInVainConformance,
     ActivityQueueConformance,
     ActivityCancelConformance,
 ):

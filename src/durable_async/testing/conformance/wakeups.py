@@ -8,7 +8,7 @@ import anyio
 import pytest_asyncio
 
 from durable_async.backend import Backend
-from durable_async.model.records import Rewrite
+from durable_async.model.records import Park, Rewrite
 from durable_async.model.status import Status
 
 from .base import ConformanceBase
@@ -83,6 +83,29 @@ class WakeUpHintConformance(ConformanceBase):
         await listener.until_work()
         found += [one.instance_id for one in await worker.claim()]
         assert found == ["a"]
+
+    async def test_a_final_letter_to_a_parked_instance_is_announced(
+        self, worker: Driver, listener: Listener
+    ) -> None:
+        """It may be claimed again."""
+        await worker.start("a")
+        await listener.until_work()
+        await worker.commit(Park(instance_id="a", reason="poison"))
+        listener.forget()
+        await worker.backend.send([letter("a", final=True)])
+        await listener.until_work()
+        assert (await worker.claim_one()).instance_id == "a"
+
+    async def test_a_final_letter_to_who_was_ready_is_announced(
+        self, worker: Driver, listener: Listener
+    ) -> None:
+        """It was ready for workers of another kind; now it is for all."""
+        await start(worker.backend, "a", name="unregistered")
+        await listener.until_work()
+        listener.forget()
+        await worker.backend.send([letter("a", final=True)])
+        await listener.until_work()
+        assert (await worker.claim_one()).instance_id == "a"
 
     async def test_a_letter_is_announced(self, worker: Driver, listener: Listener) -> None:
         """To who owns the instance, and to who might."""

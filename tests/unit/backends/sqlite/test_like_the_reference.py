@@ -55,11 +55,13 @@ letters = st.builds(
     to=some_id,
     execution=some_execution,
     urgent=st.booleans(),
+    final=st.sampled_from([False, False, False, True]),
     request=st.sampled_from([None, None, "r1", "r2"]),
 )
 starts = st.builds(
     partial(dict, kind="start"),
     id=some_id,
+    name=st.sampled_from(["o", "o", "unregistered"]),
     reuse=st.sampled_from(ReusePolicy),
     delay=delay,
     tags=st.sampled_from([{}, {"k": "1"}, {"k": "2", "l": "1"}]),
@@ -93,6 +95,7 @@ start_all = {
     "news": [
         {
             "id": one,
+            "name": "o",
             "reuse": ReusePolicy.REJECT,
             "delay": None,
             "tags": {"k": "1"},
@@ -265,7 +268,7 @@ class World:
         parent = None if one["parent"] is None else ParentLink(one["parent"], 1, 1)
         return NewInstance(
             instance_id=one["id"],
-            name="o",
+            name=one["name"],
             version=None,
             events=self.unique("start"),
             created_at_us=self.count,
@@ -283,6 +286,7 @@ class World:
             execution=one["execution"],
             letter=self.unique("letter"),
             urgent=one["urgent"],
+            final=one["final"],
             request_id=one["request"],
         )
 

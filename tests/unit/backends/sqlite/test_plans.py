@@ -52,6 +52,7 @@ def test_no_statement_reads_a_whole_table(schema: sqlite3.Connection, name: str)
         ("ready_instances", "USING INDEX instances_ready (hub=? AND ready_at_us<?)"),
         ("probe", "USING COVERING INDEX instances_ready (hub=? AND ready_at_us<?)"),
         ("probe", "USING COVERING INDEX instances_ready (hub=? AND ready_at_us>?)"),
+        ("load_final_letters", "USING INDEX letters_final (key=?)"),
         ("take_marks", "USING INDEX instances_marked (hub=? AND owner=?)"),
         ("letters_of", "USING INDEX letters_by_instance (key=?)"),
         ("history_after", "USING PRIMARY KEY (key=? AND execution=? AND turn>?)"),

@@ -6,7 +6,8 @@ select
     epoch,
     :instances > 0 and exists (
         select 1 from instances
-        where hub = :hub and ready_at_us <= :now_us and name in (select value from json_each(:orchestrators))
+        where hub = :hub and ready_at_us <= :now_us
+            and (ending = 1 or name in (select value from json_each(:orchestrators)))
     ),
     exists (select 1 from instances where hub = :hub and owner = :worker and marked = 1),
     :activities > 0 and exists (
@@ -22,14 +23,14 @@ where hub = :hub and id = :worker
 select key, id, name, version, status, execution, attempts + 1, start_at_us,
     parent_id, parent_execution, parent_seq, parent_depth
 from instances
-where hub = :hub and ready_at_us <= :now_us and name in (select value from json_each(:orchestrators))
+where hub = :hub and ready_at_us <= :now_us and (ending = 1 or name in (select value from json_each(:orchestrators)))
 order by ready_at_us, id
 limit :instances
 
 -- name: claim_instances
--- Counts the attempt before the turn is tried, so that a crash counts. Runs for each key.
+-- Counts the attempt before the turn is tried, so that a crash counts. What was parked is claimed to be ended. Runs for each key.
 update instances
-set owner = ?, ready_at_us = null, hold_until_us = 0, marked = 0, attempts = attempts + 1
+set owner = ?, ready_at_us = null, hold_until_us = 0, marked = 0, attempts = attempts + 1, parked = null
 where key = ?
 
 -- name: history_after

@@ -3,10 +3,14 @@
 
 -- name: load_instances
 -- All instances that a call touches, at once; payloads stay where they are.
-select id, key, status, execution, version, owner, ready_at_us, hold_until_us, start_at_us, marked, attempts, parked,
-    updated_at_us, completed_at_us
+select id, key, status, execution, version, owner, ready_at_us, hold_until_us, start_at_us, marked, ending, attempts,
+    parked, updated_at_us, completed_at_us
 from instances
 where hub = :hub and id in (select value from json_each(:ids))
+
+-- name: load_final_letters
+-- Asked only about instances that are ending: once the last of these is gone, they are not.
+select key, id, execution from letters where final = 1 and key in (select value from json_each(:keys))
 
 -- name: load_tombstones
 -- A reused id goes on above its last execution.
@@ -77,9 +81,9 @@ delete from queued_activities where id = ?
 -- name: insert_instances
 -- The key was chosen by the ledger, so that history and letters can follow without a look back.
 insert into instances (
-    key, hub, id, name, status, execution, version, owner, ready_at_us, hold_until_us, start_at_us, marked, attempts, parked,
-    created_at_us, updated_at_us, completed_at_us, parent_id, parent_execution, parent_seq, parent_depth, tags
-) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    key, hub, id, name, status, execution, version, owner, ready_at_us, hold_until_us, start_at_us, marked, ending, attempts,
+    parked, created_at_us, updated_at_us, completed_at_us, parent_id, parent_execution, parent_seq, parent_depth, tags
+) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: insert_tags
 -- Searched by key and value.
@@ -88,7 +92,7 @@ insert into instance_tags (hub, tag, value, key) values (?, ?, ?, ?)
 -- name: save_instances
 -- The whole state of what changed: one statement for every kind of change.
 update instances
-set status = ?, execution = ?, version = ?, owner = ?, ready_at_us = ?, hold_until_us = ?, marked = ?, attempts = ?,
+set status = ?, execution = ?, version = ?, owner = ?, ready_at_us = ?, hold_until_us = ?, marked = ?, ending = ?, attempts = ?,
     parked = ?, updated_at_us = ?, completed_at_us = ?
 where key = ?
 
@@ -110,7 +114,7 @@ insert into history (key, execution, turn, events) values (?, ?, ?, ?)
 
 -- name: insert_letters
 -- Ids grow in the order of arrival.
-insert into letters (key, execution, letter) values (?, ?, ?)
+insert into letters (key, execution, letter, final) values (?, ?, ?, ?)
 
 -- name: insert_queued
 -- Ids grow in the order of arrival.

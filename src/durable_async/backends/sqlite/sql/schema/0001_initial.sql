@@ -22,7 +22,8 @@ create table workers (
     primary key (hub, id)
 ) strict, without rowid;
 
--- ready_at_us is set exactly while an instance is free, not parked, and has a time at which to look at it.
+-- ready_at_us is set exactly while an instance is free, not parked unless it is ending, and has a time at which to look at it.
+-- ending says that its mailbox holds a letter that ends it, so that any worker may claim it.
 -- hold_until_us keeps an abandoned one from being woken; marked says that its owner has not yet been shown some letter.
 create table instances (
     key integer primary key,
@@ -37,6 +38,7 @@ create table instances (
     hold_until_us integer not null default 0,
     start_at_us integer not null,
     marked integer not null default 0,
+    ending integer not null default 0,
     attempts integer not null default 0,
     parked text,
     created_at_us integer not null,
@@ -54,8 +56,8 @@ create table instances (
 
 create unique index instances_by_id on instances (hub, id);
 
--- Holds the name, so that a claim passes over what is not registered without reading rows.
-create index instances_ready on instances (hub, ready_at_us, id, name) where ready_at_us is not null;
+-- Holds the name and whether it is ending, so that a claim passes over what is not for this worker without reading rows.
+create index instances_ready on instances (hub, ready_at_us, id, name, ending) where ready_at_us is not null;
 
 create index instances_owned on instances (hub, owner) where owner is not null;
 
@@ -87,10 +89,13 @@ create table letters (
     id integer primary key autoincrement,
     key integer not null,
     execution integer,
-    letter blob not null
+    letter blob not null,
+    final integer not null default 0
 ) strict;
 
 create index letters_by_instance on letters (key, id);
+
+create index letters_final on letters (key) where final = 1;
 
 create table queued_activities (
     id integer primary key autoincrement,
