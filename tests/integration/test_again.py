@@ -323,7 +323,6 @@ async def test_a_changed_orchestrator_is_parked_and_goes_on_when_it_is_corrected
     assert ran == ["a", "b", "c"]
 
 
-@pytest.mark.xfail(strict=True, reason="a parked instance takes no letters, termination among them")
 @virtual_time
 async def test_what_is_parked_can_be_terminated(env: VirtualEnvironment, world: World) -> None:
     async with world.hub(env, registry) as hub:

@@ -244,7 +244,6 @@ async def test_a_child_that_no_worker_knows_waits_for_one_that_does(
             assert await handle.wait(timeout=3600) == "came bad"
 
 
-@pytest.mark.xfail(strict=True, reason="a terminate letter waits for a worker that knows the name")
 @virtual_time
 async def test_a_child_that_no_worker_knows_can_be_terminated(
     env: VirtualEnvironment, world: World, style: str
