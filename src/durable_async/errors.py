@@ -72,6 +72,7 @@ class MissingExtraError(ConfigurationError, ImportError):
         self.extra = extra
         super().__init__(
             f"{purpose} needs {package!r}, which is not installed: pip install 'durable-async[{extra}]'"
+            f" (in a clone of it: pip install '.[{extra}]')"
         )
 
 
@@ -200,11 +201,15 @@ class InvalidTransitionError(InstanceError):
 class WaitTimeoutError(InstanceError, TimeoutError):
     """Raised when an instance did not get there in time; it goes on running."""
 
-    def __init__(self, instance_id: str, waited_for: str, seconds: float) -> None:
+    def __init__(
+        self, instance_id: str, waited_for: str, seconds: float, standing: str = ""
+    ) -> None:
         self.waited_for = waited_for
         self.seconds = seconds
         super().__init__(
-            instance_id, f"instance {instance_id!r} did not {waited_for} within {seconds:g} s"
+            instance_id,
+            f"instance {instance_id!r} did not {waited_for} within {seconds:g} s"
+            + (f": {standing}" if standing else ""),
         )
 
 

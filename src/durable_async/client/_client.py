@@ -172,6 +172,8 @@ class Client(Steering):
             raise ValidationError(
                 "orchestrator", f"{orchestrator!r} is not one: decorate it with @orchestrator"
             )
+        if not isinstance(reuse, ReusePolicy):
+            raise ValidationError("reuse", f"must be a ReusePolicy, not {reuse!r}")
         version = version or None
         if version is not None:
             check_name(version, "version")
@@ -186,7 +188,7 @@ class Client(Steering):
             events=encode_events([started]),
             created_at_us=self._backend.now_us(),
             start_at_us=start_us,
-            tags=check_tags(dict(tags)) if tags else {},
+            tags=check_tags(tags) if tags else {},
             reuse=reuse,
             request_id=self._request_id(request_id),
         )

@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 
 import anyio
 
+from durable_async._kernel.context import current_context
 from durable_async.backend import Backend
 from durable_async.environment import Environment
-from durable_async.errors import BackendUnavailableError
+from durable_async.errors import BackendUnavailableError, ForbiddenOperationError
 from durable_async.model.identity import check_instance_id, check_name
 from durable_async.model.records import (
     Delivery,
@@ -38,7 +39,7 @@ class Connection:
     """One client's way to the store."""
 
     def __init__(self, backend: Backend, environment: Environment, payloads: DataConverter) -> None:
-        self._backend = backend
+        self._store = backend
         self._environment = environment
         self._payloads = payloads
         self._create: Gatherer[NewInstance, StartOutcome] = Gatherer(backend.create)
@@ -47,6 +48,12 @@ class Connection:
             lambda ids: backend.read(ids, payloads=True)
         )
         self._waiters = Waiters(backend, environment, self._read)
+
+    @property
+    def _backend(self) -> Backend:
+        """The store; out of reach for orchestrator code."""
+        refuse_inside()
+        return self._store
 
     def close(self) -> None:
         """Stop listening to the backend."""
@@ -70,8 +77,22 @@ class Connection:
             pause = min(pause * 2, 1.0)
 
 
+def refuse_inside() -> None:
+    """Refuse what a client does to the code of an orchestrator: a replay would do it again.
+
+    Raises:
+        ForbiddenOperationError: Orchestrator code is running.
+    """
+    if current_context.get(None) is not None:
+        raise ForbiddenOperationError(
+            "a call of the client",
+            "use ctx.call_sub_orchestrator(...) or ctx.send_event(...), or let an activity call the client",
+        )
+
+
 def id_of(instance: Instance) -> str:
     """Return the id of an instance; ``ValidationError`` if it cannot be one."""
+    refuse_inside()
     if isinstance(instance, OrchestrationHandle):
         return instance.instance_id
     return check_instance_id(instance)

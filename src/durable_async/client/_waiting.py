@@ -10,6 +10,7 @@ from durable_async.backend import Backend
 from durable_async.environment import Environment
 from durable_async.errors import InstanceNotFoundError, WaitTimeoutError
 from durable_async.model.records import InstanceRecord
+from durable_async.model.status import Status
 
 from ._gathering import Gatherer
 
@@ -46,12 +47,17 @@ class Waiters:
             InstanceNotFoundError: There is no such instance.
             WaitTimeoutError: It was not reached in time.
         """
+        seen: list[InstanceRecord] = []
         with anyio.move_on_after(timeout):
-            return await self._wait(instance_id, reached)
-        raise WaitTimeoutError(instance_id, what, timeout or 0.0)
+            return await self._wait(instance_id, reached, seen)
+        standing = _standing(seen[0]) if seen else ""
+        raise WaitTimeoutError(instance_id, what, timeout or 0.0, standing)
 
     async def _wait(
-        self, instance_id: str, reached: Callable[[InstanceRecord], bool]
+        self,
+        instance_id: str,
+        reached: Callable[[InstanceRecord], bool],
+        seen: list[InstanceRecord],
     ) -> InstanceRecord:
         began = self._environment.monotonic()
         while True:
@@ -64,6 +70,7 @@ class Waiters:
                     raise InstanceNotFoundError(instance_id)
                 if reached(record):
                     return record
+                seen[:] = [record]
                 waited = self._environment.monotonic() - began
                 with anyio.move_on_after(self._pause(waited)):
                     await changed.wait()
@@ -84,3 +91,18 @@ class Waiters:
         for waiting in chosen:
             for event in waiting:
                 event.set()
+
+
+def _standing(record: InstanceRecord) -> str:
+    """Return where an instance stands that did not get there, and what might help."""
+    if record.parked is not None:
+        return f"it is parked, until its code is corrected and unpark is called: {record.parked}"
+    match record.status:
+        case Status.PENDING if record.start_at_us:
+            return "it is pending, and was started with start_at"
+        case Status.PENDING:
+            return f"it is pending; is a worker running that registers {record.name!r}?"
+        case Status.SUSPENDED:
+            return "it is suspended, until resume is called"
+        case _:
+            return f"it is {record.status.value}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
+from collections.abc import Mapping
 
 from durable_async.errors import ValidationError
 
@@ -33,8 +34,10 @@ def check_name(name: str, field: str) -> str:
     return _check_text(name, field, NAME_CHARS_MAX)
 
 
-def check_tags(tags: dict[str, str]) -> dict[str, str]:
+def check_tags(tags: Mapping[str, str]) -> dict[str, str]:
     """Return the tags if there are at most 32, each short; ``ValidationError`` otherwise."""
+    if not isinstance(tags, Mapping):
+        raise ValidationError("tags", f"must be a dict of texts, not {type(tags).__name__}")
     if len(tags) > TAGS_MAX:
         raise ValidationError("tags", f"{len(tags)} tags, over the limit of {TAGS_MAX}")
     for key, value in tags.items():

@@ -13,7 +13,12 @@ from typing import Generic, Protocol, TypeAlias, TypeVar, cast
 
 import anyio
 
-from durable_async.errors import BackendError, BackendUnavailableError, ConfigurationError
+from durable_async.errors import (
+    BackendError,
+    BackendUnavailableError,
+    ConfigurationError,
+    ForbiddenOperationError,
+)
 
 T = TypeVar("T")
 
@@ -249,8 +254,8 @@ class _Job(Generic[T]):
     def _report(self, how: Callable[[_R], None], what: _R) -> None:
         try:
             self._loop.call_soon_threadsafe(how, what)
-        except RuntimeError:
-            return  # the loop is closed: nobody waits any more
+        except (RuntimeError, ForbiddenOperationError):
+            return  # the loop is closed, or an orchestrator's, which refuses: nobody waits, and the thread goes on
 
     def _succeed(self, result: T) -> None:
         if self._then is not None:

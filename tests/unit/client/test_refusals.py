@@ -1,0 +1,136 @@
+"""What a client refuses, and what it says of an instance that does not get there."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from durable_async import (
+    OrchestrationContext,
+    Registry,
+    Status,
+    TaskHub,
+    ValidationError,
+    WaitTimeoutError,
+)
+from durable_async.testing import VirtualEnvironment, virtual_time
+
+registry = Registry()
+hubs: list[TaskHub] = []
+
+
+@registry.orchestrator
+async def waits(ctx: OrchestrationContext) -> str:
+    return await ctx.wait_for_external_event("go", str)
+
+
+@registry.orchestrator
+async def stalls(ctx: OrchestrationContext) -> None:
+    await asyncio.get_running_loop().create_future()
+
+
+@registry.orchestrator
+async def quick(ctx: OrchestrationContext) -> str:
+    return "quick"
+
+
+@registry.orchestrator
+async def asks(ctx: OrchestrationContext, verb: str) -> None:
+    client = hubs[-1].client
+    match verb:
+        case "start":
+            await client.start(quick)
+        case "get":
+            await client.get("x")
+        case "query":
+            await client.query_page()
+        case "statistics":
+            await hubs[-1].statistics()
+
+
+@registry.activity
+async def start_another() -> str:
+    handle = await hubs[-1].client.start(quick)
+    return await handle.wait(timeout=30)
+
+
+@registry.orchestrator
+async def asks_through_an_activity(ctx: OrchestrationContext) -> str:
+    return await ctx.call_activity(start_another)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "message"),
+    [
+        ({"status": [Status.FAILED]}, "status: there is no such condition; there are statuses,"),
+        ({"statuses": ["failed"]}, "statuses: must be a list of Status"),
+        ({"statuses": Status.FAILED}, "statuses: must be a list of Status"),
+        ({"names": "quick"}, "names: must be a list of str, not 'quick'"),
+    ],
+)
+async def test_a_misspelt_condition_purges_nothing(
+    conditions: dict[str, Any], message: str
+) -> None:
+    async with TaskHub.open("memory://", registry=registry) as hub, hub.worker():
+        await (await hub.client.start(quick)).wait(timeout=30)
+        for verb in (hub.client.purge_where, hub.client.query_page):
+            with pytest.raises(ValidationError, match=message):
+                await verb(**conditions)
+        assert len((await hub.client.query_page())[0]) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"start_at": "tomorrow"}, "start_at: must be seconds or a timedelta, not 'tomorrow'"),
+        ({"tags": ["a"]}, "tags: must be a dict of texts, not list"),
+        ({"reuse": "replace"}, "reuse: must be a ReusePolicy, not 'replace'"),
+    ],
+)
+async def test_a_start_that_means_nothing(arguments: dict[str, Any], message: str) -> None:
+    async with TaskHub.open("memory://", registry=registry) as hub:
+        with pytest.raises(ValidationError, match=message):
+            await hub.client.start(quick, **arguments)
+        assert (await hub.client.query_page())[0] == []
+
+
+@virtual_time
+async def test_who_waits_in_vain_hears_where_it_stands(env: VirtualEnvironment) -> None:
+    async with TaskHub.open("memory://", registry=registry, environment=env) as hub:
+        handle = await hub.client.start(waits)
+        with pytest.raises(WaitTimeoutError, match="pending; is a worker running that registers"):
+            await handle.wait(timeout=1)
+        later = await hub.client.start(waits, start_at=3600)
+        with pytest.raises(WaitTimeoutError, match="was started with start_at"):
+            await later.wait(timeout=1)
+        async with hub.worker():
+            with pytest.raises(WaitTimeoutError, match="within 1 s: it is running"):
+                await handle.wait(timeout=1)
+            await handle.suspend()
+            with pytest.raises(WaitTimeoutError, match="it is suspended, until resume"):
+                await handle.wait(timeout=1)
+            stalled = await hub.client.start(stalls)
+            with pytest.raises(WaitTimeoutError, match=r"(?s)it is parked, .*not durable.*stalls"):
+                await stalled.wait(timeout=60)
+
+
+@pytest.mark.parametrize("verb", ["start", "get", "query", "statistics"])
+async def test_an_orchestrator_cannot_ask_the_client(
+    verb: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The instance is tried again; the store's threads and everybody else go on."""
+    url = f"sqlite:///{tmp_path}/hub.db"
+    async with TaskHub.open(url, registry=registry) as hub, hub.worker(poll_seconds=0.01):
+        hubs.append(hub)
+        handle = await hub.client.start(asks, verb)
+        while not caplog.records:
+            await asyncio.sleep(0)
+        assert handle.instance_id in caplog.records[0].getMessage()
+        assert verb == "statistics" or "let an activity call the client" in caplog.text
+        other = await hub.client.start(asks_through_an_activity)
+        assert await other.wait(timeout=30) == "quick"
+        count = len((await hub.client.query_page())[0])
+    assert count == 3, "it started nothing"
