@@ -249,6 +249,10 @@ class _ActivityDecorator:
     @overload
     def __call__(self, function: Callable[P, T], /) -> Activity[P, T]: ...
     def __call__(self, function: Callable[..., Any], /) -> Activity[Any, Any]:
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise RegistrationError(
+                function.__qualname__, "it is a generator, and an activity returns one result"
+            )
         options = ActivityOptions(**self._options) if self._options else DEFAULT_ACTIVITY_OPTIONS
         activity: Activity[Any, Any] = Activity(function, _name_of(function, self._name), options)
         self._registry.add_activity(activity)
@@ -277,6 +281,11 @@ class _OrchestratorDecorator:
         self, function: Callable[[_Ctx], Generator[Any, Any, T]], /
     ) -> Orchestrator[None, T]: ...
     def __call__(self, function: Callable[..., Any], /) -> Orchestrator[Any, Any]:
+        if inspect.isasyncgenfunction(function):
+            raise RegistrationError(
+                function.__qualname__,
+                "it is an async generator: use await in an async def, or yield in a plain def",
+            )
         orchestrator: Orchestrator[Any, Any] = Orchestrator(
             function, _name_of(function, self._name)
         )
@@ -285,6 +294,8 @@ class _OrchestratorDecorator:
 
 
 def _name_of(function: Callable[..., Any], name: str | None) -> str:
+    if not callable(function):
+        raise RegistrationError(repr(function), "it is not a function")
     own = name or getattr(function, "__name__", "")
     if not own or own == "<lambda>":
         raise RegistrationError(own or repr(function), "it has no name of its own: pass name=...")

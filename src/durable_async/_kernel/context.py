@@ -216,7 +216,7 @@ class OrchestrationContext:
         """
         if isinstance(activity, str):
             return self._call_by_name(activity, *args, **kwargs)
-        if not hasattr(activity, "encode_input"):
+        if not hasattr(activity, "__durable_activity__"):
             raise ValidationError(
                 "activity", f"{activity!r} is not an activity: decorate it with @activity"
             )
@@ -344,6 +344,10 @@ class OrchestrationContext:
             future.name = check_name(orchestrator, "orchestrator")
             future.into = result_type
             payload = self._payloads.encode(input, f"orchestrator {orchestrator!r} input")
+        elif not hasattr(orchestrator, "__durable_orchestrator__"):
+            raise ValidationError(
+                "orchestrator", f"{orchestrator!r} is not one: decorate it with @orchestrator"
+            )
         else:
             future.name = orchestrator.name
             future.into = orchestrator.result_type
@@ -409,8 +413,10 @@ class ReplaySilentLogger(logging.LoggerAdapter[logging.Logger]):
         return msg, kwargs
 
 
-def _is_negative(due: Seconds) -> bool:
-    return (due.total_seconds() if isinstance(due, timedelta) else due) < 0
+def _is_negative(due: Any) -> bool:
+    if isinstance(due, timedelta):
+        return due < timedelta(0)
+    return isinstance(due, (int, float)) and due < 0
 
 
 def require_context(what: str, instead: str) -> OrchestrationContext:

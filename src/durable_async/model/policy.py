@@ -15,6 +15,8 @@ Seconds = float | int | timedelta
 
 def seconds_of(value: Seconds, field: str) -> float:
     """Return a duration in seconds; ``ValidationError`` if it is negative or not a number."""
+    if not isinstance(value, (int, float, timedelta)):
+        raise ValidationError(field, f"must be seconds or a timedelta, not {value!r}")
     seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
     if not seconds >= 0:
         raise ValidationError(field, f"must be 0 or more seconds, not {value!r}")
@@ -110,6 +112,8 @@ class ActivityOptions:
     heartbeat: Seconds | None = None
 
     def __post_init__(self) -> None:
+        if self.retry is not None and not isinstance(self.retry, RetryPolicy):
+            raise ValidationError("retry", f"must be a RetryPolicy, not {self.retry!r}")
         for field in ("start_to_close", "schedule_to_close", "heartbeat"):
             value = getattr(self, field)
             if value is not None:

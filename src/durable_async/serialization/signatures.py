@@ -82,6 +82,10 @@ class Signature:
         name = getattr(fn, "__qualname__", repr(fn))
         hints = hints_of(fn)
         found = _declared(fn, name)
+        if found and found[0].name in ("self", "cls"):
+            raise RegistrationError(
+                name, "it is a method, which has no object when a worker runs it: use a function"
+            )
         if skip_first:
             found = _without_context(found, name)
         for parameter in found:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from durable_async import OrchestrationContext, Registry
 from durable_async._kernel.context import require_context
 from durable_async.errors import DurableError, OutsideOrchestrationError, ValidationError
 from durable_async.model.history import (
@@ -77,8 +78,22 @@ def test_what_is_past_fires_at_once_unrecorded(due: Any) -> None:
     assert commands(driver.history) == []
 
 
+async def ends(ctx: OrchestrationContext) -> None:
+    """An orchestrator, and no activity."""
+
+
+async def same(value: int) -> int:
+    """An activity, and no orchestrator."""
+    return value
+
+
 BAD_CALLS: dict[str, Any] = {
     "nan": lambda ctx: ctx.create_timer(float("nan")),
+    "text": lambda ctx: ctx.create_timer("5"),
+    "nothing": lambda ctx: ctx.create_timer(None),
+    "a function": lambda ctx: ctx.call_sub_orchestrator(len, 1),
+    "an activity": lambda ctx: ctx.call_sub_orchestrator(Registry().activity(same), 1),
+    "an orchestrator": lambda ctx: ctx.call_activity(Registry().orchestrator(ends)),
     "never": lambda ctx: ctx.create_timer(float("inf")),
     "too far": lambda ctx: ctx.create_timer(timedelta.max),
     "activity name": lambda ctx: ctx.call_activity(""),
