@@ -37,6 +37,9 @@ async def list_instances(url: str, hub: str, limit: int, console: Console) -> No
     """Print a table of instances."""
     async with _existing_hub(url, hub) as opened:
         states, more = await opened.client.query_page(limit=limit)
+    if not states:
+        console.print(f"There are no orchestrations in the hub {hub!r} of {url}.")
+        return
     console.print(_render.instances(states))
     if more is not None:
         console.print(f"The first {limit}; --limit shows more.")

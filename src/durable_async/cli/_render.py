@@ -26,6 +26,8 @@ COLOURS = {
 def instances(states: list[OrchestrationState]) -> Table:
     """Return a table with a row for each instance."""
     table = _table("instance", "orchestrator", "status", "created (UTC)", "seconds")
+    table.columns[0].no_wrap = True  # it is there to be copied, so it is not cut either
+    table.columns[0].min_width = max(len(state.instance_id) for state in states)
     for state in states:
         table.add_row(
             Text(state.instance_id),

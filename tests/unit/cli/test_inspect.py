@@ -104,3 +104,19 @@ def test_looking_makes_no_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no file"):
         say("list", "--url", f"sqlite:///{tmp_path}/typo.db")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_id_is_shown_whole(url: str) -> None:
+    async def start() -> str:
+        async with TaskHub.open(url, registry=registry) as hub:
+            return (await hub.client.start("unknown", start_at=3600)).instance_id
+
+    instance_id = asyncio.run(start())
+    outcome = CliRunner(env={"COLUMNS": "60"}).invoke(app, ["list", "--url", url])
+    assert instance_id in outcome.stdout
+
+
+def test_a_hub_with_nothing_in_it(url: str) -> None:
+    assert say("list", "--url", url, "--hub", "other")[0].startswith(
+        "There are no orchestrations in the hub 'other'"
+    )
