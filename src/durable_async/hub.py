@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -56,7 +56,7 @@ class TaskHub:
         registry: Registry | None = None,
         payloads: DataConverter | None = None,
         environment: Environment | None = None,
-    ) -> AsyncIterator[TaskHub]:
+    ) -> AsyncGenerator[TaskHub, None]:
         """Open a hub for the length of an ``async with`` block; store and hub are created if they are new.
 
         Args:

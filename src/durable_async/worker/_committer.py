@@ -124,6 +124,7 @@ class Committer:
         delay = RETRY_SECONDS_FIRST
         while True:
             fence = self.fence
+            result: CommitResult | None = None
             try:
                 with anyio.CancelScope(shield=True):  # a commit is never cancelled
                     result = await self._backend.commit(fence, items)
@@ -137,6 +138,7 @@ class Committer:
                     continue
                 else:
                     raise FencedError(fence.worker_id) from None
+            assert result is not None
             self.fence = result.fence
             self.commits += 1
             return result
