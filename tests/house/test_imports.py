@@ -13,7 +13,8 @@ import pytest
 from .source import PACKAGE, ROOT, imported_names, module_name, parse, python_files
 
 INNER_ROOMS = ("_engine", "_kernel")
-DOORS = {"", "_engine", "_kernel", "client", "grpc", "registry", "testing", "worker"}  # "" is the face
+# The empty name is the face.
+DOORS = {"", "_engine", "_kernel", "client", "grpc", "registry", "testing", "worker"}
 
 LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
 
