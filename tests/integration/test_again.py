@@ -336,3 +336,102 @@ async def test_what_is_parked_can_be_terminated(env: VirtualEnvironment, world: 
             await handle.terminate()
             with pytest.raises(OrchestrationTerminatedError):
                 await handle.wait(timeout=HOUR)
+
+
+@registry.orchestrator
+async def fan_out_of_children(ctx: OrchestrationContext, names: list[str]) -> list[str]:
+    return await asyncio.gather(
+        *(ctx.call_sub_orchestrator(child, name, instance_id=f"child-{name}") for name in names)
+    )
+
+
+@registry.orchestrator
+async def child(ctx: OrchestrationContext, name: str) -> str:
+    if name == "patient":
+        return await ctx.wait_for_external_event("go", str)
+    if name == "slow":
+        await asyncio.sleep(MINUTE)
+    return await ctx.call_activity(step, name)
+
+
+@virtual_time
+async def test_rewind_of_many_children_that_failed(env: VirtualEnvironment, world: World) -> None:
+    """Those that failed when their parent had ended already are done again, too."""
+    broken.update("abc")
+    async with world.running(env, registry) as hub:
+        handle = await hub.client.start(fan_out_of_children, ["a", "b", "slow", "c"])
+        with pytest.raises(OrchestrationFailedError):
+            await handle.wait()
+        broken.clear()
+        for name in ("a", "b", "slow", "c"):
+            await hub.client.wait_for_end(f"child-{name}", timeout=HOUR)
+        await hub.client.rewind(handle)
+        assert await handle.wait(timeout=MINUTE) == ["A", "B", "SLOW", "C"]
+    assert sorted(ran) == ["a", "a", "b", "b", "c", "c", "slow"]
+
+
+@virtual_time
+async def test_rewind_of_a_parent_whose_child_was_rewound_before(
+    env: VirtualEnvironment, world: World
+) -> None:
+    broken.add("a")
+    async with world.running(env, registry) as hub:
+        handle = await hub.client.start(fan_out_of_children, ["a"])
+        with pytest.raises(OrchestrationFailedError):
+            await handle.wait()
+        broken.clear()
+        await hub.client.rewind("child-a")
+        assert await hub.client.wait("child-a", str, timeout=MINUTE) == "A"
+        await hub.client.rewind(handle)
+        assert await handle.wait(timeout=MINUTE) == ["A"]
+    assert ran == ["a", "a"]
+
+
+@virtual_time
+async def test_rewind_waits_for_children_that_go_on(env: VirtualEnvironment, world: World) -> None:
+    """A rewound parent would not hear of them."""
+    broken.add("a")
+    async with world.running(env, registry) as hub:
+        handle = await hub.client.start(fan_out_of_children, ["a", "patient"])
+        with pytest.raises(OrchestrationFailedError):
+            await handle.wait()
+        broken.clear()
+        with pytest.raises(
+            InvalidTransitionError, match="'child-patient' still running, not at rest"
+        ):
+            await hub.client.rewind(handle)
+        assert (await state_of(hub, handle)).status is Status.FAILED
+        await hub.client.raise_event("child-patient", "go", "went")
+        await hub.client.wait_for_end("child-patient", timeout=MINUTE)
+        await hub.client.rewind(handle)
+        assert await handle.wait(timeout=MINUTE) == ["A", "went"]
+
+
+@virtual_time
+async def test_rewind_tells_of_children_that_are_lost(
+    env: VirtualEnvironment, world: World
+) -> None:
+    async with world.running(env, registry) as hub:
+        foreign = await hub.client.start(child, "x", instance_id="child-x")
+        await foreign.wait()
+        for name, ending, reason in (
+            ("patient", hub.client.terminate, "was terminated"),
+            ("slow", hub.client.purge, "was purged"),
+            ("x", hub.client.get, "exists already"),
+        ):
+            broken.add("a")
+            handle = await hub.client.start(fan_out_of_children, ["a", name])
+            with pytest.raises(OrchestrationFailedError, match=r"a is broken|exists already"):
+                await handle.wait()
+            if name == "slow":
+                await hub.client.wait_for_end("child-slow", timeout=HOUR)
+            await ending(f"child-{name}")
+            await hub.client.wait_for_end("child-a", timeout=HOUR)
+            if name == "patient":
+                await hub.client.wait_for_end("child-patient", timeout=HOUR)
+            broken.clear()
+            await hub.client.rewind(handle)
+            with pytest.raises(OrchestrationFailedError, match=reason):
+                await handle.wait(timeout=MINUTE)
+            await hub.client.wait_for_end("child-a", timeout=HOUR)
+            await hub.client.purge("child-a")

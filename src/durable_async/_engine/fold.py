@@ -41,7 +41,7 @@ from durable_async.model.records import (
 from durable_async.model.status import Status
 from durable_async.serialization.events import encode_events, encode_letter
 
-from .termination import terminate_letter, terminated_failure
+from .termination import taken_failure, terminate_letter, terminated_failure
 
 
 @dataclass(slots=True)
@@ -145,10 +145,7 @@ def _child(instance: Orchestration, event: SubOrchestrationScheduled, now_us: in
     above = instance.started.parent
     depth = 1 if above is None else above.depth + 1
     parent = ParentLink(instance.instance_id, instance.execution, event.seq, depth)
-    taken = FailureDetails(
-        "durable_async.errors.InstanceExistsError",
-        f"instance {event.instance_id!r} exists already: choose another id for the sub-orchestration",
-    )
+    taken = taken_failure(event.instance_id)
     return NewInstance(
         instance_id=event.instance_id,
         name=event.name,

@@ -18,6 +18,8 @@ from durable_async.model.history import (
     ExecutionStarted,
     HistoryEvent,
     ParentLink,
+    SubOrchestrationCancelRequested,
+    SubOrchestrationCompleted,
     SubOrchestrationFailed,
     SubOrchestrationScheduled,
 )
@@ -71,6 +73,24 @@ def failed_children(events: Sequence[HistoryEvent]) -> dict[int, str]:
     return {
         event.seq: ids[event.seq] for event in events if isinstance(event, SubOrchestrationFailed)
     }
+
+
+def unanswered_children(events: Sequence[HistoryEvent]) -> dict[int, str]:
+    """Return the sub-orchestrations of which nothing is recorded, and that are still wanted: instance ids by sequence number."""
+    ids: dict[int, str] = {}
+    for event in events:
+        match event:
+            case SubOrchestrationScheduled():
+                ids[event.seq] = event.instance_id
+            case (
+                SubOrchestrationCompleted()
+                | SubOrchestrationFailed()
+                | SubOrchestrationCancelRequested()
+            ):
+                ids.pop(event.seq, None)
+            case _:
+                pass
+    return ids
 
 
 def _undone(events: Sequence[HistoryEvent], children: frozenset[int]) -> set[int]:

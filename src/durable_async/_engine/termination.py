@@ -41,6 +41,21 @@ def terminated_failure(instance_id: str) -> FailureDetails:
     )
 
 
+def taken_failure(instance_id: str) -> FailureDetails:
+    """Describe to a parent that the id of its child belongs to another instance."""
+    return FailureDetails(
+        "durable_async.errors.InstanceExistsError",
+        f"instance {instance_id!r} exists already: choose another id for the sub-orchestration",
+    )
+
+
+def purged_failure(instance_id: str) -> FailureDetails:
+    """Describe to a parent that its child was purged before it was heard of."""
+    return FailureDetails(
+        "durable_async.errors.InstanceNotFoundError", f"instance {instance_id!r} was purged"
+    )
+
+
 def termination(
     claimed: ClaimedInstance, order: ExecutionTerminated, events: Sequence[HistoryEvent], turn: int
 ) -> TurnCommit:

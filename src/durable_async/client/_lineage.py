@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from durable_async._engine.rewind import failed_children, rewound
+from durable_async._engine.rewind import failed_children, rewound, unanswered_children
+from durable_async._engine.termination import purged_failure, taken_failure, terminated_failure
 from durable_async.backend import Backend
-from durable_async.model.history import ExecutionStarted, HistoryEvent, ParentLink
+from durable_async.errors import InvalidTransitionError
+from durable_async.model.history import (
+    ExecutionStarted,
+    HistoryEvent,
+    ParentLink,
+    SubOrchestrationCompleted,
+    SubOrchestrationFailed,
+)
 from durable_async.model.identity import check_instance_id
 from durable_async.model.policy import ReusePolicy
 from durable_async.model.records import InstanceFilter, InstanceRecord, NewInstance, Rewrite
 from durable_async.model.status import Status
-from durable_async.serialization.events import decode_events, encode_events
+from durable_async.serialization.events import decode_events, encode_events, encode_letter
 
 PAGE = 500
 
@@ -58,18 +66,22 @@ async def descendants(backend: Backend, instance_id: str) -> list[str]:
 async def rewrites(
     backend: Backend, read_history: ReadHistory, record: InstanceRecord, reason: str | None
 ) -> list[Rewrite]:
-    """Return what rewinds an instance and its failed descendants, to be written together."""
+    """Return what rewinds an instance and its failed descendants, to be written together.
+
+    Raises:
+        InvalidTransitionError: It waits for a sub-orchestration that is still going on, and would not hear of it.
+    """
     result: list[Rewrite] = []
     todo: list[tuple[InstanceRecord, ParentLink | None]] = [(record, record.parent)]
     while todo:
         current, parent = todo.pop()
         events = await read_history(current.instance_id)
-        children = await _failed(backend, failed_children(events))
+        children, undone, mail = await _children(backend, current, events)
         history = rewound(
             events,
             execution=current.execution,
             parent=parent,
-            children=frozenset(children),
+            children=undone,
             reason=reason,
         )
         result.append(
@@ -78,6 +90,7 @@ async def rewrites(
                 execution=current.execution,
                 events=encode_events(history),
                 parent=parent,
+                mail=mail,
             )
         )
         depth = 1 if parent is None else parent.depth + 1
@@ -87,12 +100,48 @@ async def rewrites(
     return result
 
 
-async def _failed(backend: Backend, children: dict[int, str]) -> dict[int, InstanceRecord]:
-    if not children:
-        return {}
-    records = await backend.read(list(children.values()), payloads=False)
-    return {
-        seq: record
-        for seq, record in zip(children, records, strict=True)
-        if record is not None and record.status is Status.FAILED
-    }
+async def _children(
+    backend: Backend, record: InstanceRecord, events: list[HistoryEvent]
+) -> tuple[dict[int, InstanceRecord], frozenset[int], tuple[bytes, ...]]:
+    """Return the failed sub-orchestrations of an instance, those whose failure is past, and letters from those that it did not hear of."""
+    unanswered = unanswered_children(events)
+    ids = {**failed_children(events), **unanswered}
+    if not ids:
+        return {}, frozenset(), ()
+    failed: dict[int, InstanceRecord] = {}
+    heard: list[SubOrchestrationCompleted | SubOrchestrationFailed] = []
+    children = await backend.read(list(ids.values()), payloads=True)
+    for (seq, instance_id), child in zip(ids.items(), children, strict=True):
+        is_own = child is not None and _is_child(child, record, seq)
+        if child is not None and is_own and child.status is Status.FAILED:
+            failed[seq] = child
+            continue
+        answer = _answer(record, seq, instance_id, child if is_own else None, child is None)
+        if seq in unanswered or isinstance(answer, SubOrchestrationCompleted):
+            heard.append(answer)  # one that failed and is done by now was rewound by itself
+    undone = {*failed, *(answer.seq for answer in heard)}
+    return failed, frozenset(undone), tuple(encode_letter(answer) for answer in heard)
+
+
+def _is_child(child: InstanceRecord, record: InstanceRecord, seq: int) -> bool:
+    link = child.parent
+    return link is not None and (link.instance_id, link.seq) == (record.instance_id, seq)
+
+
+def _answer(
+    record: InstanceRecord, seq: int, instance_id: str, child: InstanceRecord | None, gone: bool
+) -> SubOrchestrationCompleted | SubOrchestrationFailed:
+    if child is None:
+        failure = purged_failure(instance_id) if gone else taken_failure(instance_id)
+    elif child.status is Status.COMPLETED:
+        return SubOrchestrationCompleted(seq, child.output)
+    elif child.status is Status.TERMINATED:
+        failure = terminated_failure(instance_id)
+    else:
+        raise InvalidTransitionError(
+            record.instance_id,
+            "rewind",
+            f"failed with its sub-orchestration {instance_id!r} still {child.status.value}",
+            "at rest: wait for that one to end, or terminate it",
+        )
+    return SubOrchestrationFailed(seq, failure)

@@ -138,7 +138,7 @@ class Steering(Watching):
         failed by an error of its own goes on from there, too.
 
         Raises:
-            InvalidTransitionError: It has not failed.
+            InvalidTransitionError: It has not failed, or a sub-orchestration that it waited for is still going on.
             InstanceNotFoundError: There is no such instance.
         """
         record = await self._record(instance)

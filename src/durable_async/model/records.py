@@ -350,12 +350,21 @@ class Rewrite(_Record, frozen=True, kw_only=True, gc=False):
         events: Encoded events of the new execution's turn 0.
         parent: Where it reports to from now on, as given: its parent's operation in the parent's new execution, if that is
             rewritten too.
+        mail: Letters for the new execution, in its mailbox from the beginning.
     """
 
     instance_id: str
     execution: int
     events: bytes
     parent: ParentLink | None
+    mail: tuple[bytes, ...] = ()
+
+    def outgoing(self) -> list[Outgoing]:
+        """Return its letters as they are delivered."""
+        return [
+            Outgoing(instance_id=self.instance_id, execution=self.execution + 1, letter=letter)
+            for letter in self.mail
+        ]
 
 
 class HubStatistics(_Record, frozen=True, kw_only=True, gc=False):

@@ -272,6 +272,8 @@ class MemoryBackend:
             return False
         for rewrite in rewrites:
             _rewrite(hub, hub.instances[rewrite.instance_id], rewrite, now_us)
+            for outgoing in rewrite.outgoing():
+                hub.deliver(outgoing, now_us, None)
         hub.hints.publish()
         return True
 

@@ -38,6 +38,8 @@ def rewrite(tx: Statements, rewrites: Sequence[Rewrite]) -> bool:
         if state is None or state.status is not Status.FAILED or state.execution != one.execution:
             return False
         _restart(tx, ledger, state, one)
+        for outgoing in one.outgoing():
+            ledger.deliver(outgoing)
     ledger.flush()
     return True
 

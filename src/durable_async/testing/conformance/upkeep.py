@@ -97,6 +97,17 @@ class RewriteConformance(ConformanceBase):
         assert answers == [Delivery.NOT_FOUND, Delivery.DELIVERED]
         assert bodies((await worker.claim_one()).mail) == [b"ok"]
 
+    async def test_letters_come_with_the_next_execution(self, worker: Driver) -> None:
+        """What the failed execution did not hear any more is there from the beginning."""
+        await fail(worker, "a")
+        rewrite = Rewrite(
+            instance_id="a", execution=1, events=b"again", parent=None, mail=(b"one", b"two")
+        )
+        assert await worker.backend.rewrite([rewrite])
+        claimed = await worker.claim_one()
+        assert bodies(claimed.mail) == [b"one", b"two"]
+        assert {mail.execution for mail in claimed.mail} == {2}
+
     async def test_all_or_none(self, worker: Driver) -> None:
         """One that is no longer as it was read spoils them all."""
         await fail(worker, "a")
