@@ -30,7 +30,8 @@ class Gatherer(Generic[Q, A]):
     """Turns single questions into calls with many.
 
     The first caller makes the call at once; those who come meanwhile wait, and one of them makes the next call for all. A
-    single caller waits for nobody. Cancelling a caller does not cancel a call.
+    single caller waits for nobody. A caller that is cancelled leaves the others unharmed: if it was making the call, they ask
+    again, so questions must bear to be asked twice.
 
     Args:
         call: Answers many questions, in order.
@@ -77,10 +78,11 @@ class Gatherer(Generic[Q, A]):
         try:
             await request.woken.wait()
         except BaseException:
+            request.settled = True  # for nobody: it must not be put in line again
+            if request in self._waiting:
+                self._waiting.remove(request)
             if request.leads:
                 self._pass_on()
-            elif not request.settled and request in self._waiting:
-                self._waiting.remove(request)
             raise
 
     async def _lead(self) -> None:
@@ -88,6 +90,12 @@ class Gatherer(Generic[Q, A]):
         try:
             with anyio.CancelScope(shield=True):
                 await self._answer(batch)
+        except BaseException:
+            # A task that is cancelled by asyncio's own means is not held by the shield: the others ask again.
+            self._waiting.extendleft(
+                request for request in reversed(batch[1:]) if not request.settled
+            )
+            raise
         finally:
             self._pass_on()
 
