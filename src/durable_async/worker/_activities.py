@@ -157,6 +157,11 @@ class ActivityRunner:
                 return _failed(attempt, FailureDetails.of(error, non_retryable=True))
             except (Exception, SystemExit) as error:  # noqa: BLE001 - user code may raise anything
                 return _failed(attempt, FailureDetails.of(error))
+            except asyncio.CancelledError as error:
+                if anyio.current_effective_deadline() == -math.inf:
+                    raise
+                # Nobody cancelled it: it awaited something that was cancelled, which is its own failure.
+                return _failed(attempt, FailureDetails.of(error))
         if attempt.stopped:
             return None
         return self._timed_out(attempt)

@@ -188,3 +188,31 @@ async def test_what_was_said_right_before_a_failure_reaches_the_next_attempt(
         assert await (await hub.client.start(climb)).wait(timeout=60) == 3
 
     assert found == [None, 7, 14]
+
+
+@virtual_time
+async def test_a_cancellation_that_nobody_asked_for_is_the_activitys_own_failure(
+    env: VirtualEnvironment,
+) -> None:
+    """Awaiting what somebody else cancelled, say; it neither goes unheard nor ends the worker."""
+    own = Registry()
+
+    @own.activity(retry=RetryPolicy(max_attempts=3, first_delay=1.0))
+    async def awaits_what_is_cancelled() -> None:
+        runs[activity_context().attempt] += 1
+        inner = asyncio.ensure_future(asyncio.sleep(10))
+        inner.cancel()
+        await inner
+
+    @own.orchestrator
+    async def call(ctx: OrchestrationContext) -> None:
+        await ctx.call_activity(awaits_what_is_cancelled)
+
+    async with opened(env, own) as (hub, _), hub.worker() as worker:
+        identity = worker.worker_id
+        with pytest.raises(OrchestrationFailedError) as caught:
+            await (await hub.client.start(call)).wait(timeout=60)
+        assert worker.worker_id == identity
+
+    assert caught.value.failure.root.is_type("CancelledError")
+    assert runs == {1: 1, 2: 1, 3: 1}
