@@ -52,12 +52,13 @@ class Alarms:
                 await self._earlier.wait()
 
     def _prune(self) -> None:
-        """Drop what belongs to instances that are gone, so that cancelled timers do not pile up."""
+        """Drop what belongs to instances that are gone and what is there twice, so that timers do not pile up."""
         now = {id(slot): slot.instance.wake_at_us for slot in self._slots}
-        self._heap = [
-            entry
-            for entry in self._heap
-            if id(entry[2]) in now and (entry[3] is not None or entry[0] == now[id(entry[2])])
-        ]
+        kept: dict[tuple[int, int, About], tuple[int, int, Slot, About]] = {}
+        for entry in self._heap:
+            at_us, _, slot, about = entry
+            if id(slot) in now and (about is not None or at_us == now[id(slot)]):
+                kept[at_us, id(slot), about] = entry
+        self._heap = list(kept.values())
         heapq.heapify(self._heap)
         self._prune_at = 2 * len(self._heap) + 1_000
