@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 
@@ -114,8 +115,7 @@ def _deliver(claimed: ClaimedInstance, instance: Orchestration | None) -> None:
 
 async def _replay(instance: Orchestration, events: list[HistoryEvent], tools: Tools) -> None:
     """Replay one turn's events; the worker's loop gets a chance every 2 ms."""
-    with tools.watchdog.watching(instance.instance_id):
-        instance.replay(events)
+    tools.watchdog.watch(instance.instance_id, functools.partial(instance.replay, events))
     now = tools.environment.monotonic()
     if now >= tools.pause_at:
         await anyio.lowlevel.checkpoint()

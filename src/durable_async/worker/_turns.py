@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -111,8 +112,9 @@ class Turns:
         instance = slot.instance
         now_us = tools.backend.now_us()
         try:
-            with tools.watchdog.watching(instance.instance_id):
-                result = instance.turn(now_us)
+            result = tools.watchdog.watch(
+                instance.instance_id, functools.partial(instance.turn, now_us)
+            )
         except Exception as error:  # noqa: BLE001 - whatever it is, it is one instance's trouble
             self.give_up(slot, error)
             return

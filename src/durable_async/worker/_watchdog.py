@@ -6,10 +6,14 @@ import ctypes
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from types import TracebackType
+from typing import TypeVar
 
 from durable_async.environment import Environment, Stoppable
 from durable_async.errors import TurnBudgetError
+
+T = TypeVar("T")
 
 FRAMES_SHOWN = 6
 
@@ -31,7 +35,8 @@ class Watchdog:
         self._limit = limit_seconds
         self._lock = threading.Lock()
         self._thread = threading.get_ident()
-        self._watched: str | None = None
+        self._instance_id = ""
+        self._watched = False
         self._since = 0.0
         self._stack: str | None = None
 
@@ -39,13 +44,26 @@ class Watchdog:
         """Begin to look, four times per limit."""
         return self._environment.every(self._limit / 4, self._look, "durable-async-watchdog")
 
-    def watching(self, instance_id: str) -> Watchdog:
-        """Say whose turn comes; use it in a ``with`` statement around the turn."""
-        self._watched = instance_id
-        return self
+    def watch(self, instance_id: str, turn: Callable[[], T]) -> T:
+        """Run a turn, under watch.
+
+        Raises:
+            TurnBudgetError: It took too long.
+        """
+        try:
+            self._instance_id = instance_id
+            with self:
+                return turn()
+        except (
+            TurnInterruptedError
+        ) as error:  # it arrived between the end of the turn and the end of the watch
+            raise self._end() or self._too_long("") from error
 
     def __enter__(self) -> None:
-        self._since = self._environment.monotonic()
+        self._since = (
+            self._environment.monotonic()
+        )  # first, or a look in between would find the turn before
+        self._watched = True
 
     def __exit__(
         self,
@@ -53,20 +71,26 @@ class Watchdog:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        instance_id = self._watched
+        late = self._end()
+        if late is not None:
+            raise late from error
+
+    def _end(self) -> TurnBudgetError | None:
+        """End the watch; whether or not an interruption arrived, and whatever the code made of it, it must not arrive later."""
         with self._lock:
-            self._watched = None
+            self._watched = False
             stack, self._stack = self._stack, None
-        if stack is not None and instance_id is not None:
-            # Whether or not the interruption arrived, and whatever the code made of it: it must not arrive later.
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread), None)
-            raise TurnBudgetError(
-                instance_id, f"it ran for more than {self._limit:g} s", stack
-            ) from error
+        if stack is None:
+            return None
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread), None)
+        return self._too_long(stack)
+
+    def _too_long(self, stack: str) -> TurnBudgetError:
+        return TurnBudgetError(self._instance_id, f"it ran for more than {self._limit:g} s", stack)
 
     def _look(self) -> None:
         with self._lock:
-            if self._watched is None or self._stack is not None:
+            if not self._watched or self._stack is not None:
                 return
             if self._environment.monotonic() - self._since <= self._limit:
                 return
