@@ -143,32 +143,36 @@ class Release(_Record, frozen=True, kw_only=True, gc=False):
 
     It becomes ready at ``wake_at_us`` (``None``: not before a letter arrives), or at once if its mailbox holds a letter that is not among
     ``seen``: looked up under the row's lock, so that no wake-up is lost. Its attempts are forgotten.
+    Nothing happens if ``execution`` is given, and another one is current: it was replaced, and claimed anew.
     """
 
     instance_id: str
     wake_at_us: int | None
     seen: tuple[int, ...] = ()
+    execution: int | None = None
 
 
 class Abandon(_Record, frozen=True, kw_only=True, gc=False):
     """Give an owned instance back without a turn; its attempts stand.
 
     It is not tried before ``retry_at_us`` whatever arrives, except a final letter. If it holds one, and letters that were not
-    reported to its owner, it is ready at once.
+    reported to its owner, it is ready at once. ``execution`` as for `Release`.
     """
 
     instance_id: str
     retry_at_us: int
+    execution: int | None = None
 
 
 class Park(_Record, frozen=True, kw_only=True, gc=False):
     """Take an owned instance out of circulation until somebody unparks it; its mailbox goes on filling.
 
-    If it holds a final letter, or as soon as one arrives, it is ready to be claimed for that.
+    If it holds a final letter, or as soon as one arrives, it is ready to be claimed for that. ``execution`` as for `Release`.
     """
 
     instance_id: str
     reason: str
+    execution: int | None = None
 
 
 class ActivityResult(_Record, frozen=True, kw_only=True, gc=False):

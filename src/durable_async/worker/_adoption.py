@@ -26,18 +26,22 @@ async def adopt(claimed: ClaimedInstance, tools: Tools, turns: Turns) -> None:
 
     One that is to end is ended here, without its code.
     """
+    former = tools.slots.get(claimed.instance_id)
+    if former is not None:
+        turns.drop(former)  # it was replaced, and this is its next life
     order = _order_to_end(claimed)
     if order is not None:
         await _end(claimed, order, tools)
         return
     if claimed.attempts > tools.settings.attempts_max:
         reason = f"claimed {tools.settings.attempts_max} times, and its worker never came through"
-        tools.committer.submit(Park(instance_id=claimed.instance_id, reason=reason), _ignore)
+        park = Park(instance_id=claimed.instance_id, reason=reason, execution=claimed.execution)
+        tools.committer.submit(park, _ignore)
         return
     try:
         slot = await _rebuild(claimed, tools, turns)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is one instance's trouble
-        turns.refuse(claimed.instance_id, claimed.attempts, error)
+        turns.refuse(claimed.instance_id, claimed.execution, claimed.attempts, error)
         return
     tools.slots.add(slot)
     turns.welcome(slot)

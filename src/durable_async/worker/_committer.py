@@ -11,7 +11,16 @@ import anyio
 from durable_async.backend import Backend
 from durable_async.environment import Environment
 from durable_async.errors import BackendError, BackendUnavailableError, FencedError
-from durable_async.model.records import CommitItem, CommitResult, Fence, Park, TurnCommit
+from durable_async.model.records import (
+    Abandon,
+    CommitItem,
+    CommitResult,
+    Fence,
+    InstanceRecord,
+    Park,
+    Release,
+    TurnCommit,
+)
 
 from .settings import WorkerSettings
 
@@ -40,7 +49,8 @@ class Committer:
     """Commits what is submitted, in order, in batches; owns the fence.
 
     Nothing that was submitted has happened before its ``done`` was called. An unknown outcome is resolved by reading the fence
-    back: moved by one, the batch landed; unmoved, it is sent again; anything else, the worker was fenced.
+    back: moved by one, the batch landed, and the instances tell which turns were left out; unmoved, it is sent again; anything
+    else, the worker was fenced.
     """
 
     def __init__(
@@ -113,11 +123,13 @@ class Committer:
             await self._commit(batch[middle:])
             return
         (entry,) = batch
-        instance_id = getattr(entry.item, "instance_id", None)
-        if instance_id is not None and not isinstance(entry.item, Park):
-            await self._send(
-                [Park(instance_id=instance_id, reason=f"its turn cannot be stored: {error}")]
+        if isinstance(entry.item, (TurnCommit, Release, Abandon)):
+            park = Park(
+                instance_id=entry.item.instance_id,
+                reason=f"its turn cannot be stored: {error}",
+                execution=entry.item.execution,
             )
+            await self._send([park])
         entry.done(True)
 
     async def _send(self, items: Sequence[CommitItem]) -> CommitResult:
@@ -131,7 +143,7 @@ class Committer:
             except BackendUnavailableError:
                 found = await self._read_fence(fence)
                 if found.seq == fence.seq + 1:
-                    result = CommitResult(fence=found)
+                    result = CommitResult(fence=found, dropped=await self._find_dropped(items))
                 elif found.seq == fence.seq:
                     await anyio.sleep(delay * (0.5 + self._environment.random().random()))
                     delay = min(delay * 2, RETRY_SECONDS_MAX)
@@ -142,6 +154,25 @@ class Committer:
             self.fence = result.fence
             self.commits += 1
             return result
+
+    async def _find_dropped(self, items: Sequence[CommitItem]) -> frozenset[str]:
+        """Find what the lost answer told: the instances that are not as their turns left them."""
+        turns = {item.instance_id: item for item in items if isinstance(item, TurnCommit)}
+        if not turns:
+            return frozenset()
+        delay = RETRY_SECONDS_FIRST
+        while True:
+            try:
+                records = await self._backend.read(list(turns), payloads=False)
+            except BackendUnavailableError:
+                await anyio.sleep(delay * (0.5 + self._environment.random().random()))
+                delay = min(delay * 2, RETRY_SECONDS_MAX)
+                continue
+            return frozenset(
+                turn.instance_id
+                for turn, record in zip(turns.values(), records, strict=True)
+                if record is None or not _is_as_left(record, turn, self.fence.worker_id)
+            )
 
     async def _read_fence(self, fence: Fence) -> Fence:
         """Ask where the fence stands until the store answers; the lease bounds how long that is of use."""
@@ -156,6 +187,14 @@ class Committer:
             if found.epoch != fence.epoch:
                 raise FencedError(fence.worker_id)
             return found
+
+
+def _is_as_left(record: InstanceRecord, turn: TurnCommit, worker_id: str) -> bool:
+    """Tell whether an instance stands where a turn of this worker left it: replaced, it has moved on."""
+    if record.execution != turn.execution + (turn.next_execution is not None):
+        return False
+    ends = turn.status is not None and turn.status.is_terminal
+    return record.status is turn.status if ends else record.owner == worker_id
 
 
 def _is_dropped(item: CommitItem, result: CommitResult) -> bool:

@@ -272,6 +272,7 @@ class Session:
             instance_id=instance.instance_id,
             wake_at_us=instance.wake_at_us,
             seen=instance.mailbox.seen(),
+            execution=instance.execution,
         )
         self._turns.drop(slot)
         self._tools.committer.submit(release, lambda dropped: None)

@@ -133,11 +133,7 @@ class Turns:
         slot.committing = True
 
         def done(dropped: bool) -> None:
-            slot.committing = False
-            if dropped:
-                self.drop(slot)
-                self._claim_again(slot)
-            elif tools.slots.holds(slot):
+            if self._is_held(slot, dropped):
                 instance.mailbox.forget(result.consumed)
                 self._committed(slot, commit, effects, local)
 
@@ -170,6 +166,15 @@ class Turns:
         return local, away
 
     # -- after the commit
+
+    def _is_held(self, slot: Slot, dropped: bool) -> bool:
+        """Take a commit's answer; whether the instance is still here, and goes on. If it was let go meanwhile, others see to it."""
+        slot.committing = False
+        held = self._tools.slots.holds(slot)
+        if held and dropped:
+            self.drop(slot)
+            self._claim_again(slot)
+        return held and not dropped
 
     def _committed(
         self, slot: Slot, commit: TurnCommit, effects: Effects, local: list[ActivityFuture[Any]]
@@ -253,8 +258,7 @@ class Turns:
         slot.committing = True
 
         def done(dropped: bool) -> None:
-            slot.committing = False
-            if self._tools.slots.holds(slot):
+            if self._is_held(slot, dropped):
                 self._committed(slot, commit, Effects(), [])
 
         self._tools.committer.submit(commit, done)
@@ -355,16 +359,20 @@ class Turns:
 
     def _claim_again(self, slot: Slot) -> None:
         """The store knows better: let it go, and have it claimed and replayed."""
-        now_us = self._tools.backend.now_us()
-        self._tools.committer.submit(
-            Abandon(instance_id=slot.instance.instance_id, retry_at_us=now_us), _ignore
+        abandon = Abandon(
+            instance_id=slot.instance.instance_id,
+            retry_at_us=self._tools.backend.now_us(),
+            execution=slot.instance.execution,
         )
+        self._tools.committer.submit(abandon, _ignore)
 
     def give_up(self, slot: Slot, error: Exception) -> None:
         """Abandon a turn: nothing of it is committed; try again later, then park."""
         self._save_results(slot)
         self.drop(slot)
-        self.refuse(slot.instance.instance_id, slot.claims, error)
+        # A turn on its way may be the last of its execution.
+        execution = None if slot.committing else slot.instance.execution
+        self.refuse(slot.instance.instance_id, execution, slot.claims, error)
 
     def _save_results(self, slot: Slot) -> None:
         """Put outcomes that only this process knows into the instance's mailbox: its activities have ended, and must not run again."""
@@ -389,19 +397,22 @@ class Turns:
         )
         self._tools.committer.submit(commit, _ignore)
 
-    def refuse(self, instance_id: str, claims: int, error: Exception) -> None:
+    def refuse(
+        self, instance_id: str, execution: int | None, claims: int, error: Exception
+    ) -> None:
         """Give a claimed instance back for later, or park it if that was tried often enough."""
         tools = self._tools
         claims = max(claims, 1)
         is_its_own = not isinstance(error, BackendUnavailableError)
         if claims >= DETERMINISM_ATTEMPTS and is_its_own:
             _log.error("orchestration %s is parked: %s", instance_id, error)
-            item: Any = Park(instance_id=instance_id, reason=f"{type(error).__name__}: {error}")
+            reason = f"{type(error).__name__}: {error}"
+            item: Any = Park(instance_id=instance_id, reason=reason, execution=execution)
         else:
             wait = min(2.0 ** (claims - 1), BACKOFF_SECONDS_MAX)
             _log.warning("orchestration %s is tried again in %g s: %s", instance_id, wait, error)
             retry_us = tools.backend.now_us() + round(wait * 1e6)
-            item = Abandon(instance_id=instance_id, retry_at_us=retry_us)
+            item = Abandon(instance_id=instance_id, retry_at_us=retry_us, execution=execution)
         tools.committer.submit(item, _ignore)
 
 

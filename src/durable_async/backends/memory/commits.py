@@ -56,7 +56,7 @@ class _Batch:
                 self._apply_turn(item)
             case Release() | Abandon() | Park():
                 instance = self._mine(item.instance_id)
-                if instance is not None:
+                if instance is not None and item.execution in {None, instance.execution}:
                     self._let_go(instance, item)
             case _:
                 assert_never(item)

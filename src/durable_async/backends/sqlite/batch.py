@@ -82,16 +82,21 @@ class Batch:
                 self._apply_turn(item)
             case ActivityResult():
                 self._apply_result(item)
+            case Release() | Abandon() | Park():
+                state = self._owned(item.instance_id)
+                if state is not None and item.execution in (None, state.execution):
+                    self._let_go_as(state, item)
+            case _:
+                assert_never(item)
+
+    def _let_go_as(self, state: InstanceState, item: Release | Abandon | Park) -> None:
+        match item:
             case Release():
-                self._release(item)
+                self._release(state, item)
             case Abandon():
-                state = self._owned(item.instance_id)
-                if state is not None:
-                    self._abandon(state, item)
+                self._abandon(state, item)
             case Park():
-                state = self._owned(item.instance_id)
-                if state is not None:
-                    self._park(state, item)
+                self._park(state, item)
             case _:
                 assert_never(item)
 
@@ -201,10 +206,7 @@ class Batch:
         if state.ending:
             self._tx.brought_work = True
 
-    def _release(self, item: Release) -> None:
-        state = self._owned(item.instance_id)
-        if state is None:
-            return
+    def _release(self, state: InstanceState, item: Release) -> None:
         state.attempts = 0
         state.free(item.wake_at_us)
         self._ledger.touch(state)

@@ -6,7 +6,8 @@ import asyncio
 
 from durable_async.backend import Backend
 from durable_async.model.history import ParentLink
-from durable_async.model.records import Abandon, Park
+from durable_async.model.policy import ReusePolicy
+from durable_async.model.records import Abandon, Park, Release
 from durable_async.model.status import Status
 
 from .base import ConformanceBase, StoreClock
@@ -22,7 +23,9 @@ from .driver import (
     ids,
     letter,
     new,
+    read_one,
     release,
+    restart,
     start,
     turn,
 )
@@ -226,6 +229,25 @@ class AttemptsConformance(ConformanceBase):
             clock.advance(11)
             assert await rival.backend.take_over(rival.fence) == 1
         assert (await rival.claim_one()).attempts == 3
+
+    async def test_letting_a_former_life_go_leaves_the_next_with_its_owner(
+        self, worker: Driver, clock: StoreClock
+    ) -> None:
+        """It was replaced and claimed anew, by the same worker, before it heard of that."""
+        former = await worker.start("a")
+        await restart(worker.backend, "a", ReusePolicy.REPLACE)
+        current = await worker.claim_one()
+        await worker.commit(
+            Release(instance_id="a", wake_at_us=1, execution=former.execution),
+            Abandon(instance_id="a", retry_at_us=1, execution=former.execution),
+            Park(instance_id="a", reason="broken", execution=former.execution),
+        )
+        record = await read_one(worker.backend, "a")
+        assert (record.owner, record.parked) == ("worker-1", None)
+        await worker.commit(
+            Abandon(instance_id="a", retry_at_us=clock.now_us(), execution=current.execution)
+        )
+        assert (await worker.claim_one()).execution == current.execution
 
     async def test_an_abandoned_instance_rests_whatever_arrives(
         self, worker: Driver, clock: StoreClock
