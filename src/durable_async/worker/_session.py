@@ -191,8 +191,10 @@ class Session:
             try:
                 work = await self._fetch()
             except BackendUnavailableError as error:
-                _log.warning("cannot fetch work: %s", error)
-                work = Work()
+                _log.warning("cannot fetch work: %s; going on under a new identity", error)
+                await self._hear_again()
+                self.stop()
+                return
             full = await self._take(work)
             if full:
                 continue
@@ -201,8 +203,23 @@ class Session:
             heard = await self._listen(wait, work.next_ready_us)
             wait = self._poll if heard else min(wait * 2, self._settings.poll_seconds)
 
+    async def _hear_again(self) -> None:
+        """Wait until the store answers.
+
+        What was claimed with an answer that was lost, nobody knows; and letters that it told of would be overtaken by later ones. So
+        everything has to be handed back.
+        """
+        while True:
+            try:
+                await self._backend.read_fence(self.worker_id)
+            except BackendUnavailableError:
+                await anyio.sleep(self._settings.poll_seconds * self._environment.random().random())
+            else:
+                return
+
     async def _fetch(self) -> Work:
         self._make_room()
+        self._turns.forget_consumed()
         runner = self._turns.activities
         assert runner is not None
         room = self._settings.instances_max - len(self._tools.slots)

@@ -15,6 +15,7 @@ import msgspec
 from durable_async._engine.fold import Effects, fold, queued
 from durable_async._engine.options import encode_options
 from durable_async._kernel.futures import ActivityFuture
+from durable_async._kernel.letters import Mailbox
 from durable_async._kernel.orchestration import Orchestration
 from durable_async.backend import Backend
 from durable_async.environment import Environment
@@ -73,6 +74,7 @@ class Turns:
         self._bury = on_graveyard
         self._arrived = anyio.Event()
         self._programs: dict[str, Any] = {}
+        self._consumed: list[tuple[Mailbox, list[int]]] = []
         self.activities: ActivityRunner | None = None
         self.turns = 0
 
@@ -80,6 +82,15 @@ class Turns:
         """Give an instance a turn soon."""
         self._tools.slots.enqueue(slot)
         self._arrived.set()
+
+    def forget_consumed(self) -> None:
+        """Forget the letters whose rows are gone; called before the store is asked for letters.
+
+        Not sooner: an answer that is on its way may still tell of them, and they would be taken twice.
+        """
+        for mailbox, mail_ids in self._consumed:
+            mailbox.forget(mail_ids)
+        self._consumed.clear()
 
     async def run(self) -> None:
         """Run turns until cancelled; yields to the rest of the program every 2 ms."""
@@ -134,7 +145,8 @@ class Turns:
 
         def done(dropped: bool) -> None:
             if self._is_held(slot, dropped):
-                instance.mailbox.forget(result.consumed)
+                if result.consumed:
+                    self._consumed.append((instance.mailbox, result.consumed))
                 self._committed(slot, commit, effects, local)
 
         tools.committer.submit(commit, done)

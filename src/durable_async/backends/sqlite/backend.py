@@ -26,6 +26,7 @@ from durable_async.model.records import (
 from .admission import admit_instances, admit_letters
 from .batch import Batch
 from .claims import Fetch
+from .connection import base_code
 from .core import SqliteCore
 from .lifecycle import purge, rewrite, unpark
 from .queries import query_instances, read_history, read_instances, statistics
@@ -70,7 +71,14 @@ class SqliteBackend(SqliteLeases, SqliteCore):
 
         def job() -> Work:
             tx = self._statements("writer")
-            return fetch.run(tx.connection, tx)
+            try:
+                return fetch.run(tx.connection, tx)
+            except sqlite3.OperationalError as error:
+                if base_code(error) != sqlite3.SQLITE_BUSY:
+                    raise
+                return (
+                    Work()
+                )  # others write without end; that much is known, that nothing was claimed
 
         return await self._on_writer(job)
 

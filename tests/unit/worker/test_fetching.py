@@ -1,0 +1,111 @@
+"""Answers of the store that come late, twice, or never."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import msgspec
+
+from durable_async import OrchestrationContext, Registry, TaskHub
+from durable_async.errors import BackendUnavailableError
+from durable_async.model.records import Fence, Work
+from durable_async.testing import VirtualEnvironment, virtual_time
+
+from .hubs import UnreliableBackend
+
+registry = Registry()
+
+
+@registry.orchestrator
+async def collect(ctx: OrchestrationContext, size: int) -> list[int]:
+    return [await ctx.wait_for_external_event("number", int) for _ in range(size)]
+
+
+class Slow(UnreliableBackend):
+    """Its answers to fetches can be late, or get lost.
+
+    Attributes:
+        late: Seconds.
+        lost: How many more are lost.
+    """
+
+    late = 0.0
+    lost = 0
+
+    async def fetch(self, fence: Fence, **quotas: Any) -> Work:
+        work = await super().fetch(fence, **quotas)
+        found = self.store.hub("default").instances
+        marked = dict.fromkeys(mail.instance_id for mail in work.mail)
+        mail = [one for instance_id in marked for one in found[instance_id].mailbox.values()]
+        if self.late:
+            await anyio.sleep(self.late)
+        if self.lost and (work.mail or work.claimed):
+            self.lost -= 1
+            raise BackendUnavailableError("sent, and no answer")
+        return msgspec.structs.replace(work, mail=tuple(mail))
+
+
+async def hub_on(env: VirtualEnvironment) -> tuple[TaskHub, Slow]:
+    backend = Slow(environment=env)
+    await backend.open()
+    return TaskHub(backend, registry=registry, environment=env), backend
+
+
+@virtual_time
+async def test_a_letter_that_is_told_of_again_after_it_was_taken_is_not_taken_twice(
+    env: VirtualEnvironment,
+) -> None:
+    """The answer was on its way when the turn that took the letter became durable."""
+    hub, backend = await hub_on(env)
+    async with hub.worker():
+        handle = await hub.client.start(collect, 4)
+        await anyio.sleep(1)
+        commit = backend.commit
+
+        async def commit_slowly(*args: Any) -> Any:
+            await anyio.sleep(0.1)
+            return await commit(*args)
+
+        backend.commit = commit_slowly  # type: ignore[method-assign]
+        backend.late = 0.15
+        for number in range(4):
+            await handle.raise_event("number", number)
+            await anyio.sleep(0.17)
+        assert await handle.wait(timeout=60) == [0, 1, 2, 3]
+    hub.client.close()
+    await backend.close()
+
+
+@virtual_time
+async def test_letters_of_an_answer_that_was_lost_are_not_overtaken(
+    env: VirtualEnvironment,
+) -> None:
+    """Nobody knows what it told of, so that everything is handed back and claimed anew."""
+    hub, backend = await hub_on(env)
+    async with hub.worker() as worker:
+        handle = await hub.client.start(collect, 2)
+        await anyio.sleep(1)
+        identity = worker.worker_id
+        backend.lost = 1
+        await handle.raise_event("number", 0)
+        await anyio.sleep(0.5)
+        await handle.raise_event("number", 1)
+        assert await handle.wait(timeout=60) == [0, 1]
+        assert worker.worker_id != identity
+    hub.client.close()
+    await backend.close()
+
+
+@virtual_time
+async def test_an_instance_that_was_claimed_with_an_answer_that_was_lost_does_not_hang(
+    env: VirtualEnvironment,
+) -> None:
+    hub, backend = await hub_on(env)
+    async with hub.worker():
+        await anyio.sleep(1)
+        backend.lost = 1
+        handle = await hub.client.start(collect, 0)
+        assert await handle.wait(timeout=60) == []
+    hub.client.close()
+    await backend.close()
