@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from durable_async._kernel.futures import ActivityFuture
+from durable_async._kernel.futures import ActivityFuture, SubOrchestrationFuture
 from durable_async._kernel.orchestration import Orchestration, TurnResult
 from durable_async.failure import FailureDetails
 from durable_async.model.history import (
@@ -134,7 +134,7 @@ def _follow(
         case SubOrchestrationScheduled():
             draft.children.append(_child(instance, event, now_us))
         case SubOrchestrationCancelRequested():
-            draft.outbox.append(terminate_letter(event.instance_id))
+            draft.outbox.append(_terminate(instance, event))
         case EventSent():
             draft.outbox.append(_to(event.instance_id, EventRaised(event.name, event.payload)))
         case _:
@@ -155,6 +155,13 @@ def _child(instance: Orchestration, event: SubOrchestrationScheduled, now_us: in
         parent=parent,
         refusal=encode_letter(SubOrchestrationFailed(event.seq, taken)),
     )
+
+
+def _terminate(
+    instance: Orchestration, child: SubOrchestrationCancelRequested | SubOrchestrationFuture[Any]
+) -> Outgoing:
+    link = ParentLink(instance.instance_id, instance.execution, child.seq)
+    return terminate_letter(child.instance_id, link)
 
 
 def _to(instance_id: str, letter: Letter, *, execution: int | None = None) -> Outgoing:
@@ -185,7 +192,7 @@ def _ending(
         case ExecutionTerminated():
             if outcome.recursive:
                 for child in instance.pending_children():
-                    draft.outbox.append(terminate_letter(child.instance_id))
+                    draft.outbox.append(_terminate(instance, child))
             _report(
                 instance,
                 draft,

@@ -12,6 +12,7 @@ from durable_async.model.history import (
     ExecutionTerminated,
     HistoryEvent,
     Letter,
+    ParentLink,
     SubOrchestrationCancelRequested,
     SubOrchestrationCompleted,
     SubOrchestrationFailed,
@@ -22,12 +23,13 @@ from durable_async.model.status import Status
 from durable_async.serialization.events import encode_events, encode_letter
 
 
-def terminate_letter(instance_id: str) -> Outgoing:
-    """Return the order to a sub-orchestration to end."""
+def terminate_letter(instance_id: str, parent: ParentLink) -> Outgoing:
+    """Return the order to a sub-orchestration to end; to nobody else, should its id be a stranger's."""
     return Outgoing(
         instance_id=instance_id,
         execution=None,
         letter=encode_letter(ExecutionTerminated()),
+        parent=parent,
         urgent=True,
         final=True,
     )
@@ -67,7 +69,11 @@ def termination(
         events: Its history, as far as it can be read.
         turn: Number of the turn.
     """
-    outbox = [terminate_letter(child) for child in _children(events)] if order.recursive else []
+    outbox: list[Outgoing] = []
+    if order.recursive:
+        for seq, child in _children(events).items():
+            link = ParentLink(claimed.instance_id, claimed.execution, seq)
+            outbox.append(terminate_letter(child, link))
     parent = claimed.parent
     if parent is not None:
         letter: Letter = SubOrchestrationFailed(parent.seq, terminated_failure(claimed.instance_id))
@@ -90,8 +96,8 @@ def termination(
     )
 
 
-def _children(events: Iterable[HistoryEvent]) -> list[str]:
-    """Return the sub-orchestrations that have not reported."""
+def _children(events: Iterable[HistoryEvent]) -> dict[int, str]:
+    """Return the sub-orchestrations that have not reported: ids by sequence number."""
     pending: dict[int, str] = {}
     for event in events:
         match event:
@@ -105,4 +111,4 @@ def _children(events: Iterable[HistoryEvent]) -> list[str]:
                 pending.pop(event.seq, None)
             case _:
                 pass
-    return list(pending.values())
+    return pending

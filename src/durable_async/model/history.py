@@ -24,6 +24,11 @@ class ParentLink(msgspec.Struct, frozen=True, array_like=True, gc=False):
     seq: int
     depth: int = 1
 
+    def is_same_operation(self, other: ParentLink) -> bool:
+        """Tell whether both mean the same call, whatever they say of its depth."""
+        mine = (self.instance_id, self.execution, self.seq)
+        return mine == (other.instance_id, other.execution, other.seq)
+
 
 class _Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     pass

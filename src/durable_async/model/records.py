@@ -65,6 +65,8 @@ class Outgoing(_Record, frozen=True, kw_only=True, gc=False):
 
     Attributes:
         execution: Only for this execution of the receiver; ``None`` for whichever is current.
+        parent: Only if the receiver is the sub-orchestration of this operation, not a stranger under the id that it was to have;
+            ``None`` for whoever it is. Its depth says nothing here.
         urgent: Wakes the receiver even before its ``start_at_us`` (terminate, suspend).
         final: It ends the receiver: until it is consumed, any worker may claim the receiver for it, whether or not it registers
             its name, and also if it is parked. It waits neither for ``start_at_us`` nor for the end of a back-off.
@@ -74,6 +76,7 @@ class Outgoing(_Record, frozen=True, kw_only=True, gc=False):
     instance_id: str
     execution: int | None
     letter: bytes
+    parent: ParentLink | None = None
     urgent: bool = False
     final: bool = False
     request_id: str | None = None
@@ -185,7 +188,19 @@ class ActivityResult(_Record, frozen=True, kw_only=True, gc=False):
     outgoing: Outgoing
 
 
-CommitItem: TypeAlias = TurnCommit | Release | Abandon | Park | ActivityResult
+class UnclaimedActivity(_Record, frozen=True, kw_only=True, gc=False):
+    """Give up on a queued activity that no worker has claimed: its row goes, the letter reaches the instance.
+
+    Nothing happens if somebody has claimed it, or the row is gone.
+    """
+
+    instance_id: str
+    execution: int
+    seq: int
+    outgoing: Outgoing
+
+
+CommitItem: TypeAlias = TurnCommit | Release | Abandon | Park | ActivityResult | UnclaimedActivity
 
 
 # -- what the store answers

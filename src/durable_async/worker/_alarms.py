@@ -9,7 +9,7 @@ import anyio
 
 from ._slots import Slot, Slots
 
-About = tuple[int, int] | None
+About = tuple[int, int, int] | None
 SLEEP_SECONDS_MAX = 60.0
 
 

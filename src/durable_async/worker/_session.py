@@ -287,7 +287,7 @@ class Session:
         instance = slot.instance
         release = Release(
             instance_id=instance.instance_id,
-            wake_at_us=instance.wake_at_us,
+            wake_at_us=self._turns.wake_at_us(slot),
             seen=instance.mailbox.seen(),
             execution=instance.execution,
         )

@@ -28,13 +28,20 @@ from durable_async.model.history import (
     Letter,
 )
 from durable_async.model.policy import seconds_of
-from durable_async.model.records import Abandon, Mail, Outgoing, Park, TurnCommit
+from durable_async.model.records import (
+    Abandon,
+    Mail,
+    Outgoing,
+    Park,
+    TurnCommit,
+    UnclaimedActivity,
+)
 from durable_async.registry import Registry
 from durable_async.serialization import DataConverter
 from durable_async.serialization.events import decode_letter, encode_letter
 
 from ._activities import ActivityRunner, Attempt
-from ._alarms import Alarms
+from ._alarms import About, Alarms
 from ._committer import Committer
 from ._slots import Slot, Slots
 from ._watchdog import Watchdog
@@ -207,7 +214,7 @@ class Turns:
         else:
             for item in commit.queued:
                 slot.elsewhere.add(item.seq)
-                self._expect(slot, item.seq, item.name)
+                self._expect(slot, item.seq)
             for future in local:
                 self.start(slot, future)
             self._rest(slot)
@@ -250,6 +257,8 @@ class Turns:
         local, away = self._split(pending)
         for future in local:
             self.start(slot, future)
+        for seq in slot.elsewhere:
+            self._expect(slot, seq)
         if away:
             self._queue(slot, away)
         elif slot.turn <= 1:
@@ -320,27 +329,60 @@ class Turns:
         if slot.instance.deliver(mail.id, mail.execution, letter):
             self.enqueue(slot)
 
-    def _expect(self, slot: Slot, seq: int, name: str) -> None:
-        """Nobody here registers it: give other workers a while."""
-        if self._tools.registry.find_activity(name) is None:
-            due_us = self._tools.backend.now_us() + round(
-                self._tools.settings.unregistered_grace_seconds * 1e6
-            )
-            self._tools.alarms.set(due_us, slot, (seq, slot.instance.execution))
+    def _expect(self, slot: Slot, seq: int) -> None:
+        """If an activity in the queue is one that nobody here registers, give other workers a while to claim it."""
+        future = slot.instance.pending_activity(seq)
+        if future is not None and self._tools.registry.find_activity(future.name) is None:
+            about = (seq, slot.instance.execution, future.attempt)
+            self._tools.alarms.set(self._grace_ends_us(), slot, about)
 
-    def alarm(self, slot: Slot, about: tuple[int, int] | None) -> None:
+    def wake_at_us(self, slot: Slot) -> int | None:
+        """Return when somebody must look at an instance that is let go now, although nothing arrives."""
+        wake_us = slot.instance.wake_at_us
+        waiting = map(slot.instance.pending_activity, slot.elsewhere)
+        find = self._tools.registry.find_activity
+        if slot.instance.suspended or all(one is None or find(one.name) for one in waiting):
+            return wake_us
+        grace_us = self._grace_ends_us()
+        return grace_us if wake_us is None else min(wake_us, grace_us)
+
+    def _grace_ends_us(self) -> int:
+        grace = self._tools.settings.unregistered_grace_seconds
+        return self._tools.backend.now_us() + round(grace * 1e6)
+
+    def alarm(self, slot: Slot, about: About) -> None:
         """Something of an instance is due."""
         if about is None:
             self.enqueue(slot)
             return
-        seq, execution = about
+        seq, execution, attempt = about
         future = slot.instance.pending_activity(seq)
         if future is None or slot.instance.execution != execution or seq not in slot.elsewhere:
             return
-        slot.instance.deliver(
-            None, execution, ActivityFailed(seq, future.attempt, not_registered(future.name))
+        if future.attempt != attempt:
+            return
+        self._give_up_unclaimed(slot, future)
+
+    def _give_up_unclaimed(self, slot: Slot, future: ActivityFuture[Any]) -> None:
+        """Let a queued activity fail that nobody claimed; if somebody did, look again later: that worker may die."""
+        instance = slot.instance
+        letter = ActivityFailed(future.seq, future.attempt, not_registered(future.name))
+        item = UnclaimedActivity(
+            instance_id=instance.instance_id,
+            execution=instance.execution,
+            seq=future.seq,
+            outgoing=Outgoing(
+                instance_id=instance.instance_id,
+                execution=instance.execution,
+                letter=encode_letter(letter),
+            ),
         )
-        self.enqueue(slot)
+
+        def done(dropped: bool) -> None:
+            if self._tools.slots.holds(slot) and slot.instance is instance:
+                self._expect(slot, future.seq)
+
+        self._tools.committer.submit(item, done)
 
     def _stop(self, slot: Slot, seq: int) -> None:
         slot.elsewhere.discard(seq)

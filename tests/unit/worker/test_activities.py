@@ -17,7 +17,7 @@ from durable_async import (
     activity_context,
 )
 from durable_async.backends.memory.store import MemoryStore
-from durable_async.testing import VirtualEnvironment, virtual_time
+from durable_async.testing import VirtualEnvironment, run_virtual, virtual_time
 
 from .hubs import opened
 
@@ -216,3 +216,53 @@ async def test_a_cancellation_that_nobody_asked_for_is_the_activitys_own_failure
 
     assert caught.value.failure.root.is_type("CancelledError")
     assert runs == {1: 1, 2: 1, 3: 1}
+
+
+@virtual_time
+async def test_one_that_runs_on_another_worker_is_not_given_up(env: VirtualEnvironment) -> None:
+    """However long it takes there; the grace time is for what nobody has claimed."""
+    elsewhere = Registry()
+
+    @elsewhere.activity
+    async def only_there(text: str) -> str:
+        await asyncio.sleep(60)
+        return f"{text} from there"
+
+    store = MemoryStore(env)
+    async with (
+        opened(env, registry, store) as (hub, _),
+        opened(env, elsewhere, store) as (other, _),
+        hub.worker(unregistered_grace_seconds=5),
+        other.worker(),
+    ):
+        handle = await hub.client.start(calls_elsewhere)
+        assert await handle.wait(timeout=90) == "x from there"
+        assert (await hub.statistics()).queued_activities == 0
+
+
+@pytest.mark.parametrize("is_let_go", [False, True])
+def test_one_that_nobody_runs_any_more_fails_whoever_owns_its_caller_by_then(
+    is_let_go: bool,
+) -> None:
+    """The worker that ran it is gone, and the caller was handed to another, or let go by its own."""
+
+    async def main(env: VirtualEnvironment) -> None:
+        store = MemoryStore(env)
+        limits = {"unregistered_grace_seconds": 5.0}
+        async with opened(env, registry, store) as (hub, _):
+            async with hub.worker(**limits) as worker:
+                handle = await hub.client.start(calls_elsewhere)
+                await asyncio.sleep(1)
+                if is_let_go:
+                    session = worker._session
+                    assert session is not None
+                    [slot] = session._tools.slots
+                    session._release(slot)
+                    with pytest.raises(OrchestrationFailedError, match="only_there"):
+                        await handle.wait(timeout=30)
+                    return
+            async with hub.worker(**limits):
+                with pytest.raises(OrchestrationFailedError, match="only_there"):
+                    await handle.wait(timeout=30)
+
+    run_virtual(main)

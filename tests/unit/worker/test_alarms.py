@@ -24,7 +24,7 @@ def test_the_same_alarm_set_again_and_again_is_kept_once() -> None:
     for turn in range(10_000):
         alarms.set(1_000_000_000, one)
         alarms.set(1_000 + turn, one)
-        alarms.set(2_000_000_000, one, (1, 1))
+        alarms.set(2_000_000_000, one, (1, 1, 1))
     assert len(alarms._heap) <= 2_000
     kept = {(at_us, about) for at_us, _, _, about in alarms._heap}
-    assert {(1_000_000_000, None), (2_000_000_000, (1, 1))} <= kept
+    assert {(1_000_000_000, None), (2_000_000_000, (1, 1, 1))} <= kept

@@ -18,6 +18,7 @@ from durable_async.model.records import (
     Park,
     Release,
     TurnCommit,
+    UnclaimedActivity,
 )
 
 from .rows import History, Instance, WorkerRow
@@ -52,6 +53,8 @@ class _Batch:
         match item:
             case ActivityResult():
                 self._apply_result(item)
+            case UnclaimedActivity():
+                self._apply_unclaimed(item)
             case TurnCommit():
                 self._apply_turn(item)
             case Release() | Abandon() | Park():
@@ -168,3 +171,12 @@ class _Batch:
         if result.item_id in self._row.activities:
             self._hub.drop_activity(self._hub.activities[result.item_id])
             self._hub.deliver(result.outgoing, self._now_us, None)
+
+    def _apply_unclaimed(self, item: UnclaimedActivity) -> None:
+        instance = self._hub.instances.get(item.instance_id)
+        if instance is None or instance.execution != item.execution:
+            return
+        rows = [self._hub.activities[one] for one in instance.activities.get(item.seq, ())]
+        if rows and all(row.owner is None for row in rows):
+            self._hub.cancel_activities(instance, item.seq)
+            self._hub.deliver(item.outgoing, self._now_us, None)

@@ -124,7 +124,7 @@ class HubState:
     def deliver(self, outgoing: Outgoing, now_us: int, letters_max: int | None) -> Delivery:
         """Put a letter into a mailbox and mark the receiver ready."""
         instance = self.instances.get(outgoing.instance_id)
-        if instance is None or outgoing.execution not in {None, instance.execution}:
+        if instance is None or not _is_meant(outgoing, instance):
             return Delivery.NOT_FOUND
         if instance.status.is_terminal:
             return Delivery.TERMINAL
@@ -260,6 +260,13 @@ class HubState:
         self.activity_queue.remove(item_id)
         if row.owner is not None:
             self.workers[row.owner].activities.pop(item_id)
+
+
+def _is_meant(outgoing: Outgoing, instance: Instance) -> bool:
+    if outgoing.execution not in {None, instance.execution}:
+        return False
+    wanted, parent = outgoing.parent, instance.parent
+    return wanted is None or (parent is not None and parent.is_same_operation(wanted))
 
 
 def _may_replace(policy: ReusePolicy, existing: Instance) -> bool:

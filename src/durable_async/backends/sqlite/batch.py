@@ -13,6 +13,7 @@ from durable_async.model.records import (
     Park,
     Release,
     TurnCommit,
+    UnclaimedActivity,
 )
 from durable_async.model.status import TERMINAL
 
@@ -37,6 +38,7 @@ class Batch:
         self._left_out: set[str] = set()
         self._written: set[tuple[int, int, int]] = set()
         self._claimed: dict[int, tuple[int, int, int]] = {}
+        self._unclaimed: dict[int, tuple[int, int, int]] = {}
         self.dropped: set[str] = set()
 
     def run(self, items: Sequence[CommitItem]) -> None:
@@ -50,12 +52,15 @@ class Batch:
         ids: dict[str, None] = {}
         children: dict[str, None] = {}
         results: list[int] = []
+        given_up: list[UnclaimedActivity] = []
         for item in items:
             if isinstance(item, ActivityResult):
                 ids[item.outgoing.instance_id] = None
                 results.append(item.item_id)
                 continue
             ids[item.instance_id] = None
+            if isinstance(item, UnclaimedActivity):
+                given_up.append(item)
             if isinstance(item, TurnCommit):
                 ids.update((out.instance_id, None) for out in item.outbox)
                 children.update((new.instance_id, None) for new in item.children)
@@ -66,6 +71,8 @@ class Batch:
         self._ledger.load_tombstones(children)
         if results:
             self._load_claimed(results)
+        if given_up:
+            self._load_unclaimed(given_up)
 
     def _load_claimed(self, item_ids: list[int]) -> None:
         rows = self._tx.all(
@@ -76,12 +83,20 @@ class Batch:
         )
         self._claimed = {item_id: (key, execution, seq) for item_id, key, execution, seq in rows}
 
+    def _load_unclaimed(self, items: list[UnclaimedActivity]) -> None:
+        states = ((self._ledger.find(item.instance_id), item.seq) for item in items)
+        wanted = [(state.key, seq) for state, seq in states if state is not None]
+        rows = self._tx.all("load_unclaimed_activities", wanted=json_list(wanted))
+        self._unclaimed = {item_id: (key, execution, seq) for item_id, key, execution, seq in rows}
+
     def _apply(self, item: CommitItem) -> None:
         match item:
             case TurnCommit():
                 self._apply_turn(item)
             case ActivityResult():
                 self._apply_result(item)
+            case UnclaimedActivity():
+                self._apply_unclaimed(item)
             case Release() | Abandon() | Park():
                 state = self._owned(item.instance_id)
                 if state is not None and item.execution in (None, state.execution):
@@ -178,12 +193,10 @@ class Batch:
         self._change(state)
 
     def _forget_claimed(self, key: int, seq: int | None = None) -> None:
-        if self._claimed:
-            self._claimed = {
-                item_id: row
-                for item_id, row in self._claimed.items()
-                if row[0] != key or (seq is not None and row[2] != seq)
-            }
+        for rows in (self._claimed, self._unclaimed):
+            for item_id, row in tuple(rows.items()):
+                if row[0] == key and seq in (None, row[2]):
+                    del rows[item_id]
 
     # -- the rest
 
@@ -192,6 +205,17 @@ class Batch:
             return
         self._ledger.pending.ended.append((item.item_id,))
         self._ledger.deliver(item.outgoing)
+
+    def _apply_unclaimed(self, item: UnclaimedActivity) -> None:
+        state = self._ledger.find(item.instance_id)
+        if state is None:
+            return
+        place = (state.key, item.execution, item.seq)
+        found = [item_id for item_id, row in self._unclaimed.items() if row == place]
+        if found:
+            self._forget_claimed(state.key, item.seq)
+            self._ledger.pending.ended += [(item_id,) for item_id in found]
+            self._ledger.deliver(item.outgoing)
 
     def _abandon(self, state: InstanceState, item: Abandon) -> None:
         at_once = state.ending and state.marked

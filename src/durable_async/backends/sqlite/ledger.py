@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from durable_async.model.history import ParentLink
 from durable_async.model.policy import ReusePolicy
 from durable_async.model.records import (
     Delivery,
@@ -24,7 +25,7 @@ from durable_async.model.records import (
 from durable_async.model.status import TERMINAL, Status
 
 from .finals import FinalLetters
-from .rows import STATUSES, encode_parent
+from .rows import STATUSES, decode_parent, encode_parent
 from .transaction import Row, Statements, json_list, json_map
 
 _EVERY_EXECUTION = 2**62
@@ -241,6 +242,8 @@ class Ledger:
         state = self._states.get(out.instance_id)
         if state is None or out.execution not in (None, state.execution):
             return Delivery.NOT_FOUND
+        if out.parent is not None and not self._is_child(state, out.parent):
+            return Delivery.NOT_FOUND
         if state.status in TERMINAL:
             return Delivery.TERMINAL
         if letters_max is not None and not self._has_room(state, letters_max):
@@ -258,6 +261,14 @@ class Ledger:
             start_at_us = 0 if out.urgent else state.start_at_us
             self._wake(state, max(self.now_us, state.hold_until_us, start_at_us))
         return Delivery.DELIVERED
+
+    def _is_child(self, state: InstanceState, parent: ParentLink) -> bool:
+        created = self.pending.created.get(state.key)
+        if created is not None:
+            link = created[1].parent
+        else:
+            link = decode_parent(self.tx.one("parent_of", key=state.key) or (None,) * 4)
+        return link is not None and link.is_same_operation(parent)
 
     def _has_room(self, state: InstanceState, letters_max: int) -> bool:
         held = self._mailboxes.get(state.key)

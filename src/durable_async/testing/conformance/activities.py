@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
-from durable_async.model.records import Abandon, ActivityResult, ClaimedActivity, NextExecution
+from durable_async.model.records import (
+    Abandon,
+    ActivityResult,
+    ClaimedActivity,
+    ClaimedInstance,
+    NextExecution,
+    UnclaimedActivity,
+)
 from durable_async.model.status import Status
 
 from .base import ConformanceBase, StoreClock
@@ -26,6 +33,16 @@ def result_of(item: ClaimedActivity, body: bytes = b"result") -> ActivityResult:
     return ActivityResult(
         item_id=item.item_id,
         outgoing=letter(activity.instance_id, body, execution=activity.execution),
+    )
+
+
+def unclaimed(of: ClaimedInstance, seq: int) -> UnclaimedActivity:
+    """Describe giving up on an activity that nobody claimed."""
+    return UnclaimedActivity(
+        instance_id=of.instance_id,
+        execution=of.execution,
+        seq=seq,
+        outgoing=letter(of.instance_id, b"nobody", execution=of.execution),
     )
 
 
@@ -197,4 +214,42 @@ class ActivityCancelConformance(ConformanceBase):
             claimed, number=2, next_execution=NextExecution(events=b"n", version=None)
         )
         assert (await worker.fetch_activities()).activities == ()
+        assert (await worker.backend.statistics()).queued_activities == 0
+
+    # -- what nobody claims
+
+    async def test_one_that_nobody_claimed_can_be_given_up(self, worker: Driver) -> None:
+        """Its row goes, and the letter comes; once."""
+        claimed = await worker.start("a")
+        await worker.restate(claimed, queued=(queued(claimed, 1), queued(claimed, 2)))
+        await worker.commit(unclaimed(claimed, 2), unclaimed(claimed, 2), unclaimed(claimed, 3))
+        assert bodies(await worker.fetch_mail()) == [b"nobody"]
+        [item] = (await worker.fetch_activities()).activities
+        assert item.activity.seq == 1
+
+    async def test_one_that_somebody_claimed_is_not_given_up(
+        self, worker: Driver, rival: Driver
+    ) -> None:
+        """It runs; its result comes as if nothing had been."""
+        claimed = await worker.start("a")
+        await worker.restate(claimed, queued=(queued(claimed),))
+        [item] = (await rival.fetch_activities()).activities
+        await worker.commit(unclaimed(claimed, 1))
+        await rival.commit(result_of(item))
+        assert bodies(await worker.fetch_mail()) == [b"result"]
+
+    async def test_giving_up_comes_too_late_after_what_went_before_it_in_the_batch(
+        self, worker: Driver
+    ) -> None:
+        """The activity was cancelled, or its execution ended."""
+        claimed = await worker.start("a")
+        await worker.restate(claimed, queued=(queued(claimed, 1), queued(claimed, 2)))
+        following = NextExecution(events=b"next", version=None)
+        await worker.commit(
+            turn(claimed, 2, cancelled=(1,)),
+            unclaimed(claimed, 1),
+            turn(claimed, 3, next_execution=following),
+            unclaimed(claimed, 2),
+        )
+        assert await worker.fetch_mail() == ()
         assert (await worker.backend.statistics()).queued_activities == 0

@@ -397,6 +397,30 @@ class ChildrenConformance(ConformanceBase):
         assert (await worker.backend.statistics()).letters == 1
         assert await worker.backend.read(["absent"], payloads=True) == [None]
 
+    async def test_a_letter_to_a_child_misses_a_stranger(self, worker: Driver) -> None:
+        """Under the id that the child was to have; also in the turn that creates it."""
+        await worker.start("stranger")
+        sender = await worker.start("sender")
+        own = ParentLink("sender", sender.execution, 7)
+        others = ParentLink("sender", sender.execution, 8, 3)
+        await worker.restate(
+            sender,
+            children=(
+                new("child", parent=ParentLink("sender", sender.execution, 7, 2)),
+                new("stranger", parent=own, refusal=b"taken"),
+            ),
+            outbox=tuple(
+                letter(one, link_name, parent=link)
+                for one in ("child", "stranger")
+                for link_name, link in ((b"own", own), (b"others", others))
+            ),
+        )
+        work = await worker.fetch()
+        [child] = work.claimed
+        assert (bodies(child.mail), bodies(work.mail)) == ([b"own"], [b"taken"])
+        await worker.restate(sender, number=2, outbox=(letter("child", b"later", parent=own),))
+        assert bodies(await worker.fetch_mail())[-1] == b"later"
+
     async def test_a_letter_to_an_earlier_life_misses_the_next(self, worker: Driver) -> None:
         """A reused id is another execution."""
         await worker.restate(await worker.start("a"), status=Status.COMPLETED)

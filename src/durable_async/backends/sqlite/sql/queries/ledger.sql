@@ -8,6 +8,16 @@ select id, key, status, execution, version, owner, ready_at_us, hold_until_us, s
 from instances
 where hub = :hub and id in (select value from json_each(:ids))
 
+-- name: parent_of
+-- Asked only for letters that are meant for a sub-orchestration.
+select parent_id, parent_execution, parent_seq, parent_depth from instances where key = :key
+
+-- name: load_unclaimed_activities
+-- One that somebody runs is not given up.
+select q.id, q.key, q.execution, q.seq from json_each(:wanted) wanted
+cross join queued_activities q on q.key = json_extract(wanted.value, '$[0]') and q.seq = json_extract(wanted.value, '$[1]')
+where q.owner is null
+
 -- name: load_final_letters
 -- Asked only about instances that are ending: once the last of these is gone, they are not.
 select key, id, execution from letters where final = 1 and key in (select value from json_each(:keys))
