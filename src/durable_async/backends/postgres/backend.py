@@ -1,0 +1,254 @@
+"""The verbs of the port on a Postgres database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+import asyncpg
+
+from durable_async.errors import BackendError, FencedError, InstanceNotFoundError
+from durable_async.model.records import (
+    CommitItem,
+    CommitResult,
+    Delivery,
+    Fence,
+    HistoryPage,
+    HubStatistics,
+    InstanceFilter,
+    InstancePage,
+    InstanceRecord,
+    NewInstance,
+    Outgoing,
+    Rewrite,
+    StartOutcome,
+    Work,
+)
+
+from .batch import Batch, Place
+from .claims import work_of
+from .columns import Columns
+from .leases import PostgresLeases
+from .reads import history_page, page_of, query_name, query_values, statistics_of
+from .requests import Requests
+from .rows import (
+    INSTANCE_WIDTH,
+    LETTER_WIDTH,
+    STATUSES,
+    instance_columns,
+    instance_record,
+    letter_columns,
+    parent_columns,
+)
+
+_REPETITIONS = 3
+"""A repeated request that met its first attempt in flight asks again; more than once only if requests are repeated in a storm."""
+
+
+class PostgresBackend(PostgresLeases):
+    """A task hub in a Postgres database, for any number of processes.
+
+    Every verb is one statement in a transaction of its own, so that nothing that a client does or fails to do can hold a lock. What was
+    acknowledged survives whatever the server survives: ``synchronous_commit`` is on, and with synchronous standbys that includes their promotion.
+    """
+
+    # -- TaskHubAdmin: open, close and now_us are the core's
+
+    async def statistics(self) -> HubStatistics:
+        """Count what the hub holds."""
+        [row] = await self._ask("statistics", self._hub)
+        return statistics_of(row)
+
+    # -- WorkQueue: the rest is in PostgresLeases
+
+    async def fetch(
+        self,
+        fence: Fence,
+        *,
+        instances: int,
+        activities: int,
+        orchestrators: frozenset[str],
+        activity_names: frozenset[str],
+        history_bytes_max: int,
+    ) -> Work:
+        """Claim ready work and collect letters for what is owned."""
+        hub, *rows = await self._do(
+            "claim_work",
+            self._hub,
+            fence.worker_id,
+            fence.epoch,
+            instances,
+            list(orchestrators),
+            activities,
+            list(activity_names),
+            history_bytes_max,
+        )
+        self._clock.hear(hub["n"])
+        if hub["flag"]:
+            raise FencedError(fence.worker_id)
+        return work_of(rows, hub["at_us"])
+
+    async def commit(self, fence: Fence, items: Sequence[CommitItem]) -> CommitResult:
+        """Make a batch durable, all or nothing."""
+        batch = Batch(items)
+        try:
+            return await self._commit(fence, batch)
+        except BackendError as error:
+            if not _is_history_conflict(error):
+                raise
+        # Some turn is written already; nothing of the batch is. Find it, and write the others.
+        return await self._commit(fence, Batch(items, await self._written(fence, batch.places)))
+
+    async def _commit(self, fence: Fence, batch: Batch) -> CommitResult:
+        [row] = await self._on(
+            self._commits.run,
+            "commit_batch",
+            (self._hub, fence.worker_id, fence.epoch, fence.seq, *batch.parameters()),
+        )
+        if row["fenced"]:
+            raise FencedError(fence.worker_id)
+        dropped = batch.dropped.union(batch.subjects(row["dropped"] or ()))
+        self._ears.give(row["brought_work"], batch.changed)
+        return CommitResult(
+            fence=Fence(worker_id=fence.worker_id, epoch=fence.epoch, seq=fence.seq + 1),
+            dropped=frozenset(dropped),
+        )
+
+    async def _written(self, fence: Fence, places: Sequence[Place]) -> Collection[Place]:
+        columns = Columns(3)
+        for place in places:
+            columns.add(*place)
+        rows = await self._on(
+            self._commits.run, "written_turns", (self._hub, fence.worker_id, *columns.arrays())
+        )
+        return {(row["id"], row["execution"], row["turn"]) for row in rows}
+
+    async def read_history(
+        self,
+        instance_id: str,
+        *,
+        execution: int | None = None,
+        after_turn: int = -1,
+        bytes_max: int,
+    ) -> HistoryPage:
+        """Return rows of an execution after a turn, at least one if there is any."""
+        rows = await self._ask(
+            "history_after", self._hub, instance_id, execution, after_turn, bytes_max
+        )
+        if not rows:
+            raise InstanceNotFoundError(instance_id)
+        return history_page(rows)
+
+    # -- InstanceStore
+
+    async def create(self, instances: Sequence[NewInstance]) -> list[StartOutcome]:
+        """Create instances, each according to its reuse policy."""
+        requests = Requests("start", instances)
+        columns = Columns(INSTANCE_WIDTH + 1)
+        for new, request in zip(requests.distinct, requests.ids, strict=True):
+            columns.add(*instance_columns(new), request)
+        if not columns:
+            return []
+        rows = await self._once("create_instances", self._hub, *columns.arrays())
+        outcomes = {row["place"]: row for row in rows}
+        answers = [
+            StartOutcome(
+                created=row["created"], status=STATUSES[row["status"]], execution=row["execution"]
+            )
+            for row in (outcomes[place + 1] for place in range(len(columns)))
+        ]
+        created = {
+            new.instance_id
+            for new, answer in zip(requests.distinct, answers, strict=True)
+            if answer.created
+        }
+        self._ears.give(bool(created), created)
+        return requests.answers(answers)
+
+    async def send(self, letters: Sequence[Outgoing]) -> list[Delivery]:
+        """Put letters into mailboxes and mark the receivers ready."""
+        requests = Requests("send", letters)
+        columns = Columns(LETTER_WIDTH + 1)
+        for out, request in zip(requests.distinct, requests.ids, strict=True):
+            columns.add(*letter_columns(out), request)
+        if not columns:
+            return []
+        rows = await self._once("send_letters", self._hub, self._letters_max, *columns.arrays())
+        verdicts = {row["place"]: Delivery(row["verdict"]) for row in rows}
+        answers = [verdicts[place + 1] for place in range(len(columns))]
+        self._ears.give(Delivery.DELIVERED in answers, set())
+        return requests.answers(answers)
+
+    async def read(
+        self, instance_ids: Sequence[str], *, payloads: bool
+    ) -> list[InstanceRecord | None]:
+        """Return instances in the order of the arguments."""
+        rows = await self._ask("read_instances", self._hub, payloads, list(instance_ids))
+        found = {row["id"]: instance_record(row) for row in rows}
+        return [found.get(instance_id) for instance_id in instance_ids]
+
+    async def query(
+        self, where: InstanceFilter, *, limit: int, page: str | None, payloads: bool
+    ) -> InstancePage:
+        """Return instances in order of creation, then id."""
+        values = query_values(where, limit, page, payloads=payloads)
+        return page_of(await self._ask(query_name(where), self._hub, *values), limit)
+
+    async def purge(self, instance_ids: Sequence[str]) -> list[str]:
+        """Delete those that have ended: history, letters, outputs."""
+        rows = await self._ask("purge_instances", self._hub, list(instance_ids))
+        purged = {row[0] for row in rows}
+        self._ears.give(False, purged)
+        return [one for one in dict.fromkeys(instance_ids) if one in purged]
+
+    async def rewrite(self, rewrites: Sequence[Rewrite]) -> bool:
+        """Set failed instances going again with another history, all or none."""
+        instances = Columns(7)
+        letters = Columns(3)
+        for one in rewrites:
+            instances.add(one.instance_id, one.execution, one.events, *parent_columns(one.parent))
+            for out in one.outgoing():
+                letters.add(out.instance_id, out.execution, out.letter)
+        if not instances:
+            return True
+        [row] = await self._ask(
+            "rewrite_instances", self._hub, *instances.arrays(), *letters.arrays()
+        )
+        if row[0]:
+            self._ears.give(True, {one.instance_id for one in rewrites})
+        return bool(row[0])
+
+    async def unpark(self, instance_ids: Sequence[str]) -> list[str]:
+        """Put parked instances back, ready at once with no attempts counted."""
+        rows = await self._ask("unpark_instances", self._hub, list(instance_ids))
+        unparked = {row[0] for row in rows}
+        self._ears.give(bool(unparked), unparked)
+        return [one for one in dict.fromkeys(instance_ids) if one in unparked]
+
+    # -- Wakeups
+
+    def listen(
+        self, on_work: Callable[[], None], on_changed: Callable[[frozenset[str] | None], None]
+    ) -> Callable[[], None]:
+        """Call when there may be work, or when statuses changed; returns how to stop."""
+        return self._ears.listen(on_work, on_changed)
+
+    # -- requests
+
+    async def _once(self, name: str, *values: object) -> list[asyncpg.Record]:
+        """Run a verb that answers each request once, again if its own repetition was faster."""
+        for _ in range(_REPETITIONS):
+            try:
+                return await self._ask(name, *values)
+            except BackendError as error:
+                if not _is_conflict(error, "requests_pkey"):
+                    raise
+        return await self._ask(name, *values)
+
+
+def _is_history_conflict(error: BackendError) -> bool:
+    return _is_conflict(error, "history_pkey")
+
+
+def _is_conflict(error: BackendError, constraint: str) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, asyncpg.UniqueViolationError) and cause.constraint_name == constraint

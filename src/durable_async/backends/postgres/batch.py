@@ -1,0 +1,250 @@
+"""A worker's commit: items about one instance folded into what they come to, and laid out as arrays.
+
+Items about different instances are independent, but for the letters that they send each other, and those may be delivered in any
+order that keeps the order of each sender. So the server takes the batch by kind instead of by item: first what turns change on their own instances,
+then who is let go, then children, then letters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, assert_never
+
+from durable_async.model.records import (
+    Abandon,
+    ActivityResult,
+    CommitItem,
+    Outgoing,
+    Park,
+    QueuedActivity,
+    Release,
+    TurnCommit,
+    UnclaimedActivity,
+)
+from durable_async.model.status import TERMINAL
+
+from .columns import Columns
+from .rows import INSTANCE_WIDTH, LETTER_WIDTH, encode_failure, instance_columns, letter_columns
+
+Place: TypeAlias = tuple[str, int, int]
+"""Where a turn stands: instance, execution, turn."""
+
+_UNKNOWN: frozenset[Place] = frozenset()
+
+
+@dataclass(slots=True)
+class _Subject:
+    """An instance that the batch is about, as the items so far have left it."""
+
+    place: int
+    expected: int | None
+    execution: int | None
+    has_turn: bool = False
+    is_gone: bool = False
+    is_left_out: bool = False
+    change: dict[str, Any] = field(default_factory=dict)
+    queued: list[QueuedActivity] = field(default_factory=list)
+
+
+class Batch:
+    """One commit of one worker, as the function ``commit_batch`` takes it.
+
+    Attributes:
+        dropped: Instances of which a turn is left out, found while folding.
+        changed: Instances whose status may change.
+        places: The turns in the batch.
+    """
+
+    def __init__(self, items: Sequence[CommitItem], written: Collection[Place] = _UNKNOWN) -> None:
+        """Fold items; ``written`` are turns that are in history already and are left out with what follows them."""
+        self.dropped: set[str] = set()
+        self.changed: set[str] = set()
+        self.places: list[Place] = []
+        self._written = set(written)
+        self._subjects: dict[str, _Subject] = {}
+        self._locks: dict[str, None] = {}
+        self._items: set[int] = set()
+        self._turns = Columns(4)
+        self._consumed = Columns(2)
+        self._cancelled = Columns(2)
+        self._results = Columns(2)
+        self._given_up = Columns(4)
+        self._letters = Columns(1 + LETTER_WIDTH)
+        self._children = Columns(INSTANCE_WIDTH + 2)
+        self._freed = Columns(4)
+        self._seen: list[int] = []
+        for item in items:
+            self._fold(item)
+
+    def subjects(self, places: Sequence[int]) -> list[str]:
+        """Return the instances at these places."""
+        ids = list(self._subjects)
+        return [ids[place - 1] for place in places]
+
+    def parameters(self) -> tuple[Any, ...]:
+        """Return the arguments of ``commit_batch`` after the fence."""
+        subjects = Columns(3)
+        changes = Columns(8)
+        queued = Columns(7)
+        for instance_id, subject in self._subjects.items():
+            subjects.add(instance_id, subject.expected, subject.has_turn)
+            if subject.change:
+                changes.add(subject.place, *_change_columns(subject))
+            for item in subject.queued:
+                queued.add(subject.place, *_queued_columns(item))
+        return (
+            list(self._locks),
+            *(subjects.arrays() if subjects else ([], [], [])),
+            *self._turns.arrays(),
+            *self._consumed.arrays(),
+            *changes.arrays(),
+            *self._cancelled.arrays(),
+            *queued.arrays(),
+            *self._results.arrays(),
+            *self._given_up.arrays(),
+            *self._letters.arrays(),
+            *self._children.arrays(),
+            *self._freed.arrays(),
+            self._seen,
+        )
+
+    # -- folding
+
+    def _fold(self, item: CommitItem) -> None:
+        match item:
+            case TurnCommit():
+                self._fold_turn(item)
+            case ActivityResult():
+                self._fold_result(item)
+            case UnclaimedActivity():
+                place = self._post(None, item.outgoing)
+                self._locks[item.instance_id] = None
+                self._given_up.add(item.instance_id, item.execution, item.seq, place)
+            case Release():
+                self._seen += item.seen
+                self._let_go(item, "release", item.wake_at_us, None)
+            case Abandon():
+                self._let_go(item, "abandon", item.retry_at_us, None)
+            case Park():
+                self._let_go(item, "park", None, item.reason)
+            case _:
+                assert_never(item)
+
+    def _subject(self, instance_id: str, execution: int | None) -> _Subject:
+        subject = self._subjects.get(instance_id)
+        if subject is None:
+            subject = _Subject(len(self._subjects) + 1, execution, execution)
+            self._subjects[instance_id] = subject
+        return subject
+
+    def _fold_turn(self, item: TurnCommit) -> None:
+        instance_id = item.instance_id
+        subject = self._subject(instance_id, item.execution)
+        place = (instance_id, item.execution, item.turn)
+        if (
+            subject.is_gone
+            or subject.is_left_out
+            or subject.execution != item.execution
+            or (item.events and place in self._written)
+        ):
+            subject.is_left_out = True
+            self.dropped.add(instance_id)
+            return
+        subject.has_turn = True
+        if item.events:
+            self._written.add(place)
+            self.places.append(place)
+            self._turns.add(subject.place, item.execution, item.turn, item.events)
+        for letter_id in item.consumed:
+            self._consumed.add(subject.place, letter_id)
+        self._fold_queue(subject, item)
+        self._fold_change(subject, item)
+        for new in item.children:
+            self._locks[new.instance_id] = None
+            if new.refusal is not None and new.parent is not None:
+                self._locks[new.parent.instance_id] = None
+            self.changed.add(new.instance_id)
+            self._children.add(*instance_columns(new), subject.place, new.refusal)
+        for out in item.outbox:
+            self._post(subject.place, out)
+
+    def _fold_queue(self, subject: _Subject, item: TurnCommit) -> None:
+        if item.cancelled:
+            self._locks[item.instance_id] = None
+            subject.queued = [one for one in subject.queued if one.seq not in item.cancelled]
+            for seq in item.cancelled:
+                self._cancelled.add(subject.place, seq)
+        following = item.next_execution is not None
+        if following or item.status in TERMINAL:
+            subject.queued.clear()
+        else:
+            subject.queued += (one for one in item.queued if one.execution == item.execution)
+
+    def _fold_change(self, subject: _Subject, item: TurnCommit) -> None:
+        change = subject.change
+        if item.custom_status is not None:
+            change["custom_status"] = item.custom_status
+        if item.status is not None:
+            change["status"] = item.status.value
+        if item.next_execution is not None:
+            subject.execution = item.execution + 1
+            change["execution"] = subject.execution
+            change["version"] = item.next_execution.version
+            self._turns.add(subject.place, subject.execution, 0, item.next_execution.events)
+            self.places.append((item.instance_id, subject.execution, 0))
+        elif item.status in TERMINAL:
+            change["output"] = item.output
+            change["failure"] = encode_failure(item.failure)
+            subject.is_gone = True
+        if change:
+            self._locks[item.instance_id] = None
+            self.changed.add(item.instance_id)
+
+    def _fold_result(self, item: ActivityResult) -> None:
+        if item.item_id in self._items:
+            return
+        self._items.add(item.item_id)
+        self._results.add(item.item_id, self._post(None, item.outgoing))
+
+    def _post(self, sender: int | None, out: Outgoing) -> int:
+        self._locks[out.instance_id] = None
+        return self._letters.add(sender, *letter_columns(out))
+
+    def _let_go(
+        self, item: Release | Abandon | Park, kind: str, at_us: int | None, reason: str | None
+    ) -> None:
+        subject = self._subject(item.instance_id, item.execution)
+        if subject.is_gone or subject.is_left_out:
+            return
+        if item.execution is not None and item.execution != subject.execution:
+            return
+        subject.is_gone = True
+        self._locks[item.instance_id] = None
+        self._freed.add(subject.place, kind, at_us, reason)
+        if kind == "park":
+            self.changed.add(item.instance_id)
+
+
+def _change_columns(subject: _Subject) -> tuple[Any, ...]:
+    change = subject.change
+    return (
+        change.get("status"),
+        change.get("execution"),
+        change.get("version"),
+        change.get("custom_status"),
+        "output" in change,
+        change.get("output"),
+        change.get("failure"),
+    )
+
+
+def _queued_columns(item: QueuedActivity) -> tuple[Any, ...]:
+    return (
+        item.execution,
+        item.seq,
+        item.attempt,
+        item.name,
+        item.input,
+        item.options,
+    )

@@ -1,0 +1,118 @@
+"""Workers' verbs that are about being alive: registration, leases, retirement, takeover."""
+
+from __future__ import annotations
+
+import asyncpg
+from anyio import sleep
+
+from durable_async.errors import BackendError, FencedError
+from durable_async.model.records import Fence
+
+from .core import PostgresCore
+
+GRACE_SECONDS = 0.5
+"""How long a worker whose connection was merely cut has to come back, before others take over what it owns."""
+
+_SWEEP_SECONDS = 60.0
+_SWEPT_AT_ONCE = 1000
+_REQUESTS_KEPT_US = 24 * 3600 * 1_000_000
+_TOMBSTONES_KEPT_US = 30 * 24 * 3600 * 1_000_000
+_GRAVES_KEPT_US = 300 * 1_000_000
+_RENEWAL_SECONDS_MAX = 5.0
+
+
+class PostgresLeases(PostgresCore):
+    """The life of workers."""
+
+    _swept_at = float("-inf")
+
+    async def register_worker(self, worker_id: str, lease_seconds: float) -> Fence:
+        """Announce a new worker, give it a lease, and begin to show that its process lives."""
+        # The sign comes before the row: a row that has none would be taken over.
+        lifeline = await self._lifelines.hold(worker_id)
+        try:
+            [row] = await self._do(
+                "register_worker",
+                self._hub,
+                worker_id,
+                lifeline,
+                _us(lease_seconds),
+                self._environment.hostname(),
+                self._environment.pid(),
+            )
+        except BackendError as error:
+            if isinstance(error.__cause__, asyncpg.UniqueViolationError):
+                raise FencedError(worker_id) from error
+            await self._lifelines.drop(worker_id)
+            raise
+        return Fence(worker_id=worker_id, epoch=row["epoch"], seq=0)
+
+    def renew_lease(self, fence: Fence, lease_seconds: float) -> None:
+        """Extend the lease, on the connection that shows that the process lives; any thread may call."""
+        renewed = self._lifelines.call(
+            self._sql["renew_lease"],
+            self._hub,
+            fence.worker_id,
+            fence.epoch,
+            _us(lease_seconds),
+            timeout_seconds=min(lease_seconds / 3, _RENEWAL_SECONDS_MAX),
+        )
+        if renewed is None:
+            raise FencedError(fence.worker_id)
+
+    async def retire_worker(self, fence: Fence) -> None:
+        """Hand back everything the worker owns, ready for others at once, and forget the worker."""
+        [row] = await self._do("retire_worker", self._hub, fence.worker_id, fence.epoch)
+        await self._lifelines.drop(fence.worker_id)
+        if not row[0]:
+            raise FencedError(fence.worker_id)
+        self._ears.give(True, set())
+
+    async def read_fence(self, worker_id: str) -> Fence:
+        """Return where the worker's row stands."""
+        rows = await self._do("read_fence", self._hub, worker_id)
+        if not rows:
+            await self._lifelines.drop(worker_id)
+            raise FencedError(worker_id)
+        return Fence(worker_id=worker_id, epoch=rows[0]["epoch"], seq=rows[0]["seq"])
+
+    async def take_over(self, fence: Fence) -> int:
+        """Free what dead workers own: those whose process is gone or whose lease ran out."""
+        dead = await self._do("dead_workers", self._hub, fence.worker_id)
+        if not dead:
+            await self._check_epoch(fence)
+        elif not all(row["expired"] for row in dead):
+            await sleep(GRACE_SECONDS)
+        freed = 0
+        for row in dead:
+            freed += await self._unseat(fence, row["id"], row["epoch"])
+        await self._sweep()
+        return freed
+
+    async def _check_epoch(self, fence: Fence) -> None:
+        [row] = await self._do("worker_stands", self._hub, fence.worker_id, fence.epoch)
+        if not row[0]:
+            raise FencedError(fence.worker_id)
+
+    async def _unseat(self, fence: Fence, dead: str, epoch: int) -> int:
+        [row] = await self._do("take_over", self._hub, fence.worker_id, fence.epoch, dead, epoch)
+        freed: int | None = row[0]
+        if freed is None:
+            return 0
+        if freed < 0:
+            raise FencedError(fence.worker_id)
+        self._ears.give(True, set())
+        return freed
+
+    async def _sweep(self) -> None:
+        now = self._environment.monotonic()
+        if now - self._swept_at < _SWEEP_SECONDS:
+            return
+        self._swept_at = now
+        await self._do("sweep_requests", self._hub, _REQUESTS_KEPT_US, _SWEPT_AT_ONCE)
+        await self._do("sweep_tombstones", self._hub, _TOMBSTONES_KEPT_US, _SWEPT_AT_ONCE)
+        await self._do("sweep_graves", self._hub, _GRAVES_KEPT_US)
+
+
+def _us(seconds: float) -> int:
+    return round(seconds * 1_000_000)

@@ -1,0 +1,108 @@
+-- What clients ask for.
+
+-- name: create_instances
+-- Each request is answered once, by a function.
+select place, created, status, execution
+from {schema}.create_instances($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+
+-- name: send_letters
+-- Each request is answered once, by a function.
+select place, verdict from {schema}.send_letters($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+
+-- name: purge_instances
+-- In one transaction, by a function.
+select * from {schema}.purge_instances($1, $2)
+
+-- name: rewrite_instances
+-- All or none, by a function.
+select {schema}.rewrite_instances($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+
+-- name: unpark_instances
+-- In one transaction, by a function.
+select * from {schema}.unpark_instances($1, $2)
+
+-- name: instance_columns
+-- The same columns for one and for many; $2 tells whether payloads are wanted.
+i.id, i.name, i.version, i.status, i.execution, i.created_at_us, i.updated_at_us, i.completed_at_us, i.start_at_us,
+    i.tags::text as tags, i.parent_id, i.parent_execution, i.parent_seq, i.parent_depth, i.custom_status, i.failure, i.parked, i.owner,
+    case when $2 then i.output end as output,
+    case when $2 then (
+        select h.events from {schema}.history h
+        where h.hub = i.hub and h.key = i.key and h.execution = i.execution and h.turn = 0
+    ) end as started_events
+
+-- name: read_instances
+-- By the unique index; the caller puts them in order.
+select
+-- include: instance_columns
+from {schema}.instances i
+where i.hub = $1 and i.id = any ($3::text[])
+
+-- name: instance_conditions
+-- A condition that is null holds for everything. Created between two bounds and after the page before: a range of the index.
+i.hub = $1
+    and i.created_at_us >= $3 and i.created_at_us < $4
+    and (i.created_at_us, i.id) > ($5, $6::text)
+    and ($7::text[] is null or i.status = any ($7::text[]))
+    and ($8::text[] is null or i.name = any ($8::text[]))
+    and starts_with(i.id, $9::text)
+    and ($10::bigint is null or i.completed_at_us >= $10)
+    and ($11::bigint is null or i.completed_at_us < $11)
+    and ($12::text is null or i.parent_id = $12)
+    and ($13::boolean is null or (i.parked is not null) = $13)
+    and ($14::jsonb is null or i.tags @> $14::jsonb)
+order by i.created_at_us, i.id
+limit $15
+
+-- name: query_instances
+-- Along the index instances_by_creation, which is also the order of the answer.
+select
+-- include: instance_columns
+from {schema}.instances i
+where
+-- include: instance_conditions
+
+-- name: query_few_instances
+-- From a parent's children, or from those with some tags: a few, that are sorted afterwards.
+select
+-- include: instance_columns
+from (
+    select c.* from {schema}.instances c where c.hub = $1 and c.parent_id = $12
+    union all
+    select c.* from {schema}.instances c where $12 is null and c.hub = $1 and c.tags @> $14::jsonb
+) i
+where
+-- include: instance_conditions
+
+-- name: find_instance
+-- Which execution is current.
+select key, execution from {schema}.instances where hub = $1 and id = $2
+
+-- name: history_after
+-- Up to a number of bytes, at least one row; whether more follow. One statement, so that all of it is of one moment.
+select t.execution, t.turn, t.events, t.more
+from (
+    select i.execution,
+        h.turn, h.events,
+        sum(octet_length(h.events)) over (order by h.turn) as bytes,
+        row_number() over (order by h.turn) as nth,
+        lead(true, 1, false) over (order by h.turn) as more
+    from (
+        select hub, key, coalesce($3, execution) as execution from {schema}.instances where hub = $1 and id = $2
+    ) i
+    left join {schema}.history h
+        on h.hub = i.hub and h.key = i.key and h.execution = i.execution and h.turn > $4
+) t
+where t.bytes is null or t.bytes <= $5 or t.nth = 1
+order by t.turn
+
+-- name: statistics
+-- Scans; statistics are asked for by people.
+select
+    (select coalesce(json_object_agg(s.status, s.count), '{}')::text from (
+        select status, count(*) as count from {schema}.instances where hub = $1 group by status
+    ) s) as by_status,
+    (select count(*) from {schema}.instances where hub = $1 and parked is not null) as parked,
+    (select count(*) from {schema}.workers where hub = $1) as workers,
+    (select count(*) from {schema}.letters where hub = $1) as letters,
+    (select count(*) from {schema}.queued_activities where hub = $1) as queued_activities

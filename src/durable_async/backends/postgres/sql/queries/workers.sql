@@ -1,0 +1,89 @@
+-- Workers: what is asked and written apart from the functions of the schema.
+
+-- name: find_hub
+-- Hubs are created when they are first opened.
+select hub from {schema}.hubs where name = $1
+
+-- name: create_hub
+-- Two processes may come at once.
+insert into {schema}.hubs (name) values ($1) on conflict (name) do nothing
+
+-- name: clock
+-- The one clock, to be followed by one's own between two answers.
+select {schema}.clock_us()
+
+-- name: register_worker
+-- A plain insert: an id that is registered already must not be taken over by a namesake. The epoch is never the same for a later one.
+with registered as (
+    insert into {schema}.workers (hub, id, epoch, seq, lifeline, host, pid, registered_at_us)
+    select $1, $2, {schema}.clock_us(), 0, $3, $5, $6, {schema}.clock_us()
+    returning epoch
+)
+insert into {schema}.leases (hub, worker, epoch, until_us)
+select $1, $2, r.epoch, {schema}.clock_us() + $4 from registered r
+returning epoch
+
+-- name: read_fence
+-- Tells whether an unknown commit landed.
+select epoch, seq from {schema}.workers where hub = $1 and id = $2
+
+-- name: renew_lease
+-- A lease that ran out may be taken over at any moment, so it cannot come back.
+update {schema}.leases set until_us = {schema}.clock_us() + $4
+where hub = $1 and worker = $2 and epoch = $3 and until_us > {schema}.clock_us()
+returning until_us
+
+-- name: retire_worker
+-- In one transaction, by a function.
+select {schema}.retire_worker($1, $2, $3)
+
+-- name: dead_workers
+-- Candidates; take_over looks again under the lock.
+select id, epoch, expired from {schema}.dead_workers($1, $2)
+
+-- name: worker_stands
+-- A sweep that finds nobody dead compares the caller's epoch too.
+select exists (select from {schema}.workers where hub = $1 and id = $2 and epoch = $3)
+
+-- name: take_over
+-- In one transaction for each dead worker, by a function.
+select {schema}.take_over($1, $2, $3, $4, $5)
+
+-- name: commit_batch
+-- The whole commit, by a function.
+select fenced, dropped, brought_work from {schema}.commit_batch(
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27,
+    $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52,
+    $53, $54, $55, $56, $57, $58, $59, $60, $61, $62, $63, $64, $65
+)
+
+-- name: written_turns
+-- After a conflict, to leave out the turns that are to blame.
+select id, execution, turn from {schema}.written_turns($1, $2, $3, $4, $5)
+
+-- name: claim_work
+-- Everything that a fetch answers, in rows of several kinds.
+select * from {schema}.claim_work($1, $2, $3, $4, $5, $6, $7, $8)
+
+-- name: sweep_requests
+-- In small portions: nobody is to wait for a sweep.
+delete from {schema}.requests where hub = $1 and id in (
+    select id from {schema}.requests where hub = $1 and answered_at_us < {schema}.clock_us() - $2 limit $3 for update skip locked
+)
+
+-- name: sweep_tombstones
+-- In small portions, as above.
+delete from {schema}.tombstones where hub = $1 and id in (
+    select id from {schema}.tombstones where hub = $1 and purged_at_us < {schema}.clock_us() - $2 limit $3 for update skip locked
+)
+
+-- name: sweep_graves
+-- What a turn still wrote under a replaced life's key; by now no commit that began before is under way.
+with old as (
+    delete from {schema}.graves where hub = $1 and buried_at_us < {schema}.clock_us() - $2 returning key
+), swept_history as (
+    delete from {schema}.history where hub = $1 and key in (select key from old)
+), swept_letters as (
+    delete from {schema}.letters where hub = $1 and key in (select key from old)
+)
+delete from {schema}.queued_activities where hub = $1 and key in (select key from old)

@@ -1,0 +1,173 @@
+-- Several task hubs may share a schema. Inside, a hub and each life of an instance are numbers, so that rows and indexes stay short
+-- and a later life of an id never meets what an earlier one left. Every table leads with the hub, so that it can be partitioned.
+-- No foreign keys: each would lock its parent row once more for every row written.
+
+create table {schema}.meta (
+    name text primary key,
+    value bigint not null
+);
+
+create table {schema}.hubs (
+    hub integer generated always as identity primary key,
+    name text collate "C" not null unique
+);
+
+-- The one clock. Unlike now(), it does not stand still while a transaction waits for a lock.
+create function {schema}.clock_us() returns bigint
+language sql volatile as $$
+    select (extract(epoch from clock_timestamp()) * 1000000)::bigint
+$$;
+
+-- For people who read microseconds in a view.
+create function {schema}.moment(us bigint) returns timestamptz
+language sql immutable as $$
+    select to_timestamp(us / 1000000.0)
+$$;
+
+-- Fence and ledger of each living worker. A takeover deletes the row; a worker's epoch is never used again.
+-- lifeline is the key of the advisory lock that its process holds as long as it lives.
+create table {schema}.workers (
+    hub integer not null,
+    id text collate "C" not null,
+    epoch bigint not null,
+    seq bigint not null,
+    lifeline bigint,
+    host text not null,
+    pid integer not null,
+    registered_at_us bigint not null,
+    primary key (hub, id)
+) with (fillfactor = 20, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0);
+
+-- Beside the fence, so that a renewal never waits for a commit.
+create table {schema}.leases (
+    hub integer not null,
+    worker text collate "C" not null,
+    epoch bigint not null,
+    until_us bigint not null,
+    primary key (hub, worker)
+) with (fillfactor = 20, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0);
+
+create sequence {schema}.instance_keys as bigint cache 32;
+
+-- ready_at_us is set exactly while an instance is free, not parked unless it is ending, and has a time at which to look at it.
+-- ending says that its mailbox holds a letter that ends it, so that any worker may claim it.
+-- hold_until_us keeps an abandoned one from being woken; marked says that its owner has not yet been shown some letter.
+create table {schema}.instances (
+    hub integer not null,
+    key bigint not null,
+    execution bigint not null,
+    ready_at_us bigint,
+    hold_until_us bigint not null default 0,
+    start_at_us bigint not null,
+    created_at_us bigint not null,
+    updated_at_us bigint not null,
+    completed_at_us bigint,
+    parent_execution bigint,
+    parent_seq bigint,
+    parent_depth integer,
+    attempts integer not null default 0,
+    marked boolean not null default false,
+    ending boolean not null default false,
+    status text collate "C" not null,
+    id text collate "C" not null,
+    name text collate "C" not null,
+    version text,
+    owner text collate "C",
+    parent_id text collate "C",
+    parked text,
+    tags jsonb,
+    custom_status bytea,
+    failure bytea,
+    output bytea,
+    primary key (hub, key)
+) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05, vacuum_truncate = off);
+
+create unique index instances_by_id on {schema}.instances (hub, id);
+
+-- In the order of a claim.
+create index instances_ready on {schema}.instances (hub, ready_at_us, id) where ready_at_us is not null;
+
+create index instances_owned on {schema}.instances (hub, owner) where owner is not null;
+
+create index instances_marked on {schema}.instances (hub, owner) where marked;
+
+create index instances_by_creation on {schema}.instances (hub, created_at_us, id);
+
+create index instances_by_parent on {schema}.instances (hub, parent_id) where parent_id is not null;
+
+create index instances_by_tags on {schema}.instances using gin (tags jsonb_path_ops) where tags is not null;
+
+-- One row a turn. The primary key is the second belt of the fence: no turn can be written twice.
+create table {schema}.history (
+    hub integer not null,
+    key bigint not null,
+    execution bigint not null,
+    turn bigint not null,
+    events bytea not null,
+    primary key (hub, key, execution, turn)
+) with (autovacuum_vacuum_scale_factor = 0.05, vacuum_truncate = off);
+
+-- Rows come and go; ids grow in the order of arrival of one mailbox, and are never used again.
+create table {schema}.letters (
+    hub integer not null,
+    key bigint not null,
+    id bigint generated always as identity,
+    execution bigint,
+    arrived_at_us bigint not null,
+    urgent boolean not null,
+    final boolean not null,
+    letter bytea not null,
+    primary key (hub, key, id)
+) with (autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0.01, vacuum_truncate = off);
+
+create table {schema}.queued_activities (
+    hub integer not null,
+    id bigint generated always as identity,
+    key bigint not null,
+    execution bigint not null,
+    seq bigint not null,
+    queued_at_us bigint not null,
+    attempt integer not null,
+    attempts integer not null default 0,
+    name text collate "C" not null,
+    owner text collate "C",
+    input bytea not null,
+    options bytea not null,
+    primary key (hub, id)
+) with (autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0.01, vacuum_truncate = off);
+
+create index queued_activities_free on {schema}.queued_activities (hub, id) where owner is null;
+
+create index queued_activities_owned on {schema}.queued_activities (hub, owner) where owner is not null;
+
+create index queued_activities_by_instance on {schema}.queued_activities (hub, key, seq);
+
+-- Answers already given, so that a client may repeat a call.
+create table {schema}.requests (
+    hub integer not null,
+    id text collate "C" not null,
+    answer text not null,
+    answered_at_us bigint not null,
+    primary key (hub, id)
+) with (vacuum_truncate = off);
+
+create index requests_by_age on {schema}.requests (hub, answered_at_us);
+
+-- The last execution of purged ids: a later life goes on above it, so that late letters miss it.
+create table {schema}.tombstones (
+    hub integer not null,
+    id text collate "C" not null,
+    execution bigint not null,
+    purged_at_us bigint not null,
+    primary key (hub, id)
+) with (vacuum_truncate = off);
+
+create index tombstones_by_age on {schema}.tombstones (hub, purged_at_us);
+
+-- Lives that were replaced while somebody owned them: a turn that was on its way may still write history under their key.
+create table {schema}.graves (
+    hub integer not null,
+    key bigint not null,
+    buried_at_us bigint not null,
+    primary key (hub, key)
+);

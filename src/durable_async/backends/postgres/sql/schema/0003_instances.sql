@@ -1,0 +1,308 @@
+-- Lives of instances: begun by clients and by turns, ended for good by purge and replacement.
+
+-- Deletes lives that the caller has locked, with everything that belongs to them.
+create function {schema}.remove_lives(p_hub integer, p_keys bigint[]) returns void
+language plpgsql as $$
+begin
+    delete from {schema}.history h where h.hub = p_hub and h.key = any (p_keys);
+    delete from {schema}.letters l where l.hub = p_hub and l.key = any (p_keys);
+    delete from {schema}.queued_activities q where q.hub = p_hub and q.key = any (p_keys);
+    insert into {schema}.graves (hub, key, buried_at_us)
+    select i.hub, i.key, {schema}.clock_us()
+    from {schema}.instances i
+    where i.hub = p_hub and i.key = any (p_keys) and i.owner is not null;
+    delete from {schema}.instances i where i.hub = p_hub and i.key = any (p_keys);
+end
+$$;
+
+-- Creates instances, each according to its reuse policy: 0 keeps what is there, 1 replaces what has ended, 2 replaces anything.
+-- The caller has locked those that are there. Items in p_skip are left out. Answers come in any order.
+create function {schema}.put_instances(
+    p_hub integer,
+    p_now_us bigint,
+    p_skip bigint[],
+    c_id text[],
+    c_name text[],
+    c_version text[],
+    c_events bytea[],
+    c_created_at_us bigint[],
+    c_start_at_us bigint[],
+    c_tags text[],
+    c_reuse smallint[],
+    c_parent_id text[],
+    c_parent_execution bigint[],
+    c_parent_seq bigint[],
+    c_parent_depth integer[],
+    c_request text[]
+) returns table (place bigint, created boolean, status text, execution bigint)
+language plpgsql as $$
+declare
+    v_keys bigint[];
+    v_fresh integer;
+    v_there record;
+    c record;
+begin
+    select array_agg(nextval('{schema}.instance_keys')) into v_keys from unnest(c_id);
+
+    -- Most ids are new: those begin in one statement. In the order of their ids, in which everybody waits for everybody.
+    insert into {schema}.instances (
+        hub, key, id, name, version, status, execution, ready_at_us, start_at_us, created_at_us, updated_at_us,
+        tags, parent_id, parent_execution, parent_seq, parent_depth
+    )
+    select p_hub, n.key, n.id, n.name, n.version, 'pending', coalesce(t.execution, 0) + 1,
+        greatest(p_now_us, n.start_at_us), n.start_at_us, n.created_at_us, p_now_us,
+        n.tags::jsonb, n.parent_id, n.parent_execution, n.parent_seq, n.parent_depth
+    from unnest(
+        v_keys, c_id, c_name, c_version, c_created_at_us, c_start_at_us, c_tags,
+        c_parent_id, c_parent_execution, c_parent_seq, c_parent_depth
+    ) with ordinality as n (
+        key, id, name, version, created_at_us, start_at_us, tags,
+        parent_id, parent_execution, parent_seq, parent_depth, place
+    )
+    left join {schema}.tombstones t on t.hub = p_hub and t.id = n.id
+    where n.place <> all (p_skip)
+    order by n.id, n.place
+    on conflict do nothing;
+    get diagnostics v_fresh = row_count;
+
+    insert into {schema}.history (hub, key, execution, turn, events)
+    select p_hub, i.key, i.execution, 0, n.events
+    from unnest(v_keys, c_events) as n (key, events)
+    join {schema}.instances i on i.hub = p_hub and i.key = n.key;
+
+    insert into {schema}.requests (hub, id, answer, answered_at_us)
+    select p_hub, n.request, 'true pending ' || i.execution, p_now_us
+    from unnest(v_keys, c_request) as n (key, request)
+    join {schema}.instances i on i.hub = p_hub and i.key = n.key
+    where n.request is not null;
+
+    return query
+    select n.place, true, i.status, i.execution
+    from unnest(v_keys) with ordinality as n (key, place)
+    join {schema}.instances i on i.hub = p_hub and i.key = n.key;
+
+    if v_fresh + cardinality(p_skip) = cardinality(c_id) then
+        return;
+    end if;
+
+    for c in
+        select n.*
+        from unnest(
+            v_keys, c_id, c_name, c_version, c_events, c_created_at_us, c_start_at_us, c_tags, c_reuse,
+            c_parent_id, c_parent_execution, c_parent_seq, c_parent_depth, c_request
+        ) with ordinality as n (
+            key, id, name, version, events, created_at_us, start_at_us, tags, reuse,
+            parent_id, parent_execution, parent_seq, parent_depth, request, place
+        )
+        where n.place <> all (p_skip)
+            and not exists (select from {schema}.instances i where i.hub = p_hub and i.key = n.key)
+        order by n.place
+    loop
+        select i.key, i.status, i.execution into v_there
+        from {schema}.instances i
+        where i.hub = p_hub and i.id = c.id
+        for no key update;
+        if v_there.key is null then
+            raise exception 'the id came and went while it was looked at' using errcode = 'serialization_failure';
+        end if;
+        place := c.place;
+        created := c.reuse = 2
+            or (c.reuse = 1 and v_there.status in ('completed', 'failed', 'terminated'));
+        status := v_there.status;
+        execution := v_there.execution;
+        if created then
+            status := 'pending';
+            execution := execution + 1;
+            perform {schema}.remove_lives(p_hub, array[v_there.key]);
+            insert into {schema}.instances (
+                hub, key, id, name, version, status, execution, ready_at_us, start_at_us, created_at_us, updated_at_us,
+                tags, parent_id, parent_execution, parent_seq, parent_depth
+            ) values (
+                p_hub, c.key, c.id, c.name, c.version, status, execution, greatest(p_now_us, c.start_at_us), c.start_at_us,
+                c.created_at_us, p_now_us, c.tags::jsonb, c.parent_id, c.parent_execution, c.parent_seq, c.parent_depth
+            );
+            insert into {schema}.history (hub, key, execution, turn, events)
+            values (p_hub, c.key, execution, 0, c.events);
+        end if;
+        if c.request is not null then
+            insert into {schema}.requests (hub, id, answer, answered_at_us)
+            values (p_hub, c.request, concat_ws(' ', created::text, status, execution), p_now_us);
+        end if;
+        return next;
+    end loop;
+end
+$$;
+
+-- Answers each request once, as send_letters does.
+create function {schema}.create_instances(
+    p_hub integer,
+    c_id text[],
+    c_name text[],
+    c_version text[],
+    c_events bytea[],
+    c_created_at_us bigint[],
+    c_start_at_us bigint[],
+    c_tags text[],
+    c_reuse smallint[],
+    c_parent_id text[],
+    c_parent_execution bigint[],
+    c_parent_seq bigint[],
+    c_parent_depth integer[],
+    c_request text[]
+) returns table (place bigint, created boolean, status text, execution bigint)
+language plpgsql
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+declare
+    v_known bigint[];
+begin
+    perform from {schema}.instances i
+    where i.hub = p_hub and i.id = any (c_id)
+    order by i.id
+    for no key update;
+
+    return query
+    select n.place, split_part(r.answer, ' ', 1)::boolean, split_part(r.answer, ' ', 2), split_part(r.answer, ' ', 3)::bigint
+    from unnest(c_request) with ordinality as n (request, place)
+    join {schema}.requests r on r.hub = p_hub and r.id = n.request;
+
+    select coalesce(array_agg(n.place), '{}') into v_known
+    from unnest(c_request) with ordinality as n (request, place)
+    join {schema}.requests r on r.hub = p_hub and r.id = n.request;
+
+    return query
+    select * from {schema}.put_instances(
+        p_hub, {schema}.clock_us(), v_known, c_id, c_name, c_version, c_events, c_created_at_us, c_start_at_us,
+        c_tags, c_reuse, c_parent_id, c_parent_execution, c_parent_seq, c_parent_depth, c_request
+    );
+end
+$$;
+
+-- Deletes those that have ended, and remembers their last execution.
+create function {schema}.purge_instances(p_hub integer, p_ids text[]) returns setof text
+language plpgsql
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+declare
+    v_keys bigint[];
+begin
+    perform from {schema}.instances i
+    where i.hub = p_hub and i.id = any (p_ids)
+    order by i.id
+    for no key update;
+
+    select array_agg(i.key) into v_keys
+    from {schema}.instances i
+    where i.hub = p_hub and i.id = any (p_ids) and i.status in ('completed', 'failed', 'terminated');
+    if v_keys is null then
+        return;
+    end if;
+
+    insert into {schema}.tombstones (hub, id, execution, purged_at_us)
+    select i.hub, i.id, i.execution, {schema}.clock_us()
+    from {schema}.instances i
+    where i.hub = p_hub and i.key = any (v_keys)
+    order by i.id
+    on conflict (hub, id) do update
+        set execution = excluded.execution, purged_at_us = excluded.purged_at_us;
+
+    return query
+    select i.id from {schema}.instances i where i.hub = p_hub and i.key = any (v_keys);
+
+    perform {schema}.remove_lives(p_hub, v_keys);
+end
+$$;
+
+-- Sets failed instances going again as their next execution, all or none; returns whether it did.
+create function {schema}.rewrite_instances(
+    p_hub integer,
+    w_id text[],
+    w_execution bigint[],
+    w_events bytea[],
+    w_parent_id text[],
+    w_parent_execution bigint[],
+    w_parent_seq bigint[],
+    w_parent_depth integer[],
+    o_to text[],
+    o_execution bigint[],
+    o_letter bytea[]
+) returns boolean
+language plpgsql
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+declare
+    v_now_us bigint;
+    v_keys bigint[];
+    v_none boolean[];
+begin
+    perform from {schema}.instances i
+    where i.hub = p_hub and i.id = any (w_id)
+    order by i.id
+    for no key update;
+
+    v_now_us := {schema}.clock_us();
+    select array_agg(i.key order by w.place) into v_keys
+    from unnest(w_id, w_execution) with ordinality as w (id, execution, place)
+    join {schema}.instances i
+        on i.hub = p_hub and i.id = w.id and i.execution = w.execution and i.status = 'failed';
+    if cardinality(v_keys) is distinct from cardinality(w_id) then
+        return false;
+    end if;
+
+    delete from {schema}.history h where h.hub = p_hub and h.key = any (v_keys);
+    delete from {schema}.queued_activities q where q.hub = p_hub and q.key = any (v_keys);
+    update {schema}.instances i
+    set status = 'running', execution = w.execution + 1, completed_at_us = null, updated_at_us = v_now_us,
+        attempts = 0, hold_until_us = 0, parked = null, ready_at_us = v_now_us, output = null, failure = null,
+        parent_id = w.parent_id, parent_execution = w.parent_execution,
+        parent_seq = w.parent_seq, parent_depth = w.parent_depth
+    from unnest(v_keys, w_execution, w_parent_id, w_parent_execution, w_parent_seq, w_parent_depth)
+        as w (key, execution, parent_id, parent_execution, parent_seq, parent_depth)
+    where i.hub = p_hub and i.key = w.key;
+    insert into {schema}.history (hub, key, execution, turn, events)
+    select p_hub, w.key, w.execution + 1, 0, w.events
+    from unnest(v_keys, w_execution, w_events) as w (key, execution, events);
+
+    select array_agg(false) into v_none from unnest(o_to);
+    perform {schema}.put_letters(
+        p_hub, v_now_us, '{}', null, o_to, o_execution, o_letter, v_none, v_none, null, null, null, null
+    );
+    return true;
+end
+$$;
+
+-- Puts parked instances back, ready at once with no attempts counted.
+create function {schema}.unpark_instances(p_hub integer, p_ids text[]) returns setof text
+language plpgsql
+set enable_seqscan = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+declare
+    v_now_us bigint;
+begin
+    perform from {schema}.instances i
+    where i.hub = p_hub and i.id = any (p_ids)
+    order by i.id
+    for no key update;
+
+    v_now_us := {schema}.clock_us();
+    return query
+    update {schema}.instances i
+    set parked = null, attempts = 0, hold_until_us = 0, ready_at_us = v_now_us, updated_at_us = v_now_us
+    where i.hub = p_hub and i.id = any (p_ids) and i.parked is not null
+    returning i.id;
+end
+$$;

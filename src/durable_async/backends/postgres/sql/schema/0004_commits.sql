@@ -1,0 +1,312 @@
+-- A worker's commit: one call, one transaction, whatever is in the batch.
+--
+-- s_  the subjects: one row for each instance of which the batch holds turns, or that it lets go; the arrays below name them by their place
+-- t_  turns to append to history          l_  letters that turns consumed
+-- x_  what turns change on the instance   k_  queued activities that are no longer wanted, q_  new ones
+-- r_  results of claimed activities       u_  activities given up because nobody claimed them; both release a letter, by its place
+-- o_  letters to others                   c_  children
+-- g_  subjects that are let go: 'release', 'abandon' or 'park'
+-- An array that would be empty is null, so that its statement is not run at all.
+create function {schema}.commit_batch(
+    p_hub integer,
+    p_worker text,
+    p_epoch bigint,
+    p_seq bigint,
+    p_locks text[],
+    s_id text[],
+    s_execution bigint[],
+    s_has_turn boolean[],
+    t_subject integer[],
+    t_execution bigint[],
+    t_turn bigint[],
+    t_events bytea[],
+    l_subject integer[],
+    l_id bigint[],
+    x_subject integer[],
+    x_status text[],
+    x_execution bigint[],
+    x_version text[],
+    x_custom_status bytea[],
+    x_ended boolean[],
+    x_output bytea[],
+    x_failure bytea[],
+    k_subject integer[],
+    k_seq bigint[],
+    q_subject integer[],
+    q_execution bigint[],
+    q_seq bigint[],
+    q_attempt integer[],
+    q_name text[],
+    q_input bytea[],
+    q_options bytea[],
+    r_item bigint[],
+    r_letter bigint[],
+    u_id text[],
+    u_execution bigint[],
+    u_seq bigint[],
+    u_letter bigint[],
+    o_subject integer[],
+    o_to text[],
+    o_execution bigint[],
+    o_letter bytea[],
+    o_urgent boolean[],
+    o_final boolean[],
+    o_parent_id text[],
+    o_parent_execution bigint[],
+    o_parent_seq bigint[],
+    c_id text[],
+    c_name text[],
+    c_version text[],
+    c_events bytea[],
+    c_created_at_us bigint[],
+    c_start_at_us bigint[],
+    c_tags text[],
+    c_reuse smallint[],
+    c_parent_id text[],
+    c_parent_execution bigint[],
+    c_parent_seq bigint[],
+    c_parent_depth integer[],
+    c_subject integer[],
+    c_refusal bytea[],
+    g_subject integer[],
+    g_kind text[],
+    g_at_us bigint[],
+    g_reason text[],
+    g_seen bigint[]
+) returns table (fenced boolean, dropped integer[], brought_work boolean)
+language plpgsql
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+declare
+    v_now_us bigint;
+    v_keys bigint[];
+    v_attempted boolean;
+    v_ending boolean;
+    v_barred bigint[] := '{}';
+    v_found boolean;
+begin
+    -- The fence. It is also the lock that a takeover needs: from here on nobody can take this worker's instances.
+    update {schema}.workers w set seq = w.seq + 1
+    where w.hub = p_hub and w.id = p_worker and w.epoch = p_epoch and w.seq = p_seq;
+    fenced := not found;
+    brought_work := false;
+    if fenced then
+        return next;
+        return;
+    end if;
+
+    -- A plain turn only appends to history and takes letters out, which needs no lock on the instance.
+    perform from {schema}.instances i
+    where i.hub = p_hub and i.id = any (p_locks || s_id)
+        and (i.id = any (p_locks) or i.attempts > 0 or i.ending)
+    order by i.id
+    for no key update;
+    v_now_us := {schema}.clock_us();
+
+    -- The subjects' keys in the order of their places; null for those that are not this worker's at that execution.
+    select array_agg(i.key order by s.place), array_agg(s.place) filter (where i.key is null and s.has_turn),
+        bool_or(i.attempts > 0), bool_or(i.ending)
+    into v_keys, dropped, v_attempted, v_ending
+    from unnest(s_id, s_execution, s_has_turn) with ordinality as s (id, execution, has_turn, place)
+    left join {schema}.instances i
+        on i.hub = p_hub and i.id = s.id and i.owner = p_worker and i.execution = coalesce(s.execution, i.execution);
+
+    if t_subject is not null then
+        insert into {schema}.history (hub, key, execution, turn, events)
+        select p_hub, v_keys[t.subject], t.execution, t.turn, t.events
+        from unnest(t_subject, t_execution, t_turn, t_events) as t (subject, execution, turn, events)
+        where v_keys[t.subject] is not null;
+    end if;
+
+    if l_subject is not null then
+        delete from {schema}.letters l
+        using unnest(l_subject, l_id) as t (subject, id)
+        where l.hub = p_hub and l.key = v_keys[t.subject] and l.id = t.id;
+    end if;
+
+    if x_subject is not null then
+        update {schema}.instances i
+        set status = coalesce(x.status, i.status),
+            execution = coalesce(x.execution, i.execution),
+            version = case when x.execution is null then i.version else x.version end,
+            custom_status = case when x.custom_status is null then i.custom_status else nullif(x.custom_status, '') end,
+            output = x.output,
+            failure = x.failure,
+            owner = case when not x.ended then i.owner end,
+            ready_at_us = case when not x.ended then i.ready_at_us end,
+            completed_at_us = case when x.ended then v_now_us end,
+            marked = i.marked and not x.ended,
+            ending = i.ending and not x.ended,
+            attempts = 0,
+            updated_at_us = v_now_us
+        from unnest(x_subject, x_status, x_execution, x_version, x_custom_status, x_ended, x_output, x_failure)
+            as x (subject, status, execution, version, custom_status, ended, output, failure)
+        where i.hub = p_hub and i.key = v_keys[x.subject];
+
+        if true = any (x_ended) or array_remove(x_execution, null) <> '{}' then
+            delete from {schema}.history h
+            using unnest(x_subject, x_execution) as x (subject, execution)
+            where h.hub = p_hub and h.key = v_keys[x.subject] and h.execution < x.execution;
+
+            delete from {schema}.letters l
+            using unnest(x_subject, x_execution, x_ended) as x (subject, execution, ended)
+            where l.hub = p_hub and l.key = v_keys[x.subject] and (x.ended or l.execution < x.execution);
+
+            delete from {schema}.queued_activities q
+            using unnest(x_subject, x_execution, x_ended) as x (subject, execution, ended)
+            where q.hub = p_hub and q.key = v_keys[x.subject] and (x.ended or x.execution is not null);
+        end if;
+    end if;
+
+    if v_attempted then
+        update {schema}.instances i set attempts = 0
+        from unnest(v_keys, s_has_turn) as s (key, has_turn)
+        where i.hub = p_hub and i.key = s.key and s.has_turn and i.attempts > 0;
+    end if;
+
+    if v_ending then
+        update {schema}.instances i set ending = false
+        from unnest(v_keys) as s (key)
+        where i.hub = p_hub and i.key = s.key and i.ending
+            and not exists (select from {schema}.letters l where l.hub = p_hub and l.key = s.key and l.final);
+    end if;
+
+    if k_subject is not null then
+        delete from {schema}.queued_activities q
+        using unnest(k_subject, k_seq) as k (subject, seq)
+        where q.hub = p_hub and q.key = v_keys[k.subject] and q.seq = k.seq;
+    end if;
+
+    if r_item is not null then
+        with ended as (
+            delete from {schema}.queued_activities q
+            using unnest(r_item) as r (item)
+            where q.hub = p_hub and q.id = r.item and q.owner = p_worker
+            returning q.id
+        )
+        select v_barred || coalesce(array_agg(r.letter), '{}') into v_barred
+        from unnest(r_item, r_letter) as r (item, letter)
+        where not exists (select from ended e where e.id = r.item);
+    end if;
+
+    if u_id is not null then
+        with given_up as (
+            delete from {schema}.queued_activities q
+            using unnest(u_id, u_execution, u_seq, u_letter) as u (id, execution, seq, letter)
+            join {schema}.instances i on i.hub = p_hub and i.id = u.id
+            where q.hub = p_hub and q.key = i.key and q.execution = u.execution and q.seq = u.seq and q.owner is null
+            returning u.letter
+        )
+        select v_barred || coalesce(array_agg(u.letter), '{}') into v_barred
+        from unnest(u_letter) as u (letter)
+        where not exists (select from given_up g where g.letter = u.letter);
+    end if;
+
+    if g_subject is not null then
+        with freed as (
+            update {schema}.instances i
+            set owner = null,
+                marked = false,
+                attempts = case g.kind when 'release' then 0 else i.attempts end,
+                hold_until_us = case g.kind when 'abandon' then g.at_us else i.hold_until_us end,
+                parked = case g.kind when 'park' then g.reason else i.parked end,
+                updated_at_us = case g.kind when 'park' then v_now_us else i.updated_at_us end,
+                ready_at_us = case g.kind
+                    when 'release' then case when exists (
+                        select from {schema}.letters l
+                        where l.hub = p_hub and l.key = i.key and l.id <> all (g_seen)
+                    ) then v_now_us else g.at_us end
+                    when 'abandon' then case when i.ending and i.marked then v_now_us else g.at_us end
+                    when 'park' then case when i.ending then v_now_us end
+                end
+            from unnest(g_subject, g_kind, g_at_us, g_reason) as g (subject, kind, at_us, reason)
+            where i.hub = p_hub and i.key = v_keys[g.subject]
+            returning i.ready_at_us
+        )
+        select bool_or(f.ready_at_us is not null) into v_found from freed f;
+        brought_work := brought_work or coalesce(v_found, false);
+    end if;
+
+    if dropped is not null then
+        select v_barred || coalesce(array_agg(o.place), '{}') into v_barred
+        from unnest(o_subject) with ordinality as o (subject, place)
+        where o.subject = any (dropped);
+    end if;
+
+    if c_id is not null then
+        with asked as (
+            select p.place, p.created
+            from {schema}.put_instances(
+                p_hub, v_now_us,
+                (
+                    select coalesce(array_agg(c.place), '{}')
+                    from unnest(c_subject) with ordinality as c (subject, place)
+                    where v_keys[c.subject] is null
+                ),
+                c_id, c_name, c_version, c_events, c_created_at_us, c_start_at_us, c_tags, c_reuse,
+                c_parent_id, c_parent_execution, c_parent_seq, c_parent_depth, null
+            ) p
+        ),
+        refused as (
+            select c.parent_id, c.parent_execution, c.refusal, c.place
+            from unnest(c_parent_id, c_parent_execution, c_refusal) with ordinality
+                as c (parent_id, parent_execution, refusal, place)
+            where c.refusal is not null and c.place in (select a.place from asked a where not a.created)
+        )
+        select
+            (select bool_or(a.created) from asked a),
+            o_to || array_agg(r.parent_id order by r.place),
+            o_execution || array_agg(r.parent_execution order by r.place),
+            o_letter || array_agg(r.refusal order by r.place),
+            o_urgent || array_agg(false),
+            o_final || array_agg(false),
+            o_parent_id || array_agg(null::text),
+            o_parent_execution || array_agg(null::bigint),
+            o_parent_seq || array_agg(null::bigint)
+        into v_found, o_to, o_execution, o_letter, o_urgent, o_final, o_parent_id, o_parent_execution, o_parent_seq
+        from refused r;
+        brought_work := brought_work or coalesce(v_found, false);
+    end if;
+
+    if o_to is not null then
+        select bool_or(p.verdict = 'delivered') into v_found
+        from {schema}.put_letters(
+            p_hub, v_now_us, v_barred, null,
+            o_to, o_execution, o_letter, o_urgent, o_final, o_parent_id, o_parent_execution, o_parent_seq, null
+        ) p;
+        brought_work := brought_work or coalesce(v_found, false);
+    end if;
+
+    if q_subject is not null then
+        insert into {schema}.queued_activities (
+            hub, key, execution, seq, queued_at_us, attempt, name, input, options
+        )
+        select p_hub, v_keys[q.subject], q.execution, q.seq, v_now_us, q.attempt, q.name, q.input, q.options
+        from unnest(q_subject, q_execution, q_seq, q_attempt, q_name, q_input, q_options) with ordinality
+            as q (subject, execution, seq, attempt, name, input, options, place)
+        where v_keys[q.subject] is not null
+        order by q.place;
+        brought_work := brought_work or found;
+    end if;
+    return next;
+end
+$$;
+
+-- After the primary key of history has refused a batch: which of its turns are written already.
+create function {schema}.written_turns(
+    p_hub integer,
+    p_worker text,
+    t_id text[],
+    t_execution bigint[],
+    t_turn bigint[]
+) returns table (id text, execution bigint, turn bigint)
+language sql stable as $$
+    select i.id, h.execution, h.turn
+    from unnest(t_id, t_execution, t_turn) as t (id, execution, turn)
+    join {schema}.instances i on i.hub = p_hub and i.id = t.id and i.owner = p_worker
+    join {schema}.history h on h.hub = p_hub and h.key = i.key and h.execution = t.execution and h.turn = t.turn
+$$;

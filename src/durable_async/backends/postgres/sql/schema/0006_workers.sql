@@ -1,0 +1,88 @@
+-- The life of workers.
+
+-- Which other workers are dead: their lease ran out, or nobody holds the lock that their process would hold.
+create function {schema}.dead_workers(p_hub integer, p_worker text)
+returns table (id text, epoch bigint, expired boolean)
+language sql as $$
+    with held as materialized (
+        select (k.classid::bigint << 32) | k.objid::bigint as lifeline
+        from pg_locks k
+        join pg_database d on d.oid = k.database and d.datname = current_database()
+        where k.locktype = 'advisory' and k.objsubid = 1 and k.granted
+    )
+    select w.id, w.epoch, l.until_us <= {schema}.clock_us()
+    from {schema}.workers w
+    join {schema}.leases l on l.hub = w.hub and l.worker = w.id
+    where w.hub = p_hub and w.id <> p_worker
+        and (
+            l.until_us <= {schema}.clock_us()
+            or (w.lifeline is not null and w.lifeline not in (select h.lifeline from held h))
+        )
+$$;
+
+-- Frees what a worker owns that the caller has locked out. After a death the attempt stands; what is handed back does not count.
+create function {schema}.free_work(p_hub integer, p_worker text, p_handed_back integer) returns integer
+language plpgsql as $$
+declare
+    v_freed integer;
+begin
+    perform from {schema}.instances i
+    where i.hub = p_hub and i.owner = p_worker
+    order by i.id
+    for no key update;
+    update {schema}.instances i
+    set owner = null, ready_at_us = {schema}.clock_us(), hold_until_us = 0, marked = false,
+        attempts = greatest(i.attempts - p_handed_back, 0)
+    where i.hub = p_hub and i.owner = p_worker;
+    get diagnostics v_freed = row_count;
+    update {schema}.queued_activities q
+    set owner = null, attempts = greatest(q.attempts - p_handed_back, 0)
+    where q.hub = p_hub and q.owner = p_worker;
+    return v_freed;
+end
+$$;
+
+-- Takes over from one worker, if it is still dead under the lock of its rows; returns the number of instances freed, null if nothing
+-- was done. The caller's own epoch is compared first: -1 if it is over.
+create function {schema}.take_over(p_hub integer, p_worker text, p_epoch bigint, p_dead text, p_dead_epoch bigint)
+returns integer
+language plpgsql
+set enable_seqscan = off
+set jit = off
+as $$
+begin
+    perform from {schema}.workers w where w.hub = p_hub and w.id = p_worker and w.epoch = p_epoch;
+    if not found then
+        return -1;
+    end if;
+    perform from {schema}.workers w where w.hub = p_hub and w.id = p_dead and w.epoch = p_dead_epoch for update;
+    if not found then
+        return null;
+    end if;
+    perform from {schema}.leases l where l.hub = p_hub and l.worker = p_dead for update;
+    perform from {schema}.dead_workers(p_hub, p_worker) d where d.id = p_dead;
+    if not found then
+        return null;
+    end if;
+    delete from {schema}.workers w where w.hub = p_hub and w.id = p_dead;
+    delete from {schema}.leases l where l.hub = p_hub and l.worker = p_dead;
+    return {schema}.free_work(p_hub, p_dead, 0);
+end
+$$;
+
+-- Hands everything back and forgets the worker; returns whether it was still there.
+create function {schema}.retire_worker(p_hub integer, p_worker text, p_epoch bigint) returns boolean
+language plpgsql
+set enable_seqscan = off
+set jit = off
+as $$
+begin
+    delete from {schema}.workers w where w.hub = p_hub and w.id = p_worker and w.epoch = p_epoch;
+    if not found then
+        return false;
+    end if;
+    delete from {schema}.leases l where l.hub = p_hub and l.worker = p_worker;
+    perform {schema}.free_work(p_hub, p_worker, 1);
+    return true;
+end
+$$;
