@@ -50,7 +50,7 @@ class TaskHub:
     @asynccontextmanager
     async def open(
         cls,
-        url: str,
+        url: str | Backend,
         *,
         hub: str = "default",
         registry: Registry | None = None,
@@ -60,7 +60,9 @@ class TaskHub:
         """Open a hub for the length of an ``async with`` block; store and hub are created if they are new.
 
         Args:
-            url: ``sqlite:///file.db`` (relative), ``sqlite:////path/file.db`` (absolute), or ``memory://``.
+            url: ``postgresql://user@host/database`` (``?schema=name`` for another schema than ``durable_async``),
+                ``sqlite:///file.db`` (relative), ``sqlite:////path/file.db`` (absolute), or ``memory://``; or a backend of your
+                own making, not open yet, for settings that no URL carries.
             hub: Name of the hub in the store.
             registry: What its workers run by default; otherwise what the module-level decorators registered.
             payloads: Converter of values; JSON by default.
@@ -70,7 +72,8 @@ class TaskHub:
             ConfigurationError: The URL names no backend that exists.
         """
         environment = environment or SystemEnvironment()
-        backend = _backend(url, check_name(hub, "hub"), environment)
+        check_name(hub, "hub")
+        backend = _backend(url, hub, environment) if isinstance(url, str) else url
         await backend.open()
         try:
             opened = cls(
@@ -124,9 +127,15 @@ def _backend(url: str, hub: str, environment: Environment) -> Backend:
             from durable_async.backends.sqlite import SqliteBackend
 
             return SqliteBackend(_sqlite_path(url), hub=hub, environment=environment)
+        case "postgresql" | "postgres":
+            from durable_async.backends.postgres import PostgresBackend, parse_url
+
+            dsn, options = parse_url(url)
+            return PostgresBackend(dsn, hub=hub, environment=environment, **options)
         case _:
             raise ConfigurationError(
-                f"no backend for the scheme {parts.scheme!r}: use sqlite:///file.db or memory://"
+                f"no backend for the scheme {parts.scheme!r}: "
+                "use postgresql://host/database, sqlite:///file.db or memory://"
             )
 
 

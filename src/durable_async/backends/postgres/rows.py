@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import msgspec
@@ -16,8 +16,6 @@ from durable_async.model.history import ParentLink
 from durable_async.model.policy import ReusePolicy
 from durable_async.model.records import InstanceRecord, NewInstance, Outgoing
 from durable_async.model.status import Status
-
-from .columns import Columns
 
 Row: TypeAlias = Mapping[str, Any]
 
