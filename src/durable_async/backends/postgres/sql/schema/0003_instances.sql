@@ -151,11 +151,15 @@ create function {schema}.create_instances(
     c_request text[]
 ) returns table (place bigint, created boolean, status text, execution bigint)
 language plpgsql
+set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_material = off
 set jit = off
-set plan_cache_mode = force_generic_plan
+set random_page_cost = 0
+set cpu_tuple_cost = 1
+set cpu_index_tuple_cost = 1
 as $$
 declare
     v_known bigint[];
@@ -185,11 +189,15 @@ $$;
 -- Deletes those that have ended, and remembers their last execution.
 create function {schema}.purge_instances(p_hub integer, p_ids text[]) returns setof text
 language plpgsql
+set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_material = off
 set jit = off
-set plan_cache_mode = force_generic_plan
+set random_page_cost = 0
+set cpu_tuple_cost = 1
+set cpu_index_tuple_cost = 1
 as $$
 declare
     v_keys bigint[];
@@ -236,11 +244,15 @@ create function {schema}.rewrite_instances(
     o_letter bytea[]
 ) returns boolean
 language plpgsql
+set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_material = off
 set jit = off
-set plan_cache_mode = force_generic_plan
+set random_page_cost = 0
+set cpu_tuple_cost = 1
+set cpu_index_tuple_cost = 1
 as $$
 declare
     v_now_us bigint;
@@ -286,9 +298,15 @@ $$;
 -- Puts parked instances back, ready at once with no attempts counted.
 create function {schema}.unpark_instances(p_hub integer, p_ids text[]) returns setof text
 language plpgsql
-set enable_seqscan = off
-set jit = off
 set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set enable_material = off
+set jit = off
+set random_page_cost = 0
+set cpu_tuple_cost = 1
+set cpu_index_tuple_cost = 1
 as $$
 declare
     v_now_us bigint;

@@ -75,11 +75,15 @@ create function {schema}.commit_batch(
     g_seen bigint[]
 ) returns table (fenced boolean, dropped integer[], brought_work boolean)
 language plpgsql
+set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_material = off
 set jit = off
-set plan_cache_mode = force_generic_plan
+set random_page_cost = 0
+set cpu_tuple_cost = 1
+set cpu_index_tuple_cost = 1
 as $$
 declare
     v_now_us bigint;
@@ -108,12 +112,13 @@ begin
     v_now_us := {schema}.clock_us();
 
     -- The subjects' keys in the order of their places; null for those that are not this worker's at that execution.
+    -- Compared so that no index on the owner is used, under which there are thousands.
     select array_agg(i.key order by s.place), array_agg(s.place) filter (where i.key is null and s.has_turn),
         bool_or(i.attempts > 0), bool_or(i.ending)
     into v_keys, dropped, v_attempted, v_ending
     from unnest(s_id, s_execution, s_has_turn) with ordinality as s (id, execution, has_turn, place)
     left join {schema}.instances i
-        on i.hub = p_hub and i.id = s.id and i.owner = p_worker and i.execution = coalesce(s.execution, i.execution);
+        on i.hub = p_hub and i.id = s.id and i.owner is not distinct from p_worker and i.execution = coalesce(s.execution, i.execution);
 
     if t_subject is not null then
         insert into {schema}.history (hub, key, execution, turn, events)
@@ -185,7 +190,7 @@ begin
         with ended as (
             delete from {schema}.queued_activities q
             using unnest(r_item) as r (item)
-            where q.hub = p_hub and q.id = r.item and q.owner = p_worker
+            where q.hub = p_hub and q.id = r.item and q.owner is not distinct from p_worker
             returning q.id
         )
         select v_barred || coalesce(array_agg(r.letter), '{}') into v_barred
@@ -307,6 +312,6 @@ create function {schema}.written_turns(
 language sql stable as $$
     select i.id, h.execution, h.turn
     from unnest(t_id, t_execution, t_turn) as t (id, execution, turn)
-    join {schema}.instances i on i.hub = p_hub and i.id = t.id and i.owner = p_worker
+    join {schema}.instances i on i.hub = p_hub and i.id = t.id and i.owner is not distinct from p_worker
     join {schema}.history h on h.hub = p_hub and h.key = i.key and h.execution = t.execution and h.turn = t.turn
 $$;

@@ -34,11 +34,15 @@ create function {schema}.claim_work(
     options bytea
 )
 language plpgsql
+set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_material = off
 set jit = off
-set plan_cache_mode = force_generic_plan
+set random_page_cost = 0
+set cpu_tuple_cost = 1
+set cpu_index_tuple_cost = 1
 as $$
 declare
     v_now_us bigint := {schema}.clock_us();

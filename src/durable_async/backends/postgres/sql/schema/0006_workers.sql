@@ -47,8 +47,15 @@ $$;
 create function {schema}.take_over(p_hub integer, p_worker text, p_epoch bigint, p_dead text, p_dead_epoch bigint)
 returns integer
 language plpgsql
+set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set enable_material = off
 set jit = off
+set random_page_cost = 0
+set cpu_tuple_cost = 1
+set cpu_index_tuple_cost = 1
 as $$
 begin
     perform from {schema}.workers w where w.hub = p_hub and w.id = p_worker and w.epoch = p_epoch;
@@ -73,8 +80,15 @@ $$;
 -- Hands everything back and forgets the worker; returns whether it was still there.
 create function {schema}.retire_worker(p_hub integer, p_worker text, p_epoch bigint) returns boolean
 language plpgsql
+set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set enable_material = off
 set jit = off
+set random_page_cost = 0
+set cpu_tuple_cost = 1
+set cpu_index_tuple_cost = 1
 as $$
 begin
     delete from {schema}.workers w where w.hub = p_hub and w.id = p_worker and w.epoch = p_epoch;
