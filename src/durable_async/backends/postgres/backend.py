@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 
 import asyncpg
 
+from durable_async.backends._rows import STATUSES, encode_parent
 from durable_async.errors import BackendError, FencedError, InstanceNotFoundError
 from durable_async.model.records import (
     CommitItem,
@@ -33,11 +34,9 @@ from .requests import Requests
 from .rows import (
     INSTANCE_WIDTH,
     LETTER_WIDTH,
-    STATUSES,
     instance_columns,
     instance_record,
     letter_columns,
-    parent_columns,
 )
 
 _REPETITIONS = 3
@@ -205,7 +204,7 @@ class PostgresBackend(PostgresLeases):
         instances = Columns(7)
         letters = Columns(3)
         for one in rewrites:
-            instances.add(one.instance_id, one.execution, one.events, *parent_columns(one.parent))
+            instances.add(one.instance_id, one.execution, one.events, *encode_parent(one.parent))
             for out in one.outgoing():
                 letters.add(out.instance_id, out.execution, out.letter)
         if not instances:

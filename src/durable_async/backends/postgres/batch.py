@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, assert_never
 
+from durable_async.backends._rows import encode_failure
 from durable_async.model.records import (
     Abandon,
     ActivityResult,
@@ -25,7 +26,7 @@ from durable_async.model.records import (
 from durable_async.model.status import TERMINAL
 
 from .columns import Columns
-from .rows import INSTANCE_WIDTH, LETTER_WIDTH, encode_failure, instance_columns, letter_columns
+from .rows import INSTANCE_WIDTH, LETTER_WIDTH, instance_columns, letter_columns
 
 Place: TypeAlias = tuple[str, int, int]
 """Where a turn stands: instance, execution, turn."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
+from durable_async.backends._rows import STATUSES
 from durable_async.model.records import (
     ClaimedActivity,
     ClaimedInstance,
@@ -14,7 +15,7 @@ from durable_async.model.records import (
     Work,
 )
 
-from .rows import STATUSES, Row, parent_of
+from .rows import Row, parent_of
 
 
 def work_of(rows: Iterable[Row], next_ready_us: int | None) -> Work:

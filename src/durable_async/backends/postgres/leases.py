@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncpg
 from anyio import sleep
 
+from durable_async.backends._rows import REQUESTS_KEPT_US, TOMBSTONES_KEPT_US
 from durable_async.errors import BackendError, FencedError
 from durable_async.model.records import Fence
 
@@ -15,8 +16,6 @@ GRACE_SECONDS = 0.5
 
 _SWEEP_SECONDS = 60.0
 _SWEPT_AT_ONCE = 1000
-_REQUESTS_KEPT_US = 24 * 3600 * 1_000_000
-_TOMBSTONES_KEPT_US = 30 * 24 * 3600 * 1_000_000
 _GRAVES_KEPT_US = 300 * 1_000_000
 _RENEWAL_SECONDS_MAX = 5.0
 
@@ -109,8 +108,8 @@ class PostgresLeases(PostgresCore):
         if now - self._swept_at < _SWEEP_SECONDS:
             return
         self._swept_at = now
-        await self._do("sweep_requests", self._hub, _REQUESTS_KEPT_US, _SWEPT_AT_ONCE)
-        await self._do("sweep_tombstones", self._hub, _TOMBSTONES_KEPT_US, _SWEPT_AT_ONCE)
+        await self._do("sweep_requests", self._hub, REQUESTS_KEPT_US, _SWEPT_AT_ONCE)
+        await self._do("sweep_tombstones", self._hub, TOMBSTONES_KEPT_US, _SWEPT_AT_ONCE)
         await self._do("sweep_graves", self._hub, _GRAVES_KEPT_US)
 
 

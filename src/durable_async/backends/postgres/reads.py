@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from durable_async.backends._rows import STATUSES, decode_page, encode_page
 from durable_async.model.records import (
     HistoryPage,
     HistoryRow,
@@ -15,7 +16,7 @@ from durable_async.model.records import (
     InstancePage,
 )
 
-from .rows import STATUSES, Row, decode_page, encode_page, instance_record
+from .rows import Row, instance_record
 
 _FIRST_US = -(2**62)
 _LAST_US = 2**62

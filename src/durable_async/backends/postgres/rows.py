@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-import msgspec
 import orjson
 
-from durable_async.errors import ValidationError
-from durable_async.failure import FailureDetails
+from durable_async.backends._rows import STATUSES, decode_failure, encode_parent
 from durable_async.model.history import ParentLink
 from durable_async.model.policy import ReusePolicy
 from durable_async.model.records import InstanceRecord, NewInstance, Outgoing
-from durable_async.model.status import Status
 
 Row: TypeAlias = Mapping[str, Any]
-
-STATUSES: dict[str, Status] = {status.value: status for status in Status}
 
 _REUSE = {
     ReusePolicy.REJECT: 0,
@@ -27,20 +20,6 @@ _REUSE = {
     ReusePolicy.REPLACE_TERMINAL: 1,
     ReusePolicy.REPLACE: 2,
 }
-_NO_PARENT = (None, None, None, None)
-_failures = msgspec.json.Decoder(FailureDetails)
-
-
-def encode_failure(failure: FailureDetails | None) -> bytes | None:
-    """Return a failure as bytes."""
-    return None if failure is None else msgspec.json.encode(failure)
-
-
-def parent_columns(parent: ParentLink | None) -> tuple[Any, ...]:
-    """Return the four columns of a parent."""
-    if parent is None:
-        return _NO_PARENT
-    return (parent.instance_id, parent.execution, parent.seq, parent.depth)
 
 
 def letter_columns(out: Outgoing) -> tuple[Any, ...]:
@@ -52,7 +31,7 @@ def letter_columns(out: Outgoing) -> tuple[Any, ...]:
         out.letter,
         out.urgent,
         out.final,
-        *parent_columns(parent)[:3],
+        *encode_parent(parent)[:3],
     )
 
 
@@ -67,7 +46,7 @@ def instance_columns(new: NewInstance) -> tuple[Any, ...]:
         new.start_at_us,
         orjson.dumps(new.tags).decode() if new.tags else None,
         _REUSE[new.reuse],
-        *parent_columns(new.parent),
+        *encode_parent(new.parent),
     )
 
 
@@ -86,7 +65,6 @@ def parent_of(row: Row) -> ParentLink | None:
 
 def instance_record(row: Row) -> InstanceRecord:
     """Return what a client sees; the columns are those of ``instance_columns``."""
-    failure = row["failure"]
     tags = row["tags"]
     return InstanceRecord(
         instance_id=row["id"],
@@ -102,31 +80,8 @@ def instance_record(row: Row) -> InstanceRecord:
         parent=parent_of(row),
         custom_status=row["custom_status"],
         output=row["output"],
-        failure=None if failure is None else _failures.decode(failure),
+        failure=decode_failure(row["failure"]),
         parked=row["parked"],
         owner=row["owner"],
         started_events=row["started_events"],
     )
-
-
-def encode_page(last: InstanceRecord) -> str:
-    """Return where a query goes on after an instance."""
-    text = orjson.dumps([last.created_at_us, last.instance_id])
-    return base64.urlsafe_b64encode(text).decode()
-
-
-def decode_page(page: str) -> tuple[int, str]:
-    """Return creation time and id of the last instance seen.
-
-    Raises:
-        ValidationError: It is not the ``next_page`` of any page.
-    """
-    try:
-        created_at_us, instance_id = orjson.loads(
-            base64.b64decode(page, altchars=b"-_", validate=True)
-        )
-    except (binascii.Error, ValueError, TypeError) as error:
-        raise ValidationError("page", "is not the next_page of an earlier page") from error
-    if not isinstance(created_at_us, int) or not isinstance(instance_id, str):
-        raise ValidationError("page", "is not the next_page of an earlier page")
-    return created_at_us, instance_id

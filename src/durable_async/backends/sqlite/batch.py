@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import assert_never
 
+from durable_async.backends._rows import encode_failure
 from durable_async.model.records import (
     Abandon,
     ActivityResult,
@@ -18,7 +19,6 @@ from durable_async.model.records import (
 from durable_async.model.status import TERMINAL
 
 from .ledger import InstanceState, Ledger
-from .rows import encode_failure
 from .transaction import Statements, json_list
 
 

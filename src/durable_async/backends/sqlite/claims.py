@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
+from durable_async.backends._rows import STATUSES, decode_parent
 from durable_async.errors import FencedError
 from durable_async.model.records import (
     ClaimedActivity,
@@ -15,7 +16,7 @@ from durable_async.model.records import (
     Work,
 )
 
-from .rows import STATUSES, bounded_history, decode_parent
+from .rows import bounded_history
 from .transaction import Row, Statements, atomic, json_list
 
 

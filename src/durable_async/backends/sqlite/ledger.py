@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from durable_async.backends._rows import STATUSES, decode_parent, encode_parent
 from durable_async.model.history import ParentLink
 from durable_async.model.policy import ReusePolicy
 from durable_async.model.records import (
@@ -25,7 +26,6 @@ from durable_async.model.records import (
 from durable_async.model.status import TERMINAL, Status
 
 from .finals import FinalLetters
-from .rows import STATUSES, decode_parent, encode_parent
 from .transaction import Row, Statements, json_list, json_map
 
 _EVERY_EXECUTION = 2**62

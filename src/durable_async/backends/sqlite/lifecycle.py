@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from durable_async.backends._rows import encode_parent
 from durable_async.model.records import Rewrite
 from durable_async.model.status import TERMINAL, Status
 
 from .ledger import InstanceState, Ledger
-from .rows import encode_parent, unique
+from .rows import unique
 from .transaction import Statements
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from durable_async.backends._rows import STATUSES, decode_page, encode_page
 from durable_async.model.records import (
     HistoryPage,
     HubStatistics,
@@ -12,7 +13,7 @@ from durable_async.model.records import (
     InstanceRecord,
 )
 
-from .rows import STATUSES, bounded_history, decode_page, encode_page, instance_record
+from .rows import bounded_history, instance_record
 from .transaction import Statements, json_list, json_map, snapshot
 
 _FIRST_US = -(2**62)

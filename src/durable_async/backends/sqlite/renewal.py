@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
+from durable_async.backends._rows import REQUESTS_KEPT_US, TOMBSTONES_KEPT_US
 from durable_async.errors import BackendError, FencedError
 from durable_async.model.records import Fence
 
@@ -12,8 +13,6 @@ from .connection import check_process
 from .core import SqliteCore
 from .transaction import Statements, atomic
 
-_REQUESTS_KEPT_US = 24 * 3600 * 1_000_000
-_TOMBSTONES_KEPT_US = 30 * 24 * 3600 * 1_000_000
 _SWEPT_AT_ONCE = 500
 
 
@@ -163,8 +162,8 @@ def _free(tx: Statements, worker_id: str, *, handed_back: int) -> int:
 
 
 def _sweep(tx: Statements) -> None:
-    requests_before_us = tx.now_us - _REQUESTS_KEPT_US
-    tombstones_before_us = tx.now_us - _TOMBSTONES_KEPT_US
+    requests_before_us = tx.now_us - REQUESTS_KEPT_US
+    tombstones_before_us = tx.now_us - TOMBSTONES_KEPT_US
     found = tx.one(
         "has_old_rows",
         hub=tx.hub,

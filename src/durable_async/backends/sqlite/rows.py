@@ -2,41 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterable, Iterator
 
-import msgspec
 import orjson
 
-from durable_async.errors import ValidationError
-from durable_async.failure import FailureDetails
-from durable_async.model.history import ParentLink
+from durable_async.backends._rows import STATUSES, decode_failure, decode_parent
 from durable_async.model.records import HistoryRow, InstanceRecord
-from durable_async.model.status import Status
 
 from .transaction import Row
-
-STATUSES: dict[str, Status] = {status.value: status for status in Status}
-
-_failures = msgspec.json.Decoder(FailureDetails)
-
-
-def encode_failure(failure: FailureDetails | None) -> bytes | None:
-    """Return a failure as bytes."""
-    return None if failure is None else msgspec.json.encode(failure)
-
-
-def encode_parent(parent: ParentLink | None) -> Row:
-    """Return the four columns of a parent."""
-    if parent is None:
-        return (None, None, None, None)
-    return (parent.instance_id, parent.execution, parent.seq, parent.depth)
-
-
-def decode_parent(columns: Row) -> ParentLink | None:
-    """Return the parent that four columns stand for."""
-    return None if columns[0] is None else ParentLink(*columns)
 
 
 def bounded_history(rows: Iterator[Row], bytes_max: int) -> tuple[tuple[HistoryRow, ...], bool]:
@@ -83,37 +56,14 @@ def instance_record(row: Row) -> InstanceRecord:
         completed_at_us=completed_at_us,
         start_at_us=start_at_us,
         tags={} if tags is None else orjson.loads(tags),
-        parent=decode_parent(tuple(parent)),
+        parent=decode_parent(parent),
         custom_status=custom_status,
         output=output,
-        failure=None if failure is None else _failures.decode(failure),
+        failure=decode_failure(failure),
         parked=parked,
         owner=owner,
         started_events=started_events,
     )
-
-
-def encode_page(last: InstanceRecord) -> str:
-    """Return where a query goes on after an instance."""
-    text = orjson.dumps([last.created_at_us, last.instance_id])
-    return base64.urlsafe_b64encode(text).decode()
-
-
-def decode_page(page: str) -> tuple[int, str]:
-    """Return creation time and id of the last instance seen.
-
-    Raises:
-        ValidationError: It is not the ``next_page`` of any page.
-    """
-    try:
-        created_at_us, instance_id = orjson.loads(
-            base64.b64decode(page, altchars=b"-_", validate=True)
-        )
-    except (binascii.Error, ValueError, TypeError) as error:
-        raise ValidationError("page", "is not the next_page of an earlier page") from error
-    if not isinstance(created_at_us, int) or not isinstance(instance_id, str):
-        raise ValidationError("page", "is not the next_page of an earlier page")
-    return created_at_us, instance_id
 
 
 def unique(ids: Iterable[str]) -> list[str]:

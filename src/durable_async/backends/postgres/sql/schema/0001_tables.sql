@@ -175,17 +175,17 @@ create table {schema}.graves (
 -- Statistics before there is anything to count. A server that knows nothing of a table takes each hub for one of hundreds, and any index
 -- that begins with the hub for as good as the right one; and it keeps such a plan for as long as a connection lives.
 insert into {schema}.instances (hub, key, execution, start_at_us, created_at_us, updated_at_us, status, id, name)
-select 0, n, 1, n, n, n, 'completed', n::text, 'sample' from generate_series(1, 1000) n;
+select 0, n, 1, n, n, n, 'completed', n::text, 'sample' from generate_series(1, 200) n;
 insert into {schema}.history (hub, key, execution, turn, events)
-select 0, n / 4, 1, n % 4, 'sample' from generate_series(1, 1000) n;
+select 0, n / 4, 1, n % 4, 'sample' from generate_series(1, 200) n;
 insert into {schema}.letters (hub, key, arrived_at_us, urgent, final, letter)
-select 0, n / 4, n, false, false, 'sample' from generate_series(1, 1000) n;
+select 0, n / 4, n, false, false, 'sample' from generate_series(1, 200) n;
 insert into {schema}.queued_activities (hub, key, execution, seq, queued_at_us, attempt, name, input, options)
-select 0, n / 4, 1, n % 4, n, 1, 'sample', 'sample', '' from generate_series(1, 1000) n;
+select 0, n / 4, 1, n % 4, n, 1, 'sample', 'sample', '' from generate_series(1, 200) n;
 insert into {schema}.requests (hub, id, answer, answered_at_us)
-select 0, n::text, 'sample', n from generate_series(1, 1000) n;
+select 0, n::text, 'sample', n from generate_series(1, 200) n;
 insert into {schema}.tombstones (hub, id, execution, purged_at_us)
-select 0, n::text, 1, n from generate_series(1, 1000) n;
+select 0, n::text, 1, n from generate_series(1, 200) n;
 analyze {schema}.instances, {schema}.history, {schema}.letters, {schema}.queued_activities, {schema}.requests, {schema}.tombstones;
 delete from {schema}.instances;
 delete from {schema}.history;

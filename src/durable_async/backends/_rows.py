@@ -1,0 +1,72 @@
+"""What SQL stores write the same way: statuses, failures, parents, and where a page of a query ends."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import orjson
+
+from durable_async.errors import ValidationError
+from durable_async.failure import FailureDetails
+from durable_async.model.history import ParentLink
+from durable_async.model.records import InstanceRecord
+from durable_async.model.status import Status
+
+STATUSES: dict[str, Status] = {status.value: status for status in Status}
+
+REQUESTS_KEPT_US = 24 * 3600 * 1_000_000
+"""How long the answer to a request is kept: far longer than any client goes on repeating a call."""
+
+TOMBSTONES_KEPT_US = 30 * 24 * 3600 * 1_000_000
+"""How long the last execution of a purged id is kept: longer than any letter to it can be under way."""
+
+_failures = msgspec.json.Decoder(FailureDetails)
+
+
+def encode_failure(failure: FailureDetails | None) -> bytes | None:
+    """Return a failure as bytes."""
+    return None if failure is None else msgspec.json.encode(failure)
+
+
+def decode_failure(stored: bytes | None) -> FailureDetails | None:
+    """Return the failure that bytes stand for."""
+    return None if stored is None else _failures.decode(stored)
+
+
+def encode_parent(parent: ParentLink | None) -> tuple[Any, ...]:
+    """Return the four columns of a parent."""
+    if parent is None:
+        return (None, None, None, None)
+    return (parent.instance_id, parent.execution, parent.seq, parent.depth)
+
+
+def decode_parent(columns: Sequence[Any]) -> ParentLink | None:
+    """Return the parent that four columns stand for."""
+    return None if columns[0] is None else ParentLink(*columns)
+
+
+def encode_page(last: InstanceRecord) -> str:
+    """Return where a query goes on after an instance."""
+    text = orjson.dumps([last.created_at_us, last.instance_id])
+    return base64.urlsafe_b64encode(text).decode()
+
+
+def decode_page(page: str) -> tuple[int, str]:
+    """Return creation time and id of the last instance seen.
+
+    Raises:
+        ValidationError: It is not the ``next_page`` of any page.
+    """
+    try:
+        created_at_us, instance_id = orjson.loads(
+            base64.b64decode(page, altchars=b"-_", validate=True)
+        )
+    except (binascii.Error, ValueError, TypeError) as error:
+        raise ValidationError("page", "is not the next_page of an earlier page") from error
+    if not isinstance(created_at_us, int) or not isinstance(instance_id, str):
+        raise ValidationError("page", "is not the next_page of an earlier page")
+    return created_at_us, instance_id
