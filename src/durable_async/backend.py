@@ -152,6 +152,16 @@ class WorkQueue(Protocol):
         """
         ...
 
+    async def unwanted_activities(
+        self, worker_id: str, item_ids: Sequence[int]
+    ) -> frozenset[int]:
+        """Return those of these queued activities that the worker has no claim on: their row is gone, or it is not its own.
+
+        Asked about once a second while any are running, so that their code can be stopped. Reads only, and is not fenced: of a worker
+        that was taken over, it returns all.
+        """
+        ...
+
     async def read_history(
         self,
         instance_id: str,
@@ -171,6 +181,11 @@ class WorkQueue(Protocol):
 class InstanceStore(Protocol):
     """What clients ask for."""
 
+    @property
+    def letters_max(self) -> int:
+        """How many letters a mailbox takes from clients."""
+        ...
+
     async def create(self, instances: Sequence[NewInstance]) -> list[StartOutcome]:
         """Create instances, each according to its reuse policy; answers stand in the order of the arguments.
 
@@ -184,7 +199,8 @@ class InstanceStore(Protocol):
 
         A plain letter leaves parked receivers parked, and waits for ``start_at_us`` and for the end of a back-off. An urgent one does
         not wait for ``start_at_us``; a final one makes any free receiver ready at once. Letters of one call to one instance keep their order. A ``request_id`` seen before gets the same answer and delivers nothing.
-        FULL if the mailbox holds its maximum; that answer is not kept, the same ``request_id`` may try again.
+        FULL if the mailbox holds ``letters_max``; that answer is not kept, the same ``request_id`` may try again. A final letter is
+        taken all the same if the mailbox holds none, so that what is flooded can be ended.
         """
         ...
 
@@ -228,7 +244,7 @@ class Wakeups(Protocol):
     def listen(
         self, on_work: Callable[[], None], on_changed: Callable[[frozenset[str] | None], None]
     ) -> Callable[[], None]:
-        """Call ``on_work`` when there may be work, ``on_changed`` with ids whose status changed (``None``: any); returns how to stop.
+        """Call ``on_work`` when there may be work, or a claimed activity is wanted no more, ``on_changed`` with ids whose status changed (``None``: any); returns how to stop.
 
         Called on the event loop that opened the backend, after the commit, quickly: the callee only sets flags.
         """

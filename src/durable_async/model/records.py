@@ -116,8 +116,6 @@ class TurnCommit(_Record, frozen=True, kw_only=True, gc=False):
         consumed: Ids of the letters that the turn took; exactly these are deleted.
         status: New status, or ``None`` if unchanged. A terminal one frees the instance, empties its mailbox and deletes its
             queued activities.
-        wake_at_us: Earliest time at which it must be looked at although nothing arrives; ``None`` leaves what is stored, which
-            may be too early and never too late. It only moves earlier while owned, and it wakes nobody: its owner knows it.
         custom_status: New custom status; ``None`` if unchanged, ``b""`` to clear.
         next_execution: With continue-as-new; the instance stays owned, at ``execution + 1``, turn 0. Letters that were not
             consumed stay, except those for ``execution``; the old history and its queued activities go.
@@ -133,7 +131,6 @@ class TurnCommit(_Record, frozen=True, kw_only=True, gc=False):
     output: bytes | None = None
     failure: FailureDetails | None = None
     custom_status: bytes | None = None
-    wake_at_us: int | None = None
     outbox: tuple[Outgoing, ...] = ()
     children: tuple[NewInstance, ...] = ()
     queued: tuple[QueuedActivity, ...] = ()
@@ -200,7 +197,57 @@ class UnclaimedActivity(_Record, frozen=True, kw_only=True, gc=False):
     outgoing: Outgoing
 
 
-CommitItem: TypeAlias = TurnCommit | Release | Abandon | Park | ActivityResult | UnclaimedActivity
+class ActivityProgress(_Record, frozen=True, kw_only=True, gc=False):
+    """A queued activity that this worker claimed reports: the letter reaches the instance, the row stays claimed.
+
+    Nothing happens if the row is gone, or is another worker's.
+
+    Attributes:
+        options: In place of those of the row, for whoever has to begin it again.
+    """
+
+    item_id: int
+    outgoing: Outgoing
+    options: bytes
+
+
+class Recount(_Record, frozen=True, kw_only=True, gc=False):
+    """Set how many attempts are counted of an owned instance; it stays owned, and nothing else happens.
+
+    A worker that runs a suspect alone takes the present claim off everybody else's account, so that they do not pay for
+    the suspect's crash. ``execution`` as for `Release`.
+    """
+
+    instance_id: str
+    attempts: int
+    execution: int | None = None
+
+
+class ActivityRecount(_Record, frozen=True, kw_only=True, gc=False):
+    """Set how many attempts are counted of a queued activity that this worker claimed.
+
+    Nothing happens if the row is gone, or is another worker's.
+
+    Attributes:
+        is_returned: Whether it is also given back, for any worker to claim at once, in its old place in the queue.
+    """
+
+    item_id: int
+    attempts: int
+    is_returned: bool = False
+
+
+CommitItem: TypeAlias = (
+    TurnCommit
+    | Release
+    | Abandon
+    | Park
+    | Recount
+    | ActivityResult
+    | UnclaimedActivity
+    | ActivityProgress
+    | ActivityRecount
+)
 
 
 # -- what the store answers
