@@ -1,0 +1,296 @@
+"""Connections that are kept: one for one purpose, or a few for clients' calls.
+
+A statement that was sent is never cancelled, neither by whoever waits for it nor by a limit of time: the server might have committed already, and
+the answer would not say so. Who is cancelled leaves, and the statement comes to its end; what takes too long loses its socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
+from typing import Any, TypeAlias, TypeVar, cast
+
+from durable_async.errors import BackendUnavailableError
+
+from .connecting import DRIVER_ERRORS, PostgresTarget, RolledBackError, connect, translate
+from .undisturbed import Course, Rests
+
+T = TypeVar("T")
+
+Job: TypeAlias = Callable[[Any], Awaitable[T]]
+"""What runs on a connection: it awaits statements and nothing else, and leaves no transaction open."""
+
+_COLLISIONS_MAX = 5
+_COLLISION_PAUSE_SECONDS = 0.01
+_ANSWER_SECONDS = 5.0
+"""How much longer than the server's own limit an answer may take."""
+
+_IDLE_SECONDS = 60.0
+_CLOSE_SECONDS = 2.0
+
+_LEFT_ALONE: list[Any] = []
+"""A parent's connections, kept from being closed in a forked child, where closing them would disturb the parent."""
+
+
+class Link:
+    """One connection for one purpose, made when it is first needed, and anew after a failure. Its jobs run one after the other."""
+
+    def __init__(
+        self, target: PostgresTarget, role: str, *, limit_seconds: float | None = None
+    ) -> None:
+        """Describe a connection; nothing happens yet.
+
+        Args:
+            target: Where to.
+            role: What for; the server shows it.
+            limit_seconds: How long a job may take before its socket is closed; a little more than the server's own limit by default.
+        """
+        self._target = target
+        self._role = role
+        self._limit_seconds = limit_of(target) if limit_seconds is None else limit_seconds
+        self._connection: Any = None
+        self._pid = os.getpid()
+        self._lock = asyncio.Lock()
+        self._rests = Rests()
+        self._watchdog: asyncio.TimerHandle | None = None
+        self._started_at: float | None = None
+
+    async def run(self, job: Job[T]) -> T:
+        """Run a job when those before it have ended.
+
+        A caller that is cancelled leaves at once; what it sent comes to its end all the same, and the link is busy until then.
+
+        Raises:
+            BackendUnavailableError: Whether it took effect is unknown.
+            RolledBackError: Nothing was written, because of what others did.
+            BackendError: Nothing was written, and it is the job's own fault.
+        """
+        return await _again_after_collisions(self._run_once, job)
+
+    async def close(self) -> None:
+        """Let what runs end if that takes no longer than a moment, and let go of the connection. Safe to repeat."""
+        if self._pid != os.getpid():
+            self._leave_alone()
+        if self._lock.locked():
+            cut = asyncio.get_running_loop().call_later(_CLOSE_SECONDS, self._drop)
+            try:
+                async with self._lock:
+                    pass
+                await self._rests.settle()
+            finally:
+                cut.cancel()
+        self._lock = asyncio.Lock()  # the next use may be on another loop
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+            self._watchdog = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await close_gently(connection)
+
+    # -- one job
+
+    async def _run_once(self, job: Job[T]) -> T:
+        if self._pid != os.getpid():
+            self._leave_alone()
+        lock = self._lock
+        await lock.acquire()
+        course: Course[T] | None = None
+        try:
+            connection = self._connection
+            if connection is None or connection.is_closed():
+                connection = self._connection = await connect(self._target, self._role)
+            course = Course(as_coroutine(job(connection)))
+            self._watch()
+            return await course
+        except DRIVER_ERRORS as error:
+            raise self._failure(error) from error
+        finally:
+            if course is None or course.is_over:
+                self._end(lock)
+            else:
+                self._rests.take(course, partial(self._rest_ended, lock))
+
+    def _failure(self, error: BaseException) -> Exception:
+        failure = translate(error, self._target.description)
+        if is_unknown(failure):
+            self._drop()
+        return failure
+
+    def _rest_ended(self, lock: asyncio.Lock, error: BaseException | None) -> None:
+        if isinstance(error, asyncio.CancelledError):
+            self._drop()
+        elif error is not None:
+            self._failure(error)
+        self._end(lock)
+
+    def _end(self, lock: asyncio.Lock) -> None:
+        self._started_at = None
+        lock.release()
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
+
+    def _leave_alone(self) -> None:
+        _LEFT_ALONE.append((self._connection, self._watchdog, self._rests))
+        self._connection = self._watchdog = None
+        self._rests = Rests()
+        self._lock = asyncio.Lock()
+        self._pid = os.getpid()
+
+    # -- the limit of time
+
+    def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._started_at = loop.time()
+        if self._watchdog is None:
+            self._watchdog = loop.call_later(self._limit_seconds, self._look)
+
+    def _look(self) -> None:
+        # One timer for many jobs: arming one for each would cost more than the rest of this class.
+        self._watchdog = None
+        if self._started_at is None:
+            return
+        loop = asyncio.get_running_loop()
+        left_seconds = self._started_at + self._limit_seconds - loop.time()
+        if left_seconds <= 0:
+            self._drop()
+        else:
+            self._watchdog = loop.call_later(left_seconds, self._look)
+
+
+class ClientLinks:
+    """Connections for clients' calls: as many as are in use at once, up to a number, or the caller's own pool."""
+
+    def __init__(self, target: PostgresTarget, links_max: int = 4, *, pool: Any = None) -> None:
+        """Describe connections; nothing happens yet.
+
+        Args:
+            target: Where to.
+            links_max: Most connections at once.
+            pool: An ``asyncpg.Pool`` to use in their place; it is neither opened nor closed here.
+        """
+        self._target = target
+        self._links_max = links_max
+        self._pooled = None if pool is None else _Pooled(target, pool)
+        self._links: list[Link] = []
+        self._free: list[Link] = []
+        self._places = asyncio.Semaphore(links_max)
+        self._trimmer: asyncio.TimerHandle | None = None
+
+    async def run(self, job: Job[T]) -> T:
+        """Run a job on a connection that is free, as `Link.run` does."""
+        if self._pooled is not None:
+            return await self._pooled.run(job)
+        async with self._places:
+            link = self._free.pop() if self._free else self._grow()
+            try:
+                return await link.run(job)
+            finally:
+                self._free.append(link)
+
+    async def close(self) -> None:
+        """Let go of all connections. Safe to repeat."""
+        if self._pooled is not None:
+            await self._pooled.close()
+        links, self._links, self._free = self._links, [], []
+        self._places = asyncio.Semaphore(self._links_max)
+        for link in links:
+            await link.close()
+
+    def _grow(self) -> Link:
+        link = Link(self._target, "client")
+        self._links.append(link)
+        return link
+
+
+class _Pooled:
+    """Runs jobs on the connections of a pool that is somebody else's."""
+
+    def __init__(self, target: PostgresTarget, pool: Any) -> None:
+        self._target = target
+        self._pool = pool
+        self._rests = Rests()
+
+    async def run(self, job: Job[T]) -> T:
+        return await _again_after_collisions(self._run_once, job)
+
+    async def close(self) -> None:
+        await self._rests.settle()
+
+    async def _run_once(self, job: Job[T]) -> T:
+        try:
+            connection = await self._pool.acquire()
+        except DRIVER_ERRORS as error:
+            raise translate(error, self._target.description) from error
+        course = Course(self._hold(connection, job))
+        try:
+            return await course
+        finally:
+            if not course.is_over:
+                self._rests.take(course, _ignore)
+
+    async def _hold(self, connection: Any, job: Job[T]) -> T:
+        limit = asyncio.get_running_loop().call_later(limit_of(self._target), connection.terminate)
+        try:
+            return await job(connection)
+        except DRIVER_ERRORS as error:
+            failure = translate(error, self._target.description)
+            if is_unknown(failure):
+                connection.terminate()
+            raise failure from error
+        finally:
+            limit.cancel()
+            await self._pool.release(connection)
+
+
+def _ignore(error: BaseException | None) -> None:
+    """Nobody is left to hear of it."""
+
+
+async def _again_after_collisions(run: Callable[[Job[T]], Awaitable[T]], job: Job[T]) -> T:
+    attempt = 0
+    while True:
+        try:
+            return await run(job)
+        except RolledBackError as error:
+            attempt += 1
+            if not error.is_collision or attempt > _COLLISIONS_MAX:
+                raise
+        await asyncio.sleep(_COLLISION_PAUSE_SECONDS * 2**attempt * random.random())  # noqa: S311 - jitter
+
+
+def as_coroutine(awaitable: Awaitable[T]) -> Coroutine[Any, Any, T]:
+    """Return something that can be driven by hand."""
+    if asyncio.iscoroutine(awaitable):
+        return cast("Coroutine[Any, Any, T]", awaitable)
+
+    async def wrapped() -> T:
+        return await awaitable
+
+    return wrapped()
+
+
+def limit_of(target: PostgresTarget) -> float:
+    """Return how long an answer is waited for, in seconds: the server's own limit comes first."""
+    return target.statement_seconds + _ANSWER_SECONDS
+
+
+def is_unknown(failure: Exception) -> bool:
+    """Tell whether the connection cannot be used any more, and nobody knows what became of the statement."""
+    return isinstance(failure, BackendUnavailableError) and not isinstance(failure, RolledBackError)
+
+
+async def close_gently(connection: Any) -> None:
+    """Say goodbye to the server, or just leave if it does not answer."""
+    try:
+        await connection.close(timeout=_CLOSE_SECONDS)
+    except DRIVER_ERRORS:
+        connection.terminate()
+    except BaseException:
+        connection.terminate()
+        raise
