@@ -254,7 +254,7 @@ def translate(error: BaseException, description: str) -> Exception:
 
 
 def _translate_state(error: asyncpg.PostgresError, description: str) -> Exception:
-    state: str = error.sqlstate or ""
+    state = _state(error)
     if state in _COLLISIONS or state in _GAVE_UP:
         return RolledBackError(
             f"{description} rolled back: {_text(error)}", is_collision=state in _COLLISIONS
@@ -269,6 +269,10 @@ def _translate_state(error: asyncpg.PostgresError, description: str) -> Exceptio
             " `durable-async migrate` prepares the schema and prints what to grant"
         )
     return BackendError(f"{description} refused: {_text(error)}")
+
+
+def _state(error: asyncpg.PostgresError) -> str:
+    return str(getattr(error, "sqlstate", None) or "")
 
 
 def _is_fatal(error: asyncpg.PostgresError) -> bool:
@@ -291,7 +295,7 @@ async def _connect_somehow(
         try:
             connection = await _connect_once(target, facts, role, direct, statement_cache, level)
         except asyncpg.PostgresError as error:
-            if error.sqlstate not in _REFUSED_SETTINGS or level == _NO_SETTINGS:
+            if _state(error) not in _REFUSED_SETTINGS or level == _NO_SETTINGS:
                 raise
             level += 1
         else:
@@ -323,7 +327,8 @@ async def _connect_once(
     dsn, given = _for_driver(address)
     settings = _settings_at(level, settings_for(target, role))
     try:
-        connection = await asyncpg.connect(
+        connect_anywhere: Any = asyncpg.connect  # its annotations are narrower than it is
+        connection = await connect_anywhere(
             dsn,
             timeout=target.connect_seconds,
             statement_cache_size=100 if statement_cache and not facts.is_pooled else 0,
