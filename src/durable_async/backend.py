@@ -152,9 +152,7 @@ class WorkQueue(Protocol):
         """
         ...
 
-    async def unwanted_activities(
-        self, worker_id: str, item_ids: Sequence[int]
-    ) -> frozenset[int]:
+    async def unwanted_activities(self, worker_id: str, item_ids: Sequence[int]) -> frozenset[int]:
         """Return those of these queued activities that the worker has no claim on: their row is gone, or it is not its own.
 
         Asked about once a second while any are running, so that their code can be stopped. Reads only, and is not fenced: of a worker

@@ -40,6 +40,13 @@ BANNED_MODULES = ("random", "secrets")
 
 # (file below src/durable_async, name or "*") -> why it may ask the world.
 ALLOWED: dict[tuple[str, str], str] = {
+    ("backends/postgres/ears.py", "*"): "jitter of a connection that no simulation has",
+    ("backends/postgres/embedded.py", "*"): "starts a server process, in real time",
+    (
+        "backends/postgres/lifelines.py",
+        "*",
+    ): "a thread of real connections, which no simulation has",
+    ("backends/postgres/link.py", "*"): "jitter of a connection that no simulation has",
     ("environment.py", "*"): "the injected environment is where the real world enters",
     ("backends/sqlite/connection.py", "threading.Thread"): (
         "one thread owns the writing connection; inline mode does without"

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from .worlds import ASYNC, GENERATOR, MEMORY, SQLITE, World, ran
+from .worlds import ASYNC, GENERATOR, MEMORY, POSTGRES, SQLITE, World, ran
 
 PATTERN = "pattern"
-COLUMNS = [(style, backend) for style in (ASYNC, GENERATOR) for backend in (MEMORY, SQLITE)]
+BACKENDS = (MEMORY, SQLITE, POSTGRES)
+COLUMNS = [(style, backend) for style in (ASYNC, GENERATOR) for backend in BACKENDS]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,7 +24,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "pattern(name): the row of the table that a test counts for")
 
 
-@pytest.fixture(params=[MEMORY, SQLITE])
+@pytest.fixture(params=BACKENDS)
 def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -34,8 +35,9 @@ def style(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def world(backend: str, tmp_path: Path) -> World:
-    return World(backend, tmp_path)
+def world(backend: str, tmp_path: Path, fresh_name: str, request: pytest.FixtureRequest) -> World:
+    lab = request.getfixturevalue("postgres_lab") if backend == POSTGRES else None
+    return World(backend, tmp_path, fresh_name, lab)
 
 
 @pytest.fixture(autouse=True)

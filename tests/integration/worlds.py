@@ -24,13 +24,14 @@ from durable_async.backends.memory.store import MemoryStore
 from durable_async.backends.sqlite import SqliteBackend
 from durable_async.serialization import DataConverter
 from durable_async.testing import VirtualEnvironment
+from durable_async.testing.postgres import BridgedBackend, PostgresLab
 from durable_async.worker import Worker
 
 Instance = str | OrchestrationHandle[Any]
 F = TypeVar("F", bound=Callable[..., Any])
 
 ASYNC, GENERATOR = "async", "generator"
-MEMORY, SQLITE = "memory", "sqlite"
+MEMORY, SQLITE, POSTGRES = "memory", "sqlite", "postgres"
 
 MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
 
@@ -67,11 +68,14 @@ class World:
     """A store that hubs come and go on.
 
     Attributes:
-        kind: ``memory`` or ``sqlite``.
+        kind: ``memory``, ``sqlite`` or ``postgres``.
+        lab: Where hubs in Postgres are.
     """
 
     kind: str
     folder: Path
+    name: str
+    lab: PostgresLab | None = None
     _store: MemoryStore | None = field(default=None)
 
     @asynccontextmanager
@@ -105,11 +109,17 @@ class World:
     @asynccontextmanager
     async def real_hub(self, registry: Registry) -> AsyncIterator[TaskHub]:
         """Open a hub in real time, as an application does."""
-        url = "memory://" if self.kind == MEMORY else f"sqlite:///{self.folder / 'real.db'}"
-        async with TaskHub.open(url, registry=registry) as hub:
+        async with TaskHub.open(self._url(), hub=f"{self.name}-real", registry=registry) as hub:
             yield hub
 
+    def _url(self) -> str:
+        if self.lab is not None:
+            return self.lab.dsn
+        return "memory://" if self.kind == MEMORY else f"sqlite:///{self.folder / 'real.db'}"
+
     def _backend(self, env: VirtualEnvironment) -> Backend:
+        if self.lab is not None:
+            return BridgedBackend(self.lab, env, clock=self.name, hub=self.name)
         if self.kind == SQLITE:
             return SqliteBackend(self.folder / "hub.db", environment=env, inline=True)
         if self._store is None:

@@ -186,6 +186,12 @@ class MemoryBackend:
         hub.hints.publish()
         return result
 
+    async def unwanted_activities(self, worker_id: str, item_ids: Sequence[int]) -> frozenset[int]:
+        """Return those that the worker has no claim on."""
+        row = self._opened().workers.get(worker_id)
+        claimed = {} if row is None else row.activities
+        return frozenset(item_id for item_id in item_ids if item_id not in claimed)
+
     async def read_history(
         self,
         instance_id: str,
@@ -204,6 +210,11 @@ class MemoryBackend:
         return HistoryPage(execution=instance.execution, rows=rows, more=more)
 
     # -- InstanceStore
+
+    @property
+    def letters_max(self) -> int:
+        """How many letters a mailbox takes from clients."""
+        return self._letters_max
 
     async def create(self, instances: Sequence[NewInstance]) -> list[StartOutcome]:
         """Create instances, each according to its reuse policy."""

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import assert_never
 
+import msgspec
+
 from durable_async.errors import FencedError
 from durable_async.model.records import (
     Abandon,
+    ActivityProgress,
+    ActivityRecount,
     ActivityResult,
     CommitItem,
     CommitResult,
@@ -16,12 +20,13 @@ from durable_async.model.records import (
     NextExecution,
     Outgoing,
     Park,
+    Recount,
     Release,
     TurnCommit,
     UnclaimedActivity,
 )
 
-from .rows import History, Instance, WorkerRow
+from .rows import ActivityRow, History, Instance, WorkerRow
 from .state import HubState
 
 
@@ -55,12 +60,16 @@ class _Batch:
                 self._apply_result(item)
             case UnclaimedActivity():
                 self._apply_unclaimed(item)
+            case ActivityProgress() | ActivityRecount():
+                row = self._hub.activities.get(item.item_id)
+                if row is not None and row.owner == self._row.worker_id:
+                    self._apply_to_running(row, item)
             case TurnCommit():
                 self._apply_turn(item)
-            case Release() | Abandon() | Park():
+            case Release() | Abandon() | Park() | Recount():
                 instance = self._mine(item.instance_id)
                 if instance is not None and item.execution in {None, instance.execution}:
-                    self._let_go(instance, item)
+                    self._apply_to_owned(instance, item)
             case _:
                 assert_never(item)
 
@@ -101,8 +110,6 @@ class _Batch:
             self._hub.queue(activity, instance)
 
     def _apply_status(self, instance: Instance, turn: TurnCommit) -> None:
-        # The wake time needs no column: the owner keeps its own heap, a takeover makes the instance ready at once,
-        # and a release brings the time along.
         if turn.custom_status is not None:
             instance.custom_status = turn.custom_status or None
             instance.updated_at_us = self._now_us
@@ -144,8 +151,10 @@ class _Batch:
 
     # -- letting go
 
-    def _let_go(self, instance: Instance, item: Release | Abandon | Park) -> None:
+    def _apply_to_owned(self, instance: Instance, item: Release | Abandon | Park | Recount) -> None:
         match item:
+            case Recount():
+                instance.attempts = item.attempts
             case Release():
                 instance.attempts = 0
                 unseen = len(instance.mailbox) > len(item.seen) or not (
@@ -166,6 +175,19 @@ class _Batch:
                 assert_never(item)
 
     # -- activities
+
+    def _apply_to_running(self, row: ActivityRow, item: ActivityProgress | ActivityRecount) -> None:
+        match item:
+            case ActivityProgress():
+                row.activity = msgspec.structs.replace(row.activity, options=item.options)
+                self._hub.deliver(item.outgoing, self._now_us, None)
+            case ActivityRecount():
+                row.attempts = item.attempts
+                if item.is_returned:
+                    del self._row.activities[row.item_id]
+                    self._hub.give_back(row)
+            case _:
+                assert_never(item)
 
     def _apply_result(self, result: ActivityResult) -> None:
         if result.item_id in self._row.activities:

@@ -81,8 +81,7 @@ class HubState:
         for item_id in row.activities:
             activity = self.activities[item_id]
             activity.attempts = max(0, activity.attempts - less)
-            activity.owner = None
-            self._enqueue(activity)
+            self.give_back(activity)
         del self.workers[row.worker_id]
         return len(freed)
 
@@ -128,7 +127,9 @@ class HubState:
             return Delivery.NOT_FOUND
         if instance.status.is_terminal:
             return Delivery.TERMINAL
-        if letters_max is not None and len(instance.mailbox) >= letters_max:
+        is_first_final = outgoing.final and not instance.final
+        is_full = letters_max is not None and len(instance.mailbox) >= letters_max
+        if is_full and not is_first_final:
             return Delivery.FULL
         self._last_letter += 1
         mail = Mail(
@@ -230,9 +231,11 @@ class HubState:
         row = ActivityRow(item_id=self._last_item, activity=activity)
         self.activities[row.item_id] = row
         instance.activities.setdefault(activity.seq, []).append(row.item_id)
-        self._enqueue(row)
+        self.give_back(row)
 
-    def _enqueue(self, row: ActivityRow) -> None:
+    def give_back(self, row: ActivityRow) -> None:
+        """Put a queued activity where every worker may claim it."""
+        row.owner = None
         self.activity_queue.put(row.item_id, row.activity.name, 0)
         self.hints.work = True
 
@@ -260,6 +263,7 @@ class HubState:
         self.activity_queue.remove(item_id)
         if row.owner is not None:
             self.workers[row.owner].activities.pop(item_id)
+            self.hints.work = True  # whoever runs it is to stop
 
 
 def _is_meant(outgoing: Outgoing, instance: Instance) -> bool:

@@ -121,6 +121,11 @@ class PostgresBackend(PostgresLeases):
         )
         return {(row["id"], row["execution"], row["turn"]) for row in rows}
 
+    async def unwanted_activities(self, worker_id: str, item_ids: Sequence[int]) -> frozenset[int]:
+        """Return those that the worker has no claim on."""
+        rows = await self._do("claimed_activities", self._hub, worker_id, list(item_ids))
+        return frozenset(item_ids).difference(row["id"] for row in rows)
+
     async def read_history(
         self,
         instance_id: str,
@@ -138,6 +143,11 @@ class PostgresBackend(PostgresLeases):
         return history_page(rows)
 
     # -- InstanceStore
+
+    @property
+    def letters_max(self) -> int:
+        """How many letters a mailbox takes from clients."""
+        return self._letters_max
 
     async def create(self, instances: Sequence[NewInstance]) -> list[StartOutcome]:
         """Create instances, each according to its reuse policy."""

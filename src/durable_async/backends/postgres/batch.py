@@ -14,11 +14,14 @@ from typing import Any, TypeAlias, assert_never
 from durable_async.backends._rows import encode_failure
 from durable_async.model.records import (
     Abandon,
+    ActivityProgress,
+    ActivityRecount,
     ActivityResult,
     CommitItem,
     Outgoing,
     Park,
     QueuedActivity,
+    Recount,
     Release,
     TurnCommit,
     UnclaimedActivity,
@@ -36,8 +39,12 @@ _UNKNOWN: frozenset[Place] = frozenset()
 
 @dataclass(slots=True)
 class _Subject:
-    """An instance that the batch is about, as the items so far have left it."""
+    """An instance that the batch is about, as the items so far have left it.
 
+    One that was replaced and claimed anew may come twice, at two executions, of which the server knows the one that is there.
+    """
+
+    instance_id: str
     place: int
     expected: int | None
     execution: int | None
@@ -46,6 +53,7 @@ class _Subject:
     is_left_out: bool = False
     change: dict[str, Any] = field(default_factory=dict)
     queued: list[QueuedActivity] = field(default_factory=list)
+    attempts: int | None = None
 
 
 class Batch:
@@ -63,12 +71,16 @@ class Batch:
         self.changed: set[str] = set()
         self.places: list[Place] = []
         self._written = set(written)
-        self._subjects: dict[str, _Subject] = {}
+        self._subjects: list[_Subject] = []
+        self._latest: dict[str, _Subject] = {}
         self._locks: dict[str, None] = {}
-        self._items: set[int] = set()
+        self._let_go_items: set[int] = set()
         self._turns = Columns(4)
         self._consumed = Columns(2)
         self._cancelled = Columns(2)
+        self._recounted: dict[int, tuple[int, bool]] = {}
+        self._reports: list[tuple[int, int]] = []
+        self._options: dict[int, bytes] = {}
         self._results = Columns(2)
         self._given_up = Columns(4)
         self._letters = Columns(1 + LETTER_WIDTH)
@@ -80,20 +92,22 @@ class Batch:
 
     def subjects(self, places: Sequence[int]) -> list[str]:
         """Return the instances at these places."""
-        ids = list(self._subjects)
-        return [ids[place - 1] for place in places]
+        return [self._subjects[place - 1].instance_id for place in places]
 
     def parameters(self) -> tuple[Any, ...]:
         """Return the arguments of ``commit_batch`` after the fence."""
         subjects = Columns(3)
         changes = Columns(8)
         queued = Columns(7)
-        for instance_id, subject in self._subjects.items():
-            subjects.add(instance_id, subject.expected, subject.has_turn)
+        counts = Columns(2)
+        for subject in self._subjects:
+            subjects.add(subject.instance_id, subject.expected, subject.has_turn)
             if subject.change:
                 changes.add(subject.place, *_change_columns(subject))
             for item in subject.queued:
                 queued.add(subject.place, *_queued_columns(item))
+            if subject.attempts is not None:
+                counts.add(subject.place, subject.attempts)
         return (
             list(self._locks),
             *(subjects.arrays() if subjects else ([], [], [])),
@@ -102,6 +116,9 @@ class Batch:
             *changes.arrays(),
             *self._cancelled.arrays(),
             *queued.arrays(),
+            *counts.arrays(),
+            *self._recounts().arrays(),
+            *self._progress().arrays(),
             *self._results.arrays(),
             *self._given_up.arrays(),
             *self._letters.arrays(),
@@ -110,14 +127,32 @@ class Batch:
             self._seen,
         )
 
+    def _recounts(self) -> Columns:
+        columns = Columns(3)
+        for item_id, (attempts, is_returned) in self._recounted.items():
+            columns.add(item_id, attempts, is_returned)
+        return columns
+
+    def _progress(self) -> Columns:
+        columns = Columns(3)
+        left = dict(self._options)
+        for item_id, place in reversed(
+            self._reports
+        ):  # only the last has options, those to be kept
+            columns.add(item_id, place, left.pop(item_id, None))
+        return columns
+
     # -- folding
 
     def _fold(self, item: CommitItem) -> None:
         match item:
             case TurnCommit():
                 self._fold_turn(item)
-            case ActivityResult():
-                self._fold_result(item)
+            case ActivityResult() | ActivityProgress() | ActivityRecount():
+                if item.item_id not in self._let_go_items:
+                    self._fold_running(item)
+            case Recount():
+                self._fold_recount(item)
             case UnclaimedActivity():
                 place = self._post(None, item.outgoing)
                 self._locks[item.instance_id] = None
@@ -133,26 +168,34 @@ class Batch:
                 assert_never(item)
 
     def _subject(self, instance_id: str, execution: int | None) -> _Subject:
-        subject = self._subjects.get(instance_id)
-        if subject is None:
-            subject = _Subject(len(self._subjects) + 1, execution, execution)
-            self._subjects[instance_id] = subject
+        subject = self._latest.get(instance_id)
+        if subject is not None and not self._is_another(subject, execution):
+            return subject
+        subject = _Subject(instance_id, len(self._subjects) + 1, execution, execution)
+        self._subjects.append(subject)
+        self._latest[instance_id] = subject
         return subject
+
+    @staticmethod
+    def _is_another(subject: _Subject, execution: int | None) -> bool:
+        if execution is None or subject.is_left_out:
+            return False
+        if subject.execution is None:
+            if not subject.is_gone:
+                subject.expected = subject.execution = execution
+            return False
+        return subject.execution != execution
 
     def _fold_turn(self, item: TurnCommit) -> None:
         instance_id = item.instance_id
         subject = self._subject(instance_id, item.execution)
         place = (instance_id, item.execution, item.turn)
-        if (
-            subject.is_gone
-            or subject.is_left_out
-            or subject.execution != item.execution
-            or (item.events and place in self._written)
-        ):
+        if subject.is_gone or subject.is_left_out or (item.events and place in self._written):
             subject.is_left_out = True
             self.dropped.add(instance_id)
             return
         subject.has_turn = True
+        subject.attempts = None
         if item.events:
             self._written.add(place)
             self.places.append(place)
@@ -202,11 +245,27 @@ class Batch:
             self._locks[item.instance_id] = None
             self.changed.add(item.instance_id)
 
-    def _fold_result(self, item: ActivityResult) -> None:
-        if item.item_id in self._items:
+    def _fold_running(self, item: ActivityResult | ActivityProgress | ActivityRecount) -> None:
+        match item:
+            case ActivityResult():
+                self._let_go_items.add(item.item_id)
+                self._results.add(item.item_id, self._post(None, item.outgoing))
+            case ActivityProgress():
+                self._reports.append((item.item_id, self._post(None, item.outgoing)))
+                self._options[item.item_id] = item.options
+            case ActivityRecount():
+                self._recounted[item.item_id] = (item.attempts, item.is_returned)
+                if item.is_returned:
+                    self._let_go_items.add(item.item_id)
+            case _:
+                assert_never(item)
+
+    def _fold_recount(self, item: Recount) -> None:
+        subject = self._subject(item.instance_id, item.execution)
+        if subject.is_gone or subject.is_left_out:
             return
-        self._items.add(item.item_id)
-        self._results.add(item.item_id, self._post(None, item.outgoing))
+        subject.attempts = item.attempts
+        self._locks[item.instance_id] = None
 
     def _post(self, sender: int | None, out: Outgoing) -> int:
         self._locks[out.instance_id] = None
@@ -217,8 +276,6 @@ class Batch:
     ) -> None:
         subject = self._subject(item.instance_id, item.execution)
         if subject.is_gone or subject.is_left_out:
-            return
-        if item.execution is not None and item.execution != subject.execution:
             return
         subject.is_gone = True
         self._locks[item.instance_id] = None

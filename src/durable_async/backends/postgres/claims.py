@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import TypeVar
 
 from durable_async.backends._rows import STATUSES
 from durable_async.model.records import (
@@ -16,6 +17,8 @@ from durable_async.model.records import (
 )
 
 from .rows import Row, parent_of
+
+T = TypeVar("T")
 
 
 def work_of(rows: Iterable[Row], next_ready_us: int | None) -> Work:
@@ -43,8 +46,8 @@ def _order(row: Row) -> int:
     return place
 
 
-def _by_key(pairs: Iterable[tuple[int, Row | Mail | int]]) -> defaultdict[int, list]:
-    found: defaultdict[int, list] = defaultdict(list)
+def _by_key(pairs: Iterable[tuple[int, T]]) -> defaultdict[int, list[T]]:
+    found: defaultdict[int, list[T]] = defaultdict(list)
     for key, value in pairs:
         found[key].append(value)
     return found

@@ -25,7 +25,7 @@ from durable_async.model.records import (
 
 from .admission import admit_instances, admit_letters
 from .batch import Batch
-from .claims import Fetch
+from .claims import Fetch, unwanted_activities
 from .connection import base_code
 from .core import SqliteCore
 from .lifecycle import purge, rewrite, unpark
@@ -83,10 +83,7 @@ class SqliteBackend(SqliteLeases, SqliteCore):
         return await self._on_writer(job)
 
     async def commit(self, fence: Fence, items: Sequence[CommitItem]) -> CommitResult:
-        """Make a batch durable, all or nothing.
-
-        ``wake_at_us`` of a turn is not stored: every way in which an owner loses an instance sets its time anew.
-        """
+        """Make a batch durable, all or nothing."""
         return await self._on_writer(lambda: self._commit(fence, items))
 
     def _commit(self, fence: Fence, items: Sequence[CommitItem]) -> CommitResult:
@@ -118,6 +115,10 @@ class SqliteBackend(SqliteLeases, SqliteCore):
             dropped=frozenset(batch.dropped),
         )
 
+    async def unwanted_activities(self, worker_id: str, item_ids: Sequence[int]) -> frozenset[int]:
+        """Return those that the worker has no claim on."""
+        return await self._read(lambda tx: unwanted_activities(tx, worker_id, item_ids))
+
     async def read_history(
         self,
         instance_id: str,
@@ -135,6 +136,11 @@ class SqliteBackend(SqliteLeases, SqliteCore):
         return page
 
     # -- InstanceStore
+
+    @property
+    def letters_max(self) -> int:
+        """How many letters a mailbox takes from clients."""
+        return self._letters_max
 
     async def create(self, instances: Sequence[NewInstance]) -> list[StartOutcome]:
         """Create instances, each according to its reuse policy."""

@@ -8,10 +8,13 @@ from typing import assert_never
 from durable_async.backends._rows import encode_failure
 from durable_async.model.records import (
     Abandon,
+    ActivityProgress,
+    ActivityRecount,
     ActivityResult,
     CommitItem,
     NextExecution,
     Park,
+    Recount,
     Release,
     TurnCommit,
     UnclaimedActivity,
@@ -51,12 +54,13 @@ class Batch:
     def _load(self, items: Sequence[CommitItem]) -> None:
         ids: dict[str, None] = {}
         children: dict[str, None] = {}
-        results: list[int] = []
+        claimed: list[int] = []
         given_up: list[UnclaimedActivity] = []
         for item in items:
-            if isinstance(item, ActivityResult):
-                ids[item.outgoing.instance_id] = None
-                results.append(item.item_id)
+            if isinstance(item, (ActivityResult, ActivityProgress, ActivityRecount)):
+                claimed.append(item.item_id)
+                if not isinstance(item, ActivityRecount):
+                    ids[item.outgoing.instance_id] = None
                 continue
             ids[item.instance_id] = None
             if isinstance(item, UnclaimedActivity):
@@ -69,8 +73,8 @@ class Batch:
         ids.update(children)
         self._ledger.load(ids)
         self._ledger.load_tombstones(children)
-        if results:
-            self._load_claimed(results)
+        if claimed:
+            self._load_claimed(claimed)
         if given_up:
             self._load_unclaimed(given_up)
 
@@ -93,19 +97,25 @@ class Batch:
         match item:
             case TurnCommit():
                 self._apply_turn(item)
-            case ActivityResult():
-                self._apply_result(item)
+            case ActivityResult() | ActivityProgress() | ActivityRecount():
+                if item.item_id in self._claimed:
+                    self._apply_to_running(item)
             case UnclaimedActivity():
                 self._apply_unclaimed(item)
-            case Release() | Abandon() | Park():
+            case Release() | Abandon() | Park() | Recount():
                 state = self._owned(item.instance_id)
                 if state is not None and item.execution in (None, state.execution):
-                    self._let_go_as(state, item)
+                    self._apply_to_owned(state, item)
             case _:
                 assert_never(item)
 
-    def _let_go_as(self, state: InstanceState, item: Release | Abandon | Park) -> None:
+    def _apply_to_owned(
+        self, state: InstanceState, item: Release | Abandon | Park | Recount
+    ) -> None:
         match item:
+            case Recount():
+                state.attempts = item.attempts
+                self._ledger.touch(state)
             case Release():
                 self._release(state, item)
             case Abandon():
@@ -200,11 +210,24 @@ class Batch:
 
     # -- the rest
 
-    def _apply_result(self, item: ActivityResult) -> None:
-        if self._claimed.pop(item.item_id, None) is None:
-            return
-        self._ledger.pending.ended.append((item.item_id,))
-        self._ledger.deliver(item.outgoing)
+    def _apply_to_running(self, item: ActivityResult | ActivityProgress | ActivityRecount) -> None:
+        pending = self._ledger.pending
+        match item:
+            case ActivityResult():
+                del self._claimed[item.item_id]
+                pending.ended.append((item.item_id,))
+                self._ledger.deliver(item.outgoing)
+            case ActivityProgress():
+                pending.reported.append((item.options, item.item_id))
+                self._ledger.deliver(item.outgoing)
+            case ActivityRecount():
+                owner = None if item.is_returned else self._worker_id
+                pending.recounted.append((item.attempts, owner, item.item_id))
+                if item.is_returned:
+                    del self._claimed[item.item_id]
+                    self._tx.brought_work = True
+            case _:
+                assert_never(item)
 
     def _apply_unclaimed(self, item: UnclaimedActivity) -> None:
         state = self._ledger.find(item.instance_id)

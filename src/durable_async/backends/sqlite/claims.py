@@ -124,6 +124,13 @@ class Fetch:
         return tuple(_activity(row) for row in rows)
 
 
+def unwanted_activities(tx: Statements, worker_id: str, item_ids: Iterable[int]) -> frozenset[int]:
+    """Return those of these activities that a worker has no claim on."""
+    asked = frozenset(item_ids)
+    rows = tx.rows("claimed_activities", hub=tx.hub, worker=worker_id, ids=json_list(asked))
+    return asked.difference(item_id for (item_id,) in rows)
+
+
 def _letters(tx: Statements, ids: dict[int, str]) -> list[Mail]:
     return [
         Mail(id=letter_id, instance_id=ids[key], execution=execution, letter=letter)

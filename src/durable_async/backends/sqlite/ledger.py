@@ -123,6 +123,8 @@ class _Pending:
     unqueued: list[Row] = field(default_factory=list)
     cancelled: list[Row] = field(default_factory=list)
     ended: list[Row] = field(default_factory=list)
+    reported: list[Row] = field(default_factory=list)
+    recounted: list[Row] = field(default_factory=list)
     created: dict[int, tuple[InstanceState, NewInstance]] = field(default_factory=dict)
     dirty: dict[int, InstanceState] = field(default_factory=dict)
     tags: list[Row] = field(default_factory=list)
@@ -246,7 +248,9 @@ class Ledger:
             return Delivery.NOT_FOUND
         if state.status in TERMINAL:
             return Delivery.TERMINAL
-        if letters_max is not None and not self._has_room(state, letters_max):
+        is_first_final = out.final and not state.ending
+        is_full = letters_max is not None and not self._has_room(state, letters_max)
+        if is_full and not is_first_final:
             return Delivery.FULL
         self.pending.letters.append((state.key, out.execution, out.letter, int(out.final)))
         self._gathered.add(state.key)
@@ -394,6 +398,8 @@ class Ledger:
         tx.each("insert_history", pending.history)
         self._delete()
         self._write_instances()
+        tx.each("save_options", pending.reported)
+        tx.each("recount_activities", pending.recounted)
         tx.each("insert_letters", pending.letters)
         tx.each("insert_queued", pending.queued)
         tx.each("insert_tombstones", pending.tombstones)
@@ -406,8 +412,11 @@ class Ledger:
         tx.each("delete_letters", pending.consumed)
         tx.each("delete_letters_of", pending.emptied)
         tx.each("delete_letters_before", pending.outdated)
-        tx.each("delete_queued_of", pending.unqueued)
-        tx.each("delete_queued_seq", pending.cancelled)
+        # Some may be running: whoever runs them is to stop.
+        if tx.each("delete_queued_of", pending.unqueued) + tx.each(
+            "delete_queued_seq", pending.cancelled
+        ):
+            tx.brought_work = True
         tx.each("delete_queued", pending.ended)
         if pending.removed:
             self._delete_tags()

@@ -31,6 +31,12 @@ from .finals import (
 from .letters import MailboxBoundConformance, SendConformance, SendRequestConformance
 from .mailboxes import DelayedStartConformance, MailboxConformance, WakeUpConformance
 from .reads import QueryConformance, ReadConformance
+from .running import (
+    ActivityProgressConformance,
+    ActivityRecountConformance,
+    RecountConformance,
+    UnwantedActivityConformance,
+)
 from .starts import ReuseConformance, StartConformance, StartRequestConformance
 from .upkeep import (
     HubConformance,
@@ -61,6 +67,10 @@ class WorkQueueConformance(
     FinalLetterInVainConformance,
     ActivityQueueConformance,
     ActivityCancelConformance,
+    ActivityProgressConformance,
+    UnwantedActivityConformance,
+    ActivityRecountConformance,
+    RecountConformance,
 ):
     """What workers live on."""
 

@@ -175,17 +175,6 @@ class TurnConformance(ConformanceBase):
         work = await worker.fetch()
         assert (work.claimed, work.mail) == ((), ())
 
-    async def test_a_wake_time_wakes_nobody_while_owned(
-        self, worker: Driver, rival: Driver, clock: StoreClock
-    ) -> None:
-        """The owner keeps its own timers; nobody else may claim at that time."""
-        claimed = await worker.start("a")
-        await worker.restate(claimed, wake_at_us=clock.now_us() + SECOND_US)
-        assert (await rival.fetch()).next_ready_us is None
-        clock.advance(10)
-        assert await rival.claim() == ()
-        await worker.restate(claimed, number=2)
-
 
 class EndConformance(ConformanceBase):
     """A terminal status frees the instance, for good."""

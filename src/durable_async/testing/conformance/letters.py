@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from durable_async.model.records import Delivery
+from durable_async.model.records import Abandon, Delivery
 from durable_async.model.status import Status
 
-from .base import ConformanceBase, Opener
+from .base import ConformanceBase, Opener, StoreClock
 from .driver import (
     EVERY_BYTE,
     HOSTILE_IDS,
@@ -184,6 +184,29 @@ class MailboxBoundConformance(ConformanceBase):
         await worker.restate(sender, outbox=(letter("a", b"2"), letter("a", b"3")))
         assert await worker.backend.send([letter("a", b"4")]) == [Delivery.FULL]
         assert bodies(await worker.fetch_mail()) == [b"1", b"2", b"3"]
+
+    async def test_a_full_mailbox_takes_one_final_letter(
+        self, opened: Opener, clock: StoreClock
+    ) -> None:
+        """What is flooded can still be ended; a second one has nothing to add."""
+        worker = await Driver.register(await opened(letters_max=1), "w")
+        claimed = await worker.start("a")
+        await deliver(worker.backend, letter("a", b"in the way"))
+        [mail] = await worker.fetch_mail()
+        await worker.commit(Abandon(instance_id="a", retry_at_us=clock.now_us() + 10**12))
+        end = letter("a", b"end", urgent=True, final=True)
+        answers = await worker.backend.send([letter("a"), end, end, letter("a")])
+        full = Delivery.FULL
+        assert answers == [full, Delivery.DELIVERED, full, full]
+        again = await worker.claim_one()
+        assert bodies(again.mail) == [b"in the way", b"end"]
+        await worker.restate(claimed, consumed=(again.mail[1].id,))
+        assert await worker.backend.send([end, end]) == [Delivery.DELIVERED, full]
+        assert mail == again.mail[0]
+
+    async def test_the_bound_is_told(self, opened: Opener) -> None:
+        """To whoever has to explain a refusal."""
+        assert (await opened(letters_max=3)).letters_max == 3
 
     async def test_the_bound_is_ten_thousand_unless_told(self, worker: Driver) -> None:
         """Enough for a burst, not for a leak."""

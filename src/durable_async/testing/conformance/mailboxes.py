@@ -141,19 +141,6 @@ class WakeUpConformance(ConformanceBase):
         clock.advance(61)
         assert (await worker.claim_one()).instance_id == "a"
 
-    async def test_the_release_decides_the_wake_time(
-        self, worker: Driver, clock: StoreClock
-    ) -> None:
-        """Earlier turns may have stored an earlier one; the release knows which timers are left."""
-        claimed = await worker.start("a")
-        now = clock.now_us()
-        await worker.restate(claimed, wake_at_us=now + 10 * SECOND_US)
-        await worker.commit(release("a", wake_at_us=now + 60 * SECOND_US))
-        clock.advance(30)
-        assert await worker.claim() == ()
-        clock.advance(31)
-        assert (await worker.claim_one()).instance_id == "a"
-
     async def test_a_letter_that_was_not_seen_makes_it_ready_at_once(
         self, worker: Driver, clock: StoreClock
     ) -> None:
@@ -224,12 +211,12 @@ class WakeUpConformance(ConformanceBase):
     async def test_the_next_due_is_the_earliest_of_those_nobody_owns(
         self, worker: Driver, rival: Driver, clock: StoreClock
     ) -> None:
-        """Whatever its name; those that are ready already do not count."""
+        """Whatever its name; those that are ready already or owned do not count."""
         now = clock.now_us()
         await start(worker.backend, "c", start_at_us=now + 30 * SECOND_US, name="unknown")
         await start(worker.backend, "d", start_at_us=now + 40 * SECOND_US)
         await start(worker.backend, "ready", name="unknown")
-        await worker.restate(await worker.start("owned"), wake_at_us=now + 10 * SECOND_US)
+        await worker.start("owned", start_at_us=now - SECOND_US)
         assert (await rival.fetch()).next_ready_us == now + 30 * SECOND_US
         clock.advance(35)
         assert (await rival.fetch()).next_ready_us == now + 40 * SECOND_US

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import anyio
 import pytest_asyncio
@@ -132,6 +133,23 @@ class WakeUpHintConformance(ConformanceBase):
         await worker.restate(a, number=2, queued=(queued(a),))
         await listener.until_work()
         assert len((await worker.fetch_activities()).activities) == 1
+
+    async def test_an_activity_that_is_wanted_no_more_is_announced(
+        self, worker: Driver, listener: Listener
+    ) -> None:
+        """To whoever runs it: cancelled, or gone with its instance."""
+        claimed = await worker.start("a")
+        await worker.restate(claimed, queued=(queued(claimed, 1), queued(claimed, 2)))
+        one, two = (await worker.fetch_activities()).activities
+        await listener.until_work()
+        asked = (one.item_id, two.item_id)
+        changes: tuple[dict[str, Any], ...] = ({"cancelled": (1,)}, {"status": Status.COMPLETED})
+        for number, change in enumerate(changes, 2):
+            listener.forget()
+            await worker.restate(claimed, number=number, **change)
+            await listener.until_work()
+            found = await worker.backend.unwanted_activities("worker-1", asked)
+            assert found == frozenset(asked[: number - 1])
 
     async def test_work_handed_back_is_announced(self, worker: Driver, listener: Listener) -> None:
         """What a worker that retires leaves is there for others."""

@@ -137,7 +137,7 @@ class TakeoverConformance(ConformanceBase):
         """They are claimed again with history, mail and a counted attempt."""
         await start(worker.backend, "a", "b")
         one, two = await worker.claim()
-        await worker.commit(turn(one), turn(two, wake_at_us=clock.now_us() + 10**12))
+        await worker.commit(turn(one), turn(two))
         await worker.backend.send([letter("a", b"mail")])
         clock.advance(31)
         assert await rival.backend.take_over(rival.fence) == 2

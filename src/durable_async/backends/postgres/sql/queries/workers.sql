@@ -54,7 +54,7 @@ select {schema}.take_over($1, $2, $3, $4, $5)
 select fenced, dropped, brought_work from {schema}.commit_batch(
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27,
     $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52,
-    $53, $54, $55, $56, $57, $58, $59, $60, $61, $62, $63, $64, $65
+    $53, $54, $55, $56, $57, $58, $59, $60, $61, $62, $63, $64, $65, $66, $67, $68, $69, $70, $71, $72, $73
 )
 
 -- name: written_turns
@@ -64,6 +64,10 @@ select id, execution, turn from {schema}.written_turns($1, $2, $3, $4, $5)
 -- name: claim_work
 -- Everything that a fetch answers, in rows of several kinds.
 select * from {schema}.claim_work($1, $2, $3, $4, $5, $6, $7, $8)
+
+-- name: claimed_activities
+-- Asked about once a second by a worker that runs some.
+select id from {schema}.queued_activities where hub = $1 and id = any ($3::bigint[]) and owner = $2
 
 -- name: sweep_requests
 -- In small portions: nobody is to wait for a sweep.

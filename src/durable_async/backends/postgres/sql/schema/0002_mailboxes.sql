@@ -48,6 +48,7 @@ begin
     counted as (
         select f.*,
             count(*) filter (where f.verdict = 'delivered') over (partition by f.key order by f.place) as nth,
+            count(*) filter (where f.verdict = 'delivered' and f.final) over (partition by f.key order by f.place) as nth_final,
             case when p_max is not null and row_number() over (partition by f.key order by f.place) = 1 then (
                 select count(*) from (
                     select from {schema}.letters l where l.hub = p_hub and l.key = f.key limit p_max
@@ -58,7 +59,7 @@ begin
     judged as (
         select c.place, c.execution, c.letter, c.urgent, c.final, c.request, c.key,
             case
-                when c.verdict = 'delivered' and not (c.final and not c.ending)
+                when c.verdict = 'delivered' and not (c.final and c.nth_final = 1 and not c.ending)
                     and max(c.held) over (partition by c.key) + c.nth > p_max then 'full'
                 else c.verdict
             end as verdict

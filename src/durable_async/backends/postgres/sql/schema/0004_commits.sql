@@ -3,7 +3,9 @@
 -- s_  the subjects: one row for each instance of which the batch holds turns, or that it lets go; the arrays below name them by their place
 -- t_  turns to append to history          l_  letters that turns consumed
 -- x_  what turns change on the instance   k_  queued activities that are no longer wanted, q_  new ones
--- r_  results of claimed activities       u_  activities given up because nobody claimed them; both release a letter, by its place
+-- n_  attempts of subjects, counted anew    a_  attempts of claimed activities, counted anew; and whether they are given back
+-- r_  results of claimed activities, u_ activities given up because nobody claimed them, p_ what claimed ones report meanwhile, with
+--     options in the last row of each; each of these releases a letter, by its place
 -- o_  letters to others                   c_  children
 -- g_  subjects that are let go: 'release', 'abandon' or 'park'
 -- An array that would be empty is null, so that its statement is not run at all.
@@ -39,6 +41,14 @@ create function {schema}.commit_batch(
     q_name text[],
     q_input bytea[],
     q_options bytea[],
+    n_subject integer[],
+    n_attempts integer[],
+    a_item bigint[],
+    a_attempts integer[],
+    a_is_returned boolean[],
+    p_item bigint[],
+    p_letter bigint[],
+    p_options bytea[],
     r_item bigint[],
     r_letter bigint[],
     u_id text[],
@@ -164,6 +174,7 @@ begin
             delete from {schema}.queued_activities q
             using unnest(x_subject, x_execution, x_ended) as x (subject, execution, ended)
             where q.hub = p_hub and q.key = v_keys[x.subject] and (x.ended or x.execution is not null);
+            brought_work := brought_work or found;  -- some may be running: whoever runs them is to stop
         end if;
     end if;
 
@@ -171,6 +182,12 @@ begin
         update {schema}.instances i set attempts = 0
         from unnest(v_keys, s_has_turn) as s (key, has_turn)
         where i.hub = p_hub and i.key = s.key and s.has_turn and i.attempts > 0;
+    end if;
+
+    if n_subject is not null then
+        update {schema}.instances i set attempts = n.attempts
+        from unnest(n_subject, n_attempts) as n (subject, attempts)
+        where i.hub = p_hub and i.key = v_keys[n.subject];
     end if;
 
     if v_ending then
@@ -184,6 +201,27 @@ begin
         delete from {schema}.queued_activities q
         using unnest(k_subject, k_seq) as k (subject, seq)
         where q.hub = p_hub and q.key = v_keys[k.subject] and q.seq = k.seq;
+        brought_work := brought_work or found;
+    end if;
+
+    if a_item is not null then
+        update {schema}.queued_activities q
+        set attempts = a.attempts, owner = case when not a.is_returned then q.owner end
+        from unnest(a_item, a_attempts, a_is_returned) as a (item, attempts, is_returned)
+        where q.hub = p_hub and q.id = a.item and q.owner is not distinct from p_worker;
+        brought_work := brought_work or true = any (a_is_returned);
+    end if;
+
+    if p_item is not null then
+        with reported as (
+            update {schema}.queued_activities q set options = p.options
+            from unnest(p_item, p_options) as p (item, options)
+            where q.hub = p_hub and q.id = p.item and q.owner is not distinct from p_worker and p.options is not null
+            returning q.id
+        )
+        select v_barred || coalesce(array_agg(p.letter), '{}') into v_barred
+        from unnest(p_item, p_letter) as p (item, letter)
+        where not exists (select from reported r where r.id = p.item);
     end if;
 
     if r_item is not null then

@@ -66,3 +66,8 @@ limit :activities
 -- name: claim_activities
 -- Counts the attempt, as for instances. Runs for each id.
 update queued_activities set owner = ?, attempts = attempts + 1 where id = ?
+
+-- name: claimed_activities
+-- Asked about once a second by a worker that runs some.
+select id from queued_activities
+where hub = :hub and owner = :worker and id in (select value from json_each(:ids))

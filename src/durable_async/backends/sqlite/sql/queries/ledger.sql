@@ -130,6 +130,14 @@ insert into letters (key, execution, letter, final) values (?, ?, ?, ?)
 -- Ids grow in the order of arrival.
 insert into queued_activities (hub, key, execution, seq, attempt, name, input, options) values (?, ?, ?, ?, ?, ?, ?, ?)
 
+-- name: save_options
+-- What a running activity reported is there for whoever has to begin it again.
+update queued_activities set options = ? where id = ?
+
+-- name: recount_activities
+-- Returned or not: the owner is given anew.
+update queued_activities set attempts = ?, owner = ? where id = ?
+
 -- name: wake_released
 -- A letter that the owner had not seen when it let the instance go makes it ready at once. Runs after all letters are in.
 update instances set ready_at_us = min(coalesce(ready_at_us, ?), ?)

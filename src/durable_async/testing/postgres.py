@@ -1,0 +1,326 @@
+"""Postgres in tests: a server for the length of a run, and hubs whose clock the test decides.
+
+`ThrowawayPostgres` is a real server on a temporary folder. `PostgresLab` prepares a schema in it in which the one clock can be set, for each
+hub by itself. `BridgedBackend` lets a hub live in virtual time on it: the real connections run in a thread, and a verb takes no time at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import quote
+
+import asyncpg
+
+from durable_async.backends.postgres import PostgresBackend
+from durable_async.backends.postgres.embedded import EmbeddedPostgres
+from durable_async.environment import Environment, SystemEnvironment
+from durable_async.model.records import (
+    CommitItem,
+    CommitResult,
+    Delivery,
+    Fence,
+    HistoryPage,
+    HubStatistics,
+    InstanceFilter,
+    InstancePage,
+    InstanceRecord,
+    NewInstance,
+    Outgoing,
+    Rewrite,
+    StartOutcome,
+    Work,
+)
+
+T = TypeVar("T")
+
+SCHEMA = "durable_async"
+_CALL_SECONDS = 60.0
+
+_MOVABLE_CLOCK = """
+create table if not exists public.clocks (name text primary key, us bigint not null);
+create or replace function durable_async.clock_us() returns bigint
+language plpgsql volatile as $$
+begin
+    return coalesce(
+        (select c.us from public.clocks c where c.name = current_setting('durable_async.clock', true)),
+        (extract(epoch from clock_timestamp()) * 1000000)::bigint
+    );
+end
+$$;
+"""
+"""A session that names a clock goes by it; others by the server's."""
+
+
+class ThrowawayPostgres:
+    """A server on a temporary folder, deleted at the end. It forgets what a power cut would take: tests kill processes, not machines."""
+
+    def __init__(self, *, binaries: Path | None = None, **settings: str) -> None:
+        """Start it.
+
+        Args:
+            binaries: The folder of its programs; what is installed by default.
+            **settings: Settings of the server.
+        """
+        self._folder = Path(tempfile.mkdtemp(prefix="durable-async-pg-"))
+        self.server = EmbeddedPostgres(
+            self._folder,
+            binaries=binaries,
+            settings={"fsync": "off", "max_connections": "300", **settings},
+        )
+        try:
+            self.server.start()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def dsn(self) -> str:
+        """Where it is."""
+        return self.server.dsn
+
+    def close(self) -> None:
+        """End it, and delete its folder."""
+        self.server.stop(immediately=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class _LoopThread:
+    """An event loop in a thread, for callers that have none or must not wait in theirs."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(
+            target=self.loop.run_forever, name="durable-async test bridge", daemon=True
+        )
+        self._thread.start()
+
+    def call(self, job: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine there, and wait for it here."""
+        return asyncio.run_coroutine_threadsafe(job, self.loop).result(_CALL_SECONDS)
+
+    def close(self) -> None:
+        """End the thread."""
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
+
+
+class PostgresLab:
+    """A database with a schema in which each test has a hub of its own, and a clock if it wants one."""
+
+    def __init__(self, dsn: str) -> None:
+        """Prepare the schema; ``dsn`` is of an empty database."""
+        self.dsn = dsn
+        self.thread = _LoopThread()
+        self._connection: Any = self.thread.call(self._prepare())
+
+    async def _prepare(self) -> Any:
+        backend = PostgresBackend(self.dsn, environment=SystemEnvironment())
+        await backend.open()
+        await backend.close()
+        connection = await asyncpg.connect(self.dsn)
+        await connection.execute(_MOVABLE_CLOCK)
+        return connection
+
+    def close(self) -> None:
+        """Let go of it."""
+        self.thread.call(self._connection.close())
+        self.thread.close()
+
+    def execute(self, sql: str, *values: Any) -> None:
+        """Run a statement, from anywhere outside the lab's own thread."""
+        self.thread.call(self._connection.execute(sql, *values))
+
+    def set_clock(self, name: str, us: int) -> None:
+        """Set a clock, for every session that goes by it."""
+        self.execute(
+            "insert into public.clocks values ($1, $2) on conflict (name) do update set us = excluded.us",
+            name,
+            us,
+        )
+
+    def dsn_with_clock(self, name: str) -> str:
+        """Return the DSN of sessions that go by a clock."""
+        return f"{self.dsn}?durable_async.clock={quote(name)}"
+
+
+class LabClock:
+    """A clock of the lab that stands still until it is moved."""
+
+    def __init__(self, lab: PostgresLab, name: str, now_us: int) -> None:
+        """Begin at a time."""
+        self._lab = lab
+        self.name = name
+        self._now_us = now_us
+        lab.set_clock(name, now_us)
+
+    def now_us(self) -> int:
+        """Return microseconds since the epoch, UTC."""
+        return self._now_us
+
+    def advance(self, seconds: float) -> None:
+        """Move forward."""
+        self._now_us += round(seconds * 1_000_000)
+        self._lab.set_clock(self.name, self._now_us)
+
+
+class BridgedBackend:
+    """A Postgres hub for an event loop in virtual time.
+
+    Each call blocks that loop until the server has answered, so that no virtual time passes; hints are given when the call returns.
+    """
+
+    def __init__(
+        self, lab: PostgresLab, environment: Environment, clock: str, **options: Any
+    ) -> None:
+        """Describe it.
+
+        Args:
+            lab: Where the hub is.
+            environment: The virtual one.
+            clock: Name of the hub's clock in the lab.
+            **options: Of `PostgresBackend`.
+        """
+        self._lab = lab
+        self._environment = environment
+        self._clock = clock
+        self._set_us = -1
+        self._hints: list[Callable[[], None]] = []
+        self._real = PostgresBackend(lab.dsn_with_clock(clock), environment=environment, **options)
+
+    def _run(self, job: Coroutine[Any, Any, T]) -> T:
+        self._set_clock()
+        try:
+            return self._lab.thread.call(job)
+        finally:
+            hints, self._hints = self._hints, []
+            for hint in hints:
+                hint()
+
+    def _set_clock(self) -> None:
+        now_us = self._environment.now_us()
+        if now_us != self._set_us:
+            self._set_us = now_us
+            self._lab.set_clock(self._clock, now_us)
+
+    @property
+    def description(self) -> str:
+        """What it is."""
+        return self._real.description
+
+    @property
+    def letters_max(self) -> int:
+        """How many letters a mailbox takes from clients."""
+        return self._real.letters_max
+
+    async def open(self) -> None:
+        """Connect."""
+        self._run(self._real.open())
+
+    async def close(self) -> None:
+        """Let go."""
+        self._run(self._real.close())
+
+    def now_us(self) -> int:
+        """Return the virtual time, which the hub's clock follows."""
+        return self._environment.now_us()
+
+    async def statistics(self) -> HubStatistics:
+        """As the real one."""
+        return self._run(self._real.statistics())
+
+    async def register_worker(self, worker_id: str, lease_seconds: float) -> Fence:
+        """As the real one."""
+        return self._run(self._real.register_worker(worker_id, lease_seconds))
+
+    def renew_lease(self, fence: Fence, lease_seconds: float) -> None:
+        """As the real one."""
+        self._set_clock()
+        self._real.renew_lease(fence, lease_seconds)
+
+    async def retire_worker(self, fence: Fence) -> None:
+        """As the real one."""
+        self._run(self._real.retire_worker(fence))
+
+    async def take_over(self, fence: Fence) -> int:
+        """As the real one."""
+        return self._run(self._real.take_over(fence))
+
+    async def read_fence(self, worker_id: str) -> Fence:
+        """As the real one."""
+        return self._run(self._real.read_fence(worker_id))
+
+    async def fetch(self, fence: Fence, **wanted: Any) -> Work:
+        """As the real one."""
+        return self._run(self._real.fetch(fence, **wanted))
+
+    async def commit(self, fence: Fence, items: Sequence[CommitItem]) -> CommitResult:
+        """As the real one."""
+        return self._run(self._real.commit(fence, items))
+
+    async def unwanted_activities(self, worker_id: str, item_ids: Sequence[int]) -> frozenset[int]:
+        """As the real one."""
+        return self._run(self._real.unwanted_activities(worker_id, item_ids))
+
+    async def read_history(self, instance_id: str, **wanted: Any) -> HistoryPage:
+        """As the real one."""
+        return self._run(self._real.read_history(instance_id, **wanted))
+
+    async def create(self, instances: Sequence[NewInstance]) -> list[StartOutcome]:
+        """As the real one."""
+        return self._run(self._real.create(instances))
+
+    async def send(self, letters: Sequence[Outgoing]) -> list[Delivery]:
+        """As the real one."""
+        return self._run(self._real.send(letters))
+
+    async def read(
+        self, instance_ids: Sequence[str], *, payloads: bool
+    ) -> list[InstanceRecord | None]:
+        """As the real one."""
+        return self._run(self._real.read(instance_ids, payloads=payloads))
+
+    async def query(
+        self, where: InstanceFilter, *, limit: int, page: str | None, payloads: bool
+    ) -> InstancePage:
+        """As the real one."""
+        return self._run(self._real.query(where, limit=limit, page=page, payloads=payloads))
+
+    async def purge(self, instance_ids: Sequence[str]) -> list[str]:
+        """As the real one."""
+        return self._run(self._real.purge(instance_ids))
+
+    async def rewrite(self, rewrites: Sequence[Rewrite]) -> bool:
+        """As the real one."""
+        return self._run(self._real.rewrite(rewrites))
+
+    async def unpark(self, instance_ids: Sequence[str]) -> list[str]:
+        """As the real one."""
+        return self._run(self._real.unpark(instance_ids))
+
+    def listen(
+        self, on_work: Callable[[], None], on_changed: Callable[[frozenset[str] | None], None]
+    ) -> Callable[[], None]:
+        """As the real one; called on the loop of the caller."""
+        return self._real.listen(
+            lambda: self._hints.append(on_work),
+            lambda ids: self._hints.append(lambda: on_changed(ids)),
+        )
