@@ -51,6 +51,8 @@ ALLOWED: dict[tuple[str, str], str] = {
     ("backends/sqlite/connection.py", "threading.Thread"): (
         "one thread owns the writing connection; inline mode does without"
     ),
+    ("testing/postgres.py", "threading.Thread"): "real connections beside a loop in virtual time",
+    ("testing/proxy.py", "threading.Thread"): "goes on while the loop under test is blocked",
 }
 
 
