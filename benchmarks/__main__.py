@@ -1,13 +1,15 @@
 """``./dev bench``: runs the benchmarks and prints tables of medians, spread and ratios.
 
-./dev bench                      both
+./dev bench                      all
 ./dev bench throughput --rounds 5
+./dev bench postgres
 ./dev bench replay
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import subprocess
 import sys
@@ -17,15 +19,20 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.samples import ROOT, Series, interleave, paired_ratios, spread, table
+from benchmarks.server import DSN_VARIABLE, server
 
 PEER = "durabletask==1.12.0"
 RAW_STEPS = 5_000
+RAW_STEPS_POSTGRES = 8_000
+PROCESSES = (1, 2, 4)
 
 
 def main() -> None:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__)
-    parser.add_argument("what", nargs="?", choices=("all", "throughput", "replay"), default="all")
+    parser.add_argument(
+        "what", nargs="?", choices=("all", "throughput", "postgres", "replay"), default="all"
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=10_000, help="length of the replayed history")
     parser.add_argument(
@@ -37,6 +44,8 @@ def main() -> None:
     )
     if chosen.what in ("all", "throughput"):
         throughput(chosen.rounds, chosen.disk)
+    if chosen.what in ("all", "postgres"):
+        on_postgres(chosen.rounds, chosen.disk)
     if chosen.what in ("all", "replay"):
         replay(chosen.rounds, chosen.steps)
 
@@ -67,6 +76,52 @@ def throughput(rounds: int, disk: str) -> None:
     print(table(["", "steps/s", "CPU us/step", "write transactions/step"], rows))
     ratios = paired_ratios(ours, raw, "steps_per_second")
     print(f"\nSQLite against the raw loop: {spread(ratios, '{:.2f}')} times\n")
+
+
+def on_postgres(rounds: int, disk: str) -> None:
+    """Compare durable steps a second with a raw loop of single commits on the same server, in one process and in several."""
+    raw = Series(
+        "raw loop, 8 connections, a commit a step",
+        [sys.executable, "-m", "benchmarks.raw_postgres", str(RAW_STEPS_POSTGRES)],
+    )
+    ours = [
+        Series(
+            f"durable_async, {processes} process{'es' if processes > 1 else ''}",
+            [sys.executable, "-m", "benchmarks.throughput_postgres", str(processes)],
+        )
+        for processes in PROCESSES
+    ]
+    with server(disk) as postgres:
+        os.environ[DSN_VARIABLE] = postgres.dsn
+        interleave([raw, *ours], rounds)
+    columns = {
+        "steps/s": ("steps_per_second", "{:,.0f}"),
+        "CPU us/step": ("cpu_us_per_step", "{:.0f}"),
+        "server CPU us/step": ("server_cpu_us_per_step", "{:.0f}"),
+        "write transactions/step": ("commits_per_step", "{:.3f}"),
+        "statements/step": ("statements_per_step", "{:.3f}"),
+        "WAL bytes/step": ("wal_bytes_per_step", "{:.0f}"),
+    }
+    rows = [
+        [one.name, *(spread(one.values(key), form) for key, form in columns.values())]
+        for one in (raw, *ours)
+    ]
+    print(
+        "500 orchestrations x 10 no-op activities, 200 in flight, begun by one client on Postgres"
+    )
+    print(table(["", *columns], rows))
+    print()
+    for one in ours:
+        ratios = paired_ratios(one, raw, "steps_per_second")
+        print(f"{one.name} against the raw loop: {spread(ratios, '{:.2f}')} times")
+    for one, processes in zip(ours[1:], PROCESSES[1:], strict=True):
+        shares = [sorted(figures[f"share_{n}"] for n in range(processes)) for figures in one.rounds]
+        print(
+            f"{one.name}: steps by process, round by round: "
+            + "; ".join(" ".join(f"{share:.0%}" for share in each) for each in shares)
+        )
+    broken = sum(sum(one.values("deadlocks")) for one in ours)
+    print(f"deadlocks: {broken:.0f}\n")
 
 
 def replay(rounds: int, steps: int) -> None:

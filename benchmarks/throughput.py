@@ -1,4 +1,4 @@
-"""500 orchestrations of 10 no-op activities, 200 in flight, one process: steps a second, commits and CPU a step."""
+"""The workload in one process, on SQLite or in memory: steps a second, commits and CPU a step."""
 
 from __future__ import annotations
 
@@ -9,27 +9,8 @@ import tempfile
 import time
 
 from benchmarks.samples import emit
-from durable_async import OrchestrationContext, Registry, TaskHub
-
-ORCHESTRATIONS = 500
-STEPS = 10
-IN_FLIGHT = 200
-
-registry = Registry()
-
-
-@registry.activity
-async def noop(number: int) -> int:
-    """Do nothing."""
-    return number
-
-
-@registry.orchestrator
-async def sequence(ctx: OrchestrationContext, steps: int) -> int:
-    """Call an activity again and again."""
-    for number in range(steps):
-        await ctx.call_activity(noop, number)
-    return steps
+from benchmarks.workload import ORCHESTRATIONS, STEPS, registry, run
+from durable_async import TaskHub
 
 
 class Commits:
@@ -58,18 +39,11 @@ async def main(url: str) -> None:
     """Run the workload and print its figures."""
     commits = Commits()
     commits.install()
-    gate = asyncio.Semaphore(IN_FLIGHT)
-
-    async def one(hub: TaskHub) -> None:
-        async with gate:
-            handle = await hub.client.start(sequence, STEPS)
-            assert await handle.wait() == STEPS
-
     async with TaskHub.open(url, registry=registry) as hub, hub.worker():
-        await (await hub.client.start(sequence, STEPS)).wait()
+        await run(hub, 1)
         before = commits.count
         cpu, begin = time.process_time(), time.perf_counter()
-        await asyncio.gather(*[one(hub) for _ in range(ORCHESTRATIONS)])
+        await run(hub)
         wall, cpu = time.perf_counter() - begin, time.process_time() - cpu
         written = commits.count - before
     steps = ORCHESTRATIONS * STEPS
