@@ -4,7 +4,7 @@
     ├── ConfigurationError                       found before any work starts
     │   ├── RegistrationError                    a name registered twice, or a function that cannot be registered
     │   ├── MissingExtraError (ImportError)      names the extra to install
-    │   └── SchemaVersionError                   the store was written by a release this one cannot read
+    │   └── SchemaVersionError                   the store's schema is not one that this release works with
     ├── ValidationError (ValueError)             an argument refused before anything was written
     │   ├── PayloadTooLargeError                 a value over the size limit
     │   └── LimitExceededError                   a count over its limit
@@ -77,15 +77,23 @@ class MissingExtraError(ConfigurationError, ImportError):
 
 
 class SchemaVersionError(ConfigurationError):
-    """Raised when the store's schema is newer than this release understands."""
+    """Raised when the store's schema is newer than this release understands, or older and may not be upgraded from here.
 
-    def __init__(self, found: int, wanted: int) -> None:
+    Attributes:
+        found: The store's schema version; 0 if there is no schema.
+        wanted: The one that this release works with.
+    """
+
+    def __init__(self, found: int, wanted: int, reason: str | None = None) -> None:
         self.found = found
         self.wanted = wanted
-        super().__init__(
-            f"the store has schema version {found}, this release works with {wanted}: "
+        has = f"has schema version {found}" if found else "has no schema yet"
+        advice = (
             "upgrade durable-async in this process"
+            if found > wanted
+            else "let the schema's owner run `durable-async migrate apply`"
         )
+        super().__init__(f"the store {has}, this release works with {wanted}: {reason or advice}")
 
 
 # -- arguments

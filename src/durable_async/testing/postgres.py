@@ -7,6 +7,7 @@ hub by itself. `BridgedBackend` lets a hub live in virtual time on it: the real 
 from __future__ import annotations
 
 import asyncio
+import secrets
 import shutil
 import tempfile
 import threading
@@ -14,12 +15,13 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import asyncpg
 
 from durable_async.backends.postgres import PostgresBackend
 from durable_async.backends.postgres.embedded import EmbeddedPostgres
+from durable_async.backends.postgres.schema import grants
 from durable_async.environment import Environment, SystemEnvironment
 from durable_async.model.records import (
     CommitItem,
@@ -56,6 +58,10 @@ end
 $$;
 """
 """A session that names a clock goes by it; others by the server's."""
+
+_MAKE_ROLE = """
+select format('create role %I login password %L', $1::text, $2::text), format('grant select on public.clocks to %I', $1::text)
+"""
 
 
 class ThrowawayPostgres:
@@ -124,20 +130,32 @@ class _LoopThread:
 
 
 class PostgresLab:
-    """A database with a schema in which each test has a hub of its own, and a clock if it wants one."""
+    """A database with a schema in which each test has a hub of its own, and a clock if it wants one.
+
+    Attributes:
+        owner_dsn: Where it is, for whoever owns the schema.
+        dsn: Where it is, for a role as applications should have it: it may run hubs, and cannot change a table.
+    """
 
     def __init__(self, dsn: str) -> None:
-        """Prepare the schema; ``dsn`` is of an empty database."""
-        self.dsn = dsn
+        """Prepare the schema; ``dsn`` is of an empty database, and of a role that may create others."""
+        self.owner_dsn = dsn
+        self._role = f"app_{secrets.token_hex(4)}"
+        self._password = secrets.token_urlsafe()
+        host = urlsplit(dsn).netloc.rpartition("@")[2]
+        self.dsn = urlsplit(dsn)._replace(netloc=f"{self._role}:{self._password}@{host}").geturl()
         self.thread = _LoopThread()
         self._connection: Any = self.thread.call(self._prepare())
 
     async def _prepare(self) -> Any:
-        backend = PostgresBackend(self.dsn, environment=SystemEnvironment())
+        backend = PostgresBackend(self.owner_dsn, environment=SystemEnvironment())
         await backend.open()
         await backend.close()
-        connection = await asyncpg.connect(self.dsn)
+        connection: Any = await asyncpg.connect(self.owner_dsn)
         await connection.execute(_MOVABLE_CLOCK)
+        for role in await connection.fetchrow(_MAKE_ROLE, self._role, self._password):
+            await connection.execute(role)
+        await connection.execute(grants(SCHEMA, self._role))
         return connection
 
     def close(self) -> None:

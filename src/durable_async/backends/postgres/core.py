@@ -14,7 +14,7 @@ from .ears import Ears
 from .lifelines import Lifelines
 from .link import ClientLinks, Link
 from .schema import find_hub, prepare
-from .statements import statements_in
+from .statements import migrations_in, statements_in
 
 
 class PostgresCore:
@@ -52,6 +52,7 @@ class PostgresCore:
         self._letters_max = letters_max
         self._migrate = migrate
         self._sql = statements_in(schema)
+        self._schema_version = len(migrations_in(schema))
         self._hub = 0
         self._is_open = False
         self._clock = ServerClock(environment)

@@ -38,6 +38,7 @@ class PostgresLeases(PostgresCore):
                 _us(lease_seconds),
                 self._environment.hostname(),
                 self._environment.pid(),
+                self._schema_version,
             )
         except BackendError as error:
             if isinstance(error.__cause__, asyncpg.UniqueViolationError):

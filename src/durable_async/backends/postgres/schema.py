@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
@@ -15,77 +17,137 @@ from .statements import migrations_in, statements_in
 
 _log = logging.getLogger("durable_async")
 
+_VIEWS_TO_LOOK = ("v_hubs", "v_instances", "v_queue", "v_waits", "v_workers")
+_PARAMETER = re.compile(r"\$(\d)")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a schema stands.
+
+    Attributes:
+        version: Of the last step that was applied; 0 if there is no schema.
+        serves: Releases that know this version or a later one may use it.
+    """
+
+    version: int = 0
+    serves: int = 0
+
 
 def script(schema: str, found: int = 0) -> str:
     """Return what brings a schema from a version to this release's, as one script to read or to run by hand."""
     statements = statements_in(schema)
-    steps = [f"{statements['create_schema']};\n"] if found == 0 else []
+    steps = [] if found else [f"{statements['create_schema']};\n"]
     for step in pending(migrations_in(schema), found):
+        first = "first_step_in_script" if step.number == 1 else "next_step_in_script"
         steps += [
-            "begin;\nset local lock_timeout = '2s';\n",
+            "begin;",
+            _literal(statements[first], _lock_key(schema), step.number - 1, step.serves),
+            f"{statements['hurry']};\n",
             render([step]),
-            statements["save_schema_version_literally"].replace("$1", str(step.number)) + ";",
+            _literal(statements["save_standing"], step.number, step.serves),
             "commit;\n",
         ]
     return "\n".join(steps)
 
 
-def grants(schema: str, role: str) -> str:
-    """Return what lets a role run workers and clients, and nothing more: no table of the schema is its own."""
+def grants(schema: str, role: str, *, to_look: bool = False) -> str:
+    """Return what lets a role run workers and clients, or only look; no table of the schema becomes its own."""
+    name = "grants_to_look" if to_look else "grants"
+    views = ", ".join(f'"{schema}".{view}' for view in _VIEWS_TO_LOOK)
     quoted = '"' + role.replace('"', '""') + '"'
-    return statements_in(schema)["grants"].replace("{role}", quoted) + "\n"
+    return statements_in(schema)[name].replace("{views}", views).replace("{role}", quoted) + ";\n"
 
 
-async def version_of(connection: Any, schema: str) -> int:
-    """Return the version of a schema; 0 if it is not there."""
+async def standing_of(connection: Any, schema: str) -> Standing:
+    """Return where a schema stands."""
     statements = statements_in(schema)
     if not await connection.fetchval(statements["has_meta"], f'"{schema}".meta'):
-        return 0
-    return int(await connection.fetchval(statements["schema_version"]) or 0)
+        return Standing()
+    row = await connection.fetchrow(statements["standing"])
+    return Standing(row["version"], row["serves"])
+
+
+def missing(schema: str, standing: Standing) -> tuple[Migration, ...]:
+    """Return the steps that a schema still needs.
+
+    Raises:
+        SchemaVersionError: It is too new for this release.
+    """
+    return pending(migrations_in(schema), standing.version, standing.serves)
 
 
 async def upgrade(connection: Any, schema: str) -> list[Migration]:
     """Apply what is missing, each step in a transaction of its own; returns what was applied. One process at a time.
 
     Raises:
-        SchemaVersionError: The schema is newer than this release.
+        BackendUnavailableError: The schema is in use or another process upgrades it. What was applied stays; try again.
+        SchemaVersionError: It is too new for this release, or the next step would break workers of an earlier one that still run.
     """
-    statements = statements_in(schema)
     applied: list[Migration] = []
-    while True:
-        async with connection.transaction():
-            await connection.execute(statements["lock_schema"], _lock_key(schema))
-            steps = pending(migrations_in(schema), await version_of(connection, schema))
-            if not steps:
-                return applied
-            await connection.execute(statements["hurry"])
-            if steps[0].number == 1:
-                await connection.execute(statements["create_schema"])
-            await connection.execute(steps[0].sql)
-            await connection.execute(statements["save_schema_version"], steps[0].number)
-            applied.append(steps[0])
+    try:
+        while (step := await _apply_next(connection, schema)) is not None:
+            applied.append(step)
+    except asyncpg.LockNotAvailableError as error:
+        raise BackendUnavailableError(
+            f"the schema {schema!r} is in use or being upgraded by another process, and its locks were not to be had; try again"
+        ) from error
+    return applied
+
+
+async def _apply_next(connection: Any, schema: str) -> Migration | None:
+    statements = statements_in(schema)
+    async with connection.transaction():
+        await connection.execute(statements["lock_schema"], _lock_key(schema))
+        standing = await standing_of(connection, schema)
+        steps = missing(schema, standing)
+        if not steps:
+            return None
+        step = steps[0]
+        if step.number == 1:
+            await connection.execute(statements["create_schema"])
+        else:
+            await _spare_old_workers(connection, schema, standing, step)
+        await connection.execute(statements["hurry"])
+        await connection.execute(step.sql)
+        await connection.execute(statements["save_standing"], step.number, step.serves)
+        return step
+
+
+async def _spare_old_workers(
+    connection: Any, schema: str, standing: Standing, step: Migration
+) -> None:
+    oldest = await connection.fetchval(statements_in(schema)["oldest_worker"])
+    if oldest is not None and oldest < step.serves:
+        raise SchemaVersionError(
+            standing.version,
+            len(migrations_in(schema)),
+            f"workers run that know version {oldest}, and step {step.number:04} {step.name} would break them: stop them first",
+        )
 
 
 async def prepare(connection: Any, schema: str, *, may_upgrade: bool) -> None:
-    """See to it that the schema is this release's.
+    """See to it that the schema is this release's, or a newer one that serves it.
 
     Raises:
-        SchemaVersionError: It is newer; or it is older, and was not or could not be upgraded.
+        BackendUnavailableError: The schema is in use, and was not upgraded.
+        SchemaVersionError: It is too new; or it is older, and was not or could not be upgraded.
     """
-    found = await version_of(connection, schema)
+    found = await standing_of(connection, schema)
     wanted = len(migrations_in(schema))
-    if not pending(migrations_in(schema), found):
+    if found.version > wanted:
+        missing(schema, found)
+        _log.info(
+            "the schema %s has version %d, which serves this release too", schema, found.version
+        )
+    if found.version >= wanted:
         return
     if not may_upgrade:
-        raise SchemaVersionError(found, wanted)
+        raise SchemaVersionError(found.version, wanted)
     try:
         applied = await upgrade(connection, schema)
     except asyncpg.InsufficientPrivilegeError as error:
-        raise SchemaVersionError(found, wanted) from error
-    except asyncpg.LockNotAvailableError as error:
-        raise BackendUnavailableError(
-            f"the schema {schema!r} is in use, and its upgrade did not get its locks within 2 s; try again"
-        ) from error
+        raise SchemaVersionError(found.version, wanted) from error
     if applied:
         _log.info("upgraded the schema %s to version %d", schema, applied[-1].number)
 
@@ -98,6 +160,10 @@ async def find_hub(connection: Any, schema: str, name: str) -> int:
         await connection.execute(statements["create_hub"], name)
         found = await connection.fetchval(statements["find_hub"], name)
     return int(found)
+
+
+def _literal(statement: str, *numbers: int) -> str:
+    return _PARAMETER.sub(lambda found: str(numbers[int(found[1]) - 1]), statement) + ";"
 
 
 def _lock_key(schema: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from types import MappingProxyType
 
@@ -23,10 +24,7 @@ def statements_in(schema: str) -> Mapping[str, str]:
 @cache
 def migrations_in(schema: str) -> tuple[Migration, ...]:
     """Return the migrations with a schema's name, which must have been checked, in its place."""
-    return tuple(
-        Migration(number=step.number, name=step.name, sql=_placed(step.sql, schema))
-        for step in load_migrations(PACKAGE)
-    )
+    return tuple(replace(step, sql=_placed(step.sql, schema)) for step in load_migrations(PACKAGE))
 
 
 def _placed(text: str, schema: str) -> str:

@@ -1,4 +1,4 @@
--- The schema itself.
+-- The schema itself. $-parameters of the statements for scripts are whole numbers, put in as they are.
 
 -- name: create_schema
 -- Needs the right to create schemas in the database, unless somebody has made it before.
@@ -8,34 +8,68 @@ create schema if not exists {schema}
 -- A new schema has no tables at all.
 select to_regclass($1) is not null
 
--- name: schema_version
+-- name: standing
 -- Compared with what this release knows.
-select value from {schema}.meta where name = 'schema_version'
+select
+    coalesce(max(m.value) filter (where m.name = 'schema_version'), 0) as version,
+    coalesce(max(m.value) filter (where m.name = 'serves'), 0) as serves
+from {schema}.meta m
 
--- name: save_schema_version
--- In the transaction of the migration that leads there.
-insert into {schema}.meta (name, value) values ('schema_version', $1)
-on conflict (name) do update set value = excluded.value
+-- name: save_standing
+-- In the transaction of the migration that leads there. What was broken for a release stays broken.
+insert into {schema}.meta as m (name, value) values ('schema_version', $1), ('serves', $2)
+on conflict (name) do update set value = greatest(m.value, excluded.value)
 
--- name: save_schema_version_literally
--- The same, for a script that is run by hand.
-insert into {schema}.meta (name, value) values ('schema_version', $1)
-on conflict (name) do update set value = excluded.value
+-- name: oldest_worker
+-- Those whose lease ran out are not waited for.
+select min(w.schema_version)
+from {schema}.workers w
+join {schema}.leases l on l.hub = w.hub and l.worker = w.id
+where l.until_us > {schema}.clock_us()
 
 -- name: lock_schema
--- One migrator at a time; it is waited for, whatever the lock_timeout that follows.
+-- One migrator at a time; the next one waits as long as its session's own lock_timeout allows.
 select pg_advisory_xact_lock($1)
 
 -- name: hurry
--- A migration that waits for a lock makes everybody behind it wait: rather give up and come back.
-set local lock_timeout = '2s'
+-- A migration that waits for a lock makes everybody behind it wait: rather give up and come back. Its work may take its time.
+set local lock_timeout = '2s';
+set local statement_timeout = 0
+
+-- name: first_step_in_script
+-- Nothing is there to be compared.
+do $migrate$ begin
+    perform pg_advisory_xact_lock($1);
+end $migrate$
+
+-- name: next_step_in_script
+-- Run twice, out of order or beside workers that it would break, a script stops here.
+do $migrate$ begin
+    perform pg_advisory_xact_lock($1);
+    if (select m.value from {schema}.meta m where m.name = 'schema_version') is distinct from $2 then
+        raise exception 'this step leads on from schema version $2, which is not what is there';
+    end if;
+    if exists (
+        select from {schema}.workers w
+        join {schema}.leases l on l.hub = w.hub and l.worker = w.id
+        where l.until_us > {schema}.clock_us() and w.schema_version < $3
+    ) then
+        raise exception 'workers of an earlier release still run: stop them first';
+    end if;
+end $migrate$
 
 -- name: grants
--- Rows and functions, no definitions: a role that cannot change the schema.
+-- Rows and functions, no definitions: a role that cannot change the schema, nor say that it was changed.
 grant usage on schema {schema} to {role};
 grant select, insert, update, delete on all tables in schema {schema} to {role};
+revoke insert, update, delete on {schema}.meta from {role};
 grant usage, select on all sequences in schema {schema} to {role};
 grant execute on all functions in schema {schema} to {role};
 alter default privileges in schema {schema} grant select, insert, update, delete on tables to {role};
 alter default privileges in schema {schema} grant usage, select on sequences to {role};
 alter default privileges in schema {schema} grant execute on functions to {role}
+
+-- name: grants_to_look
+-- The views, which show no inputs, results or custom statuses, and no table behind them.
+grant usage on schema {schema} to {role};
+grant select on {views} to {role}

@@ -15,8 +15,8 @@ select {schema}.clock_us()
 -- name: register_worker
 -- A plain insert: an id that is registered already must not be taken over by a namesake. The epoch is never the same for a later one.
 with registered as (
-    insert into {schema}.workers (hub, id, epoch, seq, lifeline, host, pid, registered_at_us)
-    select $1, $2, {schema}.clock_us(), 0, $3, $5, $6, {schema}.clock_us()
+    insert into {schema}.workers (hub, id, epoch, seq, lifeline, host, pid, registered_at_us, schema_version)
+    select $1, $2, {schema}.clock_us(), 0, $3, $5, $6, {schema}.clock_us(), $7
     returning epoch
 )
 insert into {schema}.leases (hub, worker, epoch, until_us)

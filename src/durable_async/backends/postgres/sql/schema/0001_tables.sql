@@ -25,7 +25,7 @@ language sql immutable as $$
 $$;
 
 -- Fence and ledger of each living worker. A takeover deletes the row; a worker's epoch is never used again.
--- lifeline is the key of the advisory lock that its process holds as long as it lives.
+-- lifeline is the key of the advisory lock that its process holds as long as it lives. schema_version is the one that its release knows.
 create table {schema}.workers (
     hub integer not null,
     id text collate "C" not null,
@@ -35,6 +35,7 @@ create table {schema}.workers (
     host text not null,
     pid integer not null,
     registered_at_us bigint not null,
+    schema_version integer not null,
     primary key (hub, id)
 ) with (fillfactor = 20, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0);
 
