@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
+from .address import parse_url
 from .backend import PostgresBackend
-from .connecting import parse_url
 
 __all__ = ["PostgresBackend", "parse_url"]

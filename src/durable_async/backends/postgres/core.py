@@ -8,8 +8,9 @@ from typing import Any
 from durable_async.environment import Environment
 from durable_async.errors import BackendError
 
+from .address import PostgresTarget
 from .clock import ServerClock
-from .connecting import PostgresTarget, connect
+from .connecting import connect
 from .ears import Ears
 from .lifelines import Lifelines
 from .link import ClientLinks, Link

@@ -15,7 +15,9 @@ from typing import Any
 
 from durable_async.errors import BackendError, ConfigurationError
 
-from .connecting import DRIVER_ERRORS, PostgresTarget, connect, translate
+from .address import PostgresTarget
+from .connecting import connect
+from .failures import DRIVER_ERRORS, translate
 from .hints import Pending, channel_of, decode, encode
 from .link import close_gently
 

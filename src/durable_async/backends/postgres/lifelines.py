@@ -18,7 +18,9 @@ from typing import Any, TypeVar
 
 from durable_async.errors import BackendUnavailableError
 
-from .connecting import DRIVER_ERRORS, PostgresTarget, connect, translate
+from .address import PostgresTarget
+from .connecting import connect
+from .failures import DRIVER_ERRORS, translate
 
 T = TypeVar("T")
 

@@ -13,9 +13,11 @@ from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any, TypeAlias, TypeVar, cast
 
-from durable_async.errors import BackendUnavailableError
+from durable_async.errors import ConfigurationError
 
-from .connecting import DRIVER_ERRORS, PostgresTarget, RolledBackError, connect, translate
+from .address import PostgresTarget
+from .connecting import connect
+from .failures import DRIVER_ERRORS, RolledBackError, is_unknown, translate
 from .undisturbed import Course, Rests
 
 T = TypeVar("T")
@@ -28,7 +30,6 @@ _COLLISION_PAUSE_SECONDS = 0.01
 _ANSWER_SECONDS = 5.0
 """How much longer than the server's own limit an answer may take."""
 
-_IDLE_SECONDS = 60.0
 _CLOSE_SECONDS = 2.0
 
 _LEFT_ALONE: list[Any] = []
@@ -57,6 +58,18 @@ class Link:
         self._rests = Rests()
         self._watchdog: asyncio.TimerHandle | None = None
         self._started_at: float | None = None
+        self._used_at = 0.0
+        self._when_free: list[Callable[[], None]] = []
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it has a connection, that was there when it was last used."""
+        return self._connection is not None
+
+    @property
+    def used_at(self) -> float:
+        """When its last job ended, by the loop's clock."""
+        return self._used_at
 
     async def run(self, job: Job[T]) -> T:
         """Run a job when those before it have ended.
@@ -86,9 +99,21 @@ class Link:
         if self._watchdog is not None:
             self._watchdog.cancel()
             self._watchdog = None
+        self.give_back()
+        await self._rests.settle()
+
+    def when_free(self, then: Callable[[], None]) -> None:
+        """Call back once nothing runs on it: at once, or when what a cancelled caller left behind has ended."""
+        if self._lock.locked():
+            self._when_free.append(then)
+        else:
+            then()
+
+    def give_back(self) -> None:
+        """Say goodbye to the server, in the background, while no job runs; the next job connects anew."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            await close_gently(connection)
+            self._rests.take(Course(close_gently(connection)), _ignore)
 
     # -- one job
 
@@ -128,7 +153,11 @@ class Link:
 
     def _end(self, lock: asyncio.Lock) -> None:
         self._started_at = None
+        self._used_at = asyncio.get_running_loop().time()
         lock.release()
+        callbacks, self._when_free = self._when_free, []
+        for then in callbacks:
+            then()
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
@@ -140,6 +169,7 @@ class Link:
         self._connection = self._watchdog = None
         self._rests = Rests()
         self._lock = asyncio.Lock()
+        self._when_free = []
         self._pid = os.getpid()
 
     # -- the limit of time
@@ -164,41 +194,66 @@ class Link:
 
 
 class ClientLinks:
-    """Connections for clients' calls: as many as are in use at once, up to a number, or the caller's own pool."""
+    """Connections for clients' calls: as many as are in use at once, up to a number, or the caller's own pool.
 
-    def __init__(self, target: PostgresTarget, links_max: int = 4, *, pool: Any = None) -> None:
+    One that was not used for a while is given back, so that an idle process holds none.
+    """
+
+    def __init__(
+        self,
+        target: PostgresTarget,
+        links_max: int = 4,
+        *,
+        pool: Any = None,
+        idle_seconds: float = 60.0,
+    ) -> None:
         """Describe connections; nothing happens yet.
 
         Args:
             target: Where to.
             links_max: Most connections at once.
             pool: An ``asyncpg.Pool`` to use in their place; it is neither opened nor closed here.
+            idle_seconds: How long a connection is kept that nobody uses.
         """
+        if links_max < 1:
+            raise ConfigurationError(f"clients_max must be 1 or more, not {links_max}")
         self._target = target
         self._links_max = links_max
+        self._idle_seconds = idle_seconds
         self._pooled = None if pool is None else _Pooled(target, pool)
+        self._pid = os.getpid()
+        self._begin()
+
+    def _begin(self) -> None:
         self._links: list[Link] = []
         self._free: list[Link] = []
-        self._places = asyncio.Semaphore(links_max)
+        self._places = asyncio.Semaphore(self._links_max)
         self._trimmer: asyncio.TimerHandle | None = None
 
     async def run(self, job: Job[T]) -> T:
         """Run a job on a connection that is free, as `Link.run` does."""
         if self._pooled is not None:
             return await self._pooled.run(job)
-        async with self._places:
-            link = self._free.pop() if self._free else self._grow()
-            try:
-                return await link.run(job)
-            finally:
-                self._free.append(link)
+        if self._pid != os.getpid():
+            self._leave_alone()
+        await self._places.acquire()
+        link = self._free.pop() if self._free else self._grow()
+        try:
+            return await link.run(job)
+        finally:
+            # Not before the statement of a caller that was cancelled has ended: the next caller is not to wait for it.
+            link.when_free(partial(self._put_back, link, self._places))
 
     async def close(self) -> None:
         """Let go of all connections. Safe to repeat."""
         if self._pooled is not None:
             await self._pooled.close()
-        links, self._links, self._free = self._links, [], []
-        self._places = asyncio.Semaphore(self._links_max)
+        if self._pid != os.getpid():
+            self._leave_alone()
+        links, trimmer = self._links, self._trimmer
+        self._begin()
+        if trimmer is not None:
+            trimmer.cancel()
         for link in links:
             await link.close()
 
@@ -206,6 +261,33 @@ class ClientLinks:
         link = Link(self._target, "client")
         self._links.append(link)
         return link
+
+    def _put_back(self, link: Link, places: asyncio.Semaphore) -> None:
+        if places is not self._places:
+            return  # closed meanwhile
+        self._free.append(link)
+        places.release()
+        if self._trimmer is None:
+            loop = asyncio.get_running_loop()
+            self._trimmer = loop.call_later(self._idle_seconds, self._trim)
+
+    def _trim(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for link in self._free:
+            if link.is_connected and link.used_at + self._idle_seconds <= now:
+                link.give_back()
+        left = [link.used_at for link in self._free if link.is_connected]
+        if left or len(self._free) < len(self._links):
+            soon = min(left, default=now) + self._idle_seconds
+            self._trimmer = loop.call_at(soon, self._trim)
+        else:
+            self._trimmer = None
+
+    def _leave_alone(self) -> None:
+        _LEFT_ALONE.append((self._links, self._trimmer))
+        self._pid = os.getpid()
+        self._begin()
 
 
 class _Pooled:
@@ -278,11 +360,6 @@ def as_coroutine(awaitable: Awaitable[T]) -> Coroutine[Any, Any, T]:
 def limit_of(target: PostgresTarget) -> float:
     """Return how long an answer is waited for, in seconds: the server's own limit comes first."""
     return target.statement_seconds + _ANSWER_SECONDS
-
-
-def is_unknown(failure: Exception) -> bool:
-    """Tell whether the connection cannot be used any more, and nobody knows what became of the statement."""
-    return isinstance(failure, BackendUnavailableError) and not isinstance(failure, RolledBackError)
 
 
 async def close_gently(connection: Any) -> None:
