@@ -115,6 +115,7 @@ class WorkQueue(Protocol):
         self,
         fence: Fence,
         *,
+        number: int,
         instances: int,
         activities: int,
         orchestrators: frozenset[str],
@@ -128,9 +129,19 @@ class WorkQueue(Protocol):
         parked; the claim takes the park off. Collects the letters of owned instances that were marked ready and takes the mark off
         under the row's lock: each arrival is reported at least once, letters already reported may come again until consumed.
         Claims up to ``activities`` queued activities of the given names.
-        If the answer is lost, the worker may own what it never heard of: it then lets everything go and registers anew.
+        ``number`` grows from fetch to fetch of a worker, from 1: one that is not above that of the last one that found something, or was
+        undone, is late and takes nothing.
+        If the answer is lost, the worker may own what it never heard of: it undoes that fetch with `take_stock` before the next.
         ``next_ready_us`` tells when the earliest instance of the hub becomes due that nobody owns and that is not ready yet.
         ``history_bytes_max`` bounds the history returned with each claimed instance; it has at least one row.
+        """
+        ...
+
+    async def take_stock(self, fence: Fence, number: int) -> None:
+        """Undo the fetch of this number, whose answer was lost, whether it took effect or is still to come.
+
+        What it claimed is given back, ready at once, and does not count as an attempt; what is owned otherwise stays so. Owned instances
+        that have letters are marked again, so that the next fetch reports them. May be repeated.
         """
         ...
 

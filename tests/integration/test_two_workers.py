@@ -149,7 +149,6 @@ async def test_time_limits_stop_the_code(
     assert ran == ["begun", "cleaned up"]
 
 
-@pytest.mark.xfail(strict=True, reason="heartbeats of queued activities are not recorded")
 @virtual_time
 async def test_the_next_attempt_finds_what_the_last_one_said(
     env: VirtualEnvironment, world: World
@@ -159,7 +158,6 @@ async def test_the_next_attempt_finds_what_the_last_one_said(
         assert await handle.wait(timeout=HOUR) == "from 7"
 
 
-@pytest.mark.xfail(strict=True, reason="nobody tells the other worker that its item is not wanted")
 @pytest.mark.parametrize("how", ["given up", "terminated"])
 @virtual_time
 async def test_cancellation_reaches_the_code(

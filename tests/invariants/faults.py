@@ -109,7 +109,7 @@ def _through(name: str) -> Any:
 
 
 for _name in (
-    "register_worker", "retire_worker", "take_over", "read_fence", "commit", "read_history", "create",
+    "register_worker", "retire_worker", "take_over", "take_stock", "unwanted_activities", "read_fence", "commit", "read_history", "create",
     "send", "read", "purge", "rewrite", "unpark",
 ):  # fmt: skip
     setattr(FaultyBackend, _name, _through(_name))

@@ -24,16 +24,25 @@ _decoder = msgspec.msgpack.Decoder(QueuedOptions)
 
 def encode_options(future: ActivityFuture[Any]) -> bytes:
     """Return the options of an activity that goes to the hub's queue."""
-    options = future.options
-    total = options.schedule_to_close
+    total = future.options.schedule_to_close
+    expires_us = (
+        None
+        if total is None
+        else future.scheduled_at_us + round(seconds_of(total, "schedule_to_close") * 1e6)
+    )
+    return encode_limits(future.options, expires_us, future.heartbeat)
+
+
+def encode_limits(
+    options: ActivityOptions, expires_us: int | None, last_heartbeat: bytes | None
+) -> bytes:
+    """Return the options of an attempt for whoever begins it next."""
     return msgspec.msgpack.encode(
         QueuedOptions(
             _seconds(options.start_to_close, "start_to_close"),
             _seconds(options.heartbeat, "heartbeat"),
-            None
-            if total is None
-            else future.scheduled_at_us + round(seconds_of(total, "schedule_to_close") * 1e6),
-            future.heartbeat,
+            expires_us,
+            last_heartbeat,
         )
     )
 

@@ -1,7 +1,7 @@
 """Postgres in tests: a server for the length of a run, and hubs whose clock the test decides.
 
 `ThrowawayPostgres` is a real server on a temporary folder. `PostgresLab` prepares a schema in it in which the one clock can be set, for each
-hub by itself. `BridgedBackend` lets a hub live in virtual time on it: the real connections run in a thread, and a verb takes no time at all.
+hub by itself. `BridgedBackend` lets a hub live in virtual time on it: a verb takes no time at all.
 """
 
 from __future__ import annotations
@@ -40,10 +40,11 @@ from durable_async.model.records import (
     Work,
 )
 
+from .loop import outside_the_loop
+
 T = TypeVar("T")
 
 SCHEMA = "durable_async"
-_CALL_SECONDS = 60.0
 
 _MOVABLE_CLOCK = """
 create table if not exists public.clocks (name text primary key, us bigint not null);
@@ -108,25 +109,21 @@ class ThrowawayPostgres:
         self.close()
 
 
-class _LoopThread:
-    """An event loop in a thread, for callers that have none or must not wait in theirs."""
+class _Bridge:
+    """An event loop that runs in the thread of whoever waits for an answer; the loop that they are in stands still meanwhile."""
 
     def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(
-            target=self.loop.run_forever, name="durable-async test bridge", daemon=True
-        )
-        self._thread.start()
+        self._loop = asyncio.new_event_loop()
+        self._lock = threading.Lock()
 
     def call(self, job: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine there, and wait for it here."""
-        return asyncio.run_coroutine_threadsafe(job, self.loop).result(_CALL_SECONDS)
+        """Run a coroutine to its end."""
+        with self._lock, outside_the_loop():
+            return self._loop.run_until_complete(job)
 
     def close(self) -> None:
-        """End the thread."""
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join()
-        self.loop.close()
+        """End it."""
+        self._loop.close()
 
 
 class PostgresLab:
@@ -143,9 +140,11 @@ class PostgresLab:
         self._role = f"app_{secrets.token_hex(4)}"
         self._password = secrets.token_urlsafe()
         host = urlsplit(dsn).netloc.rpartition("@")[2]
-        self.dsn = urlsplit(dsn)._replace(netloc=f"{self._role}:{self._password}@{host}").geturl()
-        self.thread = _LoopThread()
-        self._connection: Any = self.thread.call(self._prepare())
+        self.dsn = (
+            urlsplit(dsn)._replace(netloc=f"{self._role}:{self._password}@{host}").geturl()
+        )
+        self._bridge = _Bridge()
+        self._connection: Any = self._bridge.call(self._prepare())
 
     async def _prepare(self) -> Any:
         backend = PostgresBackend(self.owner_dsn, environment=SystemEnvironment())
@@ -160,12 +159,16 @@ class PostgresLab:
 
     def close(self) -> None:
         """Let go of it."""
-        self.thread.call(self._connection.close())
-        self.thread.close()
+        self._bridge.call(self._connection.close())
+        self._bridge.close()
 
     def execute(self, sql: str, *values: Any) -> None:
-        """Run a statement, from anywhere outside the lab's own thread."""
-        self.thread.call(self._connection.execute(sql, *values))
+        """Run a statement, from anywhere."""
+        self._bridge.call(self._connection.execute(sql, *values))
+
+    def call(self, job: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the lab's own event loop, which runs in such calls only, and return what it returns."""
+        return self._bridge.call(job)
 
     def set_clock(self, name: str, us: int) -> None:
         """Set a clock, for every session that goes by it."""
@@ -226,8 +229,12 @@ class BridgedBackend:
 
     def _run(self, job: Coroutine[Any, Any, T]) -> T:
         self._set_clock()
+        return self._look(job)
+
+    def _look(self, job: Coroutine[Any, Any, T]) -> T:
+        """Run what has no use for the clock: to set it costs as much as to look."""
         try:
-            return self._lab.thread.call(job)
+            return self._lab.call(job)
         finally:
             hints, self._hints = self._hints, []
             for hint in hints:
@@ -263,7 +270,7 @@ class BridgedBackend:
 
     async def statistics(self) -> HubStatistics:
         """As the real one."""
-        return self._run(self._real.statistics())
+        return self._look(self._real.statistics())
 
     async def register_worker(self, worker_id: str, lease_seconds: float) -> Fence:
         """As the real one."""
@@ -284,11 +291,15 @@ class BridgedBackend:
 
     async def read_fence(self, worker_id: str) -> Fence:
         """As the real one."""
-        return self._run(self._real.read_fence(worker_id))
+        return self._look(self._real.read_fence(worker_id))
 
     async def fetch(self, fence: Fence, **wanted: Any) -> Work:
         """As the real one."""
         return self._run(self._real.fetch(fence, **wanted))
+
+    async def take_stock(self, fence: Fence, number: int) -> None:
+        """As the real one."""
+        self._run(self._real.take_stock(fence, number))
 
     async def commit(self, fence: Fence, items: Sequence[CommitItem]) -> CommitResult:
         """As the real one."""
@@ -296,11 +307,11 @@ class BridgedBackend:
 
     async def unwanted_activities(self, worker_id: str, item_ids: Sequence[int]) -> frozenset[int]:
         """As the real one."""
-        return self._run(self._real.unwanted_activities(worker_id, item_ids))
+        return self._look(self._real.unwanted_activities(worker_id, item_ids))
 
     async def read_history(self, instance_id: str, **wanted: Any) -> HistoryPage:
         """As the real one."""
-        return self._run(self._real.read_history(instance_id, **wanted))
+        return self._look(self._real.read_history(instance_id, **wanted))
 
     async def create(self, instances: Sequence[NewInstance]) -> list[StartOutcome]:
         """As the real one."""
@@ -314,13 +325,13 @@ class BridgedBackend:
         self, instance_ids: Sequence[str], *, payloads: bool
     ) -> list[InstanceRecord | None]:
         """As the real one."""
-        return self._run(self._real.read(instance_ids, payloads=payloads))
+        return self._look(self._real.read(instance_ids, payloads=payloads))
 
     async def query(
         self, where: InstanceFilter, *, limit: int, page: str | None, payloads: bool
     ) -> InstancePage:
         """As the real one."""
-        return self._run(self._real.query(where, limit=limit, page=page, payloads=payloads))
+        return self._look(self._real.query(where, limit=limit, page=page, payloads=payloads))
 
     async def purge(self, instance_ids: Sequence[str]) -> list[str]:
         """As the real one."""

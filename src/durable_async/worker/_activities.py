@@ -90,7 +90,6 @@ class ActivityRunner:
         self._threads = anyio.CapacityLimiter(settings.threads_max)
         self._backlog: deque[Attempt] = deque()
         self._loop = asyncio.get_running_loop()
-        self._idle: anyio.Event | None = None
         self.running = 0
         self.closed = False
 
@@ -103,12 +102,6 @@ class ActivityRunner:
     def free(self) -> int:
         """How many more attempts could run at once."""
         return max(0, self._settings.activities_max - self.running)
-
-    async def wait_until_idle(self) -> None:
-        """Return when nothing runs."""
-        if self.running:
-            self._idle = anyio.Event()
-            await self._idle.wait()
 
     def start(self, attempt: Attempt) -> None:
         """Run an attempt now, or when one of those before it has ended. Nothing happens after ``closed`` was set."""
@@ -138,8 +131,6 @@ class ActivityRunner:
         finally:
             self.running -= 1
             self._start_next()
-            if not self.running and self._idle is not None:
-                self._idle.set()
 
     def _start_next(self) -> None:
         while self._backlog and self.running < self._settings.activities_max:
@@ -245,7 +236,7 @@ class ActivityRunner:
             self._record_heartbeat(attempt)
 
     def _record_heartbeat(self, attempt: Attempt) -> None:
-        if attempt.unrecorded is not None and attempt.item_id is None:
+        if attempt.unrecorded is not None:
             attempt.recorded_at = anyio.current_time()
             self._deliver(attempt, ActivityHeartbeat(attempt.seq, attempt.unrecorded))
         attempt.unrecorded = None

@@ -22,10 +22,8 @@ from durable_async.model.records import (
     TurnCommit,
 )
 
+from ._patience import Patience
 from .settings import WorkerSettings
-
-RETRY_SECONDS_FIRST = 0.05
-RETRY_SECONDS_MAX = 2.0
 
 
 @dataclass(slots=True, eq=False)
@@ -133,7 +131,7 @@ class Committer:
         entry.done(True)
 
     async def _send(self, items: Sequence[CommitItem]) -> CommitResult:
-        delay = RETRY_SECONDS_FIRST
+        patience = Patience(self._environment)
         while True:
             fence = self.fence
             result: CommitResult | None = None
@@ -145,8 +143,7 @@ class Committer:
                 if found.seq == fence.seq + 1:
                     result = CommitResult(fence=found, dropped=await self._find_dropped(items))
                 elif found.seq == fence.seq:
-                    await anyio.sleep(delay * (0.5 + self._environment.random().random()))
-                    delay = min(delay * 2, RETRY_SECONDS_MAX)
+                    await patience.pause()
                     continue
                 else:
                     raise FencedError(fence.worker_id) from None
@@ -160,13 +157,12 @@ class Committer:
         turns = {item.instance_id: item for item in items if isinstance(item, TurnCommit)}
         if not turns:
             return frozenset()
-        delay = RETRY_SECONDS_FIRST
+        patience = Patience(self._environment)
         while True:
             try:
                 records = await self._backend.read(list(turns), payloads=False)
             except BackendUnavailableError:
-                await anyio.sleep(delay * (0.5 + self._environment.random().random()))
-                delay = min(delay * 2, RETRY_SECONDS_MAX)
+                await patience.pause()
                 continue
             return frozenset(
                 turn.instance_id
@@ -176,13 +172,12 @@ class Committer:
 
     async def _read_fence(self, fence: Fence) -> Fence:
         """Ask where the fence stands until the store answers; the lease bounds how long that is of use."""
-        delay = RETRY_SECONDS_FIRST
+        patience = Patience(self._environment)
         while True:
             try:
                 found = await self._backend.read_fence(fence.worker_id)
             except BackendUnavailableError:
-                await anyio.sleep(delay * (0.5 + self._environment.random().random()))
-                delay = min(delay * 2, RETRY_SECONDS_MAX)
+                await patience.pause()
                 continue
             if found.epoch != fence.epoch:
                 raise FencedError(fence.worker_id)

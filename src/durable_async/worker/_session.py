@@ -6,33 +6,26 @@ import asyncio
 import logging
 
 import anyio
-from anyio.abc import TaskStatus
+from anyio.abc import TaskGroup, TaskStatus
 
-from durable_async._engine.options import decode_options
 from durable_async._kernel import guard
 from durable_async._kernel.orchestration import Orchestration
 from durable_async.backend import Backend
 from durable_async.environment import Environment
 from durable_async.errors import BackendUnavailableError, FencedError
-from durable_async.failure import FailureDetails
-from durable_async.model.history import ActivityFailed, Letter
-from durable_async.model.records import (
-    ActivityResult,
-    ClaimedActivity,
-    Fence,
-    Outgoing,
-    Release,
-    Work,
-)
+from durable_async.model.history import Letter
+from durable_async.model.records import ClaimedInstance, Fence, Release, Work
 from durable_async.registry import Registry
 from durable_async.serialization import DataConverter
-from durable_async.serialization.events import encode_letter
 
 from ._activities import ActivityRunner, Attempt
 from ._adoption import adopt
 from ._alarms import Alarms
 from ._committer import Committer
+from ._patience import Patience
+from ._queued import QueuedActivities
 from ._slots import Slot, Slots
+from ._suspects import Suspects
 from ._turns import Tools, Turns
 from ._watchdog import Watchdog
 from .settings import WorkerSettings
@@ -69,6 +62,7 @@ class Session:
         self._fenced: FencedError | None = None
         self._lost = anyio.Event()
         self._stopping = anyio.Event()
+        self._fetches = 0
         self._loop = asyncio.get_running_loop()
         self._renewed_at = environment.monotonic()
         self.worker_id = environment.new_id()
@@ -125,18 +119,12 @@ class Session:
     async def _work(self, task_status: TaskStatus[None]) -> None:
         try:
             async with anyio.create_task_group() as group:
-                self._turns.activities = ActivityRunner(
-                    self._hub,
-                    group,
-                    self._environment,
-                    self._payloads,
-                    self._settings,
-                    self._backend.now_us,
-                    self._deliver,
-                )
+                self._make_runner(group)
                 group.start_soon(self._tools.committer.run)
                 group.start_soon(self._turns.run)
                 group.start_soon(self._tools.alarms.run, self._turns.alarm)
+                group.start_soon(self._queued.watch)
+                group.start_soon(self._suspects.run)
                 group.start_soon(self._fetch_forever)
                 group.start_soon(self._sweep_forever)
                 group.start_soon(self._watch_lease)
@@ -149,6 +137,20 @@ class Session:
             if others is None and fenced is not None:
                 raise FencedError(self.worker_id) from errors
             raise
+
+    def _make_runner(self, group: TaskGroup) -> None:
+        runner = ActivityRunner(
+            self._hub,
+            group,
+            self._environment,
+            self._payloads,
+            self._settings,
+            self._backend.now_us,
+            self._deliver,
+        )
+        self._turns.activities = runner
+        self._queued = QueuedActivities(self._tools, runner, self.worker_id)
+        self._suspects = Suspects(self._tools, self._queued, self._adopt)
 
     # -- the lease
 
@@ -183,6 +185,7 @@ class Session:
 
     def _on_work(self) -> None:
         self._hint.set()
+        self._queued.hint()
 
     async def _fetch_forever(self) -> None:
         wait = self._poll
@@ -191,10 +194,9 @@ class Session:
             try:
                 work = await self._fetch()
             except BackendUnavailableError as error:
-                _log.warning("cannot fetch work: %s; going on under a new identity", error)
-                await self._hear_again()
-                self.stop()
-                return
+                _log.warning("cannot fetch work: %s", error)
+                await self._take_stock()
+                continue
             full = await self._take(work)
             if full:
                 continue
@@ -203,17 +205,17 @@ class Session:
             heard = await self._listen(wait, work.next_ready_us)
             wait = self._poll if heard else min(wait * 2, self._settings.poll_seconds)
 
-    async def _hear_again(self) -> None:
-        """Wait until the store answers.
+    async def _take_stock(self) -> None:
+        """Undo what nobody heard of, as soon as the store answers.
 
-        What was claimed with an answer that was lost, nobody knows; and letters that it told of would be overtaken by later ones. So
-        everything has to be handed back.
+        What was claimed with an answer that was lost would wait for ever, and letters that it told of would be overtaken by later ones.
         """
+        patience = Patience(self._environment)
         while True:
             try:
-                await self._backend.read_fence(self.worker_id)
+                await self._backend.take_stock(self._tools.committer.fence, self._fetches)
             except BackendUnavailableError:
-                await anyio.sleep(self._settings.poll_seconds * self._environment.random().random())
+                await patience.pause()
             else:
                 return
 
@@ -222,9 +224,11 @@ class Session:
         self._turns.forget_consumed()
         runner = self._turns.activities
         assert runner is not None
-        room = self._settings.instances_max - len(self._tools.slots)
+        room = self._settings.instances_max - len(self._tools.slots) - len(self._suspects)
+        self._fetches += 1
         return await self._backend.fetch(
             self._tools.committer.fence,
+            number=self._fetches,
             instances=max(0, min(room, self._settings.claim_batch)),
             activities=min(runner.free, self._settings.claim_batch),
             orchestrators=self._registry.orchestrators,
@@ -248,12 +252,24 @@ class Session:
             slot = self._tools.slots.get(mail.instance_id)
             if slot is not None:
                 self._turns.receive(slot, mail)
+            else:
+                self._suspects.receive(mail)
         for item in work.activities:
-            self._start_queued(item)
+            if self._suspects.suspects(item):
+                self._suspects.add(item)
+            else:
+                self._queued.begin(item)
         for claimed in work.claimed:
-            await adopt(claimed, self._tools, self._turns)
+            if self._suspects.suspects(claimed):
+                self._suspects.add(claimed)
+            else:
+                self._suspects.forget(claimed.instance_id)
+                await self._adopt(claimed)
         batch = self._settings.claim_batch
         return len(work.claimed) >= batch or len(work.activities) >= batch
+
+    async def _adopt(self, claimed: ClaimedInstance) -> None:
+        await adopt(claimed, self._tools, self._turns)
 
     async def _sweep_forever(self) -> None:
         while True:
@@ -294,58 +310,27 @@ class Session:
         self._turns.drop(slot)
         self._tools.committer.submit(release, lambda dropped: None)
 
-    # -- activities
-
-    def _start_queued(self, item: ClaimedActivity) -> None:
-        queued = item.activity
-        activity = self._registry.find_activity(queued.name)
-        runner = self._turns.activities
-        assert activity is not None
-        assert runner is not None
-        options, stored = decode_options(queued.options)
-        attempt = Attempt(
-            activity,
-            queued.instance_id,
-            queued.execution,
-            queued.seq,
-            queued.attempt,
-            queued.input,
-            options,
-            stored.expires_us,
-            stored.last_heartbeat,
-            item.item_id,
-        )
-        if item.attempts > self._settings.attempts_max:
-            details = FailureDetails(
-                "durable_async.errors.BackendError",
-                f"activity {queued.name!r} was begun {self._settings.attempts_max} times, and its worker never came through",
-                non_retryable=True,
-            )
-            self._deliver(attempt, ActivityFailed(queued.seq, queued.attempt, details))
-        else:
-            runner.start(attempt)
-
     def _deliver(self, attempt: Attempt, letter: Letter) -> None:
         if attempt.item_id is None:
             self._turns.deliver(attempt, letter)
-            return
-        outgoing = Outgoing(
-            instance_id=attempt.instance_id,
-            execution=attempt.execution,
-            letter=encode_letter(letter),
-        )
-        result = ActivityResult(item_id=attempt.item_id, outgoing=outgoing)
-        self._tools.committer.submit(result, lambda dropped: None)
+        else:
+            self._queued.deliver(attempt, letter)
 
     # -- the end
 
     async def _drain(self) -> None:
-        """Begin nothing new; let running activities end within the grace time, and what is decided become durable."""
+        """Begin nothing new; let running activities end within the grace time, and what is decided become durable.
+
+        What only waits is handed back at once: others need not wait for those that are busy.
+        """
         runner = self._turns.activities
         assert runner is not None
         runner.closed = True
         with anyio.move_on_after(self._settings.shutdown_seconds):
-            await runner.wait_until_idle()
+            while runner.running:
+                for slot in self._tools.slots.idle():
+                    self._release(slot)
+                await anyio.sleep(DRAIN_POLL_SECONDS)
         with anyio.move_on_after(self._settings.shutdown_seconds):
             while not self._is_settled():  # noqa: ASYNC110 - two conditions, soon over
                 await anyio.sleep(DRAIN_POLL_SECONDS)

@@ -17,10 +17,9 @@ from durable_async.errors import BackendUnavailableError, FencedError
 from durable_async.registry import Registry
 from durable_async.serialization import DataConverter
 
+from ._patience import Patience
 from ._session import Session
 from .settings import WorkerSettings
-
-RETRY_SECONDS = 1.0
 
 _log = logging.getLogger("durable_async")
 
@@ -47,6 +46,7 @@ class Worker:
         self._make_session: Callable[[], Session] = functools.partial(
             Session, backend, environment, registry, payloads, settings, hub
         )
+        self._environment = environment
         self._session: Session | None = None
         self._group: TaskGroup | None = None
         self._stopped = False
@@ -85,6 +85,7 @@ class Worker:
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Work until ``stop`` or cancellation."""
         started = task_status
+        patience = Patience(self._environment)
         try:
             while not self._stopped:
                 self._session = self._make_session()
@@ -94,7 +95,7 @@ class Worker:
                     _log.warning("%s; going on under a new identity", error)
                 except BackendUnavailableError as error:
                     _log.warning("cannot register: %s", error)
-                    await anyio.sleep(RETRY_SECONDS)
+                    await patience.pause()
                 started = anyio.TASK_STATUS_IGNORED
         finally:
             self._ended.set()

@@ -162,6 +162,7 @@ class MemoryBackend:
         self,
         fence: Fence,
         *,
+        number: int,
         instances: int,
         activities: int,
         orchestrators: frozenset[str],
@@ -172,12 +173,21 @@ class MemoryBackend:
         hub = self._opened()
         row = hub.worker(fence)
         now_us = self.now_us()
+        if number <= row.fetched:
+            return Work()
+        row.fetched = number
         return Work(
             mail=_collect_mail(hub, row),
             claimed=_claim_instances(hub, row, now_us, instances, orchestrators, history_bytes_max),
             activities=_claim_activities(hub, row, now_us, activities, activity_names),
             next_ready_us=hub.schedule.next_after(now_us),
         )
+
+    async def take_stock(self, fence: Fence, number: int) -> None:
+        """Undo a fetch, and refuse it if it is still to come."""
+        hub = self._opened()
+        hub.undo_fetch(hub.worker(fence), number, self.now_us())
+        hub.hints.publish()
 
     async def commit(self, fence: Fence, items: Sequence[CommitItem]) -> CommitResult:
         """Make a batch durable, all or nothing."""
@@ -395,6 +405,7 @@ def _claim_activities(
             break
         activity = hub.activities[item_id]
         activity.owner = row.worker_id
+        activity.fetch = row.fetched
         activity.attempts += 1
         row.activities[item_id] = None
         claimed.append(

@@ -54,6 +54,7 @@ class Instance:
 
     Attributes:
         owner: The worker that has it; while it is free, its schedule entry says when it is ready.
+        fetch: The fetch in which it was claimed.
         hold_until_us: Nothing makes it ready before: it was abandoned.
         mailbox: Letters by id, in order of arrival.
         fresh: Those of them that its owner was not told of yet.
@@ -78,6 +79,7 @@ class Instance:
     failure: FailureDetails | None = None
     parked: str | None = None
     owner: str | None = None
+    fetch: int = 0
     attempts: int = 0
     hold_until_us: int = 0
     mailbox: dict[int, Mail] = field(default_factory=dict)
@@ -123,6 +125,7 @@ class WorkerRow:
         owned: Ids of its instances.
         marked: Those of them that got mail since it last fetched.
         activities: Ids of the queued activities that it claimed.
+        fetched: Number of its last fetch.
     """
 
     worker_id: str
@@ -134,6 +137,7 @@ class WorkerRow:
     owned: dict[str, None] = field(default_factory=dict)
     marked: dict[str, None] = field(default_factory=dict)
     activities: dict[int, None] = field(default_factory=dict)
+    fetched: int = 0
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -144,3 +148,4 @@ class ActivityRow:
     activity: QueuedActivity
     attempts: int = 0
     owner: str | None = None
+    fetch: int = 0

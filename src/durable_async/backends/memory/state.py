@@ -73,23 +73,43 @@ class HubState:
     def remove_worker(self, row: WorkerRow, now_us: int, *, attempts_stand: bool) -> int:
         """Free everything that a worker owns, ready now, and forget it; return the number of instances."""
         freed = list(row.owned)
-        less = 0 if attempts_stand else 1
-        for instance_id in sorted(freed):
+        self._hand_back(freed, row.activities, now_us, 0 if attempts_stand else 1)
+        del self.workers[row.worker_id]
+        return len(freed)
+
+    def undo_fetch(self, row: WorkerRow, number: int, now_us: int) -> None:
+        """Hand back what was claimed in a fetch, and mark what has letters; it cannot come any more."""
+        row.fetched = max(row.fetched, number)
+        unheard = [one for one in row.owned if self.instances[one].fetch == number]
+        items = [one for one in row.activities if self.activities[one].fetch == number]
+        self._hand_back(unheard, items, now_us, 1)
+        for item_id in items:
+            del row.activities[item_id]
+        for instance_id in row.owned:
+            instance = self.instances[instance_id]
+            if instance.mailbox:
+                instance.fresh = dict(instance.mailbox)
+                row.marked[instance_id] = None
+                self.hints.work = True
+
+    def _hand_back(
+        self, instance_ids: Iterable[str], item_ids: Iterable[int], now_us: int, less: int
+    ) -> None:
+        for instance_id in sorted(instance_ids):
             instance = self.instances[instance_id]
             instance.attempts = max(0, instance.attempts - less)
             self.free(instance, now_us)
-        for item_id in row.activities:
+        for item_id in item_ids:
             activity = self.activities[item_id]
             activity.attempts = max(0, activity.attempts - less)
             self.give_back(activity)
-        del self.workers[row.worker_id]
-        return len(freed)
 
     # -- owning and letting go
 
     def own(self, instance: Instance, row: WorkerRow) -> None:
         """Give a free instance to a worker, and count the attempt."""
         instance.owner = row.worker_id
+        instance.fetch = row.fetched
         instance.attempts += 1
         instance.hold_until_us = 0
         instance.parked = None

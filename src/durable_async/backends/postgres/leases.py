@@ -68,6 +68,13 @@ class PostgresLeases(PostgresCore):
             raise FencedError(fence.worker_id)
         self._ears.give(True, set())
 
+    async def take_stock(self, fence: Fence, number: int) -> None:
+        """Undo a fetch, and refuse it if it is still to come."""
+        [row] = await self._do("take_stock", self._hub, fence.worker_id, fence.epoch, number)
+        if not row[0]:
+            raise FencedError(fence.worker_id)
+        self._ears.give(True, set())
+
     async def read_fence(self, worker_id: str) -> Fence:
         """Return where the worker's row stands."""
         rows = await self._do("read_fence", self._hub, worker_id)

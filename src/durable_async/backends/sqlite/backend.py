@@ -53,6 +53,7 @@ class SqliteBackend(SqliteLeases, SqliteCore):
         self,
         fence: Fence,
         *,
+        number: int,
         instances: int,
         activities: int,
         orchestrators: frozenset[str],
@@ -62,6 +63,7 @@ class SqliteBackend(SqliteLeases, SqliteCore):
         """Claim ready work and collect letters for what is owned."""
         fetch = Fetch(
             fence,
+            number=number,
             instances=instances,
             activities=activities,
             orchestrators=orchestrators,

@@ -27,6 +27,7 @@ class Fetch:
         self,
         fence: Fence,
         *,
+        number: int,
         instances: int,
         activities: int,
         orchestrators: frozenset[str],
@@ -34,6 +35,7 @@ class Fetch:
         history_bytes_max: int,
     ) -> None:
         self._fence = fence
+        self._number = number
         self._instances = instances
         self._activities = activities
         self._orchestrators = json_list(sorted(orchestrators))
@@ -46,6 +48,10 @@ class Fetch:
         if not (has_instances or has_mail or has_activities):
             return Work(next_ready_us=next_ready_us)
         with atomic(connection):
+            if not tx.count(
+                "number_fetch", hub=tx.hub, worker=self._fence.worker_id, number=self._number
+            ):
+                return Work(next_ready_us=next_ready_us)
             *_, next_ready_us = self._probe(tx)
             return Work(
                 claimed=self._claim_instances(tx) if has_instances else (),
@@ -77,7 +83,7 @@ class Fetch:
             orchestrators=self._orchestrators,
             instances=self._instances,
         )
-        tx.each("claim_instances", [(self._fence.worker_id, row[0]) for row in rows])
+        self._own(tx, "claim_instances", rows)
         mail: dict[str, list[Mail]] = {}
         for one in _letters(tx, {row[0]: row[1] for row in rows}):
             mail.setdefault(one.instance_id, []).append(one)
@@ -120,8 +126,11 @@ class Fetch:
             activity_names=self._activity_names,
             activities=self._activities,
         )
-        tx.each("claim_activities", [(self._fence.worker_id, row[0]) for row in rows])
+        self._own(tx, "claim_activities", rows)
         return tuple(_activity(row) for row in rows)
+
+    def _own(self, tx: Statements, name: str, rows: Iterable[Row]) -> None:
+        tx.each(name, [(self._fence.worker_id, self._number, row[0]) for row in rows])
 
 
 def unwanted_activities(tx: Statements, worker_id: str, item_ids: Iterable[int]) -> frozenset[int]:

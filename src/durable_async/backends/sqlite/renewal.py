@@ -94,6 +94,17 @@ class SqliteLeases(SqliteCore):
         await self._write(verb)
         self._lifelines.drop(fence.worker_id)
 
+    async def take_stock(self, fence: Fence, number: int) -> None:
+        """Undo a fetch, and refuse it if it is still to come."""
+
+        def verb(tx: Statements) -> None:
+            _check_epoch(tx, fence)
+            tx.count("number_fetch", hub=tx.hub, worker=fence.worker_id, number=number)
+            _free(tx, fence.worker_id, handed_back=1, fetch=number)
+            tx.count("mark_unread", hub=tx.hub, worker=fence.worker_id)
+
+        await self._write(verb)
+
     async def read_fence(self, worker_id: str) -> Fence:
         """Return where the worker's row stands."""
 
@@ -152,11 +163,16 @@ def _check_epoch(tx: Statements, fence: Fence) -> None:
         raise FencedError(fence.worker_id)
 
 
-def _free(tx: Statements, worker_id: str, *, handed_back: int) -> int:
+def _free(tx: Statements, worker_id: str, *, handed_back: int, fetch: int | None = None) -> int:
     freed = tx.count(
-        "free_instances", hub=tx.hub, worker=worker_id, now_us=tx.now_us, handed_back=handed_back
+        "free_instances",
+        hub=tx.hub,
+        worker=worker_id,
+        now_us=tx.now_us,
+        handed_back=handed_back,
+        fetch=fetch,
     )
-    tx.count("free_activities", hub=tx.hub, worker=worker_id, handed_back=handed_back)
+    tx.count("free_activities", hub=tx.hub, worker=worker_id, handed_back=handed_back, fetch=fetch)
     tx.brought_work = True
     return freed
 

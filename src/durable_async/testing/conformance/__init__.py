@@ -45,13 +45,19 @@ from .upkeep import (
     StatisticsConformance,
 )
 from .wakeups import WakeUpHintConformance
-from .workers import FenceConformance, RetirementConformance, TakeoverConformance
+from .workers import (
+    FenceConformance,
+    LostFetchConformance,
+    RetirementConformance,
+    TakeoverConformance,
+)
 
 
 class WorkQueueConformance(
     FenceConformance,
     TakeoverConformance,
     RetirementConformance,
+    LostFetchConformance,
     ClaimConformance,
     AttemptsConformance,
     ParkConformance,

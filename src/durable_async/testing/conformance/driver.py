@@ -145,6 +145,7 @@ class Driver:
     def __init__(self, backend: Backend, fence: Fence) -> None:
         self.backend = backend
         self.fence = fence
+        self.fetches = 0
 
     @classmethod
     async def register(
@@ -160,6 +161,8 @@ class Driver:
         quotas.setdefault("orchestrators", frozenset({ORCHESTRATOR}))
         quotas.setdefault("activity_names", frozenset({ACTIVITY}))
         quotas.setdefault("history_bytes_max", 1_000_000)
+        self.fetches += 1
+        quotas.setdefault("number", self.fetches)
         return await self.backend.fetch(self.fence, **quotas)
 
     async def claim(self, instances: int = 100) -> tuple[ClaimedInstance, ...]:

@@ -14,6 +14,7 @@ from .base import ConformanceBase, Opener, StoreClock
 from .driver import (
     Driver,
     bodies,
+    deliver,
     history_of,
     ids,
     letter,
@@ -267,6 +268,62 @@ class RetirementConformance(ConformanceBase):
         successor = await Driver.register(worker.backend, "worker-1b")
         assert await successor.fetch_mail() == ()
         assert ids(await successor.claim()) == ["a"]
+
+
+class LostFetchConformance(ConformanceBase):
+    """A fetch whose answer was lost is undone, and everything else goes on."""
+
+    async def test_what_it_claimed_is_ready_for_anybody_and_not_counted(
+        self, worker: Driver, rival: Driver
+    ) -> None:
+        """What was claimed before stays."""
+        kept = await worker.start("kept")
+        await worker.restate(kept, queued=(queued(kept, 1),))
+        assert len((await worker.fetch_activities()).activities) == 1
+        await worker.restate(kept, number=2, queued=(queued(kept, 2),))
+        await start(worker.backend, "a", "b")
+        lost = await worker.fetch(activities=10)
+        assert (ids(lost.claimed), len(lost.activities)) == (["a", "b"], 1)
+        for _ in range(2):
+            await worker.backend.take_stock(worker.fence, worker.fetches)
+        again = await rival.fetch(activities=10)
+        assert [(one.instance_id, one.attempts) for one in again.claimed] == [("a", 1), ("b", 1)]
+        assert [(item.activity.seq, item.attempts) for item in again.activities] == [(2, 1)]
+        await worker.restate(kept, number=3)
+
+    async def test_letters_that_it_told_of_are_told_again(
+        self, worker: Driver, rival: Driver
+    ) -> None:
+        """In their order, with those that came before and after, until they are consumed."""
+        claimed = await worker.start("a")
+        await worker.start("quiet")
+        await deliver(worker.backend, letter("a", b"1"))
+        [first] = await worker.fetch_mail()
+        await deliver(worker.backend, letter("a", b"2"))
+        assert bodies(await worker.fetch_mail())[-1] == b"2"
+        await worker.backend.take_stock(worker.fence, worker.fetches)
+        await deliver(worker.backend, letter("a", b"3"))
+        assert bodies(await worker.fetch_mail()) == [b"1", b"2", b"3"]
+        await worker.restate(claimed, consumed=(first.id,))
+        await worker.backend.take_stock(worker.fence, worker.fetches)
+        assert bodies(await worker.fetch_mail()) == [b"2", b"3"]
+
+    async def test_one_that_comes_late_takes_nothing(self, worker: Driver, rival: Driver) -> None:
+        """It was on its way while it was undone; those after it are not concerned."""
+        await start(worker.backend, "a")
+        await worker.backend.take_stock(worker.fence, 1)
+        late = await worker.fetch(number=1)
+        assert (late.claimed, late.mail, late.activities) == ((), (), ())
+        assert ids((await worker.fetch(number=2)).claimed) == ["a"]
+
+    async def test_it_is_fenced(self, worker: Driver, rival: Driver, clock: StoreClock) -> None:
+        """Who was taken over undoes nothing."""
+        await worker.start("a")
+        clock.advance(31)
+        await rival.backend.take_over(rival.fence)
+        assert ids(await rival.claim()) == ["a"]
+        with pytest.raises(FencedError):
+            await worker.backend.take_stock(worker.fence, 1)
 
 
 async def expect_fenced(worker: Driver, item: TurnCommit) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -14,13 +15,17 @@ from durable_async.backends.sqlite import SqliteBackend
 from durable_async.environment import SystemEnvironment
 from durable_async.model.records import Fence, NewInstance, TurnCommit, Work
 
+_fetches = itertools.count(1)
+
 ROOT = Path(__file__).resolve().parents[4]
 
 PREAMBLE = """
-import asyncio, os, sys, time, warnings
+import asyncio, itertools, os, sys, time, warnings
 from durable_async.backends.sqlite import SqliteBackend
 from durable_async.environment import SystemEnvironment
 from durable_async.model.records import NewInstance
+
+fetches = itertools.count(1)
 
 async def opened():
     backend = SqliteBackend(sys.argv[1], environment=SystemEnvironment())
@@ -31,7 +36,7 @@ def new(instance_id):
     return NewInstance(instance_id=instance_id, name="o", version=None, events=b"e", created_at_us=1)
 
 async def fetch(backend, fence):
-    return await backend.fetch(fence, instances=10, activities=10, orchestrators=frozenset({"o"}),
+    return await backend.fetch(fence, number=next(fetches), instances=10, activities=10, orchestrators=frozenset({"o"}),
         activity_names=frozenset({"a"}), history_bytes_max=1000)
 
 def say(text):
@@ -99,6 +104,7 @@ def turn(instance_id: str, number: int, events: bytes = b"turn") -> TurnCommit:
 async def fetch(backend: SqliteBackend, fence: Fence) -> Work:
     return await backend.fetch(
         fence,
+        number=next(_fetches),
         instances=100,
         activities=100,
         orchestrators=frozenset({"o"}),

@@ -148,6 +148,11 @@ class Process:
     fence: Fence
     claims: dict[str, ClaimedInstance] = field(default_factory=dict)
     activities: list[ClaimedActivity] = field(default_factory=list)
+    fetches: int = 0
+
+    def next_fetch(self) -> int:
+        self.fetches += 1
+        return self.fetches
 
 
 class World:
@@ -191,6 +196,7 @@ class World:
         process = self.processes[step["by"]]
         work = await process.backend.fetch(
             process.fence,
+            number=process.next_fetch(),
             instances=step["instances"],
             activities=step["activities"],
             orchestrators=frozenset({"o"}),

@@ -63,7 +63,11 @@ select id, execution, turn from {schema}.written_turns($1, $2, $3, $4, $5)
 
 -- name: claim_work
 -- Everything that a fetch answers, in rows of several kinds.
-select * from {schema}.claim_work($1, $2, $3, $4, $5, $6, $7, $8)
+select * from {schema}.claim_work($1, $2, $3, $4, $5, $6, $7, $8, $9)
+
+-- name: take_stock
+-- In one transaction, by a function.
+select {schema}.take_stock($1, $2, $3, $4)
 
 -- name: claimed_activities
 -- Asked about once a second by a worker that runs some.

@@ -39,12 +39,13 @@ create table {schema}.workers (
     primary key (hub, id)
 ) with (fillfactor = 20, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0);
 
--- Beside the fence, so that a renewal never waits for a commit.
+-- Beside the fence, so that a renewal never waits for a commit. fetched is the number of the worker's last fetch.
 create table {schema}.leases (
     hub integer not null,
     worker text collate "C" not null,
     epoch bigint not null,
     until_us bigint not null,
+    fetched bigint not null default 0,
     primary key (hub, worker)
 ) with (fillfactor = 20, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0);
 
@@ -52,6 +53,7 @@ create sequence {schema}.instance_keys as bigint cache 32;
 
 -- ready_at_us is set exactly while an instance is free, not parked unless it is ending, and has a time at which to look at it.
 -- ending says that its mailbox holds a letter that ends it, so that any worker may claim it.
+-- fetched_in is the number of its owner's fetch in which it was claimed.
 -- hold_until_us keeps an abandoned one from being woken; marked says that its owner has not yet been shown some letter.
 create table {schema}.instances (
     hub integer not null,
@@ -66,6 +68,7 @@ create table {schema}.instances (
     parent_execution bigint,
     parent_seq bigint,
     parent_depth integer,
+    fetched_in bigint not null default 0,
     attempts integer not null default 0,
     marked boolean not null default false,
     ending boolean not null default false,
@@ -128,6 +131,7 @@ create table {schema}.queued_activities (
     execution bigint not null,
     seq bigint not null,
     queued_at_us bigint not null,
+    fetched_in bigint not null default 0,
     attempt integer not null,
     attempts integer not null default 0,
     name text collate "C" not null,

@@ -9,6 +9,7 @@ create function {schema}.claim_work(
     p_hub integer,
     p_worker text,
     p_epoch bigint,
+    p_number bigint,
     p_instances integer,
     p_names text[],
     p_activities integer,
@@ -82,14 +83,16 @@ begin
     end if;
 
     -- A takeover locks this row too: it either sees what is claimed here, or this claim sees that it was taken over.
-    perform from {schema}.leases l
-    where l.hub = p_hub and l.worker = p_worker and l.epoch = p_epoch
-    for update;
-    flag := not found;
-    return next;
-    if flag then
+    update {schema}.leases l set fetched = p_number
+    where l.hub = p_hub and l.worker = p_worker and l.epoch = p_epoch and l.fetched < p_number;
+    if not found then
+        flag := not exists (
+            select from {schema}.leases l where l.hub = p_hub and l.worker = p_worker and l.epoch = p_epoch
+        );
+        return next;
         return;
     end if;
+    return next;
 
     if v_some_marked then
         select array_agg(m.key) into v_marked
@@ -114,7 +117,7 @@ begin
         ) r;
         return query
         update {schema}.instances i
-        set owner = p_worker, ready_at_us = null, hold_until_us = 0, marked = false, attempts = i.attempts + 1, parked = null
+        set owner = p_worker, fetched_in = p_number, ready_at_us = null, hold_until_us = 0, marked = false, attempts = i.attempts + 1, parked = null
         from unnest(v_claimed) with ordinality as c (key, place)
         where i.hub = p_hub and i.key = c.key
         returning 'instance'::text, i.key, c.place, i.id, null::bytea, false, i.name, i.version, i.status, i.execution,
@@ -165,7 +168,7 @@ begin
         return query
         with taken as (
             update {schema}.queued_activities q
-            set owner = p_worker, attempts = q.attempts + 1
+            set owner = p_worker, fetched_in = p_number, attempts = q.attempts + 1
             from unnest(v_items) as f (id)
             where q.hub = p_hub and q.id = f.id
             returning q.*

@@ -20,24 +20,26 @@ language sql as $$
         )
 $$;
 
--- Frees what a worker owns that the caller has locked out. After a death the attempt stands; what is handed back does not count.
-create function {schema}.free_work(p_hub integer, p_worker text, p_handed_back integer) returns integer
+-- Frees what a worker owns that the caller has locked out: all, or what it claimed in one fetch. After a death the attempt stands; what
+-- is handed back does not count.
+create function {schema}.free_work(p_hub integer, p_worker text, p_handed_back integer, p_fetch bigint default null)
+returns integer
 language plpgsql as $$
 declare
     v_freed integer;
 begin
     perform from {schema}.instances i
-    where i.hub = p_hub and i.owner = p_worker
+    where i.hub = p_hub and i.owner = p_worker and (p_fetch is null or i.fetched_in = p_fetch)
     order by i.id
     for no key update;
     update {schema}.instances i
     set owner = null, ready_at_us = {schema}.clock_us(), hold_until_us = 0, marked = false,
         attempts = greatest(i.attempts - p_handed_back, 0)
-    where i.hub = p_hub and i.owner = p_worker;
+    where i.hub = p_hub and i.owner = p_worker and (p_fetch is null or i.fetched_in = p_fetch);
     get diagnostics v_freed = row_count;
     update {schema}.queued_activities q
     set owner = null, attempts = greatest(q.attempts - p_handed_back, 0)
-    where q.hub = p_hub and q.owner = p_worker;
+    where q.hub = p_hub and q.owner = p_worker and (p_fetch is null or q.fetched_in = p_fetch);
     return v_freed;
 end
 $$;
@@ -97,6 +99,39 @@ begin
     end if;
     delete from {schema}.leases l where l.hub = p_hub and l.worker = p_worker;
     perform {schema}.free_work(p_hub, p_worker, 1);
+    return true;
+end
+$$;
+
+-- Undoes a fetch whose answer was lost, and refuses it if it is still to come; returns whether the worker stands. The lease is locked
+-- first, as a fetch does.
+create function {schema}.take_stock(p_hub integer, p_worker text, p_epoch bigint, p_number bigint) returns boolean
+language plpgsql
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set enable_material = off
+set jit = off
+set random_page_cost = 0
+set cpu_tuple_cost = 1
+set cpu_index_tuple_cost = 1
+as $$
+begin
+    update {schema}.leases l set fetched = greatest(l.fetched, p_number)
+    where l.hub = p_hub and l.worker = p_worker and l.epoch = p_epoch;
+    if not found then
+        return false;
+    end if;
+    perform {schema}.free_work(p_hub, p_worker, 1, p_number);
+
+    perform from {schema}.instances i
+    where i.hub = p_hub and i.owner = p_worker
+    order by i.id
+    for no key update;
+    update {schema}.instances i set marked = true
+    where i.hub = p_hub and i.owner = p_worker
+        and exists (select from {schema}.letters l where l.hub = p_hub and l.key = i.key);
     return true;
 end
 $$;

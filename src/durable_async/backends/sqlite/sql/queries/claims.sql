@@ -30,7 +30,7 @@ limit :instances
 -- name: claim_instances
 -- Counts the attempt before the turn is tried, so that a crash counts. What was parked is claimed to be ended. Runs for each key.
 update instances
-set owner = ?, ready_at_us = null, hold_until_us = 0, marked = 0, attempts = attempts + 1, parked = null
+set owner = ?, fetched_in = ?, ready_at_us = null, hold_until_us = 0, marked = 0, attempts = attempts + 1, parked = null
 where key = ?
 
 -- name: history_after
@@ -65,7 +65,16 @@ limit :activities
 
 -- name: claim_activities
 -- Counts the attempt, as for instances. Runs for each id.
-update queued_activities set owner = ?, attempts = attempts + 1 where id = ?
+update queued_activities set owner = ?, fetched_in = ?, attempts = attempts + 1 where id = ?
+
+-- name: number_fetch
+-- No row means that it comes too late: one of a higher number was here, or took its place.
+update workers set fetched = :number where hub = :hub and id = :worker and fetched < :number
+
+-- name: mark_unread
+-- Their owner is to be shown all their letters.
+update instances set marked = 1
+where hub = :hub and owner = :worker and exists (select 1 from letters where letters.key = instances.key)
 
 -- name: claimed_activities
 -- Asked about once a second by a worker that runs some.

@@ -19,11 +19,13 @@ create table workers (
     seq integer not null,
     lease_until_us integer not null,
     has_lifeline integer not null,
+    fetched integer not null default 0,
     primary key (hub, id)
 ) strict, without rowid;
 
 -- ready_at_us is set exactly while an instance is free, not parked unless it is ending, and has a time at which to look at it.
 -- ending says that its mailbox holds a letter that ends it, so that any worker may claim it.
+-- fetched_in is the number of its owner's fetch in which it was claimed.
 -- hold_until_us keeps an abandoned one from being woken; marked says that its owner has not yet been shown some letter.
 create table instances (
     key integer primary key,
@@ -34,6 +36,7 @@ create table instances (
     execution integer not null,
     version text,
     owner text,
+    fetched_in integer not null default 0,
     ready_at_us integer,
     hold_until_us integer not null default 0,
     start_at_us integer not null,
@@ -108,6 +111,7 @@ create table queued_activities (
     input blob not null,
     options blob not null,
     owner text,
+    fetched_in integer not null default 0,
     attempts integer not null default 0
 ) strict;
 

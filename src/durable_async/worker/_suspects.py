@@ -1,0 +1,131 @@
+"""Suspects: what was claimed again and again because its worker died is tried alone, so that its neighbours do not pay for its crashes.
+
+A worker that dies counts as an attempt for all that it owned. From the third claim on, one suspect at a time is charged with its claim
+and tried; the claims of those that wait are taken off their accounts. So the one that kills its worker reaches the limit, and nobody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+import anyio
+import msgspec
+
+from durable_async.model.records import (
+    ActivityRecount,
+    ClaimedActivity,
+    ClaimedInstance,
+    CommitItem,
+    Mail,
+    Recount,
+)
+
+from ._queued import QueuedActivities
+from ._turns import Tools
+
+SUSPECT_ATTEMPTS = 3
+ALONE_SECONDS = 2.0
+"""How long a suspect is waited for. One that is busy for longer stays charged, and the next is tried beside it."""
+
+_LOOK_SECONDS = 0.005
+
+Suspect: TypeAlias = ClaimedInstance | ClaimedActivity
+
+
+class Suspects:
+    """The line of those that wait for their trial; bounded by what a worker may claim."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        queued: QueuedActivities,
+        adopt: Callable[[ClaimedInstance], Awaitable[None]],
+    ) -> None:
+        self._tools = tools
+        self._queued = queued
+        self._adopt = adopt
+        self._line: dict[str | int, Suspect] = {}
+        self._arrived = anyio.Event()
+
+    def __len__(self) -> int:
+        return len(self._line)
+
+    def suspects(self, claimed: Suspect) -> bool:
+        """Tell whether a claim is one to be careful with; one that is to be parked is not tried any more."""
+        return SUSPECT_ATTEMPTS <= claimed.attempts <= self._tools.settings.attempts_max
+
+    def add(self, claimed: Suspect) -> None:
+        """Let one wait, uncharged."""
+        self._line[_key(claimed)] = claimed
+        self._tools.committer.submit(_recount(claimed, claimed.attempts - 1), _ignore)
+        self._arrived.set()
+
+    def receive(self, mail: Mail) -> bool:
+        """Keep a letter for one that waits; returns whether it does."""
+        claimed = self._line.get(mail.instance_id)
+        if not isinstance(claimed, ClaimedInstance):
+            return False
+        known = (*claimed.mail, mail)
+        self._line[mail.instance_id] = msgspec.structs.replace(claimed, mail=known)
+        return True
+
+    def forget(self, instance_id: str) -> None:
+        """Let go of one that was replaced."""
+        self._line.pop(instance_id, None)
+
+    async def run(self) -> None:
+        """Try one after the other, those with the fewest attempts first: they are likely to come through."""
+        while True:
+            if not self._line:
+                self._arrived = anyio.Event()
+                await self._arrived.wait()
+            key = min(self._line, key=lambda one: self._line[one].attempts)
+            await self._charge(self._line[key])
+            claimed = self._line.pop(key, None)  # with the letters that came meanwhile
+            if claimed is not None:
+                await self._try(claimed)
+
+    async def _charge(self, claimed: Suspect) -> None:
+        """Return when its claim is durably counted again: only then may it do harm."""
+        counted = anyio.Event()
+        self._tools.committer.submit(
+            _recount(claimed, claimed.attempts), lambda dropped: counted.set()
+        )
+        await counted.wait()
+
+    async def _try(self, claimed: Suspect) -> None:
+        if isinstance(claimed, ClaimedInstance):
+            await self._adopt(claimed)
+        else:
+            self._queued.begin(claimed)
+        with anyio.move_on_after(ALONE_SECONDS):
+            while not self._came_through(claimed):
+                await anyio.sleep(_LOOK_SECONDS)
+
+    def _came_through(self, claimed: Suspect) -> bool:
+        if isinstance(claimed, ClaimedActivity):
+            return not self._queued.is_running(claimed.item_id)
+        slot = self._tools.slots.get(claimed.instance_id)
+        if slot is None or slot.claims == 0:
+            return True
+        if not slot.is_idle:
+            return False
+        # It was replayed and only waits: that has killed nobody.
+        slot.claims = 0
+        self._tools.committer.submit(_recount(claimed, 0), _ignore)
+        return True
+
+
+def _key(claimed: Suspect) -> str | int:
+    return claimed.instance_id if isinstance(claimed, ClaimedInstance) else claimed.item_id
+
+
+def _recount(claimed: Suspect, attempts: int) -> CommitItem:
+    if isinstance(claimed, ClaimedActivity):
+        return ActivityRecount(item_id=claimed.item_id, attempts=attempts)
+    return Recount(instance_id=claimed.instance_id, attempts=attempts, execution=claimed.execution)
+
+
+def _ignore(dropped: bool) -> None:
+    """Nothing follows."""
