@@ -25,8 +25,9 @@ from ._queued import QueuedActivities
 from ._turns import Tools
 
 SUSPECT_ATTEMPTS = 3
-ALONE_SECONDS = 2.0
-"""How long a suspect is waited for. One that is busy for longer stays charged, and the next is tried beside it."""
+ALONE_SECONDS = (2.0, 10.0, 60.0)
+"""How long a suspect is waited for, at its third, fourth and further claims. One that is busy for longer stays charged, and the next is
+tried beside it: so whoever is busy for long is waited for longer, the closer it comes to the limit."""
 
 _LOOK_SECONDS = 0.005
 
@@ -99,8 +100,9 @@ class Suspects:
             await self._adopt(claimed)
         else:
             self._queued.begin(claimed)
-        with anyio.move_on_after(ALONE_SECONDS):
-            while not self._came_through(claimed):
+        step = min(claimed.attempts - SUSPECT_ATTEMPTS, len(ALONE_SECONDS) - 1)
+        with anyio.move_on_after(ALONE_SECONDS[step]):
+            while not self._came_through(claimed):  # noqa: ASYNC110 - many small things end it, soon
                 await anyio.sleep(_LOOK_SECONDS)
 
     def _came_through(self, claimed: Suspect) -> bool:

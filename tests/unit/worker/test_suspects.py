@@ -1,0 +1,248 @@
+"""Who kills its workers is parked; who was only there when it happened is not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import anyio
+import pytest
+
+from durable_async import OrchestrationContext, Registry, Status, TaskHub, WorkerSettings
+from durable_async.backends.memory import MemoryBackend
+from durable_async.backends.memory.store import MemoryStore
+from durable_async.errors import BackendUnavailableError
+from durable_async.model.records import CommitItem, CommitResult, Fence
+from durable_async.testing import VirtualEnvironment, virtual_time
+
+SETTINGS = WorkerSettings(poll_seconds=5.0, unregistered_grace_seconds=10_000.0)
+
+registry = Registry()
+kill: list[Callable[[], None]] = [lambda: None]
+"""What kills the process that runs at the moment."""
+deaths: Counter[str] = Counter()
+
+
+@pytest.fixture(autouse=True)
+def nobody_died() -> None:
+    deaths.clear()
+
+
+def die(of: str) -> None:
+    deaths[of] += 1
+    kill[0]()
+
+
+@registry.activity
+async def poison(delay: float) -> None:
+    await asyncio.sleep(delay)
+    die("activity")
+    await asyncio.sleep(1000)
+
+
+@registry.activity
+async def harmless(seconds: float) -> float:
+    await asyncio.sleep(seconds)
+    return seconds
+
+
+@registry.orchestrator
+async def poisoned(ctx: OrchestrationContext, delay: float) -> None:
+    await ctx.call_activity(poison, delay)
+
+
+@registry.orchestrator
+async def deadly(ctx: OrchestrationContext) -> None:
+    await ctx.wait_for_external_event("now")
+    die("code")
+
+
+@registry.orchestrator
+async def busy(ctx: OrchestrationContext, seconds: float) -> float:
+    return await ctx.call_activity(harmless, seconds)
+
+
+@registry.orchestrator
+async def waiting(ctx: OrchestrationContext) -> str:
+    return await ctx.wait_for_external_event("answer", str)
+
+
+class MortalBackend(MemoryBackend):
+    """A process's way to the store; nothing passes any more when it is dead."""
+
+    is_dead = False
+
+    def _check(self) -> None:
+        if self.is_dead:
+            raise BackendUnavailableError("the process is dead")
+
+    async def commit(self, fence: Fence, items: Sequence[CommitItem]) -> CommitResult:
+        self._check()
+        return await super().commit(fence, items)
+
+    async def retire_worker(self, fence: Fence) -> None:
+        self._check()
+        await super().retire_worker(fence)
+
+
+class Lives:
+    """Worker processes one after the other: whenever one is killed the next begins."""
+
+    def __init__(self, env: VirtualEnvironment, store: MemoryStore, run: Registry) -> None:
+        self._env = env
+        self._store = store
+        self._run = run
+        self.count = 0
+
+    async def go_on(self) -> None:
+        """Live until cancelled."""
+        while True:
+            await self._live()
+
+    async def _live(self) -> None:
+        self.count += 1
+        backend = MortalBackend(self._store, environment=self._env)
+        await backend.open()
+        hub = TaskHub(backend, registry=self._run, environment=self._env)
+        with anyio.CancelScope() as life:
+
+            def end() -> None:
+                backend.is_dead = True
+                life.cancel()
+
+            kill[0] = end
+            await hub.worker(settings=SETTINGS).run()
+        hub.client.close()
+        await backend.close()
+
+
+async def until_parked(hub: TaskHub, instance_id: str) -> str:
+    with anyio.fail_after(1000):
+        while True:
+            [state] = [one async for one in hub.client.query(id_prefix=instance_id)]
+            if state.parked is not None:
+                return state.parked
+            await anyio.sleep(0.1)
+
+
+class Story:
+    """A client, and processes that are killed."""
+
+    def __init__(self, env: VirtualEnvironment, run: Registry = registry) -> None:
+        self.store = MemoryStore(env)
+        self.backend = MemoryBackend(self.store, environment=env)
+        self._env = env
+        self.lives = Lives(env, self.store, run)
+
+    async def tell(self, story: Callable[[TaskHub], Any]) -> None:
+        await self.backend.open()
+        hub = TaskHub(self.backend, registry=registry, environment=self._env)
+        async with anyio.create_task_group() as group:
+            group.start_soon(self.lives.go_on)
+            await story(hub)
+            group.cancel_scope.cancel()
+        hub.client.close()
+        await self.backend.close()
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.5])
+@virtual_time
+async def test_an_activity_that_kills_its_worker_parks_its_own_instance_only(
+    env: VirtualEnvironment, delay: float
+) -> None:
+    async def story(hub: TaskHub) -> None:
+        waiters = await hub.client.start_many(waiting, [None] * 30)
+        workers = await hub.client.start_many(busy, [float(n % 7) for n in range(30)])
+        await anyio.sleep(0.1)
+        await hub.client.start(poisoned, delay, instance_id="culprit")
+        assert "never came through" in await until_parked(hub, "culprit")
+        assert [await one.wait(timeout=100) for one in workers] == [float(n % 7) for n in range(30)]
+        for one in waiters:
+            await one.raise_event("answer", "yes")
+        assert {await one.wait(timeout=100) for one in waiters} == {"yes"}
+
+    await Story(env).tell(story)
+    assert deaths["activity"] in range(5, 8)
+
+
+@virtual_time
+async def test_code_that_kills_its_worker_is_parked_alone(env: VirtualEnvironment) -> None:
+    async def story(hub: TaskHub) -> None:
+        waiters = await hub.client.start_many(waiting, [None] * 30)
+        await hub.client.start(deadly, instance_id="culprit")
+        await anyio.sleep(1)
+        await hub.client.raise_event("culprit", "now")
+        assert "never came through" in await until_parked(hub, "culprit")
+        for one in waiters:
+            await one.raise_event("answer", "yes")
+        assert {await one.wait(timeout=100) for one in waiters} == {"yes"}
+
+    await Story(env).tell(story)
+    assert deaths["code"] in range(5, 8)
+
+
+@virtual_time
+async def test_a_queued_activity_that_kills_its_worker_fails_and_its_neighbours_do_not(
+    env: VirtualEnvironment,
+) -> None:
+    back = Registry()
+    back.add_activity(poison)
+    back.add_activity(harmless)
+    front = Registry()
+    for one in (poisoned, busy):
+        front.add_orchestrator(one)
+
+    async def story(hub: TaskHub) -> None:
+        async with hub.worker(front, settings=SETTINGS):
+            workers = await hub.client.start_many(busy, [float(n % 3) for n in range(20)])
+            culprit = await hub.client.start(poisoned, 0.5)
+            for number, one in enumerate(workers):
+                assert await one.wait(timeout=1000) == float(number % 3)
+            with anyio.fail_after(1000):
+                while (state := await culprit.get()) is None or not state.status.is_terminal:
+                    await anyio.sleep(0.1)
+            assert state.status is Status.FAILED
+            assert "never came through" in str(state.failure)
+
+    await Story(env, back).tell(story)
+    assert deaths["activity"] == 5
+
+
+@virtual_time
+async def test_whoever_waits_through_many_deaths_is_not_blamed(env: VirtualEnvironment) -> None:
+    """A month of deployments by kill -9."""
+
+    async def story(hub: TaskHub) -> None:
+        handle = await hub.client.start(waiting, instance_id="patient")
+        for _ in range(20):
+            await anyio.sleep(3)
+            kill[0]()
+        await anyio.sleep(3)
+        await handle.raise_event("answer", "at last")
+        assert await handle.wait(timeout=100) == "at last"
+
+    teller = Story(env)
+    await teller.tell(story)
+    assert teller.lives.count == 21
+
+
+@virtual_time
+async def test_letters_that_come_while_it_waits_for_its_trial_are_kept(
+    env: VirtualEnvironment,
+) -> None:
+    """Behind one that takes its time."""
+
+    async def story(hub: TaskHub) -> None:
+        slow = await hub.client.start(busy, 30.0, instance_id="slow")
+        handle = await hub.client.start(waiting, instance_id="z-waits")
+        for _ in range(2):
+            await anyio.sleep(1)
+            kill[0]()
+        await anyio.sleep(0.5)
+        await handle.raise_event("answer", "kept")
+        assert await handle.wait(timeout=100) == "kept"
+        assert await slow.wait(timeout=100) == 30.0
+
+    await Story(env).tell(story)
