@@ -11,8 +11,11 @@ from durable_async.model.records import Fence
 
 from .core import PostgresCore
 
-GRACE_SECONDS = 0.5
+GRACE_SECONDS = 0.3
 """How long a worker whose connection was merely cut has to come back, before others take over what it owns."""
+
+RESTART_SECONDS = 3.0
+"""How long all have to come back whose connections were cut when the server was, before they are taken over without a look at their leases."""
 
 _SWEEP_SECONDS = 60.0
 _SWEPT_AT_ONCE = 1000
@@ -86,6 +89,8 @@ class PostgresLeases(PostgresCore):
     async def take_over(self, fence: Fence) -> int:
         """Free what dead workers own: those whose process is gone or whose lease ran out."""
         dead = await self._do("dead_workers", self._hub, fence.worker_id)
+        if self._lifelines.were_cut_within(RESTART_SECONDS):
+            dead = [row for row in dead if row["expired"]]
         if not dead:
             await self._check_epoch(fence)
         elif not all(row["expired"] for row in dead):

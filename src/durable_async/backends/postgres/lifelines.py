@@ -81,6 +81,11 @@ class Lifelines:
                 f"{self._target.description} does not answer within {timeout_seconds:g} s"
             ) from None
 
+    def were_cut_within(self, seconds: float) -> bool:
+        """Tell whether this process lost its own signs of life a moment ago: then others may have lost theirs, and be alive."""
+        keeper = self._keeper
+        return keeper is not None and keeper.was_cut_within(seconds)
+
     async def close(self) -> None:
         """Withdraw every sign and end the thread. Safe to repeat."""
         with self._starting:
@@ -126,6 +131,7 @@ class _Keeper:
         self._connection: Any = None
         self._held: dict[str, int] = {}
         self._missing: set[str] = set()
+        self.cut_at = float("-inf")
         self._thread = threading.Thread(
             target=self._run, name="durable-async postgres lifelines", daemon=True
         )
@@ -138,6 +144,10 @@ class _Keeper:
         except RuntimeError as error:
             job.close()
             raise BackendUnavailableError(f"{self._target.description} is closed") from error
+
+    def was_cut_within(self, seconds: float) -> bool:
+        """Tell whether the connection was lost so short a time ago; from any thread."""
+        return self._loop.time() - self.cut_at < seconds
 
     def cut(self) -> None:
         """Close the socket, and with it end whatever waits for an answer."""
@@ -262,6 +272,7 @@ class _Keeper:
     def _was_cut(self, connection: Any) -> None:
         if connection is self._connection:
             self._connection = None
+            self.cut_at = self._loop.time()
             self._wanted.set()
 
     def _terminate(self) -> None:
