@@ -12,9 +12,10 @@ from durable_async._engine.termination import termination
 from durable_async._kernel.orchestration import Orchestration
 from durable_async.errors import CorruptHistoryError
 from durable_async.model.history import ExecutionStarted, ExecutionTerminated, HistoryEvent
-from durable_async.model.records import ClaimedInstance, HistoryRow, Park
+from durable_async.model.records import ClaimedInstance, HistoryRow
 from durable_async.serialization.events import decode_events, decode_letter
 
+from ._parking import park
 from ._slots import Slot
 from ._turns import SLICE_SECONDS, Tools, Turns
 
@@ -35,8 +36,7 @@ async def adopt(claimed: ClaimedInstance, tools: Tools, turns: Turns) -> None:
         return
     if claimed.attempts > tools.settings.attempts_max:
         reason = f"claimed {tools.settings.attempts_max} times, and its worker never came through"
-        park = Park(instance_id=claimed.instance_id, reason=reason, execution=claimed.execution)
-        tools.committer.submit(park, _ignore)
+        tools.committer.submit(park(claimed.instance_id, claimed.execution, reason), _ignore)
         return
     try:
         slot = await _rebuild(claimed, tools, turns)

@@ -17,11 +17,11 @@ from durable_async.model.records import (
     CommitResult,
     Fence,
     InstanceRecord,
-    Park,
     Release,
     TurnCommit,
 )
 
+from ._parking import park
 from ._patience import Patience
 from .settings import WorkerSettings
 
@@ -122,12 +122,9 @@ class Committer:
             return
         (entry,) = batch
         if isinstance(entry.item, (TurnCommit, Release, Abandon)):
-            park = Park(
-                instance_id=entry.item.instance_id,
-                reason=f"its turn cannot be stored: {error}",
-                execution=entry.item.execution,
-            )
-            await self._send([park])
+            reason = f"its turn cannot be stored: {error}"
+            parked = park(entry.item.instance_id, entry.item.execution, reason)
+            await self._send([parked])
         entry.done(True)
 
     async def _send(self, items: Sequence[CommitItem]) -> CommitResult:

@@ -32,7 +32,6 @@ from durable_async.model.records import (
     Abandon,
     Mail,
     Outgoing,
-    Park,
     TurnCommit,
     UnclaimedActivity,
 )
@@ -43,6 +42,7 @@ from durable_async.serialization.events import decode_letter, encode_letter
 from ._activities import ActivityRunner, Attempt
 from ._alarms import About, Alarms
 from ._committer import Committer
+from ._parking import park
 from ._slots import Slot, Slots
 from ._watchdog import Watchdog
 from .settings import WorkerSettings
@@ -461,7 +461,7 @@ class Turns:
         if claims >= DETERMINISM_ATTEMPTS and is_its_own:
             _log.error("orchestration %s is parked: %s", instance_id, error)
             reason = f"{type(error).__name__}: {error}"
-            item: Any = Park(instance_id=instance_id, reason=reason, execution=execution)
+            item: Any = park(instance_id, execution, reason)
         else:
             wait = min(2.0 ** (claims - 1), BACKOFF_SECONDS_MAX)
             _log.warning("orchestration %s is tried again in %g s: %s", instance_id, wait, error)

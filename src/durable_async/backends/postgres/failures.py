@@ -75,9 +75,11 @@ def _translate_state(error: asyncpg.PostgresError, description: str) -> Exceptio
     if state[:2] == "25":
         return BackendUnavailableError(f"{description} does not accept writes: {_text(error)}")
     if state in _NOT_THERE:
-        return BackendError(
+        # Nobody's own fault: no turn is to be parked for it, and it may pass, as after a grant.
+        return RolledBackError(
             f"{description} lacks something, or denies it: {_text(error)};"
-            " `durable-async migrate` prepares the schema and prints what to grant"
+            " `durable-async migrate` prepares the schema and prints what to grant",
+            is_collision=False,
         )
     return BackendError(f"{description} refused: {_text(error)}")
 
