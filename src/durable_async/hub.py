@@ -60,10 +60,11 @@ class TaskHub:
         """Open a hub for the length of an ``async with`` block; store and hub are created if they are new.
 
         Args:
-            url: ``postgresql://user@host/database`` (``?schema=name`` for another schema than ``durable_async``),
-                ``sqlite:///file.db`` (relative), ``sqlite:////path/file.db`` (absolute), or ``memory://``; or a backend of your
-                own making, not open yet, for settings that no URL carries.
-            hub: Name of the hub in the store.
+            url: ``postgresql://user@host/database`` (``?schema=name`` for another schema than ``durable_async``, and more: see
+                `durable_async.backends.postgres.PostgresBackend`), ``sqlite:///file.db`` (relative), ``sqlite:////path/file.db``
+                (absolute), or ``memory://``; or a backend of your own making, not open yet, for what no URL carries, such as
+                ``PostgresBackend("postgresql://host/database", pool=pool)``.
+            hub: Name of the hub in the store; a backend of your own making has been told already.
             registry: What its workers run by default; otherwise what the module-level decorators registered.
             payloads: Converter of values; JSON by default.
             environment: Clock, ids, chance and threads; only tests change it.
@@ -117,8 +118,8 @@ class TaskHub:
 
 
 def _backend(url: str, hub: str, environment: Environment) -> Backend:
-    parts = urlsplit(url)
-    match parts.scheme:
+    scheme = _scheme(url)
+    match scheme:
         case "memory":
             from durable_async.backends.memory import MemoryBackend
 
@@ -128,15 +129,22 @@ def _backend(url: str, hub: str, environment: Environment) -> Backend:
 
             return SqliteBackend(_sqlite_path(url), hub=hub, environment=environment)
         case "postgresql" | "postgres":
-            from durable_async.backends.postgres import PostgresBackend, parse_url
+            from durable_async.backends.postgres import PostgresBackend
 
-            dsn, options = parse_url(url)
-            return PostgresBackend(dsn, hub=hub, environment=environment, **options)
+            return PostgresBackend(url, hub=hub, environment=environment)
         case _:
             raise ConfigurationError(
-                f"no backend for the scheme {parts.scheme!r}: "
+                f"no backend for the scheme {scheme!r}: "
                 "use postgresql://host/database, sqlite:///file.db or memory://"
             )
+
+
+def _scheme(url: str) -> str:
+    try:
+        return urlsplit(url).scheme
+    except ValueError:
+        pass  # whose words may quote a password
+    raise ConfigurationError("the URL of the store cannot be read")
 
 
 def _sqlite_path(url: str) -> str:

@@ -11,8 +11,11 @@ from urllib.parse import SplitResult, parse_qsl, unquote_plus, urlsplit, urlunsp
 
 from durable_async.errors import ConfigurationError
 
+SCHEMA = "durable_async"
+
 _SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,47}")
 _HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.%]*\]|[^:\[\]]*)(:\d*)?")
+_PORT_MAX = 65_535
 
 _ONLY_LIBPQ = frozenset(
     {
@@ -78,7 +81,7 @@ class PostgresTarget:
     """
 
     dsn: str = field(repr=False)
-    schema: str = "durable_async"
+    schema: str = SCHEMA
     hub: str = "default"
     direct_dsn: str | None = field(default=None, repr=False)
     connect_seconds: float = 10.0
@@ -134,6 +137,22 @@ def parse_url(url: str) -> tuple[str, dict[str, Any]]:
     return urlunsplit(parts._replace(query="&".join(kept))), options
 
 
+def options_of(url: str, keywords: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the DSN, and options from the URL and from keywords that are not ``None``.
+
+    Raises:
+        ConfigurationError: An option stands in both, or the URL makes no sense.
+    """
+    dsn, options = parse_url(url)
+    for name, value in keywords.items():
+        if value is None:
+            continue
+        if name in options:
+            raise ConfigurationError(f"{name!r} is given in the URL and as a keyword")
+        options[name] = value
+    return dsn, options
+
+
 def for_driver(dsn: str) -> tuple[str, dict[str, str]]:
     """Return the DSN without what the driver would misunderstand, and the parameters that it holds."""
     parts = _split(dsn)
@@ -178,10 +197,15 @@ def _check(dsn: str) -> None:
     if dsn.count("@") > ("@" in parts.netloc):
         raise ConfigurationError("in a DSN, @ in a name or password is written %40")
     hosts = parts.netloc.rpartition("@")[2].split(",")
-    if parts.fragment or not all(_HOST_AND_PORT.fullmatch(host) for host in hosts):
+    if parts.fragment or not all(_is_host_and_port(host) for host in hosts):
         raise ConfigurationError(
             "in a DSN, characters such as : / ? # in a name or password are written %3A and so on"
         )
+
+
+def _is_host_and_port(text: str) -> bool:
+    found = _HOST_AND_PORT.fullmatch(text)
+    return found is not None and int((found[2] or ":")[1:] or 0) <= _PORT_MAX
 
 
 def _place(dsn: str) -> str:

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from durable_async.environment import Environment
-from durable_async.errors import BackendError
+from durable_async.environment import Environment, SystemEnvironment
+from durable_async.errors import BackendError, BackendUnavailableError, ConfigurationError
 
-from .address import PostgresTarget
+from .address import SCHEMA, PostgresTarget, options_of
 from .clock import ServerClock
 from .connecting import connect
 from .ears import Ears
+from .failures import DRIVER_ERRORS, translate
+from .inspection import inspect, warn
 from .lifelines import Lifelines
-from .link import ClientLinks, Link
+from .link import ClientLinks, Link, close_gently
 from .schema import find_hub, prepare
 from .statements import migrations_in, statements_in
+
+_LETTERS_MAX = 10_000
+_CLIENTS_MAX = 4
 
 
 class PostgresCore:
@@ -25,41 +30,66 @@ class PostgresCore:
         self,
         dsn: str,
         *,
-        environment: Environment,
+        environment: Environment | None = None,
         hub: str = "default",
-        schema: str = "durable_async",
+        schema: str | None = None,
         direct_dsn: str | None = None,
         pool: Any = None,
-        letters_max: int = 10_000,
-        clients_max: int = 4,
-        migrate: bool = True,
+        letters_max: int | None = None,
+        clients_max: int | None = None,
+        migrate: bool | None = None,
     ) -> None:
         """Describe a hub in a database; nothing is opened yet.
 
+        ``schema``, ``direct_dsn``, ``letters_max``, ``clients_max`` and ``migrate`` may stand in the DSN instead, as in
+        ``postgresql://user@host/database?schema=billing&clients_max=8&migrate=false``; `TaskHub.open` takes the same text.
+
         Args:
-            dsn: As asyncpg takes it, with several hosts and TLS settings if need be.
-            environment: Where time comes from.
+            dsn: As asyncpg takes it, with several hosts (``postgresql://one,two/database``: the one that can be written is found) and
+                TLS settings (``sslmode=verify-full&sslrootcert=ca.pem``) if need be.
+            environment: Where time comes from; only tests change it.
             hub: Which of the schema's task hubs.
-            schema: The schema that holds the tables: lower-case letters, digits and underscores.
+            schema: The schema that holds the tables, ``durable_async`` by default: lower-case letters, digits and underscores.
             direct_dsn: The same database without a pooler in between, for LISTEN and for the sign of life; ``dsn`` by default.
-            pool: An ``asyncpg.Pool`` of yours for clients' verbs, in place of a small one of its own. It stays yours.
-            letters_max: Most letters that clients may leave in one mailbox.
-            clients_max: Most connections for clients' verbs.
-            migrate: Upgrade the schema if that is needed and allowed; otherwise `SchemaVersionError` says what to do.
+            pool: An ``asyncpg.Pool`` of yours for clients' verbs, in place of a small one of its own. It stays yours: open before
+                the hub, and closed after it.
+            letters_max: Most letters that clients may leave in one mailbox; 10,000 by default.
+            clients_max: Most connections for clients' verbs; 4 by default. They are given back when they are not used for a while.
+            migrate: Whether to upgrade the schema if that is needed and allowed, as by default; otherwise `SchemaVersionError` says
+                what to do.
+
+        Raises:
+            ConfigurationError: The DSN or an option makes no sense.
         """
-        self._target = PostgresTarget(dsn=dsn, schema=schema, hub=hub, direct_dsn=direct_dsn)
-        self._environment = environment
+        address, options = options_of(
+            dsn,
+            {
+                "schema": schema,
+                "direct_dsn": direct_dsn,
+                "letters_max": letters_max,
+                "clients_max": clients_max,
+                "migrate": migrate,
+            },
+        )
+        schema = options.get("schema", SCHEMA)
+        self._target = PostgresTarget(
+            dsn=address, schema=schema, hub=hub, direct_dsn=options.get("direct_dsn")
+        )
+        self._environment = environment or SystemEnvironment()
         self._hub_name = hub
-        self._letters_max = letters_max
-        self._migrate = migrate
+        self._letters_max: int = options.get("letters_max", _LETTERS_MAX)
+        self._migrate: bool = options.get("migrate", True)
         self._sql = statements_in(schema)
         self._schema_version = len(migrations_in(schema))
         self._hub = 0
         self._is_open = False
-        self._clock = ServerClock(environment)
+        self._clock = ServerClock(self._environment)
         self._commits = Link(self._target, "commits")
         self._work = Link(self._target, "work")
-        self._clients = ClientLinks(self._target, clients_max, pool=pool)
+        self._clients = ClientLinks(
+            self._target, options.get("clients_max", _CLIENTS_MAX), pool=pool
+        )
+        self._has_pool = pool is not None
         self._ears = Ears(self._target)
         self._lifelines = Lifelines(self._target)
 
@@ -69,7 +99,13 @@ class PostgresCore:
         return self._target.description
 
     async def open(self) -> None:
-        """Connect, create or upgrade the schema, create the hub if it is new."""
+        """Connect, create or upgrade the schema, create the hub if it is new.
+
+        Raises:
+            ConfigurationError: The server cannot be used: a standby, too old, or not in UTF-8.
+            SchemaVersionError: The schema is newer than this release, or needs an upgrade that was not or could not be made.
+            BackendUnavailableError: Nobody answers, or we are not let in.
+        """
         if self._is_open:
             return
         self._is_open = True
@@ -95,11 +131,29 @@ class PostgresCore:
     async def _prepare(self) -> None:
         connection = await connect(self._target, "setup")
         try:
+            warn(self._target, await inspect(connection, self._target))
             await prepare(connection, self._target.schema, may_upgrade=self._migrate)
             self._hub = await find_hub(connection, self._target.schema, self._hub_name)
             self._clock.hear(await connection.fetchval(self._sql["clock"]))
+        except DRIVER_ERRORS as error:
+            raise translate(error, self.description) from error
         finally:
-            await connection.close()
+            await close_gently(connection)
+        if self._has_pool:
+            await self._check_pool()
+
+    async def _check_pool(self) -> None:
+        """See to it that the caller's pool leads to the same hub."""
+        try:
+            rows = await self._ask("find_hub", self._hub_name)
+        except BackendUnavailableError:
+            raise
+        except BackendError:
+            rows = []
+        if [row[0] for row in rows] != [self._hub]:
+            raise ConfigurationError(
+                f"the pool does not lead to {self.description}, or may not use it"
+            )
 
     # -- for the verbs
 
