@@ -57,8 +57,6 @@ def translate(error: BaseException, description: str) -> Exception:
         return ConfigurationError(f"{description}: the driver does not understand the DSN")
     if isinstance(error, asyncpg.PostgresError):
         return _translate_state(error, description)
-    if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):
-        return BackendError(f"{description} cannot take a value: {error}")
     if isinstance(error, TimeoutError):
         return BackendUnavailableError(f"{description} does not answer in time")
     return BackendUnavailableError(f"{description} does not answer: {_text(error)}")

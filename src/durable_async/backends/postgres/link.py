@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any, TypeAlias, TypeVar, cast
 
+import asyncpg
+
 from durable_async.errors import ConfigurationError
 
 from .address import PostgresTarget
@@ -317,17 +319,31 @@ class _Pooled:
                 self._rests.take(course, _ignore)
 
     async def _hold(self, connection: Any, job: Job[T]) -> T:
-        limit = asyncio.get_running_loop().call_later(limit_of(self._target), connection.terminate)
+        loop = asyncio.get_running_loop()
+        limit = loop.call_later(limit_of(self._target), _terminate, connection)
         try:
             return await job(connection)
         except DRIVER_ERRORS as error:
             failure = translate(error, self._target.description)
             if is_unknown(failure):
-                connection.terminate()
+                _terminate(connection)
             raise failure from error
         finally:
             limit.cancel()
-            await self._pool.release(connection)
+            await self._release(connection)
+
+    async def _release(self, connection: Any) -> None:
+        try:
+            await self._pool.release(connection, timeout=_ANSWER_SECONDS)
+        except DRIVER_ERRORS:
+            _terminate(connection)  # what the job did, it did
+
+
+def _terminate(connection: Any) -> None:
+    try:
+        connection.terminate()
+    except asyncpg.InterfaceError:
+        return  # the pool has noticed already, and taken it back
 
 
 def _ignore(error: BaseException | None) -> None:
