@@ -161,7 +161,7 @@ async def test_an_activity_that_nobody_registers_fails_after_a_while(
         handle = await hub.client.start("stray")
         with pytest.raises(OrchestrationFailedError) as caught:
             await handle.wait()
-        assert 10 <= env.monotonic() < 20
+        assert 300 <= env.monotonic() < 310
     cause = caught.value.failure.cause
     assert cause is not None
     assert cause.is_type("NotRegisteredError")

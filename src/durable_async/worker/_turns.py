@@ -81,6 +81,7 @@ class Turns:
         self._bury = on_graveyard
         self._arrived = anyio.Event()
         self._programs: dict[str, Any] = {}
+        self._strangers: set[str] = set()
         self._consumed: list[tuple[Mailbox, list[int]]] = []
         self.activities: ActivityRunner | None = None
         self.turns = 0
@@ -333,8 +334,18 @@ class Turns:
         """If an activity in the queue is one that nobody here registers, give other workers a while to claim it."""
         future = slot.instance.pending_activity(seq)
         if future is not None and self._tools.registry.find_activity(future.name) is None:
+            self._warn_of_stranger(future.name)
             about = (seq, slot.instance.execution, future.attempt)
             self._tools.alarms.set(self._grace_ends_us(), slot, about)
+
+    def _warn_of_stranger(self, name: str) -> None:
+        if name not in self._strangers:
+            self._strangers.add(name)
+            _log.warning(
+                "activity %r is not registered here: each call of it waits %g s for a worker that registers it, and then fails",
+                name,
+                self._tools.settings.unregistered_grace_seconds,
+            )
 
     def wake_at_us(self, slot: Slot) -> int | None:
         """Return when somebody must look at an instance that is let go now, although nothing arrives."""

@@ -26,7 +26,8 @@ class WorkerSettings:
         poll_seconds: Longest time between looks for work when nothing is heard; it begins at a fiftieth of that.
         attempts_max: Claims of an instance that did not come through, after which it is parked.
         turn_seconds_max: Longest that one turn's code may block the event loop, before it is interrupted.
-        unregistered_grace_seconds: How long an activity that nobody here registers waits for another worker, before it fails.
+        unregistered_grace_seconds: How long an activity that nobody here registers waits for another worker, before it fails; longer than
+            the workers that register it are ever away, as during a deployment.
         shutdown_seconds: How long running activities may go on when the worker stops.
     """
 
@@ -44,7 +45,7 @@ class WorkerSettings:
     poll_seconds: float = 1.0
     attempts_max: int = 5
     turn_seconds_max: float = 5.0
-    unregistered_grace_seconds: float = 10.0
+    unregistered_grace_seconds: float = 300.0
     shutdown_seconds: float = 5.0
 
     def __post_init__(self) -> None:

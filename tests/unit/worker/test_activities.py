@@ -266,3 +266,24 @@ def test_one_that_nobody_runs_any_more_fails_whoever_owns_its_caller_by_then(
                     await handle.wait(timeout=30)
 
     run_virtual(main)
+
+
+@virtual_time
+async def test_a_deployment_fails_nothing_that_another_worker_runs(
+    env: VirtualEnvironment, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The only worker that registers it is away for a minute; a warning tells so at once, and only once."""
+    elsewhere = Registry()
+
+    @elsewhere.activity
+    async def only_there(text: str) -> str:
+        return f"{text} from there"
+
+    store = MemoryStore(env)
+    async with opened(env, registry, store) as (hub, _), hub.worker():
+        handles = [await hub.client.start(calls_elsewhere) for _ in range(3)]
+        await asyncio.sleep(60)
+        assert sum("not registered here" in one for one in caplog.messages) == 1
+        async with opened(env, elsewhere, store) as (other, _), other.worker():
+            for handle in handles:
+                assert await handle.wait(timeout=10) == "x from there"
