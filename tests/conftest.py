@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
+import asyncpg
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -32,6 +35,22 @@ def postgres_lab(postgres_server: ThrowawayPostgres) -> Iterator[PostgresLab]:
     lab = PostgresLab(postgres_server.dsn)
     yield lab
     lab.close()
+
+
+@pytest.fixture
+def postgres_database(postgres_server: ThrowawayPostgres, fresh_name: str) -> Iterator[str]:
+    """The DSN of an empty database, for its owner."""
+    asyncio.run(_on(postgres_server, f"create database {fresh_name}"))
+    yield postgres_server.server.dsn_of(fresh_name)
+    asyncio.run(_on(postgres_server, f"drop database {fresh_name} with (force)"))
+
+
+async def _on(server: ThrowawayPostgres, sql: str) -> None:
+    connection: Any = await asyncpg.connect(server.dsn)
+    try:
+        await connection.execute(sql)
+    finally:
+        await connection.close()
 
 
 @pytest.fixture

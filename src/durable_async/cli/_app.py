@@ -11,7 +11,7 @@ from rich.console import Console
 
 from durable_async import __version__
 
-from . import _inspect
+from . import _inspect, _migrate
 from ._demo import DemoOptions, run_demo
 from ._demo_files import DemoFiles
 from ._demo_worker import Middle, run_worker
@@ -24,6 +24,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Durable execution for async Python: watch it survive, and look into a task hub.",
 )
+
+app.add_typer(_migrate.app, name="migrate")
 
 EXIT_INTERRUPTED = 130
 

@@ -37,8 +37,9 @@ async def list_instances(url: str, hub: str, limit: int, console: Console) -> No
     """Print a table of instances."""
     async with _existing_hub(url, hub) as opened:
         states, more = await opened.client.query_page(limit=limit)
+        description = opened.backend.description  # unlike the URL, it never holds a password
     if not states:
-        console.print(f"There are no orchestrations in the hub {hub!r} of {url}.")
+        console.print(f"There are no orchestrations in the hub {hub!r}: {description}.")
         return
     console.print(_render.instances(states))
     if more is not None:

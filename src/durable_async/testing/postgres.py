@@ -140,9 +140,7 @@ class PostgresLab:
         self._role = f"app_{secrets.token_hex(4)}"
         self._password = secrets.token_urlsafe()
         host = urlsplit(dsn).netloc.rpartition("@")[2]
-        self.dsn = (
-            urlsplit(dsn)._replace(netloc=f"{self._role}:{self._password}@{host}").geturl()
-        )
+        self.dsn = urlsplit(dsn)._replace(netloc=f"{self._role}:{self._password}@{host}").geturl()
         self._bridge = _Bridge()
         self._connection: Any = self._bridge.call(self._prepare())
 

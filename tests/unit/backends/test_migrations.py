@@ -10,7 +10,9 @@ from durable_async.errors import ConfigurationError, SchemaVersionError
 
 from .test_sqlfile import FakeFile
 
-STEPS = tuple(Migration(number=n, name=f"step{n}", sql=f"create {n};\n", serves=n) for n in (1, 2, 3))
+STEPS = tuple(
+    Migration(number=n, name=f"step{n}", sql=f"create {n};\n", serves=n) for n in (1, 2, 3)
+)
 
 
 def load(monkeypatch: pytest.MonkeyPatch, *names: str) -> tuple[Migration, ...]:

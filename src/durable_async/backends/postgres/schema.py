@@ -62,7 +62,7 @@ def grants(schema: str, role: str, *, to_look: bool = False) -> str:
 async def standing_of(connection: Any, schema: str) -> Standing:
     """Return where a schema stands."""
     statements = statements_in(schema)
-    if not await connection.fetchval(statements["has_meta"], f'"{schema}".meta'):
+    if not await connection.fetchval(statements["has_meta"], schema):
         return Standing()
     row = await connection.fetchrow(statements["standing"])
     return Standing(row["version"], row["serves"])

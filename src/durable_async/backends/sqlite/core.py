@@ -192,11 +192,11 @@ class SqliteCore:
 
     def _migrate(self, writer: sqlite3.Connection) -> None:
         migrations = self.migrations
-        if not pending(migrations, _schema_version(writer)):
+        if not pending(migrations, schema_version(writer)):
             return
         with atomic(writer):
             # Asked again under the lock: another process may have been faster.
-            for step in pending(migrations, _schema_version(writer)):
+            for step in pending(migrations, schema_version(writer)):
                 for statement in _split(step.sql):
                     writer.execute(statement)
                 writer.execute(STATEMENTS["save_schema_version"], {"version": step.number})
@@ -219,7 +219,8 @@ class SqliteCore:
             return None  # the next verb will meet the same trouble and report it
 
 
-def _schema_version(connection: sqlite3.Connection) -> int:
+def schema_version(connection: sqlite3.Connection) -> int:
+    """Return the version of the schema that a file has; 0 if there is none."""
     if not connection.execute(STATEMENTS["has_meta"]).fetchone()[0]:
         return 0
     try:

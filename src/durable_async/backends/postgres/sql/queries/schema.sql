@@ -5,8 +5,13 @@
 create schema if not exists {schema}
 
 -- name: has_meta
--- A new schema has no tables at all.
-select to_regclass($1) is not null
+-- A new schema has no tables at all. A look at the catalogue as it is now: what a session remembers of it, as to_regclass does, may be from
+-- before it waited for another migrator.
+select exists (
+    select from pg_catalog.pg_class c
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = $1 and c.relname = 'meta'
+)
 
 -- name: standing
 -- Compared with what this release knows.

@@ -1,6 +1,9 @@
 -- Several task hubs may share a schema. Inside, a hub and each life of an instance are numbers, so that rows and indexes stay short
 -- and a later life of an id never meets what an earlier one left. Every table leads with the hub, so that it can be partitioned.
 -- No foreign keys: each would lock its parent row once more for every row written.
+--
+-- Functions run with their caller's rights. Whoever may create objects in some schema must not be able to slip functions or operators under
+-- theirs: bodies in SQL are parsed here and now, those in PL/pgSQL look names up in the catalogue only, and say where tables are.
 
 create table {schema}.meta (
     name text primary key,
@@ -14,15 +17,13 @@ create table {schema}.hubs (
 
 -- The one clock. Unlike now(), it does not stand still while a transaction waits for a lock.
 create function {schema}.clock_us() returns bigint
-language sql volatile as $$
-    select (extract(epoch from clock_timestamp()) * 1000000)::bigint
-$$;
+language sql volatile
+return (extract(epoch from clock_timestamp()) * 1000000)::bigint;
 
 -- For people who read microseconds in a view.
 create function {schema}.moment(us bigint) returns timestamptz
-language sql immutable as $$
-    select to_timestamp(us / 1000000.0)
-$$;
+language sql immutable parallel safe
+return to_timestamp(us / 1000000.0);
 
 -- Fence and ledger of each living worker. A takeover deletes the row; a worker's epoch is never used again.
 -- lifeline is the key of the advisory lock that its process holds as long as it lives. schema_version is the one that its release knows.

@@ -122,6 +122,7 @@ create function {schema}.send_letters(
     o_request text[]
 ) returns table (place bigint, verdict text)
 language plpgsql
+set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_hashjoin = off

@@ -151,6 +151,7 @@ create function {schema}.create_instances(
     c_request text[]
 ) returns table (place bigint, created boolean, status text, execution bigint)
 language plpgsql
+set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_hashjoin = off
@@ -189,6 +190,7 @@ $$;
 -- Deletes those that have ended, and remembers their last execution.
 create function {schema}.purge_instances(p_hub integer, p_ids text[]) returns setof text
 language plpgsql
+set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_hashjoin = off
@@ -244,6 +246,7 @@ create function {schema}.rewrite_instances(
     o_letter bytea[]
 ) returns boolean
 language plpgsql
+set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_hashjoin = off
@@ -298,6 +301,7 @@ $$;
 -- Puts parked instances back, ready at once with no attempts counted.
 create function {schema}.unpark_instances(p_hub integer, p_ids text[]) returns setof text
 language plpgsql
+set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_hashjoin = off

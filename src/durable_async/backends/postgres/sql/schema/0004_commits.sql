@@ -85,6 +85,7 @@ create function {schema}.commit_batch(
     g_seen bigint[]
 ) returns table (fenced boolean, dropped integer[], brought_work boolean)
 language plpgsql
+set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_hashjoin = off
@@ -347,9 +348,10 @@ create function {schema}.written_turns(
     t_execution bigint[],
     t_turn bigint[]
 ) returns table (id text, execution bigint, turn bigint)
-language sql stable as $$
+language sql stable
+begin atomic
     select i.id, h.execution, h.turn
     from unnest(t_id, t_execution, t_turn) as t (id, execution, turn)
     join {schema}.instances i on i.hub = p_hub and i.id = t.id and i.owner is not distinct from p_worker
-    join {schema}.history h on h.hub = p_hub and h.key = i.key and h.execution = t.execution and h.turn = t.turn
-$$;
+    join {schema}.history h on h.hub = p_hub and h.key = i.key and h.execution = t.execution and h.turn = t.turn;
+end;

@@ -35,6 +35,7 @@ create function {schema}.claim_work(
     options bytea
 )
 language plpgsql
+set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_hashjoin = off

@@ -3,7 +3,8 @@
 -- Which other workers are dead: their lease ran out, or nobody holds the lock that their process would hold.
 create function {schema}.dead_workers(p_hub integer, p_worker text)
 returns table (id text, epoch bigint, expired boolean)
-language sql as $$
+language sql
+begin atomic
     with held as materialized (
         select (k.classid::bigint << 32) | k.objid::bigint as lifeline
         from pg_locks k
@@ -17,8 +18,8 @@ language sql as $$
         and (
             l.until_us <= {schema}.clock_us()
             or (w.lifeline is not null and w.lifeline not in (select h.lifeline from held h))
-        )
-$$;
+        );
+end;
 
 -- Frees what a worker owns that the caller has locked out: all, or what it claimed in one fetch. After a death the attempt stands; what
 -- is handed back does not count.
@@ -49,6 +50,7 @@ $$;
 create function {schema}.take_over(p_hub integer, p_worker text, p_epoch bigint, p_dead text, p_dead_epoch bigint)
 returns integer
 language plpgsql
+set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_hashjoin = off
@@ -82,6 +84,7 @@ $$;
 -- Hands everything back and forgets the worker; returns whether it was still there.
 create function {schema}.retire_worker(p_hub integer, p_worker text, p_epoch bigint) returns boolean
 language plpgsql
+set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_hashjoin = off
@@ -107,6 +110,7 @@ $$;
 -- first, as a fetch does.
 create function {schema}.take_stock(p_hub integer, p_worker text, p_epoch bigint, p_number bigint) returns boolean
 language plpgsql
+set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_hashjoin = off
