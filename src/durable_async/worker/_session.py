@@ -64,7 +64,7 @@ class Session:
         self._stopping = anyio.Event()
         self._fetches = 0
         self._loop = asyncio.get_running_loop()
-        self._renewed_at = environment.monotonic()
+        self._renewed_at = self._moved_at = environment.monotonic()
         self.worker_id = environment.new_id()
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -155,7 +155,12 @@ class Session:
     # -- the lease
 
     def _renew(self) -> None:
-        """Renew the lease; in a thread of its own."""
+        """Renew the lease; in a thread of its own, but not for an event loop that is stuck for good."""
+        if self._environment.monotonic() - self._moved_at > self._settings.stall_seconds_max:
+            _log.error(
+                "the event loop is blocked: worker %s lets its lease run out", self.worker_id
+            )
+            return
         try:
             self._backend.renew_lease(self._tools.committer.fence, self._settings.lease_seconds)
             self._renewed_at = self._environment.monotonic()
@@ -174,6 +179,7 @@ class Session:
     async def _watch_lease(self) -> None:
         """Stop at once when the lease is lost, or when no renewal came back for as long as it lasts."""
         while self._fenced is None:
+            self._moved_at = self._environment.monotonic()
             with anyio.move_on_after(self._settings.heartbeat_seconds):
                 await self._lost.wait()
             silent = self._environment.monotonic() - self._renewed_at

@@ -22,6 +22,7 @@ class WorkerSettings:
         batch_bytes_max: Bytes of events in one commit, about.
         lease_seconds: After this long without a renewal others take over.
         heartbeat_seconds: Between renewals.
+        stall_seconds_max: How long the event loop may be blocked, as by an activity that computes, before the worker lets its lease run out.
         sweep_seconds: Between looks for dead workers.
         poll_seconds: Longest time between looks for work when nothing is heard; it begins at a fiftieth of that.
         attempts_max: Claims of an instance that did not come through, after which it is parked.
@@ -41,6 +42,7 @@ class WorkerSettings:
     batch_bytes_max: int = 4 * 1024 * 1024
     lease_seconds: float = 15.0
     heartbeat_seconds: float = 3.0
+    stall_seconds_max: float = 60.0
     sweep_seconds: float = 1.0
     poll_seconds: float = 1.0
     attempts_max: int = 5

@@ -121,6 +121,27 @@ async def test_running_activities_get_the_grace_time(env: VirtualEnvironment) ->
 
 
 @virtual_time
+async def test_what_only_waits_is_handed_back_before_what_is_busy(env: VirtualEnvironment) -> None:
+    """Another worker goes on with it while an activity uses its grace time."""
+    store = MemoryStore(env)
+    async with opened(env, registry, store) as (hub, _), opened(env, registry, store) as (other, _):
+        async with hub.worker(shutdown_seconds=5.0) as worker:
+            busy = await hub.client.start(patient, 4.0)
+            idle = await hub.client.start(waiter, "e")
+            await anyio.sleep(1)
+            async with other.worker() as rival, anyio.create_task_group() as group:
+                group.start_soon(worker.stop)
+                await anyio.sleep(1)
+                state, working = await idle.get(), await busy.get()
+                assert state is not None
+                assert working is not None
+                assert state.owner == rival.worker_id
+                assert working.owner == worker.worker_id
+                assert await busy.wait(timeout=100) == "done"
+    assert active == []
+
+
+@virtual_time
 async def test_a_lost_lease_means_a_new_identity(env: VirtualEnvironment) -> None:
     """It drops what it held and claims again."""
     async with opened(env, registry) as (hub, backend), hub.worker() as worker:
@@ -228,3 +249,24 @@ def test_code_that_does_not_come_back_is_interrupted_named_and_parked(tmp_path) 
     assert result == 0.05
     assert TurnBudgetError.__name__ in reason
     assert "spinner" in reason
+
+
+@virtual_time
+async def test_a_loop_that_is_stuck_for_good_lets_its_lease_run_out(
+    env: VirtualEnvironment, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its own thread could renew for ever, and nobody would go on with what it owns."""
+    async with opened(env, registry) as (hub, backend), hub.worker(stall_seconds_max=10) as worker:
+        await anyio.sleep(100)
+        session = worker._session
+        assert session is not None
+        row = backend.store.hub("default").workers[session.worker_id]
+        before = row.lease_until_us
+        await anyio.sleep(1)
+        session._moved_at = env.monotonic() - 11
+        session._renew()
+        assert row.lease_until_us == before
+        assert "event loop is blocked" in caplog.text
+        await anyio.sleep(5)  # it moves again
+        session._renew()
+        assert row.lease_until_us > before
