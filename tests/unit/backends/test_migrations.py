@@ -42,6 +42,37 @@ def test_gaps_doubles_and_strange_names_are_refused(
         load(monkeypatch, *names)
 
 
+def test_a_step_serves_the_releases_that_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [FakeFile("0001_a.sql", "-- any"), FakeFile("0002_b.sql", "-- why\n-- serves: 1\n")]
+    monkeypatch.setattr(_migrations, "sql_files", lambda package, folder: files)
+    assert [step.serves for step in load_migrations("any")] == [1, 1]
+    assert [step.serves for step in load(monkeypatch, "0001_a.sql", "0002_b.sql")] == [1, 2]
+
+
+@pytest.mark.parametrize("serves", [0, 3])
+def test_a_step_cannot_serve_releases_that_do_not_exist(
+    monkeypatch: pytest.MonkeyPatch, serves: int
+) -> None:
+    files = [FakeFile("0001_a.sql", ""), FakeFile("0002_b.sql", f"-- serves: {serves}\n")]
+    monkeypatch.setattr(_migrations, "sql_files", lambda package, folder: files)
+    with pytest.raises(ConfigurationError, match="cannot serve"):
+        load_migrations("any")
+
+
+def test_a_newer_store_that_serves_this_release_lacks_nothing() -> None:
+    assert pending(STEPS, 4, 3) == ()
+    assert pending(STEPS, 9, 2) == ()
+    with pytest.raises(SchemaVersionError):
+        pending(STEPS, 4, 4)
+
+
+def test_an_error_says_what_to_do() -> None:
+    assert "upgrade durable-async in this process" in str(SchemaVersionError(4, 3))
+    assert "durable-async migrate apply" in str(SchemaVersionError(2, 3))
+    assert "no schema yet" in str(SchemaVersionError(0, 3))
+    assert str(SchemaVersionError(2, 3, "wait")).endswith("works with 3: wait")
+
+
 def test_what_is_pending_follows_from_what_is_there() -> None:
     assert pending(STEPS, 0) == STEPS
     assert pending(STEPS, 2) == STEPS[2:]
