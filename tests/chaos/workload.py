@@ -1,19 +1,17 @@
-"""The program that is killed: a worker on a SQLite file, and orchestrations that leave marks outside of the engine."""
+"""What runs while faults happen: orchestrations whose activities leave marks outside of the engine, in a ledger file."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import random
-import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
-from durable_async import OrchestrationContext, Registry, TaskHub, when_all
+from durable_async import OrchestrationContext, Registry, when_all
 
 registry = Registry()
-SETTINGS = {"lease_seconds": 3.0, "heartbeat_seconds": 0.5, "sweep_seconds": 0.2}
+CHILD_SIZE = 3
 
 
 @dataclass
@@ -34,16 +32,21 @@ class Plan:
 
 @registry.activity
 async def mark(order: Mark) -> str:
-    """Append one line to the ledger, durably: the key, and when this execution began."""
-    began_us = time.time_ns() // 1_000
-    line = f"{order.key} {began_us} {os.getpid()}\n".encode()
+    """Write to the ledger that it began, work a little, write that it ended."""
+    _write(order, "began")
+    await asyncio.sleep(random.uniform(0.0, 0.1))
+    _write(order, "ended")
+    return order.key
+
+
+def _write(order: Mark, what: str) -> None:
+    """Append a line in one system call: it is there also if the process is killed right after it."""
+    line = f"{what} {order.key} {time.time_ns() // 1_000} {os.getpid()}\n".encode()
     ledger = os.open(order.ledger, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         os.write(ledger, line)
     finally:
         os.close(ledger)
-    await asyncio.sleep(random.uniform(0.0, 0.1))
-    return order.key
 
 
 def _mark(ctx: OrchestrationContext, plan: Plan, number: int) -> Mark:
@@ -71,13 +74,14 @@ def fan(ctx: OrchestrationContext, plan: Plan):  # type: ignore[no-untyped-def]
 @registry.orchestrator
 async def family(ctx: OrchestrationContext, plan: Plan) -> int:
     """Sub-orchestrations in parallel."""
-    part = Plan(plan.ledger, 3)
+    part = Plan(plan.ledger, CHILD_SIZE)
     async with asyncio.TaskGroup() as group:
         children = [
             group.create_task(ctx.call_sub_orchestrator(chain if number % 2 else fan, part))
-            for number in range(plan.size // 3)
+            for number in range(plan.size // CHILD_SIZE)
         ]
-    return sum(child.result() for child in children) + plan.size % 3
+    done: int = sum(child.result() for child in children)
+    return done + plan.size % CHILD_SIZE
 
 
 @dataclass
@@ -98,14 +102,14 @@ async def count(ctx: OrchestrationContext, state: Count) -> list[int]:
     ctx.continue_as_new(Count(seen, state.size))
 
 
-async def work(database: Path) -> None:
-    """Run a worker until killed."""
-    async with (
-        TaskHub.open(f"sqlite:///{database}", registry=registry) as hub,
-        hub.worker(**SETTINGS),
-    ):
-        await asyncio.sleep(3600)
+@dataclass
+class Notes:
+    """How many notes to take."""
+
+    size: int
 
 
-if __name__ == "__main__":
-    asyncio.run(work(Path(sys.argv[1])))
+@registry.orchestrator
+async def notes(ctx: OrchestrationContext, order: Notes) -> list[int]:
+    """Take notes, in one execution, from an owner that stays."""
+    return [await ctx.wait_for_external_event("note", int) for _ in range(order.size)]

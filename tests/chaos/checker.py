@@ -1,0 +1,129 @@
+"""The independent checker: promises against what customers heard, what the store tells, and what the ledger says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from faults import Fault
+from ledger import Ledger
+from load import Acknowledged
+from stories import Story
+
+from durable_async import DurableError, Status, TaskHub
+from durable_async.model.records import HubStatistics
+
+_END_SECONDS = 60.0
+_CLOCKS_DIFFER_US = 20_000
+"""A worker's estimate of the server's clock, by which turns are dated, is late by the way of an answer."""
+
+
+@dataclass
+class Verdict:
+    """What was found; nothing may be in any of the lists.
+
+    Attributes:
+        repeats: Beginnings of activities that had begun before.
+        by_zombies: Beginnings at a worker that had been taken over and could not know it yet; nothing of it was recorded.
+        lost: Acknowledged, and not done, or with another result.
+        stuck: Not ended, parked, or left over.
+        doubled: An outcome that is recorded twice, or a child too many.
+        repeated: An activity begun again after its outcome was recorded, or although nothing had happened to whom it ran at.
+    """
+
+    instances: int = 0
+    events: int = 0
+    activities: int = 0
+    repeats: int = 0
+    by_zombies: int = 0
+    lost: list[str] = field(default_factory=list)
+    stuck: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    repeated: list[str] = field(default_factory=list)
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether every promise was kept."""
+        return not (self.lost or self.stuck or self.doubled or self.repeated)
+
+
+async def await_ends(hub: TaskHub, acknowledged: Acknowledged, verdict: Verdict) -> None:
+    """Wait until all that was acknowledged has ended, and look at the results."""
+    verdict.instances = len(acknowledged.results)
+    verdict.events = acknowledged.events
+    verdict.lost += acknowledged.wrong
+    for instance, expected in acknowledged.results.items():
+        try:
+            result = await hub.client.wait(instance, timeout=_END_SECONDS)
+        except DurableError as error:
+            verdict.stuck.append(f"{instance}: {error!r}")
+            continue
+        if result != expected:
+            verdict.lost.append(f"{instance}: {result!r} instead of {expected!r}")
+
+
+def check(
+    verdict: Verdict,
+    acknowledged: Acknowledged,
+    stories: dict[str, Story],
+    ledger: Ledger,
+    faults: list[Fault],
+) -> None:
+    """Hold stories and ledger against each other."""
+    _check_tree(verdict, acknowledged, stories)
+    for instance_id, story in stories.items():
+        if story.state.status is not Status.COMPLETED or story.state.parked:
+            verdict.stuck.append(f"{instance_id}: {story.state.status.value} {story.state.parked}")
+        verdict.doubled += (f"{instance_id}: {stray}" for stray in story.strays)
+        for operation in story.operations():
+            if len(operation.outcomes_us) > 1:
+                verdict.doubled.append(f"{instance_id}: {operation}")
+        for activity in story.activities.values():
+            _check_activity(verdict, activity.key, activity.outcomes_us, ledger, faults)
+    _check_repeats(verdict, ledger, faults)
+    verdict.activities = len(ledger.began)
+    verdict.repeats = ledger.executions - verdict.activities
+
+
+def check_leftovers(verdict: Verdict, statistics: HubStatistics) -> None:
+    """Nothing lies in a mailbox or a queue any more."""
+    if statistics.parked or statistics.letters or statistics.queued_activities:
+        verdict.stuck.append(f"left over: {statistics}")
+
+
+def _check_tree(verdict: Verdict, acknowledged: Acknowledged, stories: dict[str, Story]) -> None:
+    """Roots and children that were asked for, and no others, each with its parent."""
+    parents = {
+        child.key: parent for parent, story in stories.items() for child in story.children.values()
+    }
+    for instance_id, story in stories.items():
+        parent = story.state.parent_instance_id
+        if parent != parents.get(instance_id):
+            verdict.doubled.append(f"{instance_id}: a child of {parent}, which does not know it")
+        elif parent is None and instance_id not in acknowledged.results:
+            verdict.doubled.append(f"{instance_id}: nobody asked for it")
+    missing = {*parents, *acknowledged.results} - set(stories)
+    verdict.lost += (f"{instance_id}: does not exist" for instance_id in sorted(missing))
+
+
+def _check_activity(
+    verdict: Verdict, key: str, outcomes_us: list[int], ledger: Ledger, faults: list[Fault]
+) -> None:
+    began = ledger.began.get(key)
+    if not began:
+        verdict.lost.append(f"{key}: recorded, and never run")
+    elif outcomes_us:
+        late = [one for one in began[1:] if one.at_us > outcomes_us[0] + _CLOCKS_DIFFER_US]
+        # Who was frozen on its way into an activity goes on there before it can know anything.
+        zombies = [one for one in late if any(fault.excuses(one) for fault in faults)]
+        verdict.by_zombies += len(zombies)
+        if len(late) > len(zombies):
+            verdict.repeated.append(f"{key}: began again after its outcome was recorded")
+
+
+def _check_repeats(verdict: Verdict, ledger: Ledger, faults: list[Fault]) -> None:
+    """Whatever began again was under way at a victim when the fault fell."""
+    for key, began in ledger.repeated().items():
+        for earlier, later in pairwise(began):
+            if not any(fault.explains(earlier, later) for fault in faults):
+                verdict.repeated.append(f"{key}: began again, and nothing had happened to it")

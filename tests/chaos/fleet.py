@@ -1,0 +1,118 @@
+"""Worker processes: begun, killed, frozen, thawed."""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from worker import Orders
+
+_PR_SET_PDEATHSIG = 1
+
+
+def now_us() -> int:
+    """Return the machine's time, which all processes here share with the server."""
+    return time.time_ns() // 1_000
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a process works under, since when."""
+
+    worker_id: str
+    since_us: int
+
+
+class WorkerProcess:
+    """One of them."""
+
+    def __init__(self, number: int, orders: Orders, log: Path) -> None:
+        self.number = number
+        self._identities = Path(orders.identities)
+        with log.open("ab") as out:
+            self._process = subprocess.Popen(
+                [sys.executable, str(Path(__file__).with_name("worker.py"))],
+                env=orders.environment(),
+                stdout=out,
+                stderr=out,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, no Python that could hang
+            )
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it runs, or is frozen."""
+        return self._process.poll() is None
+
+    def identities(self) -> list[Identity]:
+        """Return what it worked under so far, oldest first."""
+        if not self._identities.exists():
+            return []
+        words = (line.split() for line in self._identities.read_text().splitlines())
+        return [Identity(one[1], int(one[2])) for one in words if one[0] == str(self.pid)]
+
+    def kill(self) -> int:
+        """Kill it with SIGKILL, and return when the signal was sent."""
+        at_us = now_us()
+        self._process.kill()
+        self._process.wait()
+        return at_us
+
+    def freeze(self) -> int:
+        """Stop it with SIGSTOP: its connections stay, and nothing answers."""
+        at_us = now_us()
+        self._process.send_signal(signal.SIGSTOP)
+        return at_us
+
+    def thaw(self) -> int:
+        """Let it go on where it was."""
+        at_us = now_us()
+        self._process.send_signal(signal.SIGCONT)
+        return at_us
+
+
+class Fleet:
+    """A number of equal workers."""
+
+    def __init__(self, orders: Callable[[int], Orders], log: Path) -> None:
+        self._orders = orders
+        self._log = log
+        self._count = 0
+        self.workers: list[WorkerProcess] = []
+
+    def spawn(self) -> WorkerProcess:
+        """Begin one more."""
+        worker = WorkerProcess(self._count, self._orders(self._count), self._log)
+        self._count += 1
+        self.workers.append(worker)
+        return worker
+
+    def remove(self, worker: WorkerProcess) -> None:
+        """Forget one that is dead."""
+        self.workers.remove(worker)
+
+    def check(self) -> None:
+        """Raise if a worker ended by itself."""
+        if not all(worker.is_alive for worker in self.workers):
+            raise RuntimeError(f"a worker ended: {self._log.read_text(errors='replace')[-2000:]}")
+
+    def close(self) -> None:
+        """Kill what is left."""
+        for worker in self.workers:
+            worker.kill()
+        self.workers.clear()
+
+
+def _die_with_parent() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

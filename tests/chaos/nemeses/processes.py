@@ -1,0 +1,62 @@
+"""Faults of worker processes."""
+
+from __future__ import annotations
+
+import asyncio
+
+from faults import Fault
+from fleet import WorkerProcess, now_us
+from world import World
+
+_NEW_IDENTITY_SECONDS = 10.0
+_LOOK_SECONDS = 0.02
+
+
+class Kills:
+    """Kill -9 of one of the workers; a new one takes its place."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    async def __call__(self, world: World) -> None:
+        """Kill them one after the other."""
+        for _ in range(self._number):
+            await world.pause(0.5, 1.5)
+            victim = world.random.choice(world.fleet.workers)
+            owned = await world.owned_by([victim])
+            fault = Fault(victim.kill(), frozenset({victim.pid}), owned)
+            fault.until_us = now_us()  # it may have lived for a moment after the signal was sent
+            world.faults.append(fault)
+            world.fleet.remove(victim)
+            await world.until_busy([world.fleet.spawn()])
+
+
+class Zombies:
+    """SIGSTOP of one of the workers for two leases; it wakes up and does not know how long it slept."""
+
+    def __init__(self, number: int, lease_seconds: float) -> None:
+        self._number = number
+        self._lease_seconds = lease_seconds
+
+    async def __call__(self, world: World) -> None:
+        """Freeze them one after the other."""
+        for _ in range(self._number):
+            await world.pause(0.3, 1.0)
+            victim = world.random.choice(world.fleet.workers)
+            owned = await world.owned_by([victim])
+            identities = victim.identities()
+            fault = Fault(victim.freeze(), frozenset({victim.pid}), owned)
+            fault.process, fault.identity = victim.number, identities[-1].worker_id
+            world.faults.append(fault)
+            await asyncio.sleep(2 * self._lease_seconds)
+            thawed_us = victim.thaw()
+            fault.until_us = await until_renamed(victim, len(identities))
+            await world.until_busy([victim], since_us=thawed_us)
+
+
+async def until_renamed(victim: WorkerProcess, known: int) -> int:
+    """Wait until a worker goes on under a new identity, and return since when it does."""
+    async with asyncio.timeout(_NEW_IDENTITY_SECONDS):
+        while len(victim.identities()) <= known:
+            await asyncio.sleep(_LOOK_SECONDS)
+    return victim.identities()[known].since_us

@@ -1,0 +1,116 @@
+"""What the store tells of every instance in the end, turn by turn."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from durable_async import TaskHub
+from durable_async.client import OrchestrationState
+from durable_async.model.history import (
+    ActivityCompleted,
+    ActivityScheduled,
+    HistoryEvent,
+    SubOrchestrationCompleted,
+    SubOrchestrationScheduled,
+    TimerCreated,
+    TimerFired,
+    TurnStarted,
+)
+from durable_async.serialization.events import decode_events
+
+_ALL_BYTES = 2**40
+
+
+@dataclass
+class Operation:
+    """An activity, timer or child of one execution, by its number.
+
+    Attributes:
+        asked_us: When the turn was recorded that asked for it.
+        key: Of an activity in the ledger; the id of a child.
+        fire_at_us: Of a timer.
+        outcomes_us: When the turns were recorded that took in its outcome; more than one is one too many.
+    """
+
+    asked_us: int
+    key: str = ""
+    fire_at_us: int = 0
+    outcomes_us: list[int] = field(default_factory=list)
+
+    def is_open_at(self, at_us: int) -> bool:
+        """Whether it was under way at a time."""
+        return self.asked_us <= at_us and not any(one <= at_us for one in self.outcomes_us)
+
+
+@dataclass
+class Story:
+    """An instance and the history of its last execution."""
+
+    state: OrchestrationState
+    turns_us: list[int] = field(default_factory=list)
+    activities: dict[int, Operation] = field(default_factory=dict)
+    timers: dict[int, Operation] = field(default_factory=dict)
+    children: dict[int, Operation] = field(default_factory=dict)
+    strays: list[str] = field(default_factory=list)
+
+    def operations(self) -> list[Operation]:
+        """Return all operations."""
+        return [*self.activities.values(), *self.timers.values(), *self.children.values()]
+
+    def tell(self, history: list[HistoryEvent], recorded_us: int | None) -> None:
+        """Take in a turn, and when it was recorded; if nobody knows, when it began."""
+        at_us = recorded_us or 0
+        for event in history:
+            match event:
+                case TurnStarted():
+                    at_us = recorded_us or event.at_us
+                    self.turns_us.append(at_us)
+                case ActivityScheduled():
+                    self.activities[event.seq] = Operation(at_us, json.loads(event.input)["key"])
+                case TimerCreated():
+                    self.timers[event.seq] = Operation(at_us, fire_at_us=event.fire_at_us)
+                case SubOrchestrationScheduled():
+                    self.children[event.seq] = Operation(at_us, event.instance_id)
+                case ActivityCompleted():
+                    self._close(self.activities, event, at_us)
+                case TimerFired():
+                    self._close(self.timers, event, at_us)
+                case SubOrchestrationCompleted():
+                    self._close(self.children, event, at_us)
+                case _:
+                    pass
+
+    def _close(
+        self,
+        operations: dict[int, Operation],
+        event: ActivityCompleted | TimerFired | SubOrchestrationCompleted,
+        at_us: int,
+    ) -> None:
+        operation = operations.get(event.seq)
+        if operation is None:
+            self.strays.append(f"{type(event).__name__} {event.seq} of nothing")
+        else:
+            operation.outcomes_us.append(at_us)
+
+
+async def read_stories(
+    hub: TaskHub, recorded: Mapping[tuple[str, int, int], int]
+) -> dict[str, Story]:
+    """Read all instances, with the history of the last execution of each.
+
+    Args:
+        hub: Where they are.
+        recorded: When each turn of an instance and execution was recorded, as far as the store tells.
+    """
+    stories: dict[str, Story] = {}
+    async for state in hub.client.query(page_size=1000):
+        instance_id = state.instance_id
+        story = stories[instance_id] = Story(state)
+        page = await hub.backend.read_history(instance_id, bytes_max=_ALL_BYTES)
+        assert not page.more
+        for row in page.rows:
+            at_us = recorded.get((instance_id, page.execution, row.turn))
+            story.tell(decode_events(instance_id, row.events), at_us)
+    return stories

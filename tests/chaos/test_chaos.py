@@ -1,0 +1,36 @@
+"""A few faults of each kind lose, double and block nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCENARIOS = [
+    ("sqlite", "kills", 3),
+    ("sqlite", "zombies", 1),
+    ("postgres", "kills", 3),
+    ("postgres", "zombies", 1),
+    ("postgres", "cut-offs", 1),
+    ("postgres", "crashes", 1),
+    ("postgres", "storms", 1),
+    ("postgres", "lost-answers", 10),
+    ("postgres", "lost-wakeups", 2),
+    ("postgres", "promotions", 1),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("store", "fault", "number"), SCENARIOS)
+def test_faults_lose_double_and_block_nothing(store: str, fault: str, number: int) -> None:
+    """In a process of its own, so that nothing here shares its event loop. Times are not judged: they measure the machine."""
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).parent), store, f"--{fault}", str(number)],
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,81 @@
+"""The program that is killed, frozen and cut off: one worker. What to do stands in an environment variable, for DSNs hold passwords."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from workload import registry
+
+from durable_async import TaskHub
+from durable_async.backends.postgres import PostgresBackend
+from durable_async.environment import SystemEnvironment
+from durable_async.worker import Worker
+
+VARIABLE = "DURABLE_ASYNC_CHAOS_WORKER"
+_LOOK_SECONDS = 0.02
+
+
+@dataclass
+class Orders:
+    """What a worker process is told.
+
+    Attributes:
+        url: Of the store.
+        identities: A file to which it appends each identity that it works under.
+        hub: Name of the task hub.
+        direct_url: For LISTEN and the sign of life, if it is another.
+        settings: Of the worker.
+    """
+
+    url: str
+    identities: str
+    hub: str = "default"
+    direct_url: str | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of the process."""
+        return {**os.environ, VARIABLE: json.dumps(asdict(self))}
+
+
+def open_hub(orders: Orders) -> Any:
+    """Open the hub as the orders say."""
+    if orders.url.startswith("sqlite"):
+        return TaskHub.open(orders.url, hub=orders.hub, registry=registry)
+    backend = PostgresBackend(
+        orders.url,
+        hub=orders.hub,
+        direct_dsn=orders.direct_url,
+        environment=SystemEnvironment(),
+    )
+    return TaskHub.open(backend, hub=orders.hub, registry=registry)
+
+
+async def work(orders: Orders) -> None:
+    """Run a worker until killed."""
+    async with open_hub(orders) as hub, hub.worker(**orders.settings) as worker:
+        await _tell_identities(worker, Path(orders.identities))
+
+
+async def _tell_identities(worker: Worker, file: Path) -> None:
+    known = None
+    while True:
+        if worker.worker_id not in (None, known):
+            known = worker.worker_id
+            with file.open("a") as lines:
+                lines.write(f"{os.getpid()} {known} {time.time_ns() // 1_000}\n")
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(
+        level=logging.INFO, format=f"%(asctime)s.%(msecs)03d {os.getpid()} %(message)s"
+    )
+    asyncio.run(work(Orders(**json.loads(os.environ[VARIABLE]))))

@@ -1,0 +1,147 @@
+"""One scenario's world: a store, workers, customers, and the faults that fall on them."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from audit import Audit, read_audit
+from checker import Verdict, await_ends, check, check_leftovers
+from faults import Fault, Times, times_to_resume
+from fleet import Fleet, WorkerProcess
+from ledger import Ledger
+from load import Load
+from stores import Store
+from stories import read_stories
+from worker import Orders, open_hub
+
+from durable_async import Status, TaskHub
+from durable_async.model.records import InstanceFilter
+
+_ALL = 100_000
+_BUSY_SECONDS = 20.0
+_LOOK_SECONDS = 0.05
+_TAIL_BYTES = 20_000
+
+
+@dataclass
+class Findings:
+    """What a scenario showed."""
+
+    verdict: Verdict
+    times: Times
+    faults: list[Fault]
+    audit: Audit
+    notes: dict[str, int]
+
+
+@dataclass
+class World:
+    """Where a scenario takes place.
+
+    Attributes:
+        hub: The customers' way to the store.
+        fleet: The workers.
+        load: The customers.
+        random: What decides when and whom a fault hits; the seed repeats the decisions, not the timing of processes.
+        faults: What was done so far.
+        notes: What else is counted.
+    """
+
+    folder: Path
+    hub: TaskHub
+    fleet: Fleet
+    load: Load
+    random: random.Random
+    faults: list[Fault] = field(default_factory=list)
+    notes: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def ledger(self) -> Path:
+        """The activities' file."""
+        return self.folder / "ledger"
+
+    async def owned_by(self, victims: Iterable[WorkerProcess]) -> frozenset[str]:
+        """Return the running instances that some workers own at the moment."""
+        workers = {identity.worker_id for one in victims for identity in one.identities()}
+        where = InstanceFilter(statuses=(Status.PENDING, Status.RUNNING))
+        page = await self.hub.backend.query(where, limit=_ALL, page=None, payloads=False)
+        return frozenset(one.instance_id for one in page.items if one.owner in workers)
+
+    async def until_busy(
+        self, workers: Iterable[WorkerProcess] | None = None, *, since_us: int = 0
+    ) -> None:
+        """Wait until each of these workers, or of all, has written to the ledger after a time."""
+        pids = {one.pid for one in (self.fleet.workers if workers is None else workers)}
+        async with asyncio.timeout(_BUSY_SECONDS):
+            while not pids <= self._busy_pids(since_us):
+                self.fleet.check()
+                await asyncio.sleep(_LOOK_SECONDS)
+
+    def _busy_pids(self, since_us: int) -> set[int]:
+        if not self.ledger.exists():
+            return set()
+        with self.ledger.open("rb") as lines:
+            lines.seek(max(self.ledger.stat().st_size - _TAIL_BYTES, 0))
+            lines.readline()
+            words = (line.split() for line in lines if line.endswith(b"\n"))
+            return {int(pid) for _, _, at_us, pid in words if int(at_us) > since_us}
+
+    async def pause(self, shortest: float, longest: float) -> None:
+        """Let it work for a while."""
+        await asyncio.sleep(self.random.uniform(shortest, longest))
+
+    async def settle(self, store: Store) -> Findings:
+        """Wait for the ends, and check everything."""
+        verdict = Verdict()
+        acknowledged = self.load.acknowledged
+        await await_ends(self.hub, acknowledged, verdict)
+        audit = read_audit(await store.audit(), self.faults)
+        stories = await read_stories(self.hub, audit.turns)
+        ledger = Ledger.read(self.ledger)
+        check(verdict, acknowledged, stories, ledger, self.faults)
+        check_leftovers(verdict, await self.hub.statistics())
+        times = times_to_resume(self.faults, stories, ledger)
+        verdict.stuck += (f"{one}: never went on" for one in times.never)
+        return Findings(verdict, times, self.faults, audit, self.notes)
+
+
+async def run_in_world(
+    folder: Path,
+    store: Store,
+    strike: Callable[[World], Awaitable[None]],
+    *,
+    workers: int,
+    customers: int,
+    settings: dict[str, Any],
+    seed: int,
+) -> Findings:
+    """Run a scenario: workers under load, faults that ``strike`` brings, and the check."""
+    folder.mkdir(parents=True)
+
+    def orders(number: int) -> Orders:
+        return store.orders(number, str(folder / "identities"), settings)
+
+    fleet = Fleet(orders, folder / "workers.log")
+    async with open_hub(store.client()) as hub:
+        load = Load(hub.client, str(folder / "ledger"), customers=customers, seed=seed)
+        await store.begin_audit()
+        world = World(folder, hub, fleet, load, random.Random(seed))
+        try:
+            for _ in range(workers):
+                fleet.spawn()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(load.run())
+                try:
+                    if customers:
+                        await world.until_busy()
+                    await strike(world)
+                finally:
+                    load.stop()
+            return await world.settle(store)
+        finally:
+            fleet.close()
