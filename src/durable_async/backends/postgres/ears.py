@@ -1,13 +1,15 @@
 """Wake-ups between processes: LISTEN and NOTIFY on a connection of their own, after the commit that they tell of.
 
 A NOTIFY inside a transaction would make all commits of the server wait for each other, so hints gather here and go out together, one statement at a
-time. Whether anything arrives is found out by what one tells oneself: a socket that is only half open, or a pooler, is silent.
+time. Whether anything arrives is found out by trying. The first call comes by another connection, for what a session tells itself comes with the
+answer, also behind a pooler that lets nothing through at other times. Later calls are the session's own: a socket that is only half open is silent.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
 import secrets
 from collections.abc import Awaitable, Callable
@@ -25,14 +27,20 @@ _log = logging.getLogger("durable_async")
 
 _BETWEEN_SECONDS = 0.003
 _STATEMENT_SECONDS = 5.0
+_OPEN_SECONDS = 0.5
 _CLOSE_SECONDS = 1.0
 _PAUSE_SECONDS = 0.05
 _PAUSE_SECONDS_MAX = 1.0
 _SECOND_LOOK_SECONDS = 0.25
+_DEAF_DOUBLINGS_MAX = 4
 _ORIGIN_LENGTH = 12
 _PING = "?"
+_NOTIFY = "select pg_notify($1, $2)"
 
 _OnChanged = Callable[[frozenset[str] | None], None]
+
+_LEFT_ALONE: list[Any] = []
+"""A parent's task and connection, kept from being closed in a forked child."""
 
 
 class Ears:
@@ -42,7 +50,7 @@ class Ears:
         self,
         target: PostgresTarget,
         *,
-        beat_seconds: float = 10.0,
+        beat_seconds: float = 30.0,
         answer_seconds: float = 2.0,
         deaf_seconds: float = 60.0,
     ) -> None:
@@ -52,7 +60,7 @@ class Ears:
             target: Where to; its ``direct_dsn`` is used if it has one.
             beat_seconds: How often to try whether anything arrives.
             answer_seconds: How long that may take.
-            deaf_seconds: How long to go on without hearing, where nothing ever arrived, before the next attempt.
+            deaf_seconds: How long to go on without hearing, where nothing ever arrived, before the next attempt; longer each time.
         """
         self._target = target
         self._beat_seconds = beat_seconds
@@ -70,6 +78,8 @@ class Ears:
         self._has_warned = False
         self._hears = False
         self._is_answered = False
+        self._deaf_times = 0
+        self._pid = os.getpid()
 
     @property
     def hears(self) -> bool:
@@ -91,23 +101,25 @@ class Ears:
         if not (brought_work or changed):
             return
         self._tell(brought_work, frozenset(changed))
+        if self._pid != os.getpid():
+            self._leave_alone()
+            self._start()  # whoever forked had it open
         if self._task is not None:
             self._pending.add(brought_work, changed)
             self._wake.set()
 
     async def open(self) -> None:
-        """Begin to listen. Returns when the first attempt has succeeded or failed; others follow in the background."""
-        if self._task is not None:
-            return
-        self._stopped = asyncio.Event()
-        self._wake = asyncio.Event()
-        self._has_tried = asyncio.Event()
-        # The one task that outlives the call that made it: `close` ends it and waits for it.
-        self._task = asyncio.get_running_loop().create_task(self._run())
-        await self._has_tried.wait()
+        """Begin to listen. Returns when the first attempt has succeeded or failed, or soon; it goes on in the background."""
+        if self._pid != os.getpid():
+            self._leave_alone()
+        if self._task is None:
+            self._start()
+            await _until(self._has_tried, _OPEN_SECONDS)
 
     async def close(self) -> None:
         """Stop listening, and forget who listened. Safe to repeat."""
+        if self._pid != os.getpid():
+            self._leave_alone()
         task, self._task = self._task, None
         self._listeners.clear()
         if task is None:
@@ -120,6 +132,20 @@ class Ears:
                 self._connection.terminate()
             task.cancel()
             await asyncio.wait({task})
+
+    def _start(self) -> None:
+        self._stopped = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._has_tried = asyncio.Event()
+        # The one task that outlives the call that made it: `close` ends it and waits for it.
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def _leave_alone(self) -> None:
+        _LEFT_ALONE.append((self._task, self._connection))
+        self._task = self._connection = None
+        self._hears = False
+        self._origin = secrets.token_hex(_ORIGIN_LENGTH // 2)
+        self._pid = os.getpid()
 
     def _tell(self, brought_work: bool, changed: frozenset[str] | None) -> None:
         for on_work, on_changed in list(self._listeners.values()):
@@ -151,52 +177,78 @@ class Ears:
         connection = await connect(self._target, "ears", direct=True)
         connection.add_termination_listener(self._was_cut)
         self._connection = connection
-        await self._do(connection.add_listener(self._channel, self._heard))
+        await self._do(connection, connection.add_listener(self._channel, self._heard))
         # What was said before is lost, so look first; from here on nothing is.
         self._tell(True, None)
 
     async def _serve(self) -> None:
         """Say what there is to say, and try from time to time whether anything arrives, until the connection is of no use."""
-        while await self._is_heard():
+        call = self._call_from_elsewhere
+        while await self._is_heard(call):
+            call = self._call_oneself
             self._hears = True
+            self._deaf_times = 0
             self._has_tried.set()
             await self._say_for(self._beat_seconds * (0.75 + random.random() / 4))  # noqa: S311
         if self._hears or not self._is_alive():
             return
         self._warn()
         self._has_tried.set()
-        await self._say_for(self._deaf_seconds)
+        connection = self._connection
+        await self._do(connection, connection.remove_listener(self._channel, self._heard))
+        await self._say_for(self._deaf_seconds * 2**self._deaf_times)
+        self._deaf_times = min(self._deaf_times + 1, _DEAF_DOUBLINGS_MAX)
 
-    async def _is_heard(self) -> bool:
-        """Call oneself, and wait for that to come back."""
+    async def _is_heard(self, call: Callable[[], Awaitable[None]]) -> bool:
+        """Call, and wait for that to arrive; say nothing else meanwhile, lest it come with the answer to that."""
         if not self._is_alive():
             return False
         self._is_answered = False
-        await self._notify(self._origin + _PING)
-        await self._say_for(self._answer_seconds, until_answered=True)
-        if not self._is_answered and self._is_alive():
-            # The loop may have been busy, and what has arrived not been read.
-            await self._say_for(_SECOND_LOOK_SECONDS, until_answered=True)
+        await call()
+        for seconds in (self._answer_seconds, _SECOND_LOOK_SECONDS):
+            # Looked for twice: the loop may have been busy, and what has arrived not been read.
+            await self._wait_for_answer(seconds)
         return self._is_answered
 
-    async def _say_for(self, seconds: float, *, until_answered: bool = False) -> None:
+    async def _call_from_elsewhere(self) -> None:
+        other = await connect(self._target, "call")
+        try:
+            await self._notify(other, self._origin + _PING)
+        finally:
+            await close_gently(other)
+
+    async def _call_oneself(self) -> None:
+        await self._notify(self._connection, self._origin + _PING)
+
+    async def _wait_for_answer(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
-        while self._is_alive() and not (until_answered and self._is_answered):
+        while self._is_alive() and not self._is_answered:
+            left_seconds = end - loop.time()
+            if left_seconds <= 0:
+                return
+            await self._sleep(left_seconds)
+
+    async def _say_for(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while self._is_alive():
             left_seconds = end - loop.time()
             if left_seconds <= 0:
                 return
             if self._pending:
-                await self._notify(self._origin + encode(self._pending.take()))
+                await self._say(self._connection)
                 await asyncio.sleep(_BETWEEN_SECONDS)
             else:
                 await self._sleep(left_seconds)
 
-    async def _notify(self, text: str) -> None:
-        await self._do(self._connection.execute("select pg_notify($1, $2)", self._channel, text))
+    async def _say(self, connection: Any) -> None:
+        await self._notify(connection, self._origin + encode(self._pending.take()))
 
-    async def _do(self, statement: Awaitable[object]) -> None:
-        connection = self._connection
+    async def _notify(self, connection: Any, text: str) -> None:
+        await self._do(connection, connection.execute(_NOTIFY, self._channel, text))
+
+    async def _do(self, connection: Any, statement: Awaitable[object]) -> None:
         limit = asyncio.get_running_loop().call_later(_STATEMENT_SECONDS, connection.terminate)
         try:
             await statement
@@ -211,14 +263,21 @@ class Ears:
         await _until(self._wake, seconds)
 
     async def _end(self) -> None:
-        was_heard = self._is_answered
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        if was_heard:
-            await close_gently(connection)
+        if self._is_answered:
+            await self._say_goodbye(connection)
         else:
             connection.terminate()
+
+    async def _say_goodbye(self, connection: Any) -> None:
+        try:
+            if self._pending:
+                await self._say(connection)
+        except BackendError as error:
+            _log.debug("hints were lost: %s", error)
+        await close_gently(connection)
 
     # -- what the connection reports
 
