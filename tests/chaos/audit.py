@@ -38,7 +38,10 @@ def read_audit(rows: list[Any], faults: list[Fault]) -> Audit:
     for row in rows:
         match row["kind"]:
             case "turn":
-                audit.turns[row["instance"], row["execution"], row["turn"]] = row["at_us"]
+                turn = (row["instance"], row["execution"], row["turn"])
+                if turn in audit.turns:
+                    audit.broken.append(f"turn {turn} was recorded twice")
+                audit.turns[turn] = row["at_us"]
             case "commit":
                 audit.commits += 1
                 sessions[row["worker"], row["epoch"]].append((row["seq"], row["session"]))
@@ -64,6 +67,8 @@ def _check_zombie(audit: Audit, fault: Fault, rows: list[Any]) -> None:
     taken_us = [
         row["at_us"] for row in rows if row["kind"] == "gone" and row["worker"] == fault.identity
     ]
+    if taken_us and taken_us[0] < fault.at_us:
+        return  # another fault was faster
     came_us = [
         row["at_us"]
         for row in rows

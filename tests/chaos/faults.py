@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ledger import Entry, Ledger
-from stories import Story
+from stories import Operation, Story
 
 
 @dataclass
@@ -33,6 +33,11 @@ class Fault:
     identity: str | None = None
     is_due: bool = False
 
+    @property
+    def from_us(self) -> int:
+        """From when times are counted."""
+        return self.healed_us or self.at_us
+
     def explains(self, earlier: Entry, later: Entry) -> bool:
         """Whether an activity began twice because of it: one of the two beginnings was that of a victim, which was broken off or is a zombie."""
         until_us = self.until_us or self.at_us
@@ -47,15 +52,23 @@ class Fault:
 
 @dataclass
 class Times:
-    """How long each instance that was hit and had work due needed until it was seen to go on.
+    """How long everything that was hit and had work due needed until it was seen to go on.
 
     Attributes:
-        seconds: One for each instance and fault.
+        seconds: One for each instance, or activity, and fault.
         never: Those that never went on.
     """
 
     seconds: list[float] = field(default_factory=list)
     never: list[str] = field(default_factory=list)
+
+    def add(self, what: str, due_us: int, went_on_us: Iterator[int]) -> None:
+        """Take in when something was due, and when it was seen to go on."""
+        first_us = min(went_on_us, default=None)
+        if first_us is None:
+            self.never.append(what)
+        else:
+            self.seconds.append(max(first_us - due_us, 0) / 1e6)
 
     def quantile(self, share: float) -> float | None:
         """Return what this share of all stayed below."""
@@ -66,28 +79,39 @@ class Times:
 
 
 def times_to_resume(faults: list[Fault], stories: dict[str, Story], ledger: Ledger) -> Times:
-    """Measure, from each fault, when each instance that it hit began its next recorded turn, or an activity of it began again.
+    """Measure how long everything that a fault hit, and that had work due, took to be seen to go on.
 
-    An instance counts if it had work due: it had never run, an activity of it was under way, or a timer fell due; from then it is counted.
+    That is each instance that a victim owned, if it had never run, an activity of it was under way, or a timer fell due, until its next turn
+    was recorded or that activity began again; and each activity that a victim ran for somebody else's instance, until it began again.
     """
     times = Times()
     for fault in faults:
         for instance_id in sorted(fault.owned):
             story = stories.get(instance_id)
             due_us = None if story is None else _due_us(story, fault)
-            if story is None or due_us is None:
-                continue
-            went_on = min(_progress(story, fault, ledger), default=None)
-            if went_on is None:
-                times.never.append(instance_id)
-            else:
-                times.seconds.append(max(went_on - due_us, 0) / 1e6)
+            if story is not None and due_us is not None:
+                times.add(instance_id, due_us, _progress(story, fault, ledger))
+    activities = {
+        activity.key: (instance_id, activity)
+        for instance_id, story in stories.items()
+        for activity in story.activities.values()
+    }
+    for fault in faults:
+        for key in ledger.begun_at(fault.victims, fault.at_us):
+            instance_id, activity = activities.get(key, ("", None))
+            if activity and instance_id not in fault.owned and activity.is_open_at(fault.at_us):
+                times.add(key, fault.from_us, _next(activity, fault, ledger))
     return times
+
+
+def _next(activity: Operation, fault: Fault, ledger: Ledger) -> Iterator[int]:
+    yield from (one.at_us for one in ledger.began[activity.key] if one.at_us > fault.at_us)
+    yield from (at_us for at_us in activity.outcomes_us if at_us > fault.at_us)
 
 
 def _due_us(story: Story, fault: Fault) -> int | None:
     """Return since when there was work that the fault kept from being done; ``None`` if it was waiting, or at its end."""
-    from_us = fault.healed_us or fault.at_us
+    from_us = fault.from_us
     if fault.is_due:
         return from_us
     if all(turn_us <= fault.at_us for turn_us in story.turns_us):
@@ -102,7 +126,6 @@ def _due_us(story: Story, fault: Fault) -> int | None:
 
 
 def _progress(story: Story, fault: Fault, ledger: Ledger) -> Iterator[int]:
-    after_us = fault.healed_us or fault.at_us
     yield from (turn_us for turn_us in story.turns_us if turn_us > fault.at_us)
     for activity in story.activities.values():
         if not activity.is_open_at(fault.at_us):
@@ -110,4 +133,4 @@ def _progress(story: Story, fault: Fault, ledger: Ledger) -> Iterator[int]:
         began = ledger.began.get(activity.key, ())
         if any(one.at_us <= fault.at_us and one.pid in fault.victims for one in began):
             # Begun again: somebody took over. A first beginning might be that of any worker that took it from the queue.
-            yield from (one.at_us for one in began if one.at_us > after_us)
+            yield from (one.at_us for one in began if one.at_us > fault.from_us)

@@ -74,11 +74,9 @@ class WorkerProcess:
         self._process.send_signal(signal.SIGSTOP)
         return at_us
 
-    def thaw(self) -> int:
+    def thaw(self) -> None:
         """Let it go on where it was."""
-        at_us = now_us()
         self._process.send_signal(signal.SIGCONT)
-        return at_us
 
 
 class Fleet:

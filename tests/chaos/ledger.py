@@ -21,6 +21,7 @@ class Ledger:
 
     began: dict[str, list[Entry]] = field(default_factory=lambda: collections.defaultdict(list))
     ended: dict[str, list[Entry]] = field(default_factory=lambda: collections.defaultdict(list))
+    _by_pid: dict[int, set[str]] | None = None
 
     @classmethod
     def read(cls, file: Path) -> Ledger:
@@ -37,6 +38,28 @@ class Ledger:
     def executions(self) -> int:
         """How often any activity began."""
         return sum(len(entries) for entries in self.began.values())
+
+    def rates(self) -> list[float]:
+        """Return how many activities a second each process began while it was there, the slowest first; those of a few seconds left out."""
+        times: dict[int, list[int]] = collections.defaultdict(list)
+        for entries in self.began.values():
+            for entry in entries:
+                times[entry.pid].append(entry.at_us)
+        spans = ((len(all_us), (max(all_us) - min(all_us)) / 1e6) for all_us in times.values())
+        return sorted(round(count / seconds, 1) for count, seconds in spans if seconds > 2.0)
+
+    def begun_at(self, pids: frozenset[int], at_us: int) -> list[str]:
+        """Return the activities whose last beginning before a time was in one of these processes."""
+        if self._by_pid is None:
+            self._by_pid = collections.defaultdict(set)
+            for key, entries in self.began.items():
+                for entry in entries:
+                    self._by_pid[entry.pid].add(key)
+        keys = set().union(*(self._by_pid[pid] for pid in pids))
+        return sorted(key for key in keys if self._last_pid(key, at_us) in pids)
+
+    def _last_pid(self, key: str, at_us: int) -> int:
+        return next((one.pid for one in reversed(self.began[key]) if one.at_us <= at_us), 0)
 
     def repeated(self) -> dict[str, list[Entry]]:
         """Return what began more than once."""

@@ -10,6 +10,7 @@ from typing import Any
 from nemeses.networks import CutOffs, LostAnswers, LostWakeups
 from nemeses.processes import Kills, Zombies
 from nemeses.servers import Crashes, Promotions, Storms
+from nemeses.together import Together
 from stores import PostgresPair, PostgresStore, ProxiedStore, SqliteStore
 from world import World
 
@@ -53,9 +54,9 @@ class Scenario:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
-def _kills(store: Callable[[Path], Any]) -> Scenario:
+def _kills(store: Callable[[Path], Any], **settings: Any) -> Scenario:
     return Scenario(
-        "kill -9 of one of three workers",
+        "kill -9 of one of three workers" + (", which take from the queue" if settings else ""),
         "the kill",
         store,
         lambda number, store: Kills(number),
@@ -64,6 +65,7 @@ def _kills(store: Callable[[Path], Any]) -> Scenario:
         limit_seconds=2.0,
         median_seconds=1.0,
         repeats_min=0.5,
+        settings=settings,
     )
 
 
@@ -83,6 +85,7 @@ def _zombies(store: Callable[[Path], Any]) -> Scenario:
 
 POSTGRES = {
     "kills": _kills(PostgresStore),
+    "queues": _kills(PostgresStore, activities_max=6, backlog_max=6),
     "zombies": _zombies(PostgresStore),
     "cut-offs": Scenario(
         "a worker's network is silent for two leases",
@@ -142,6 +145,16 @@ POSTGRES = {
         often=3,
         seldom=1,
         limit_seconds=2.0,
+    ),
+    "together": Scenario(
+        "workers die, freeze and are cut off while the server crashes and answers get lost",
+        "each fault",
+        ProxiedStore,
+        lambda number, store: Together(number, LEASE_SECONDS, store),
+        often=30,
+        seldom=2,
+        limit_seconds=15.0,
+        settings=_SHORT_LEASE,
     ),
 }
 

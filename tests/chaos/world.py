@@ -12,20 +12,21 @@ from typing import Any
 from audit import Audit, read_audit
 from checker import Verdict, await_ends, check, check_leftovers
 from faults import Fault, Times, times_to_resume
-from fleet import Fleet, WorkerProcess
+from fleet import Fleet, WorkerProcess, now_us
 from ledger import Ledger
 from load import Load
 from stores import Store
 from stories import read_stories
 from worker import Orders, open_hub
 
-from durable_async import Status, TaskHub
+from durable_async import BackendUnavailableError, Status, TaskHub
 from durable_async.model.records import InstanceFilter
 
 _ALL = 100_000
-_BUSY_SECONDS = 20.0
+_SECONDS_MAX = 20.0
+_MOMENT_US = 500_000
 _LOOK_SECONDS = 0.05
-_TAIL_BYTES = 20_000
+_TAIL_BYTES = 50_000
 
 
 @dataclass
@@ -36,7 +37,7 @@ class Findings:
     times: Times
     faults: list[Fault]
     audit: Audit
-    notes: dict[str, int]
+    notes: dict[str, float]
 
 
 @dataclass
@@ -58,7 +59,7 @@ class World:
     load: Load
     random: random.Random
     faults: list[Fault] = field(default_factory=list)
-    notes: dict[str, int] = field(default_factory=dict)
+    notes: dict[str, float] = field(default_factory=dict)
 
     @property
     def ledger(self) -> Path:
@@ -69,16 +70,35 @@ class World:
         """Return the running instances that some workers own at the moment."""
         workers = {identity.worker_id for one in victims for identity in one.identities()}
         where = InstanceFilter(statuses=(Status.PENDING, Status.RUNNING))
-        page = await self.hub.backend.query(where, limit=_ALL, page=None, payloads=False)
+        try:
+            page = await self.hub.backend.query(where, limit=_ALL, page=None, payloads=False)
+        except BackendUnavailableError:
+            return frozenset()  # another fault is under way
         return frozenset(one.instance_id for one in page.items if one.owner in workers)
 
-    async def until_busy(
-        self, workers: Iterable[WorkerProcess] | None = None, *, since_us: int = 0
-    ) -> None:
-        """Wait until each of these workers, or of all, has written to the ledger after a time."""
-        pids = {one.pid for one in (self.fleet.workers if workers is None else workers)}
-        async with asyncio.timeout(_BUSY_SECONDS):
-            while not pids <= self._busy_pids(since_us):
+    async def until_ready(self, *workers: WorkerProcess) -> None:
+        """Wait until these workers are registered."""
+        await self._until(lambda: all(one.identities() for one in workers))
+
+    async def until_busy(self, since_us: int) -> None:
+        """Wait until some worker has written to the ledger after a time."""
+        await self._until(lambda: bool(self._busy_pids(since_us)))
+
+    async def busy_worker(self) -> WorkerProcess:
+        """Choose one of those that wrote to the ledger a moment ago; others may have nothing to lose."""
+        found: list[WorkerProcess] = []
+
+        def find() -> bool:
+            pids = self._busy_pids(now_us() - _MOMENT_US)
+            found[:] = (one for one in self.fleet.workers if one.pid in pids)
+            return bool(found)
+
+        await self._until(find)
+        return self.random.choice(found)
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(_SECONDS_MAX):
+            while not condition():
                 self.fleet.check()
                 await asyncio.sleep(_LOOK_SECONDS)
 
@@ -105,6 +125,12 @@ class World:
         ledger = Ledger.read(self.ledger)
         check(verdict, acknowledged, stories, ledger, self.faults)
         check_leftovers(verdict, await self.hub.statistics())
+        rates = ledger.rates()
+        if rates:
+            self.notes |= {
+                "activities_a_second_min": rates[0],
+                "activities_a_second_max": rates[-1],
+            }
         times = times_to_resume(self.faults, stories, ledger)
         verdict.stuck += (f"{one}: never went on" for one in times.never)
         return Findings(verdict, times, self.faults, audit, self.notes)
@@ -132,13 +158,12 @@ async def run_in_world(
         await store.begin_audit()
         world = World(folder, hub, fleet, load, random.Random(seed))
         try:
-            for _ in range(workers):
-                fleet.spawn()
+            await world.until_ready(*(fleet.spawn() for _ in range(workers)))
             async with asyncio.TaskGroup() as group:
                 group.create_task(load.run())
                 try:
                     if customers:
-                        await world.until_busy()
+                        await world.until_busy(0)
                     await strike(world)
                 finally:
                     load.stop()

@@ -32,7 +32,7 @@ class CutOffs:
         """Pull them one after the other."""
         for _ in range(self._number):
             await world.pause(0.3, 1.0)
-            victim = world.random.choice(world.fleet.workers)
+            victim = await world.busy_worker()
             owned = await world.owned_by([victim])
             identities = victim.identities()
             fault = Fault(now_us(), frozenset({victim.pid}), owned)
@@ -43,7 +43,6 @@ class CutOffs:
             await asyncio.sleep(2 * self._lease_seconds)
             proxy.release()
             fault.until_us = await until_renamed(victim, len(identities))
-            await world.until_busy([victim], since_us=fault.until_us)
 
 
 class LostAnswers:
@@ -58,7 +57,7 @@ class LostAnswers:
     async def __call__(self, world: World) -> None:
         """Lose answers until the server tells that so many of those commits stand."""
         while len(world.faults) < self._number:
-            victim = world.random.choice(world.fleet.workers)
+            victim = await world.busy_worker()
             proxy = self._store.proxies[victim.number]
             lost = proxy.lost
             proxy.lose_answers(1, "/commits")

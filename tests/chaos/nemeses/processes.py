@@ -22,13 +22,13 @@ class Kills:
         """Kill them one after the other."""
         for _ in range(self._number):
             await world.pause(0.5, 1.5)
-            victim = world.random.choice(world.fleet.workers)
+            victim = await world.busy_worker()
             owned = await world.owned_by([victim])
             fault = Fault(victim.kill(), frozenset({victim.pid}), owned)
             fault.until_us = now_us()  # it may have lived for a moment after the signal was sent
             world.faults.append(fault)
             world.fleet.remove(victim)
-            await world.until_busy([world.fleet.spawn()])
+            await world.until_ready(world.fleet.spawn())
 
 
 class Zombies:
@@ -42,16 +42,15 @@ class Zombies:
         """Freeze them one after the other."""
         for _ in range(self._number):
             await world.pause(0.3, 1.0)
-            victim = world.random.choice(world.fleet.workers)
+            victim = await world.busy_worker()
             owned = await world.owned_by([victim])
             identities = victim.identities()
             fault = Fault(victim.freeze(), frozenset({victim.pid}), owned)
             fault.process, fault.identity = victim.number, identities[-1].worker_id
             world.faults.append(fault)
             await asyncio.sleep(2 * self._lease_seconds)
-            thawed_us = victim.thaw()
+            victim.thaw()
             fault.until_us = await until_renamed(victim, len(identities))
-            await world.until_busy([victim], since_us=thawed_us)
 
 
 async def until_renamed(victim: WorkerProcess, known: int) -> int:

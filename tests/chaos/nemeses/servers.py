@@ -27,7 +27,7 @@ class Crashes:
             self._store.server.stop(immediately=True)
             self._store.server.start()  # in this thread: the server ends with the one that started it
             fault.healed_us = now_us()
-            await world.until_busy(since_us=fault.healed_us)
+            await world.until_busy(fault.healed_us)
 
 
 class Storms:
@@ -50,7 +50,7 @@ class Storms:
                 await world.pause(0.02, 0.4)
             last = await everybody(world)
             await self._blow(world)
-            await world.until_busy(since_us=last.at_us)
+            await world.until_busy(last.at_us)
             world.notes["storms"] = world.notes.get("storms", 0) + 1
 
     async def _blow(self, world: World) -> None:
@@ -75,7 +75,7 @@ class Promotions:
             self._store.kill_primary()
             await self._store.promote()
             fault.healed_us = now_us()
-            await world.until_busy(since_us=fault.healed_us)
+            await world.until_busy(fault.healed_us)
 
 
 async def everybody(world: World) -> Fault:
