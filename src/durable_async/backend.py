@@ -16,6 +16,7 @@ An adapter is right when it passes `durable_async.testing.conformance`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from enum import Enum
 from typing import Protocol
 
 from durable_async.model.records import (
@@ -247,8 +248,25 @@ class InstanceStore(Protocol):
         ...
 
 
+class Hearing(Enum):
+    """How much of what other processes do is heard of here.
+
+    ALWAYS: Every change, if not at once. MOSTLY: Every change, but for those whose process died or whose connection broke before it told.
+    NEVER: Nothing, at the moment.
+    """
+
+    ALWAYS = "always"
+    MOSTLY = "mostly"
+    NEVER = "never"
+
+
 class Wakeups(Protocol):
     """Hints that something changed. They may be lost, doubled and late: whoever listens also polls."""
+
+    @property
+    def hearing(self) -> Hearing:
+        """Tell how much depends on polling just now."""
+        ...
 
     def listen(
         self, on_work: Callable[[], None], on_changed: Callable[[frozenset[str] | None], None]

@@ -24,6 +24,7 @@ from durable_async.serialization import DataConverter
 
 from ._gathering import Gatherer
 from ._handle import OrchestrationHandle
+from ._looking import RETRY_SECONDS
 from ._state import microseconds
 from ._waiting import Waiters
 
@@ -31,8 +32,6 @@ A = TypeVar("A")
 
 Instance = str | OrchestrationHandle[Any]
 """An instance: its id, or the handle of a start."""
-
-RETRY_SECONDS = 15.0
 
 
 class Connection:
@@ -47,13 +46,16 @@ class Connection:
         self._read: Gatherer[str, InstanceRecord | None] = Gatherer(
             lambda ids: backend.read(ids, payloads=True)
         )
-        self._waiters = Waiters(backend, environment, self._read)
+        self._waiters = Waiters(backend, environment, self._read_patiently)
 
     @property
     def _backend(self) -> Backend:
         """The store; out of reach for orchestrator code."""
         refuse_inside()
         return self._store
+
+    async def _read_patiently(self, instance_id: str) -> InstanceRecord | None:
+        return await self._persist(lambda: self._read.ask(instance_id))
 
     def close(self) -> None:
         """Stop listening to the backend."""

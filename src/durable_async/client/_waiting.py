@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import anyio
 
@@ -12,12 +12,10 @@ from durable_async.errors import InstanceNotFoundError, WaitTimeoutError
 from durable_async.model.records import InstanceRecord
 from durable_async.model.status import Status
 
-from ._gathering import Gatherer
+from ._looking import Lookout, Waiter
 
-POLL_SECONDS_FIRST = 0.25
-POLL_SECONDS_MAX = 30.0
-POLL_SHARE = 0.25
-"""A waiter looks again after this share of the time that it has waited already: ten thousand of them must not be a load."""
+FEW = 20
+"""So many waiters may as well read at once when anything may have changed."""
 
 
 class Waiters:
@@ -27,11 +25,12 @@ class Waiters:
         self,
         backend: Backend,
         environment: Environment,
-        read: Gatherer[str, InstanceRecord | None],
+        read: Callable[[str], Awaitable[InstanceRecord | None]],
     ) -> None:
         self._environment = environment
         self._read = read
-        self._by_id: dict[str, set[anyio.Event]] = {}
+        self._lookout = Lookout(backend, environment)
+        self._by_id: dict[str, set[Waiter]] = {}
         self.close = backend.listen(lambda: None, self._on_changed)
 
     async def wait(
@@ -41,56 +40,45 @@ class Waiters:
         what: str,
         timeout: float | None,
     ) -> InstanceRecord:
-        """Return the instance's record once ``reached`` holds for it.
+        """Return the instance's record once ``reached`` holds for it; records without payloads are shown to ``reached``, too.
 
         Raises:
             InstanceNotFoundError: There is no such instance.
             WaitTimeoutError: It was not reached in time.
+            BackendUnavailableError: The store is silent, and has been for a while.
         """
+        waiter = Waiter(instance_id, reached, self._environment.monotonic())
         seen: list[InstanceRecord] = []
-        with anyio.move_on_after(timeout):
-            return await self._wait(instance_id, reached, seen)
+        self._by_id.setdefault(instance_id, set()).add(waiter)
+        try:
+            with anyio.move_on_after(timeout):
+                return await self._wait(waiter, seen)
+        finally:
+            waiting = self._by_id[instance_id]
+            waiting.discard(waiter)
+            if not waiting:
+                del self._by_id[instance_id]
         standing = _standing(seen[0]) if seen else ""
         raise WaitTimeoutError(instance_id, what, timeout or 0.0, standing)
 
-    async def _wait(
-        self,
-        instance_id: str,
-        reached: Callable[[InstanceRecord], bool],
-        seen: list[InstanceRecord],
-    ) -> InstanceRecord:
-        began = self._environment.monotonic()
+    async def _wait(self, waiter: Waiter, seen: list[InstanceRecord]) -> InstanceRecord:
         while True:
-            changed = anyio.Event()  # before the query: what changes after it is heard
-            waiting = self._by_id.setdefault(instance_id, set())
-            waiting.add(changed)
-            try:
-                record = await self._read.ask(instance_id)
-                if record is None:
-                    raise InstanceNotFoundError(instance_id)
-                if reached(record):
-                    return record
-                seen[:] = [record]
-                waited = self._environment.monotonic() - began
-                with anyio.move_on_after(self._pause(waited)):
-                    await changed.wait()
-            finally:
-                waiting.discard(changed)
-                if not waiting and self._by_id.get(instance_id) is waiting:
-                    del self._by_id[instance_id]
-
-    def _pause(self, waited: float) -> float:
-        pause = min(max(waited * POLL_SHARE, POLL_SECONDS_FIRST), POLL_SECONDS_MAX)
-        return pause * (0.75 + 0.5 * self._environment.random().random())
+            waiter.is_told = False  # before the query: what changes after it is heard
+            record = await self._read(waiter.instance_id)
+            if record is None:
+                raise InstanceNotFoundError(waiter.instance_id)
+            if waiter.reached(record):
+                return record
+            seen[:] = [record]
+            await self._lookout.wait(waiter)
 
     def _on_changed(self, instance_ids: frozenset[str] | None) -> None:
-        if instance_ids is None:
-            chosen = list(self._by_id.values())
-        else:
-            chosen = [self._by_id[key] for key in instance_ids if key in self._by_id]
-        for waiting in chosen:
-            for event in waiting:
-                event.set()
+        if instance_ids is None and len(self._by_id) > FEW:
+            self._lookout.hurry()
+            return
+        for instance_id in self._by_id if instance_ids is None else instance_ids:
+            for waiter in self._by_id.get(instance_id, ()):
+                waiter.tell()
 
 
 def _standing(record: InstanceRecord) -> str:

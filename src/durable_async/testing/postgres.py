@@ -19,6 +19,7 @@ from urllib.parse import quote, urlsplit
 
 import asyncpg
 
+from durable_async.backend import Hearing
 from durable_async.backends.postgres import PostgresBackend
 from durable_async.backends.postgres.embedded import EmbeddedPostgres
 from durable_async.backends.postgres.schema import grants
@@ -342,6 +343,11 @@ class BridgedBackend:
     async def unpark(self, instance_ids: Sequence[str]) -> list[str]:
         """As the real one."""
         return self._run(self._real.unpark(instance_ids))
+
+    @property
+    def hearing(self) -> Hearing:
+        """Tell that everything is heard: the loop's own calls are all there is."""
+        return Hearing.ALWAYS
 
     def listen(
         self, on_work: Callable[[], None], on_changed: Callable[[frozenset[str] | None], None]

@@ -10,7 +10,7 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from durable_async._kernel import guard
 from durable_async._kernel.orchestration import Orchestration
-from durable_async.backend import Backend
+from durable_async.backend import Backend, Hearing
 from durable_async.environment import Environment
 from durable_async.errors import BackendUnavailableError, FencedError
 from durable_async.model.history import Letter
@@ -31,6 +31,7 @@ from ._watchdog import Watchdog
 from .settings import WorkerSettings
 
 POLLS_PER_PERIOD = 50
+DEAF_POLLS = 4
 ROOM_SHARE = 10
 DRAIN_POLL_SECONDS = 0.001
 HISTORY_BYTES_PER_CLAIM = 1024 * 1024
@@ -209,7 +210,12 @@ class Session:
             if work.claimed or work.mail or work.activities:
                 wait = self._poll
             heard = await self._listen(wait, work.next_ready_us)
-            wait = self._poll if heard else min(wait * 2, self._settings.poll_seconds)
+            wait = self._poll if heard else min(wait * 2, self._longest_wait())
+
+    def _longest_wait(self) -> float:
+        """Return how long nobody looks for work when nothing is heard; where nothing can be heard, that is less."""
+        is_deaf = self._backend.hearing is Hearing.NEVER
+        return self._settings.poll_seconds / (DEAF_POLLS if is_deaf else 1)
 
     async def _take_stock(self) -> None:
         """Undo what nobody heard of, as soon as the store answers.

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from durable_async.backend import Hearing
 from durable_async.environment import SystemEnvironment
 from durable_async.errors import (
     BackendError,
@@ -316,6 +317,11 @@ class MemoryBackend:
         return unparked
 
     # -- Wakeups
+
+    @property
+    def hearing(self) -> Hearing:
+        """Tell that everything is heard: there is one process."""
+        return Hearing.ALWAYS
 
     def listen(
         self, on_work: Callable[[], None], on_changed: Callable[[frozenset[str] | None], None]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 
 import asyncpg
 
+from durable_async.backend import Hearing
 from durable_async.backends._rows import STATUSES, encode_parent
 from durable_async.errors import BackendError, FencedError, InstanceNotFoundError
 from durable_async.model.records import (
@@ -236,6 +237,11 @@ class PostgresBackend(PostgresLeases):
         return [one for one in dict.fromkeys(instance_ids) if one in unparked]
 
     # -- Wakeups
+
+    @property
+    def hearing(self) -> Hearing:
+        """Tell whether notifications arrive."""
+        return Hearing.MOSTLY if self._ears.hears else Hearing.NEVER
 
     def listen(
         self, on_work: Callable[[], None], on_changed: Callable[[frozenset[str] | None], None]

@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import pytest_asyncio
 
-from durable_async.backend import Backend
+from durable_async.backend import Backend, Hearing
 from durable_async.model.records import Park, Rewrite
 from durable_async.model.status import Status
 
@@ -74,6 +74,12 @@ class WakeUpHintConformance(ConformanceBase):
         stop = backend.listen(listener.on_work, listener.on_changed)
         yield listener
         stop()
+
+    async def test_a_store_in_good_health_hears(self, backend: Backend) -> None:
+        """It says so soon after it was opened."""
+        with anyio.fail_after(PATIENCE_SECONDS):
+            while backend.hearing is Hearing.NEVER:  # noqa: ASYNC110 - it tells nobody
+                await anyio.sleep(0.01)
 
     async def test_a_start_is_announced_when_it_can_be_claimed(
         self, worker: Driver, listener: Listener
