@@ -96,8 +96,6 @@ def settings_for(target: PostgresTarget, role: str) -> dict[str, str]:
         "idle_session_timeout": "0",
         "client_min_messages": "warning",
         "jit": "off",
-        # A plan for these very values costs more than most statements, and is a bad one for a hub that the statistics do not know yet.
-        "plan_cache_mode": "force_generic_plan",
         **_SERVER_NOTICES_LOSS,
     }
 

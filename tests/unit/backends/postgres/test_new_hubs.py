@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from durable_async.backends.postgres.address import PostgresTarget
-from durable_async.backends.postgres.connecting import connect
 from durable_async.backends.postgres.statements import statements_in
 
 from .schemas import SCHEMA, connected, opened
@@ -40,12 +38,3 @@ async def test_a_callers_pool_reads_a_new_hub_by_the_right_index(
     text = "\n".join(row[0] for row in plan)
     assert index in text
     assert "Sort" not in text
-
-
-async def test_our_connections_plan_once(postgres_database: str) -> None:
-    target = PostgresTarget(postgres_database)
-    connection = await connect(target, "client")
-    try:
-        assert await connection.fetchval("show plan_cache_mode") == "force_generic_plan"
-    finally:
-        await connection.close()
