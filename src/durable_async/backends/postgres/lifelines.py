@@ -16,7 +16,7 @@ from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from durable_async.errors import BackendUnavailableError
+from durable_async.errors import BackendError, BackendUnavailableError, ConfigurationError
 
 from .address import PostgresTarget
 from .connecting import connect
@@ -219,7 +219,7 @@ class _Keeper:
                 try:
                     async with self._lock:
                         await self._take_missing(await self._connected())
-                except BackendUnavailableError:
+                except (BackendError, ConfigurationError):
                     pause = min(pause * 2, _PAUSE_SECONDS_MAX)
                     await self._rest(pause * (0.5 + random.random() / 2))  # noqa: S311 - jitter
                 else:
@@ -244,6 +244,10 @@ class _Keeper:
         connection = await connect(self._target, "lifeline", direct=True)
         connection.add_termination_listener(self._was_cut)
         self._connection = connection
+        if self._target.facts(direct=True).is_pooled:
+            # A lock would stay in a session that others share, and outlive this process. So the workers that had one seem dead, and are
+            # taken over; they come back without.
+            self._held.clear()
         self._missing = set(self._held)
         await self._take_missing(connection)
         return connection
