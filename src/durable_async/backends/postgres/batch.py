@@ -178,19 +178,25 @@ class Batch:
 
     @staticmethod
     def _is_another(subject: _Subject, execution: int | None) -> bool:
+        """Tell whether an item is about a life before or after the one that the batch is about, with all its executions so far."""
         if execution is None or subject.is_left_out:
             return False
-        if subject.execution is None:
+        if subject.expected is None or subject.execution is None:
             if not subject.is_gone:
                 subject.expected = subject.execution = execution
             return False
-        return subject.execution != execution
+        return not subject.expected <= execution <= subject.execution
 
     def _fold_turn(self, item: TurnCommit) -> None:
         instance_id = item.instance_id
         subject = self._subject(instance_id, item.execution)
         place = (instance_id, item.execution, item.turn)
-        if subject.is_gone or subject.is_left_out or (item.events and place in self._written):
+        if (
+            subject.is_gone
+            or subject.is_left_out
+            or subject.execution != item.execution
+            or (item.events and place in self._written)
+        ):
             subject.is_left_out = True
             self.dropped.add(instance_id)
             return
@@ -264,6 +270,8 @@ class Batch:
         subject = self._subject(item.instance_id, item.execution)
         if subject.is_gone or subject.is_left_out:
             return
+        if item.execution not in (None, subject.execution):
+            return
         subject.attempts = item.attempts
         self._locks[item.instance_id] = None
 
@@ -276,6 +284,8 @@ class Batch:
     ) -> None:
         subject = self._subject(item.instance_id, item.execution)
         if subject.is_gone or subject.is_left_out:
+            return
+        if item.execution not in (None, subject.execution):
             return
         subject.is_gone = True
         self._locks[item.instance_id] = None
