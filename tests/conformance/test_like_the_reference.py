@@ -527,7 +527,7 @@ def test_any_script_gives_the_answers_of_the_reference_on_sqlite(
         asyncio.run(live(script, store))
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(st.lists(steps, min_size=5, max_size=25))
 def test_any_script_gives_the_answers_of_the_reference_on_postgres(
     postgres_lab: PostgresLab, script: list[dict[str, Any]]
