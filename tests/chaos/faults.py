@@ -19,6 +19,7 @@ class Fault:
         owned: Instances that the victims owned just before.
         healed_us: When work was possible again, if nobody could work in between; times are counted from there.
         until_us: When the victims knew that they had been taken over, if they went on.
+        shaken_us: How long after the fault, or its end, a victim may still lose its lease to it, if it went on.
         process: The number of the only victim, and
         identity: what it worked under, if it went on and must have written nothing meanwhile.
         is_due: Whether all that is owned had work due, whatever history says.
@@ -29,6 +30,7 @@ class Fault:
     owned: frozenset[str] = frozenset()
     healed_us: int | None = None
     until_us: int | None = None
+    shaken_us: int = 0
     process: int | None = None
     identity: str | None = None
     is_due: bool = False
@@ -40,7 +42,7 @@ class Fault:
 
     def explains(self, earlier: Entry, later: Entry) -> bool:
         """Whether an activity began twice because of it: one of the two beginnings was that of a victim, which was broken off or is a zombie."""
-        until_us = self.until_us or self.at_us
+        until_us = self.until_us or self.from_us + self.shaken_us
         by_victim = earlier.pid in self.victims and earlier.at_us <= until_us
         return self.at_us <= later.at_us and (by_victim or self.excuses(later))
 

@@ -54,13 +54,13 @@ class Scenario:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
-def _kills(store: Callable[[Path], Any], **settings: Any) -> Scenario:
+def _kills(store: Callable[[Path], Any], often: int = 100, **settings: Any) -> Scenario:
     return Scenario(
         "kill -9 of one of three workers" + (", which take from the queue" if settings else ""),
         "the kill",
         store,
         lambda number, store: Kills(number),
-        often=100,
+        often=often,
         seldom=3,
         limit_seconds=2.0,
         median_seconds=1.0,
@@ -85,7 +85,7 @@ def _zombies(store: Callable[[Path], Any]) -> Scenario:
 
 POSTGRES = {
     "kills": _kills(PostgresStore),
-    "queues": _kills(PostgresStore, activities_max=6, backlog_max=6),
+    "queues": _kills(PostgresStore, often=30, activities_max=6, backlog_max=6),
     "zombies": _zombies(PostgresStore),
     "cut-offs": Scenario(
         "a worker's network is silent for two leases",

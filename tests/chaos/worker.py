@@ -7,19 +7,21 @@ import json
 import logging
 import os
 import time
+from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from workload import registry
 
-from durable_async import TaskHub
+from durable_async import BackendUnavailableError, TaskHub
 from durable_async.backends.postgres import PostgresBackend
 from durable_async.environment import SystemEnvironment
 from durable_async.worker import Worker
 
 VARIABLE = "DURABLE_ASYNC_CHAOS_WORKER"
 _LOOK_SECONDS = 0.02
+_AGAIN_SECONDS = 0.1
 
 
 @dataclass
@@ -59,8 +61,16 @@ def open_hub(orders: Orders) -> Any:
 
 
 async def work(orders: Orders) -> None:
-    """Run a worker until killed."""
-    async with open_hub(orders) as hub, hub.worker(**orders.settings) as worker:
+    """Run a worker until killed. What fails to begin is begun again, as a supervisor does; what ends later does not hide it."""
+    async with AsyncExitStack() as stack:
+        while True:
+            try:
+                hub = await stack.enter_async_context(open_hub(orders))
+            except BackendUnavailableError:
+                await asyncio.sleep(_AGAIN_SECONDS)
+            else:
+                break
+        worker = await stack.enter_async_context(hub.worker(**orders.settings))
         await _tell_identities(worker, Path(orders.identities))
 
 

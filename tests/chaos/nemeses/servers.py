@@ -7,6 +7,7 @@ from fleet import now_us
 from stores import PostgresPair, PostgresStore
 from world import World
 
+_SHAKEN_US = 3_000_000
 _TERMINATE = """
 select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name like 'durable_async/%'
 """
@@ -82,6 +83,6 @@ async def everybody(world: World) -> Fault:
     """Write down a fault that hits all workers."""
     workers = world.fleet.workers
     owned = await world.owned_by(workers)
-    fault = Fault(now_us(), frozenset(one.pid for one in workers), owned)
+    fault = Fault(now_us(), frozenset(one.pid for one in workers), owned, shaken_us=_SHAKEN_US)
     world.faults.append(fault)
     return fault
