@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote_plus, urlsplit, urlunsplit
@@ -31,6 +32,8 @@ _ONLY_LIBPQ = frozenset(
     }
 )
 """Harmless words of other drivers, which this one would send to the server, which would refuse them."""
+
+_FILES = frozenset({"passfile", "sslcert", "sslcrl", "sslkey", "sslrootcert"})
 
 _SWITCH = MappingProxyType({"true": True, "false": False, "1": True, "0": False})
 
@@ -196,6 +199,9 @@ def _check(dsn: str) -> None:
         raise ConfigurationError("a Postgres DSN begins with postgresql://")
     if dsn.count("@") > ("@" in parts.netloc):
         raise ConfigurationError("in a DSN, @ in a name or password is written %40")
+    for name, value in parse_qsl(parts.query):
+        if name in _FILES and value != "system" and not Path(value).is_file():
+            raise ConfigurationError(f"{name} names a file that is not there: {value}")
     hosts = parts.netloc.rpartition("@")[2].split(",")
     if parts.fragment or not all(_is_host_and_port(host) for host in hosts):
         raise ConfigurationError(

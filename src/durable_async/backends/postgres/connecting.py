@@ -149,6 +149,8 @@ async def _connect_once(
             server_settings={name: value for name, value in settings.items() if name not in given},
             target_session_attrs=_session_attributes(address, given),
         )
+    except OSError:
+        raise  # a certificate that is not trusted is a ValueError, too
     except ValueError:
         pass  # whose words may quote parts of a password
     if connection is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+
 import asyncpg
 
 from durable_async.errors import BackendError, BackendUnavailableError, ConfigurationError
@@ -57,6 +59,10 @@ def translate(error: BaseException, description: str) -> Exception:
         return ConfigurationError(f"{description}: the driver does not understand the DSN")
     if isinstance(error, asyncpg.PostgresError):
         return _translate_state(error, description)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return BackendUnavailableError(
+            f"{description} shows a certificate that is not trusted: {_text(error)}"
+        )
     if isinstance(error, TimeoutError):
         return BackendUnavailableError(f"{description} does not answer in time")
     return BackendUnavailableError(f"{description} does not answer: {_text(error)}")
