@@ -121,9 +121,14 @@ class PostgresLeases(PostgresCore):
         if now - self._swept_at < _SWEEP_SECONDS:
             return
         self._swept_at = now
-        await self._do("sweep_requests", self._hub, REQUESTS_KEPT_US, _SWEPT_AT_ONCE)
-        await self._do("sweep_tombstones", self._hub, TOMBSTONES_KEPT_US, _SWEPT_AT_ONCE)
-        await self._do("sweep_graves", self._hub, _GRAVES_KEPT_US)
+        await self._do(
+            "sweep",
+            self._hub,
+            REQUESTS_KEPT_US,
+            TOMBSTONES_KEPT_US,
+            _GRAVES_KEPT_US,
+            _SWEPT_AT_ONCE,
+        )
 
 
 def _us(seconds: float) -> int:

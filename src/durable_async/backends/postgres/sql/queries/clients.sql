@@ -66,11 +66,7 @@ where
 -- From a parent's children, or from those with some tags: a few, that are sorted afterwards.
 select
 -- include: instance_columns
-from (
-    select c.* from {schema}.instances c where c.hub = (select $1::integer) and c.parent_id = $12
-    union all
-    select c.* from {schema}.instances c where $12 is null and c.hub = (select $1::integer) and c.tags @> $14::jsonb
-) i
+from {schema}.few_instances($1, $12, $14) i
 where
 -- include: instance_conditions
 
@@ -88,7 +84,8 @@ from (
         row_number() over (order by h.turn) as nth,
         lead(true, 1, false) over (order by h.turn) as more
     from (
-        select hub, key, coalesce($3, execution) as execution from {schema}.instances where hub = $1 and id = $2
+        select hub, key, coalesce($3, execution) as execution from {schema}.instances
+        where hub = (select $1::integer) and id = $2
     ) i
     left join {schema}.history h
         on h.hub = i.hub and h.key = i.key and h.execution = i.execution and h.turn > $4

@@ -73,33 +73,6 @@ select {schema}.take_stock($1, $2, $3, $4)
 -- Asked about once a second by a worker that runs some.
 select id from {schema}.queued_activities where hub = $1 and id = any ($3::bigint[]) and owner = $2
 
--- name: sweep_requests
--- In small portions: nobody is to wait for a sweep. The clock is read once, so that the index by age can be used.
-delete from {schema}.requests where hub = $1 and id = any (array(
-    select id from {schema}.requests
-    where hub = $1 and answered_at_us < (select {schema}.clock_us() - $2)
-    order by answered_at_us
-    limit $3
-    for update skip locked
-))
-
--- name: sweep_tombstones
--- In small portions, as above.
-delete from {schema}.tombstones where hub = $1 and id = any (array(
-    select id from {schema}.tombstones
-    where hub = $1 and purged_at_us < (select {schema}.clock_us() - $2)
-    order by purged_at_us
-    limit $3
-    for update skip locked
-))
-
--- name: sweep_graves
--- What a turn still wrote under a replaced life's key; by now no commit that began before is under way.
-with old as (
-    delete from {schema}.graves where hub = $1 and buried_at_us < {schema}.clock_us() - $2 returning key
-), swept_history as (
-    delete from {schema}.history where hub = $1 and key in (select key from old)
-), swept_letters as (
-    delete from {schema}.letters where hub = $1 and key in (select key from old)
-)
-delete from {schema}.queued_activities where hub = $1 and key in (select key from old)
+-- name: sweep
+-- In one transaction, by a function.
+select {schema}.sweep($1, $2, $3, $4, $5)

@@ -179,23 +179,33 @@ create table {schema}.graves (
 );
 
 -- Statistics before there is anything to count. A server that knows nothing of a table takes each hub for one of hundreds, and any index
--- that begins with the hub for as good as the right one; and it keeps such a plan for as long as a connection lives.
-insert into {schema}.instances (hub, key, execution, start_at_us, created_at_us, updated_at_us, status, id, name)
-select 0, n, 1, n, n, n, 'completed', n::text, 'sample' from generate_series(1, 200) n;
+-- that begins with the hub for as good as the right one; and it keeps such a plan for as long as a connection lives. So there are always
+-- some rows, in hub 0, which nobody opens: were they deleted, the next vacuum would find the tables empty, and say so to the planner.
+insert into {schema}.instances (
+    hub, key, execution, ready_at_us, start_at_us, created_at_us, updated_at_us, owner, marked, status, id, name, parent_id, tags
+)
+select 0, n, 1, case when n % 10 = 0 then n end, n, n, n,
+    case when n % 10 in (1, 2) then 'sample-' || n % 4 end, n % 50 = 1,
+    case when n % 10 <= 2 then 'running' else 'completed' end, 'sample-' || n, 'sample',
+    case when n % 4 = 0 then 'sample-' || n / 4 end,
+    case when n % 4 = 0 then jsonb_build_object('sample', n::text) end
+from generate_series(1, 2000) n;
 insert into {schema}.history (hub, key, execution, turn, events)
-select 0, n / 4, 1, n % 4, 'sample' from generate_series(1, 200) n;
+select 0, n / 4, 1, n % 4, '\x90' from generate_series(1, 400) n;
 insert into {schema}.letters (hub, key, arrived_at_us, urgent, final, letter)
-select 0, n / 4, n, false, false, 'sample' from generate_series(1, 200) n;
-insert into {schema}.queued_activities (hub, key, execution, seq, queued_at_us, attempt, name, input, options)
-select 0, n / 4, 1, n % 4, n, 1, 'sample', 'sample', '' from generate_series(1, 200) n;
+select 0, n / 4, n, false, false, '\x90' from generate_series(1, 400) n;
+insert into {schema}.queued_activities (hub, key, execution, seq, queued_at_us, attempt, name, owner, input, options)
+select 0, n / 4, 1, n % 4, n, 1, 'sample', case when n % 4 <> 0 then 'sample-' || n % 8 end, 'sample', ''
+from generate_series(1, 400) n;
 insert into {schema}.requests (hub, id, answer, answered_at_us)
-select 0, n::text, 'sample', n from generate_series(1, 200) n;
+select 0, n::text, 'sample', n from generate_series(1, 400) n;
 insert into {schema}.tombstones (hub, id, execution, purged_at_us)
-select 0, n::text, 1, n from generate_series(1, 200) n;
-analyze {schema}.instances, {schema}.history, {schema}.letters, {schema}.queued_activities, {schema}.requests, {schema}.tombstones;
-delete from {schema}.instances;
-delete from {schema}.history;
-delete from {schema}.letters;
-delete from {schema}.queued_activities;
-delete from {schema}.requests;
-delete from {schema}.tombstones;
+select 0, n::text, 1, n from generate_series(1, 400) n;
+insert into {schema}.graves (hub, key, buried_at_us)
+select 0, n, n from generate_series(1, 20) n;
+insert into {schema}.workers (hub, id, epoch, seq, host, pid, registered_at_us, schema_version)
+select 0, 'sample-' || n, 1, 0, 'sample', 0, n, 0 from generate_series(1, 200) n;
+insert into {schema}.leases (hub, worker, epoch, until_us)
+select 0, 'sample-' || n, 1, 0 from generate_series(1, 200) n;
+analyze {schema}.instances, {schema}.history, {schema}.letters, {schema}.queued_activities, {schema}.requests, {schema}.tombstones,
+    {schema}.graves, {schema}.workers, {schema}.leases;

@@ -379,3 +379,27 @@ begin
     where i.hub = p_hub and i.id = any (p_ids);
 end
 $$;
+
+-- A parent's children, or those with some tags. Their index is chosen here: a planner that does not know the bounds of a range of creation
+-- would rather search that.
+create function {schema}.few_instances(p_hub integer, p_parent_id text, p_tags jsonb) returns setof {schema}.instances
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set enable_material = off
+set jit = off
+set random_page_cost = 0
+set cpu_tuple_cost = 1
+set cpu_index_tuple_cost = 1
+as $$
+begin
+    if p_parent_id is not null then
+        return query select i.* from {schema}.instances i where i.hub = p_hub and i.parent_id = p_parent_id;
+    else
+        return query select i.* from {schema}.instances i where i.hub = p_hub and i.tags @> p_tags;
+    end if;
+end
+$$;

@@ -348,10 +348,23 @@ create function {schema}.written_turns(
     t_execution bigint[],
     t_turn bigint[]
 ) returns table (id text, execution bigint, turn bigint)
-language sql stable
-begin atomic
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set enable_material = off
+set jit = off
+set random_page_cost = 0
+set cpu_tuple_cost = 1
+set cpu_index_tuple_cost = 1
+as $$
+begin
+    return query
     select i.id, h.execution, h.turn
     from unnest(t_id, t_execution, t_turn) as t (id, execution, turn)
     join {schema}.instances i on i.hub = p_hub and i.id = t.id and i.owner is not distinct from p_worker
-    join {schema}.history h on h.hub = p_hub and h.key = i.key and h.execution = t.execution and h.turn = t.turn;
-end;
+    join {schema}.history h on h.hub = i.hub and h.key = i.key and h.execution = t.execution and h.turn = t.turn;
+end
+$$;

@@ -3,8 +3,20 @@
 -- Which other workers are dead: their lease ran out, or nobody holds the lock that their process would hold.
 create function {schema}.dead_workers(p_hub integer, p_worker text)
 returns table (id text, epoch bigint, expired boolean)
-language sql
-begin atomic
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set enable_material = off
+set jit = off
+set random_page_cost = 0
+set cpu_tuple_cost = 1
+set cpu_index_tuple_cost = 1
+as $$
+begin
+    return query
     with held as materialized (
         select (k.classid::bigint << 32) | k.objid::bigint as lifeline
         from pg_locks k
@@ -19,7 +31,8 @@ begin atomic
             l.until_us <= {schema}.clock_us()
             or (w.lifeline is not null and w.lifeline not in (select h.lifeline from held h))
         );
-end;
+end
+$$;
 
 -- Frees what a worker owns that the caller has locked out: all, or what it claimed in one fetch. After a death the attempt stands; what
 -- is handed back does not count.
@@ -137,5 +150,53 @@ begin
     where i.hub = p_hub and i.owner = p_worker
         and exists (select from {schema}.letters l where l.hub = p_hub and l.key = i.key);
     return true;
+end
+$$;
+
+-- Forgets what is old enough, in small portions: nobody is to wait for a sweep. The graves' age is such that no commit that began before
+-- the burial is under way.
+create function {schema}.sweep(p_hub integer, p_requests_us bigint, p_tombstones_us bigint, p_graves_us bigint, p_max integer)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set enable_material = off
+set jit = off
+set random_page_cost = 0
+set cpu_tuple_cost = 1
+set cpu_index_tuple_cost = 1
+as $$
+declare
+    v_now_us bigint := {schema}.clock_us();  -- read once, or no index could be searched for it
+    v_keys bigint[];
+begin
+    -- Found once, by their places: as a join, the search might run once for each row.
+    delete from {schema}.requests where ctid = any (array(
+        select r.ctid from {schema}.requests r
+        where r.hub = p_hub and r.answered_at_us < v_now_us - p_requests_us
+        order by r.answered_at_us
+        limit p_max
+        for update skip locked
+    ));
+    delete from {schema}.tombstones where ctid = any (array(
+        select t.ctid from {schema}.tombstones t
+        where t.hub = p_hub and t.purged_at_us < v_now_us - p_tombstones_us
+        order by t.purged_at_us
+        limit p_max
+        for update skip locked
+    ));
+    -- What a turn still wrote under a replaced life's key.
+    with old as (
+        delete from {schema}.graves g where g.hub = p_hub and g.buried_at_us < v_now_us - p_graves_us returning g.key
+    )
+    select array_agg(o.key) into v_keys from old o;
+    if v_keys is not null then
+        delete from {schema}.history h where h.hub = p_hub and h.key = any (v_keys);
+        delete from {schema}.letters l where l.hub = p_hub and l.key = any (v_keys);
+        delete from {schema}.queued_activities q where q.hub = p_hub and q.key = any (v_keys);
+    end if;
 end
 $$;

@@ -1,0 +1,126 @@
+"""Every verb of a worker and of a client once, so that every statement of the functions runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from durable_async.backend import Backend
+from durable_async.failure import FailureDetails
+from durable_async.model.history import ParentLink
+from durable_async.model.policy import ReusePolicy
+from durable_async.model.records import (
+    Abandon,
+    ActivityProgress,
+    ActivityRecount,
+    ActivityResult,
+    ClaimedInstance,
+    InstanceFilter,
+    NextExecution,
+    Park,
+    Recount,
+    Rewrite,
+    TurnCommit,
+    UnclaimedActivity,
+)
+from durable_async.model.status import Status
+from durable_async.testing.conformance.driver import Driver, letter, new, queued, release, turn
+
+TAGS = {"customer": "c4"}
+
+
+async def ask_as_client(backend: Backend, name: str) -> None:
+    """Start, send, read and query; each request twice, for its answer must be found again."""
+    fresh = [new(f"{name}-{n}", tags=TAGS, request_id=f"{name}-start-{n}") for n in range(12)]
+    letters = [letter(f"{name}-{n}", request_id=f"{name}-send-{n}") for n in range(12)]
+    for _ in range(2):
+        await backend.create(fresh)
+        await backend.send(letters)
+    await backend.create([new(f"{name}-0", reuse=ReusePolicy.REPLACE, tags=TAGS)])
+    await backend.read([f"{name}-{n}" for n in range(12)], payloads=True)
+    await backend.read_history(f"{name}-1", after_turn=0, bytes_max=1_000)
+    for where in (
+        InstanceFilter(),
+        InstanceFilter(tags=TAGS),
+        InstanceFilter(parent_id=f"{name}-0"),
+    ):
+        page = await backend.query(where, limit=5, page=None, payloads=True)
+        if page.next_page is not None:
+            await backend.query(where, limit=5, page=page.next_page, payloads=False)
+
+
+async def work(driver: Driver) -> None:
+    """Claim, commit every kind of item, and look after what was claimed."""
+    claimed = (await driver.fetch(instances=10)).claimed
+    await driver.commit(*(_plain_turn(one) for one in claimed[:2]))
+    await driver.commit(_rich_turn(claimed[0]))
+    await driver.backend.send([letter(claimed[0].instance_id)])
+    await driver.fetch_mail()
+    await _run_activities(driver, claimed[0])
+    await driver.commit(
+        turn(claimed[0], _next(claimed[0], 2), cancelled=(3,), consumed=(1, 2)),
+        turn(claimed[1], _next(claimed[1], 1), status=Status.COMPLETED, output=b"1"),
+        turn(
+            claimed[2], _next(claimed[2]), next_execution=NextExecution(events=b"n", version=None)
+        ),
+        turn(claimed[3], _next(claimed[3]), status=Status.FAILED, failure=FailureDetails("E", "m")),
+        release(claimed[4].instance_id, claimed[4].mail),
+        Abandon(instance_id=claimed[5].instance_id, retry_at_us=2**60),
+        Park(instance_id=claimed[6].instance_id, reason="why"),
+        Recount(instance_id=claimed[7].instance_id, attempts=0),
+    )
+    await driver.commit(turn(claimed[8], 0), turn(claimed[9], _next(claimed[9])))
+    await _clean_up(driver, claimed)
+
+
+async def _run_activities(driver: Driver, of: ClaimedInstance) -> None:
+    activities = (await driver.fetch_activities(2)).activities
+    ids = [one.item_id for one in activities]
+    await driver.backend.unwanted_activities("somebody", ids)
+    report = letter(of.instance_id)
+    await driver.commit(
+        ActivityProgress(item_id=ids[0], outgoing=report, options=b"o"),
+        ActivityRecount(item_id=ids[1], attempts=0),
+        UnclaimedActivity(
+            instance_id=of.instance_id, execution=of.execution, seq=4, outgoing=report
+        ),
+    )
+    await driver.commit(ActivityResult(item_id=ids[0], outgoing=report))
+
+
+async def _clean_up(driver: Driver, claimed: tuple[ClaimedInstance, ...]) -> None:
+    backend, fence = driver.backend, driver.fence
+    await driver.renew()
+    await backend.read_fence(fence.worker_id)
+    await backend.purge([claimed[1].instance_id])
+    await backend.unpark([claimed[6].instance_id])
+    failed = claimed[3]
+    again = Rewrite(
+        instance_id=failed.instance_id,
+        execution=failed.execution,
+        events=b"again",
+        parent=None,
+        mail=(b"x",),
+    )
+    assert await backend.rewrite([again])
+    await backend.take_stock(fence, driver.fetches)
+
+
+def _plain_turn(of: ClaimedInstance) -> TurnCommit:
+    return turn(of, _next(of), consumed=tuple(mail.id for mail in of.mail))
+
+
+def _rich_turn(of: ClaimedInstance) -> TurnCommit:
+    link: Any = ParentLink(of.instance_id, of.execution, 9)
+    child = f"{of.instance_id}-child"
+    return turn(
+        of,
+        _next(of, 1),
+        custom_status=b"1",
+        outbox=(letter(child), letter("nobody")),
+        children=(new(child, parent=link), new(of.instance_id, parent=link, refusal=b"no")),
+        queued=tuple(queued(of, seq) for seq in range(1, 6)),
+    )
+
+
+def _next(of: ClaimedInstance, later: int = 0) -> int:
+    return len(of.history) + later
