@@ -446,11 +446,12 @@ def in_order(mail: Sequence[Mail]) -> tuple[list[Any], set[Any]]:
 
 
 def independent(batch: list[CommitItem]) -> list[CommitItem]:
-    """Let no turn replace an instance that another item of the batch is about: which of the two comes first is not promised."""
+    """Let no turn replace an instance that another item is about, or replaces too: which of the two comes first is not promised."""
     subjects = {getattr(item, "instance_id", None) for item in batch}
 
     def tamed(new: NewInstance) -> NewInstance:
         if new.instance_id not in subjects:
+            subjects.add(new.instance_id)
             return new
         return msgspec.structs.replace(new, reuse=ReusePolicy.REJECT)
 
