@@ -68,6 +68,7 @@ class ActivityRunner:
         group: Where attempts run.
         now_us: The store's clock.
         deliver: Gets the letter of each attempt that ended and was not stopped, and heartbeats.
+        may_begin: Asked before an attempt begins; one that may not is dropped.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class ActivityRunner:
         settings: WorkerSettings,
         now_us: Callable[[], int],
         deliver: Deliver,
+        may_begin: Callable[[], bool],
     ) -> None:
         self._hub = hub
         self._group = group
@@ -87,6 +89,7 @@ class ActivityRunner:
         self._settings = settings
         self._now_us = now_us
         self._deliver = deliver
+        self._may_begin = may_begin
         self._threads = anyio.CapacityLimiter(settings.threads_max)
         self._backlog: deque[Attempt] = deque()
         self._loop = asyncio.get_running_loop()
@@ -123,7 +126,7 @@ class ActivityRunner:
 
     async def _run(self, attempt: Attempt) -> None:
         try:
-            if not attempt.stopped:
+            if not attempt.stopped and self._may_begin():
                 letter = await self._outcome(attempt)
                 if letter is not None and not attempt.stopped:
                     self._record_heartbeat(attempt)

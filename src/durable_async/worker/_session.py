@@ -148,6 +148,7 @@ class Session:
             self._settings,
             self._backend.now_us,
             self._deliver,
+            self._holds_lease,
         )
         self._turns.activities = runner
         self._queued = QueuedActivities(self._tools, runner, self.worker_id)
@@ -172,6 +173,13 @@ class Session:
             if silent > self._settings.lease_seconds - self._settings.heartbeat_seconds:
                 self._lose(FencedError(self.worker_id))
 
+    def _holds_lease(self) -> bool:
+        """Tell whether the lease may still stand; a process that slept, or a loop that was blocked, may not have noticed that it is over."""
+        silent = self._environment.monotonic() - self._renewed_at
+        if silent > self._settings.lease_seconds:
+            self._lose(FencedError(self.worker_id))
+        return self._fenced is None
+
     def _lose(self, error: FencedError) -> None:
         if self._fenced is None:
             self._fenced = error
@@ -179,9 +187,11 @@ class Session:
 
     async def _watch_lease(self) -> None:
         """Stop at once when the lease is lost, or when no renewal came back for as long as it lasts."""
+        settings = self._settings
+        pause = min(settings.heartbeat_seconds, settings.stall_seconds_max / 2)
         while self._fenced is None:
             self._moved_at = self._environment.monotonic()
-            with anyio.move_on_after(self._settings.heartbeat_seconds):
+            with anyio.move_on_after(pause):
                 await self._lost.wait()
             silent = self._environment.monotonic() - self._renewed_at
             if silent > self._settings.lease_seconds:

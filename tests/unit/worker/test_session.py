@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import anyio
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from durable_async import OrchestrationContext, Registry, Status, TaskHub, TurnBudgetError
 from durable_async.backends.memory.store import MemoryStore
 from durable_async.errors import FencedError
-from durable_async.model.records import HistoryRow
+from durable_async.model.records import CommitItem, CommitResult, Fence, HistoryRow
 from durable_async.testing import VirtualEnvironment, virtual_time
 
 from .hubs import UnreliableBackend, opened
@@ -156,6 +157,30 @@ async def test_a_lost_lease_means_a_new_identity(env: VirtualEnvironment) -> Non
         backend.renew = fenced
         assert await handle.wait(timeout=100) == 30.0
         assert worker.worker_id != first
+
+
+@virtual_time
+async def test_who_slept_longer_than_the_lease_begins_nothing(env: VirtualEnvironment) -> None:
+    """The commit that scheduled an activity was answered before the process was frozen; it thaws when others have taken over."""
+    async with opened(env, registry) as (hub, backend), hub.worker() as worker:
+        first = worker.worker_id
+        commit = backend.commit
+        begun_by: list[str | None] = []
+
+        async def commit_and_sleep(fence: Fence, items: Sequence[CommitItem]) -> CommitResult:
+            result = await commit(fence, items)
+            assert worker._session is not None
+            if worker.worker_id == first:
+                worker._session._renewed_at -= 100.0  # so long ago is the last renewal
+            return result
+
+        backend.commit = commit_and_sleep  # type: ignore[method-assign]
+        handle = await hub.client.start(patient, 2.0)
+        while not active:
+            await anyio.sleep(0.1)
+        begun_by.append(worker.worker_id)
+        assert await handle.wait(timeout=100) == "done"
+    assert begun_by != [first]
 
 
 @virtual_time
