@@ -50,7 +50,7 @@ i.hub = (select $1::integer)
     and ($11::bigint is null or i.completed_at_us < $11)
     and ($12::text is null or i.parent_id = $12)
     and ($13::boolean is null or (i.parked is not null) = $13)
-    and ($14::jsonb is null or i.tags @> $14::jsonb)
+    and ($14::text::jsonb is null or i.tags @> $14::text::jsonb)
 order by i.created_at_us, i.id
 limit $15
 
@@ -66,7 +66,7 @@ where
 -- From a parent's children, or from those with some tags: a few, that are sorted afterwards.
 select
 -- include: instance_columns
-from {schema}.few_instances($1, $12, $14) i
+from {schema}.few_instances($1, $12, $14::text::jsonb) i
 where
 -- include: instance_conditions
 
