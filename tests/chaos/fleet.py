@@ -104,6 +104,10 @@ class Fleet:
         if not all(worker.is_alive for worker in self.workers):
             raise RuntimeError(f"a worker ended: {self._log.read_text(errors='replace')[-2000:]}")
 
+    def registered_us(self) -> dict[int, int]:
+        """Return when each process that lives was registered first."""
+        return {one.pid: one.identities()[0].since_us for one in self.workers if one.identities()}
+
     def close(self) -> None:
         """Kill what is left."""
         for worker in self.workers:

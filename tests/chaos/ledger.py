@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,14 +40,15 @@ class Ledger:
         """How often any activity began."""
         return sum(len(entries) for entries in self.began.values())
 
-    def rates(self) -> list[float]:
-        """Return how many activities a second each process began while it was there, the slowest first; those of a few seconds left out."""
-        times: dict[int, list[int]] = collections.defaultdict(list)
+    def idle_seconds(self, registered_us: Mapping[int, int]) -> float:
+        """Return the longest time from the registration of a process to the first activity that it began, or else to the last of all."""
+        last_us = max((one.at_us for entries in self.began.values() for one in entries), default=0)
+        first_us = dict.fromkeys(registered_us, last_us)
         for entries in self.began.values():
             for entry in entries:
-                times[entry.pid].append(entry.at_us)
-        spans = ((len(all_us), (max(all_us) - min(all_us)) / 1e6) for all_us in times.values())
-        return sorted(round(count / seconds, 1) for count, seconds in spans if seconds > 2.0)
+                first_us[entry.pid] = min(first_us.get(entry.pid, last_us), entry.at_us)
+        idle_us = (first_us[pid] - since_us for pid, since_us in registered_us.items())
+        return round(max(idle_us, default=0) / 1e6, 2)
 
     def begun_at(self, pids: frozenset[int], at_us: int) -> list[str]:
         """Return the activities whose last beginning before a time was in one of these processes."""

@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import time
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ class Orders:
         return {**os.environ, VARIABLE: json.dumps(asdict(self))}
 
 
-def open_hub(orders: Orders) -> Any:
+def open_hub(orders: Orders) -> AbstractAsyncContextManager[TaskHub]:
     """Open the hub as the orders say."""
     if orders.url.startswith("sqlite"):
         return TaskHub.open(orders.url, hub=orders.hub, registry=registry)
@@ -61,17 +61,20 @@ def open_hub(orders: Orders) -> Any:
 
 
 async def work(orders: Orders) -> None:
-    """Run a worker until killed. What fails to begin is begun again, as a supervisor does; what ends later does not hide it."""
+    """Run a worker until killed."""
     async with AsyncExitStack() as stack:
-        while True:
-            try:
-                hub = await stack.enter_async_context(open_hub(orders))
-            except BackendUnavailableError:
-                await asyncio.sleep(_AGAIN_SECONDS)
-            else:
-                break
+        hub = await _open(stack, orders)
         worker = await stack.enter_async_context(hub.worker(**orders.settings))
         await _tell_identities(worker, Path(orders.identities))
+
+
+async def _open(stack: AsyncExitStack, orders: Orders) -> TaskHub:
+    """Begin again what could not begin, as a supervisor does; what ends later is not hidden by it."""
+    while True:
+        try:
+            return await stack.enter_async_context(open_hub(orders))
+        except BackendUnavailableError:
+            await asyncio.sleep(_AGAIN_SECONDS)
 
 
 async def _tell_identities(worker: Worker, file: Path) -> None:

@@ -125,12 +125,7 @@ class World:
         ledger = Ledger.read(self.ledger)
         check(verdict, acknowledged, stories, ledger, self.faults)
         check_leftovers(verdict, await self.hub.statistics())
-        rates = ledger.rates()
-        if rates:
-            self.notes |= {
-                "activities_a_second_min": rates[0],
-                "activities_a_second_max": rates[-1],
-            }
+        self.notes["idle_at_first_max"] = ledger.idle_seconds(self.fleet.registered_us())
         times = times_to_resume(self.faults, stories, ledger)
         verdict.stuck += (f"{one}: never went on" for one in times.never)
         return Findings(verdict, times, self.faults, audit, self.notes)
