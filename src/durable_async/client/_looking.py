@@ -177,7 +177,7 @@ class Lookout:
 
     def _put_off(self, waiter: Waiter) -> None:
         now = self._environment.monotonic()
-        spread = 0.75 + 0.25 * self._environment.random().random()
+        spread = 0.9 + 0.1 * self._environment.random().random()
         waiter.due = now + self._pause(waiter, now) * spread
 
     def _pause(self, waiter: Waiter, now: float) -> float:

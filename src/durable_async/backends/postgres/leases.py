@@ -88,23 +88,19 @@ class PostgresLeases(PostgresCore):
 
     async def take_over(self, fence: Fence) -> int:
         """Free what dead workers own: those whose process is gone or whose lease ran out."""
-        dead = await self._do("dead_workers", self._hub, fence.worker_id)
+        rows = await self._do("dead_workers", self._hub, fence.worker_id, fence.epoch)
+        if not rows[0]["stands"]:
+            raise FencedError(fence.worker_id)
+        dead = [row for row in rows if row["id"] is not None]
         if self._lifelines.were_cut_within(RESTART_SECONDS):
             dead = [row for row in dead if row["expired"]]
-        if not dead:
-            await self._check_epoch(fence)
-        elif not all(row["expired"] for row in dead):
+        if not all(row["expired"] for row in dead):
             await sleep(GRACE_SECONDS)
         freed = 0
         for row in dead:
             freed += await self._unseat(fence, row["id"], row["epoch"])
         await self._sweep()
         return freed
-
-    async def _check_epoch(self, fence: Fence) -> None:
-        [row] = await self._do("worker_stands", self._hub, fence.worker_id, fence.epoch)
-        if not row[0]:
-            raise FencedError(fence.worker_id)
 
     async def _unseat(self, fence: Fence, dead: str, epoch: int) -> int:
         [row] = await self._do("take_over", self._hub, fence.worker_id, fence.epoch, dead, epoch)

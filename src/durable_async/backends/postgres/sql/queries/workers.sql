@@ -38,12 +38,10 @@ returning until_us
 select {schema}.retire_worker($1, $2, $3)
 
 -- name: dead_workers
--- Candidates; take_over looks again under the lock.
-select id, epoch, expired from {schema}.dead_workers($1, $2)
-
--- name: worker_stands
--- A sweep that finds nobody dead compares the caller's epoch too.
-select exists (select from {schema}.workers where hub = $1 and id = $2 and epoch = $3)
+-- Whether the caller's epoch stands, in each row, and candidates, if any; take_over looks again under the lock.
+select c.stands, d.id, d.epoch, d.expired
+from (select exists (select from {schema}.workers where hub = $1 and id = $2 and epoch = $3) as stands) c
+left join {schema}.dead_workers($1, $2) d on true
 
 -- name: take_over
 -- In one transaction for each dead worker, by a function.
