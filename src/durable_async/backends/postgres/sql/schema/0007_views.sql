@@ -4,9 +4,9 @@
 -- history. Tags and the order of fields are stored for ever; new ones are added to event_kinds by the migration that brings them.
 -- Views read tables with their owner's rights: whoever may select from one needs no right to the tables. Functions get values only.
 
--- Payloads are JSON, and what is not valid text is shown escaped.
+-- Payloads are JSON, and what is not valid text is shown escaped. To catch an error is not safe in a parallel plan, here and in events_of.
 create function {schema}.readable(p_data bytea) returns text
-language plpgsql immutable strict parallel safe
+language plpgsql immutable strict
 set search_path = pg_catalog, pg_temp
 as $$
 begin
@@ -18,7 +18,7 @@ $$;
 
 -- One value of MessagePack at an offset, and where the next one begins. Bytes are left out unless wanted.
 create function {schema}.unpack(p_data bytea, p_at integer, p_payloads boolean, out value jsonb, out next_at integer)
-language plpgsql immutable parallel safe as $$
+language plpgsql immutable as $$
 declare
     v_byte integer := get_byte(p_data, p_at);
     v_kind text;
@@ -71,18 +71,23 @@ begin
 end
 $$;
 
--- The events of a turn, each as an array that begins with its tag.
+-- The events of a turn, each as an array that begins with its tag. From where it cannot be read there is one with the tag -1 that says why, so
+-- that one bad row does not hide all others.
 create function {schema}.events_of(p_turn bytea, p_payloads boolean) returns table (place integer, event jsonb)
-language plpgsql immutable strict parallel safe
+language plpgsql immutable strict
 set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_data bytea := p_turn || ''::bytea;  -- unpacked once, not for each byte
-    v_first integer := get_byte(v_data, 0);
+    v_first integer;
     v_item record;
     v_at integer;
     v_count bigint;
 begin
+    v_first := get_byte(v_data, 0);
+    if v_first not between 144 and 159 and v_first not in (220, 221) then
+        raise exception 'a turn is no list of events';
+    end if;
     case v_first
         when 220 then v_at := 3;
         when 221 then v_at := 5;
@@ -99,6 +104,10 @@ begin
         event := v_item.value;
         return next;
     end loop;
+exception when others then
+    place := coalesce(place, 0) + 1;
+    event := jsonb_build_array(-1, sqlerrm);
+    return next;
 end
 $$;
 
@@ -139,7 +148,7 @@ end;
 -- What is open in a history, from all its turns in order.
 create function {schema}.waits_of(p_turns bytea[])
 returns table (seq bigint, kind text, name text, instance_id text, attempt integer, since timestamptz, due timestamptz)
-language sql immutable strict parallel safe
+language sql immutable strict
 begin atomic
     with events as (
         select e.event, (e.event ->> 0)::integer as tag,
@@ -190,22 +199,27 @@ cross join lateral {schema}.waits_of((
 left join {schema}.queued_activities q on q.hub = i.hub and q.key = i.key and q.seq = w.seq and w.kind = 'activity'
 where i.status not in ('completed', 'failed', 'terminated');
 
--- One row for each instance. waiting_for and since read its history: name the columns that you want when you look at many.
+-- One row for each instance. waiting_for and since read its history: name the columns that you want when you look at many. That code waits
+-- for an event is not recorded, but follows where nothing else is open; a timer that is open alone may be the event's time limit.
 create view {schema}.v_instances as
 select h.name as hub, i.id, i.name, i.version, i.status, s.state,
     case s.state
         when 'ended' then null
         when 'parked' then 'an operator: ' || i.parked
-        when 'ready' then 'a worker'
+        when 'ready' then 'a worker with ' || i.name
         when 'held back' then 'the next attempt'
         when 'scheduled' then 'its start'
-        else coalesce((
-            select string_agg(concat_ws(' ', w.kind, w.name, 'until ' || w.due::timestamptz(0)), ', ' order by w.seq)
+        else concat_ws(', ', case when i.status = 'suspended' then 'being resumed' end, (
+            select concat_ws(
+                ', ',
+                string_agg(concat_ws(' ', w.kind, w.name, 'until ' || w.due::timestamptz(0)), ', ' order by w.seq),
+                case when coalesce(bool_and(w.kind = 'timer'), true) then 'an event' end
+            )
             from {schema}.waits_of((
                 select array_agg(t.events order by t.turn) from {schema}.history t
                 where t.hub = i.hub and t.key = i.key and t.execution = i.execution
             )) w
-        ), case when i.status = 'suspended' then 'being resumed' else 'an event' end)
+        ))
     end as waiting_for,
     case s.state
         when 'ended' then {schema}.moment(i.completed_at_us)
@@ -309,7 +323,7 @@ cross join lateral (
 -- One row for each event of the current execution, payloads and all. Not among the views that grants_to_look opens.
 create view {schema}.v_history as
 select h.name as hub, i.id, i.execution, e.turn, e.place, {schema}.moment(e.at_us) as at,
-    coalesce(k.kind, 'tag ' || (e.event ->> 0)) as event,
+    coalesce(k.kind, case e.event ->> 0 when '-1' then 'unreadable' else 'tag ' || (e.event ->> 0) end) as event,
     (
         select jsonb_object_agg(coalesce(k.fields[f.n], f.n::text), f.value)
         from jsonb_array_elements(e.event - 0) with ordinality as f (value, n)
