@@ -245,7 +245,7 @@ class _Side(asyncio.Protocol):
 
     def __init__(self, pair: _Pair, way: Way) -> None:
         self.pair = pair
-        self.way = way
+        self.way: Way = way
         self.transport: asyncio.Transport | None = None
         self.queue: deque[tuple[float, bytes]] = deque()
         self.is_over = False

@@ -268,4 +268,6 @@ def _is_history_conflict(error: BackendError) -> bool:
 
 def _is_conflict(error: BackendError, constraint: str) -> bool:
     cause = error.__cause__
-    return isinstance(cause, asyncpg.UniqueViolationError) and cause.constraint_name == constraint
+    if not isinstance(cause, asyncpg.UniqueViolationError):
+        return False
+    return getattr(cause, "constraint_name", None) == constraint

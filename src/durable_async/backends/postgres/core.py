@@ -71,16 +71,16 @@ class PostgresCore:
                 "migrate": migrate,
             },
         )
-        schema = options.get("schema", SCHEMA)
+        chosen: str = options.get("schema", SCHEMA)
         self._target = PostgresTarget(
-            dsn=address, schema=schema, hub=hub, direct_dsn=options.get("direct_dsn")
+            dsn=address, schema=chosen, hub=hub, direct_dsn=options.get("direct_dsn")
         )
         self._environment = environment or SystemEnvironment()
         self._hub_name = hub
         self._letters_max: int = options.get("letters_max", _LETTERS_MAX)
         self._migrate: bool = options.get("migrate", True)
-        self._sql = statements_in(schema)
-        self._schema_version = len(migrations_in(schema))
+        self._sql = statements_in(chosen)
+        self._schema_version = len(migrations_in(chosen))
         self._hub = 0
         self._is_open = False
         self._clock = ServerClock(self._environment)
@@ -129,7 +129,7 @@ class PostgresCore:
         return self._clock.now_us()
 
     async def _prepare(self) -> None:
-        connection = await connect(self._target, "setup")
+        connection: Any = await connect(self._target, "setup")
         try:
             warn(self._target, await inspect(connection, self._target))
             await prepare(connection, self._target.schema, may_upgrade=self._migrate)

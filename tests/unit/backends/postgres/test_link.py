@@ -132,10 +132,18 @@ async def test_a_limit_of_time_of_the_callers_is_such_a_cancellation(
     runner: Any, direct: Any, proxy: FaultProxy, fresh_name: str
 ) -> None:
     async with Gate(direct, fresh_name) as gate:
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.05):
+        limits: list[asyncio.Timeout] = []
+
+        async def limited() -> None:
+            async with asyncio.timeout(PATIENCE) as limit:
+                limits.append(limit)
                 await runner.run(gate.write)
+
+        caller = asyncio.ensure_future(limited())
         await until(direct, WAITS, KEY)
+        limits[0].reschedule(asyncio.get_running_loop().time())
+        with pytest.raises(TimeoutError):
+            await caller
         await gate.open()
         await until(direct, f"select exists (select from {fresh_name})")
     assert proxy.cancels == 0
