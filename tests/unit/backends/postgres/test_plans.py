@@ -125,6 +125,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[ThrowawayPostgres]:
         yield started
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("session", ["old", "vacuumed", "new"])
 async def test_every_statement_uses_its_index(server: ThrowawayPostgres, session: str) -> None:
     log = Log(server.server.folder / "log")

@@ -87,6 +87,8 @@ async def roles(postgres_database: str, fresh_name: str) -> AsyncIterator[Roles]
 
 async def migrate(roles: Roles) -> None:
     async with connected(roles.owner) as connection:
+        # As strict as an administrator can be: nobody may run anything but by a grant.
+        await connection.execute("alter default privileges revoke execute on functions from public")
         await schema.upgrade(connection, SCHEMA)
         await connection.execute(schema.grants(SCHEMA, roles.app_name))
         await connection.execute(schema.grants(SCHEMA, roles.viewer_name, to_look=True))
