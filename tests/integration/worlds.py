@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import copy
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import anyio
 
@@ -22,6 +23,8 @@ from durable_async.backend import Backend
 from durable_async.backends.memory import MemoryBackend
 from durable_async.backends.memory.store import MemoryStore
 from durable_async.backends.sqlite import SqliteBackend
+from durable_async.errors import BackendUnavailableError
+from durable_async.model.records import Fence
 from durable_async.serialization import DataConverter
 from durable_async.testing import VirtualEnvironment
 from durable_async.testing.postgres import BridgedBackend, PostgresLab
@@ -40,11 +43,12 @@ ran: list[Any] = []
 
 
 PATIENT = WorkerSettings(
-    lease_seconds=900.0,
-    heartbeat_seconds=300.0,
-    sweep_seconds=60.0,
-    poll_seconds=600.0,
+    lease_seconds=1800.0,
+    heartbeat_seconds=600.0,
+    sweep_seconds=600.0,
+    poll_seconds=3600.0,
     turn_seconds_max=1200.0,
+    stall_seconds_max=1800.0,
 )
 """What a worker does every second is most of what costs time where a day takes none; hints tell it of work."""
 
@@ -159,12 +163,32 @@ class Styles:
         return self._registries[GENERATOR].orchestrator(name=name)
 
 
+def elapsed(env: VirtualEnvironment) -> float:
+    """Return the seconds since virtual time began, as precisely as clocks go, which count microseconds."""
+    return round(env.monotonic(), 6)
+
+
+class _Silenced:
+    """A store that its worker does not reach any more when it would say goodbye."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def __getattr__(self, verb: str) -> Any:
+        return getattr(self._backend, verb)
+
+    async def retire_worker(self, fence: Fence) -> None:
+        raise BackendUnavailableError(f"{fence.worker_id} is dead")
+
+
 @asynccontextmanager
 async def doomed(
     hub: TaskHub, registry: Registry | None = None, **settings: Any
 ) -> AsyncIterator[Callable[[], None]]:
     """Run a worker that dies when the block ends or the function is called: it hands nothing back, its lease runs out."""
-    worker: Worker = hub.worker(registry, **settings)
+    mortal = copy.copy(hub)
+    mortal.backend = cast("Backend", _Silenced(hub.backend))
+    worker = mortal.worker(registry, **settings)
     async with anyio.create_task_group() as group:
         await group.start(worker.run)
         yield group.cancel_scope.cancel
@@ -174,8 +198,9 @@ async def doomed(
 async def until(condition: Callable[[], object], *, seconds: float = HOUR) -> None:
     """Let time pass until a condition holds."""
     with anyio.fail_after(seconds):
+        pauses = _pauses()
         while not condition():
-            await anyio.sleep(0.01)
+            await anyio.sleep(next(pauses))
 
 
 async def recorded(hub: TaskHub, instance: Instance) -> list[str]:
@@ -188,5 +213,14 @@ async def until_recorded(
 ) -> None:
     """Let time pass until an instance's history holds an event of a kind, so many times."""
     with anyio.fail_after(seconds):
+        pauses = _pauses()
         while (await recorded(hub, instance)).count(kind) < times:
-            await anyio.sleep(0.01)
+            await anyio.sleep(next(pauses))
+
+
+def _pauses() -> Iterator[float]:
+    """Look often at first, and after long waits not much later than at the right moment."""
+    pause = 0.01
+    while True:
+        yield pause
+        pause = min(pause * 1.02, 1.0)

@@ -48,7 +48,7 @@ T = TypeVar("T")
 SCHEMA = "durable_async"
 
 _MOVABLE_CLOCK = """
-create table if not exists public.clocks (name text primary key, us bigint not null);
+create unlogged table if not exists public.clocks (name text primary key, us bigint not null);
 create or replace function durable_async.clock_us() returns bigint
 language plpgsql volatile as $$
 begin
@@ -149,7 +149,10 @@ class PostgresLab:
         backend = PostgresBackend(self.owner_dsn, environment=SystemEnvironment())
         await backend.open()
         await backend.close()
-        connection: Any = await asyncpg.connect(self.owner_dsn)
+        hurried = {
+            "synchronous_commit": "off"
+        }  # a clock is set thousands of times, and none survives its test
+        connection: Any = await asyncpg.connect(self.owner_dsn, server_settings=hurried)
         await connection.execute(_MOVABLE_CLOCK)
         for role in await connection.fetchrow(_MAKE_ROLE, self._role, self._password):
             await connection.execute(role)
