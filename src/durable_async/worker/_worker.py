@@ -24,6 +24,19 @@ from .settings import WorkerSettings
 _log = logging.getLogger("durable_async")
 
 
+class _Once(TaskStatus[None]):
+    """Tells that the worker has started when the first of its sessions has, whichever that is."""
+
+    def __init__(self, status: TaskStatus[None]) -> None:
+        self._status = status
+        self._is_told = False
+
+    def started(self, value: None = None) -> None:
+        if not self._is_told:
+            self._is_told = True
+            self._status.started(value)
+
+
 class Worker:
     """Runs the orchestrations and activities of one registry, in the caller's event loop.
 
@@ -84,19 +97,18 @@ class Worker:
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Work until ``stop`` or cancellation."""
-        started = task_status
+        status = _Once(task_status)
         patience = Patience(self._environment)
         try:
             while not self._stopped:
                 self._session = self._make_session()
                 try:
-                    await self._session.run(task_status=started)
+                    await self._session.run(task_status=status)
                 except FencedError as error:
                     _log.warning("%s; going on under a new identity", error)
                 except BackendUnavailableError as error:
                     _log.warning("cannot register: %s", error)
                     await patience.pause()
-                started = anyio.TASK_STATUS_IGNORED
         finally:
             self._ended.set()
 

@@ -10,7 +10,7 @@ import pytest
 
 from durable_async import OrchestrationContext, Registry, Status, TaskHub, TurnBudgetError
 from durable_async.backends.memory.store import MemoryStore
-from durable_async.errors import FencedError
+from durable_async.errors import BackendUnavailableError, FencedError
 from durable_async.model.records import CommitItem, CommitResult, Fence, HistoryRow
 from durable_async.testing import VirtualEnvironment, virtual_time
 
@@ -157,6 +157,22 @@ async def test_a_lost_lease_means_a_new_identity(env: VirtualEnvironment) -> Non
         backend.renew = fenced
         assert await handle.wait(timeout=100) == 30.0
         assert worker.worker_id != first
+
+
+@virtual_time
+async def test_the_block_begins_when_the_store_answers(env: VirtualEnvironment) -> None:
+    """The first registration fails; the worker works, and says so."""
+    async with opened(env, registry) as (hub, backend):
+        register = backend.register_worker
+
+        async def fail_once(worker_id: str, lease_seconds: float) -> Fence:
+            backend.register_worker = register  # type: ignore[method-assign]
+            raise BackendUnavailableError("not yet")
+
+        backend.register_worker = fail_once  # type: ignore[method-assign]
+        async with asyncio.timeout(30), hub.worker():
+            handle = await hub.client.start(sleeper, 1.0)
+            assert await handle.wait(timeout=10) == 1.0
 
 
 @virtual_time
