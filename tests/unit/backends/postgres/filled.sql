@@ -21,6 +21,9 @@ select :hub, 1000000 + n, 1,
     case when n % 4 = 0 then jsonb_build_object('customer', 'c' || n % 1000) end
 from generate_series(1, 20000) n;
 
+insert into durable_async.marks (hub, owner, key)
+select i.hub, i.owner, i.key from durable_async.instances i where i.hub = :hub and i.marked and i.owner like 'other-%';
+
 insert into durable_async.history (hub, key, execution, turn, events)
 select :hub, 1000000 + n, 1, t, convert_to(repeat('x', 150), 'UTF8')
 from generate_series(1, 20000) n, generate_series(0, 4) t;

@@ -35,6 +35,7 @@ TABLES = {
     "instances",
     "leases",
     "letters",
+    "marks",
     "meta",
     "queued_activities",
     "requests",
@@ -52,19 +53,25 @@ WASTE = {"graves": "once a minute, and holds what was replaced in the last five"
 MEANT: dict[str, tuple[str, ...]] = {
     # claim_work
     "select false, p_instances > 0 and exists": (
-        "instances_marked",
         "instances_ready",
+        "marks_pkey",
         "queued_activities_free",
         "workers_pkey",
     ),
     "select array_agg(r.key) from ( select i.key": ("instances_ready",),
-    "select array_agg(m.key) from ( select i.key": ("instances_marked",),
+    "select array_agg(m.key) from": ("marks_pkey",),
+    "i.key = any (v_noted) and i.owner is not distinct from p_worker order by": ("instances_pkey",),
+    'with taken as ( update "durable_async".instances': ("instances_pkey",),
+    'delete from "durable_async".marks': ("marks_pkey",),
     "instances i set owner = p_worker, fetched_in": ("instances_pkey",),
     "select 'turn'::text": ("history_pkey", "instances_pkey"),
     "select distinct 'queued'::text": ("queued_activities_by_instance",),
     "select 'letter'::text": ("instances_pkey", "letters_pkey"),
     "select array_agg(f.id) from ( select q.id": ("queued_activities_free",),
-    "with taken as ( update": ("instances_pkey", "queued_activities_pkey"),
+    'with taken as ( update "durable_async".queued_activities': (
+        "instances_pkey",
+        "queued_activities_pkey",
+    ),
     # commit_batch
     'update "durable_async".workers w set seq': ("workers_pkey",),
     "i.id = any (p_locks || s_id)": ("instances_by_id",),

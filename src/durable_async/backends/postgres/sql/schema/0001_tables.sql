@@ -94,13 +94,20 @@ create index instances_ready on {schema}.instances (hub, ready_at_us, id) where 
 
 create index instances_owned on {schema}.instances (hub, owner) where owner is not null;
 
-create index instances_marked on {schema}.instances (hub, owner) where marked;
-
 create index instances_by_creation on {schema}.instances (hub, created_at_us, id);
 
 create index instances_by_parent on {schema}.instances (hub, parent_id) where parent_id is not null;
 
 create index instances_by_tags on {schema}.instances using gin (tags jsonb_path_ops) where tags is not null;
+
+-- Which of a worker's instances are marked; some were. Not an index on instances, in which each letter would leave two new versions of a
+-- row under every other index too. Written by whoever holds the lock of the instance's row.
+create table {schema}.marks (
+    hub integer not null,
+    owner text collate "C" not null,
+    key bigint not null,
+    primary key (hub, owner, key)
+) with (autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0.01, vacuum_truncate = off);
 
 -- One row a turn. The primary key is the second belt of the fence: no turn can be written twice.
 create table {schema}.history (
@@ -190,6 +197,8 @@ select 0, n, 1, case when n % 10 = 0 then n end, n, n, n,
     case when n % 4 = 0 then 'sample-' || n / 4 end,
     case when n % 4 = 0 then jsonb_build_object('sample', n::text) end
 from generate_series(1, 2000) n;
+insert into {schema}.marks (hub, owner, key)
+select 0, 'sample-' || n % 4, n from generate_series(1, 400) n;
 insert into {schema}.history (hub, key, execution, turn, events)
 select 0, n / 4, 1, n % 4, '\x90' from generate_series(1, 400) n;
 insert into {schema}.letters (hub, key, arrived_at_us, urgent, final, letter)
@@ -208,4 +217,4 @@ select 0, 'sample-' || n, 1, 0, 'sample', 0, n, 0 from generate_series(1, 200) n
 insert into {schema}.leases (hub, worker, epoch, until_us)
 select 0, 'sample-' || n, 1, 0 from generate_series(1, 200) n;
 analyze {schema}.instances, {schema}.history, {schema}.letters, {schema}.queued_activities, {schema}.requests, {schema}.tombstones,
-    {schema}.graves, {schema}.workers, {schema}.leases;
+    {schema}.graves, {schema}.marks, {schema}.workers, {schema}.leases;

@@ -77,7 +77,7 @@ begin
         select p.key, bool_or(p.urgent) as urgent, bool_or(p.final) as final from placed p group by p.key
     ),
     noticed as (
-        select i.key, i.owner is not null as marked, i.ending or a.final as ending,
+        select i.key, i.owner, i.owner is not null as marked, i.ending or a.final as ending,
             case
                 when i.owner is not null then null
                 when a.final then least(i.ready_at_us, p_now_us)
@@ -96,6 +96,11 @@ begin
         from noticed n
         where i.hub = p_hub and i.key = n.key
             and (i.marked, i.ending, i.ready_at_us) is distinct from (n.marked, n.ending, n.ready_at_us)
+    ),
+    noted as (
+        insert into {schema}.marks (hub, owner, key)
+        select p_hub, n.owner, n.key from noticed n where n.marked
+        on conflict do nothing
     ),
     answered as (
         insert into {schema}.requests (hub, id, answer, answered_at_us)

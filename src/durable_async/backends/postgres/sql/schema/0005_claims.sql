@@ -49,6 +49,7 @@ as $$
 declare
     v_now_us bigint := {schema}.clock_us();
     v_claimed bigint[];
+    v_noted bigint[];
     v_marked bigint[];
     v_items bigint[];
     v_some_ready boolean;
@@ -63,7 +64,7 @@ begin
             select from {schema}.instances i
             where i.hub = p_hub and i.ready_at_us <= v_now_us and (i.ending or i.name = any (p_names))
         ),
-        exists (select from {schema}.instances i where i.hub = p_hub and i.owner = p_worker and i.marked),
+        exists (select from {schema}.marks m where m.hub = p_hub and m.owner = p_worker),
         p_activities > 0 and exists (
             select from {schema}.queued_activities q
             where q.hub = p_hub and q.owner is null and q.name = any (p_activity_names)
@@ -96,15 +97,19 @@ begin
     return next;
 
     if v_some_marked then
-        select array_agg(m.key) into v_marked
-        from (
-            select i.key from {schema}.instances i
-            where i.hub = p_hub and i.owner = p_worker and i.marked
-            order by i.id
-            for no key update
-        ) m;
-        update {schema}.instances i set marked = false
-        where i.hub = p_hub and i.key = any (v_marked);
+        select array_agg(m.key) into v_noted from {schema}.marks m where m.hub = p_hub and m.owner = p_worker;
+        -- All are locked, also those that are not marked any more: somebody may be about to mark one and find it noted already.
+        perform from {schema}.instances i
+        where i.hub = p_hub and i.key = any (v_noted) and i.owner is not distinct from p_worker
+        order by i.id
+        for no key update;
+        with taken as (
+            update {schema}.instances i set marked = false
+            where i.hub = p_hub and i.key = any (v_noted) and i.owner is not distinct from p_worker and i.marked
+            returning i.key
+        )
+        select array_agg(t.key) into v_marked from taken t;
+        delete from {schema}.marks m where m.hub = p_hub and m.owner = p_worker and m.key = any (v_noted);
     end if;
 
     if v_some_ready then

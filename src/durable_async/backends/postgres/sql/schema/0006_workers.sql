@@ -54,6 +54,9 @@ begin
     update {schema}.queued_activities q
     set owner = null, attempts = greatest(q.attempts - p_handed_back, 0)
     where q.hub = p_hub and q.owner = p_worker and (p_fetch is null or q.fetched_in = p_fetch);
+    if p_fetch is null then
+        delete from {schema}.marks m where m.hub = p_hub and m.owner = p_worker;
+    end if;
     return v_freed;
 end
 $$;
@@ -146,9 +149,15 @@ begin
     where i.hub = p_hub and i.owner = p_worker
     order by i.id
     for no key update;
-    update {schema}.instances i set marked = true
-    where i.hub = p_hub and i.owner = p_worker
-        and exists (select from {schema}.letters l where l.hub = p_hub and l.key = i.key);
+    with marked as (
+        update {schema}.instances i set marked = true
+        where i.hub = p_hub and i.owner = p_worker
+            and exists (select from {schema}.letters l where l.hub = p_hub and l.key = i.key)
+        returning i.key
+    )
+    insert into {schema}.marks (hub, owner, key)
+    select p_hub, p_worker, m.key from marked m
+    on conflict do nothing;
     return true;
 end
 $$;
