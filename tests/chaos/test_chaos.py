@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 SCENARIOS = [
-    ("sqlite", "kills", 3),
+    ("sqlite", "kills", 2),
     ("sqlite", "zombies", 1),
-    ("postgres", "kills", 3),
+    ("postgres", "kills", 2),
     ("postgres", "zombies", 1),
     ("postgres", "cut-offs", 1),
     ("postgres", "crashes", 1),
