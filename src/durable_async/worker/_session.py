@@ -64,6 +64,8 @@ class Session:
         self._lost = anyio.Event()
         self._stopping = anyio.Event()
         self._fetches = 0
+        self._is_behind = False
+        self._claimed_at = environment.monotonic()
         self._loop = asyncio.get_running_loop()
         self._renewed_at = self._moved_at = environment.monotonic()
         self.worker_id = environment.new_id()
@@ -78,7 +80,7 @@ class Session:
         guard.install(self._registry.guard)
         fence = await self._backend.register_worker(self.worker_id, settings.lease_seconds)
         self._tools = self._make_tools(fence)
-        self._turns = Turns(self._tools, self._graveyard.append)
+        self._turns = Turns(self._tools, self._graveyard.append, self._on_room)
         lease = self._environment.every(
             settings.heartbeat_seconds, self._renew, f"durable-async-lease-{self.worker_id[:8]}"
         )
@@ -247,6 +249,8 @@ class Session:
         runner = self._turns.activities
         assert runner is not None
         room = self._settings.instances_max - len(self._tools.slots) - len(self._suspects)
+        if not self._keeps_up():
+            room = 0
         self._fetches += 1
         return await self._backend.fetch(
             self._tools.committer.fence,
@@ -257,6 +261,20 @@ class Session:
             activity_names=self._registry.activities,
             history_bytes_max=HISTORY_BYTES_PER_CLAIM,
         )
+
+    def _keeps_up(self) -> bool:
+        """Tell whether few turns wait here, so that whatever is claimed is soon begun; if not, from time to time a few all the same."""
+        now = self._environment.monotonic()
+        is_behind = self._tools.slots.waiting >= self._settings.turns_ahead
+        self._is_behind = is_behind and now - self._claimed_at < self._settings.poll_seconds
+        if not self._is_behind:
+            self._claimed_at = now
+        return not self._is_behind
+
+    def _on_room(self) -> None:
+        if self._is_behind:
+            self._is_behind = False
+            self._hint.set()
 
     async def _listen(self, seconds: float, next_ready_us: int | None) -> bool:
         """Wait for a hint, or until it is time to look again."""

@@ -99,6 +99,11 @@ class Slots:
         return None
 
     @property
+    def waiting(self) -> int:
+        """How many wait for a turn."""
+        return len(self._ready)
+
+    @property
     def none_ready(self) -> bool:
         """Whether nobody waits for a turn."""
         return not self._ready

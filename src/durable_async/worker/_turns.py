@@ -76,8 +76,14 @@ class Turns:
     Nothing that a turn decided happens before its commit: effects hang on the committer's answer. An instance has at most one turn on its way.
     """
 
-    def __init__(self, tools: Tools, on_graveyard: Callable[[Orchestration], None]) -> None:
+    def __init__(
+        self,
+        tools: Tools,
+        on_graveyard: Callable[[Orchestration], None],
+        on_room: Callable[[], None],
+    ) -> None:
         self._tools = tools
+        self._on_room = on_room
         self._bury = on_graveyard
         self._arrived = anyio.Event()
         self._programs: dict[str, Any] = {}
@@ -109,6 +115,8 @@ class Turns:
                 self._turn(slot)
                 if tools.environment.monotonic() >= slice_end:
                     break
+            if tools.slots.waiting < tools.settings.turns_ahead:
+                self._on_room()
             if slot is None:
                 self._arrived = anyio.Event()
                 await self._arrived.wait()

@@ -18,6 +18,7 @@ class WorkerSettings:
         backlog_max: Attempts waiting at a time; further ones go to the hub's queue, for any worker.
         threads_max: ``def`` activities running at a time.
         claim_batch: Instances claimed in one round trip.
+        turns_ahead: While so many instances wait for a turn here, hardly any more is claimed: others may come to it sooner.
         batch_turns_max: Turns in one commit.
         batch_bytes_max: Bytes of events in one commit, about.
         lease_seconds: After this long without a renewal others take over.
@@ -38,7 +39,8 @@ class WorkerSettings:
     activities_max: int = 10_000
     backlog_max: int = 20_000
     threads_max: int = 64
-    claim_batch: int = 200
+    claim_batch: int = 50
+    turns_ahead: int = 50
     batch_turns_max: int = 500
     batch_bytes_max: int = 4 * 1024 * 1024
     lease_seconds: float = 15.0
