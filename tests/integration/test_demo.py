@@ -1,4 +1,4 @@
-"""The demo as a stranger runs it: real processes, a real file, a real kill -9."""
+"""The demo as a stranger runs it: real processes, a real file or server, a real kill -9."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import durable_async
+from durable_async.testing.postgres import ThrowawayPostgres
 
 COPIED = ("anyio", "idna", "iniconfig", "packaging", "pluggy", "pytest", "typing_extensions")
 
@@ -59,8 +60,21 @@ def demo(tmp_path: Path, *arguments: str) -> tuple[int, str]:
         timeout=100,
         check=False,
     )
-    assert outcome.stderr == ""
+    warned = "fsync is off"  # of the tests' own server
+    assert [line for line in outcome.stderr.splitlines() if warned not in line] == []
     return outcome.returncode, outcome.stdout
+
+
+OPTION = "--postgres"
+
+
+@pytest.fixture(params=["given", "its own"])
+def postgres(request: pytest.FixtureRequest, fresh_name: str) -> tuple[str, ...]:
+    """The option for a schema of this test's own in a server that is there, and for the demo's own server."""
+    if request.param == "its own":
+        return (OPTION,)
+    server: ThrowawayPostgres = request.getfixturevalue("postgres_server")
+    return (OPTION, f"{server.dsn}?schema={fresh_name}")
 
 
 def number(pattern: str, said: str) -> int:
@@ -95,7 +109,7 @@ def test_the_same_command_again_goes_on(tmp_path: Path, site: Path) -> None:
 
     status, said = demo(tmp_path, *command)
     assert status == 0, said
-    assert number(r"unfinished audit: (\d+) of", said) == recorded
+    assert number(r"unfinished audit in .*: (\d+) of", said) == recorded
     assert number(r"(\d+)  activities were not done again", said) == recorded
     assert number(r"(\d+)  recorded results were computed a second time", said) == 0
 
@@ -145,3 +159,60 @@ def test_an_unfinished_audit_of_something_else_is_not_touched(tmp_path: Path, si
     assert refused.returncode == 2
     assert "unfinished audit of something else" in refused.stderr
     assert demo(tmp_path, "--resume", "--db", database)[0] == 0
+
+
+def test_in_postgres_the_other_process_takes_over(
+    tmp_path: Path, site: Path, postgres: tuple[str, ...]
+) -> None:
+    status, said = demo(tmp_path, *postgres, "--target", str(site))
+
+    assert status == 0, said
+    assert len(re.findall(r"Process \d+ is dead", said)) == 1
+    assert "exit status -9: killed by signal 9, SIGKILL" in said
+    total = number(r"sub-orchestrations, (\d+) activities", said)
+    kept = number(r"(\d+)  activities were not done again", said)
+    assert kept == number(r"(\d+) of \d+ activities recorded", said)
+    assert number(r"(\d+)  activities were done after the kill", said) > 0
+    undisturbed = re.search(r"(\d+)  were under way elsewhere", said)
+    begun = int(undisturbed[1]) if undisturbed else 0
+    assert kept + begun + number(r"(\d+)  activities were done after the kill", said) == total
+    assert number(r"(\d+)  had begun before", said) > 0
+    assert number(r"(\d+)  recorded results were computed a second time", said) == 0
+    assert re.search(r"\d\.\d\d s  from the kill to the moment", said)
+    assert (
+        len(re.findall(r"process \d+ ", said)) == 2
+    )  # rows of the timeline: nobody was started anew
+    assert number(r"([\d,]+)  files are as they were installed", said) > 100
+
+
+def test_in_postgres_the_same_command_again_goes_on(
+    tmp_path: Path, site: Path, postgres: tuple[str, ...]
+) -> None:
+    status, said = demo(tmp_path, *postgres, "--crash", "--target", str(site))
+    assert status == 137, said
+    assert len(re.findall(r"Process \d+ is dead", said)) == 2
+
+    status, said = demo(tmp_path, *postgres, "--resume")
+    assert status == 0, said
+    assert number(r"(\d+)  activities were done after the restart", said) > 0
+    assert number(r"(\d+)  recorded results were computed a second time", said) == 0
+
+    status, said = demo(tmp_path, *postgres, "--resume")
+    assert status == 2
+    assert "Nothing to resume" in said
+
+
+def test_in_postgres_without_a_crash_and_without_a_password_in_sight(
+    tmp_path: Path, site: Path, postgres_server: ThrowawayPostgres, fresh_name: str
+) -> None:
+    url = f"{postgres_server.dsn}?schema={fresh_name}"
+    status, said = demo(tmp_path, OPTION, url, "--no-crash", "--target", str(site))
+    assert status == 0, said
+    assert "is dead" not in said
+    assert "What did the crash cost" not in said
+    assert f"schema={fresh_name}" in said
+    password = postgres_server.server.password
+    assert password not in said
+    files = [file for file in (tmp_path / "home").rglob("*") if file.is_file()]
+    assert files
+    assert not any(password in file.read_text() for file in files)

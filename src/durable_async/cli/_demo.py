@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
-from anyio.abc import Process
 from rich.console import Console
-from rich.progress import Progress, TaskID
 
 from durable_async import (
     ConfigurationError,
-    DurableError,
     OrchestrationState,
     Status,
     TaskHub,
@@ -22,16 +18,26 @@ from durable_async import (
 from durable_async.environment import SystemEnvironment
 
 from . import _demo_view as view
-from ._demo_facts import AuditFacts, Call, count_files, process_facts, prove, read_facts
-from ._demo_files import HUB, DemoFiles, default_database, environment_folders, target_folders
-from ._demo_worker import KILL, Middle
+from ._demo_crew import Crew, DemoFailedError
+from ._demo_facts import (
+    AuditFacts,
+    Cut,
+    count_files,
+    process_facts,
+    prove,
+    read_facts,
+    spells,
+    unseen_ends,
+)
+from ._demo_files import HUB, DemoPlace, environment_folders, target_folders
 from .audit import AuditReport, AuditRequest, Distribution, Ledger, audit_environment, registry
 from .audit.records import find_distributions
 
 KILL_SHARE = 0.4
 KILL_SHARE_AT_LAST = 0.8
+"""For jobs so small that they would be over before anybody looks."""
+
 POLL_SECONDS = 0.05
-LOG_LINES = 20
 
 EXIT_CLEAN = 0
 EXIT_FINDINGS = 1
@@ -39,44 +45,37 @@ EXIT_REFUSED = 2
 EXIT_KILLED = 137
 
 
-class DemoFailedError(DurableError):
-    """Raised when a worker process did not do what it should."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoOptions:
     """What was asked for.
 
     Attributes:
-        database: The SQLite file; by default one in the user's cache folder.
         target: What to audit; by default the environment that runs this.
         crash: ``True`` begins and is killed, ``False`` is never killed, ``None`` is killed and goes on.
         resume: Only go on with what is unfinished.
     """
 
-    database: Path | None = None
     target: Path | None = None
     crash: bool | None = None
     resume: bool = False
 
 
-async def run_demo(options: DemoOptions, console: Console) -> int:
+async def run_demo(place: DemoPlace, options: DemoOptions, console: Console) -> int:
     """Tell the story and return the exit status."""
-    files = DemoFiles(options.database or default_database())
-    files.database.parent.mkdir(parents=True, exist_ok=True)
+    place.ledger.parent.mkdir(parents=True, exist_ok=True)
     folders = environment_folders() if options.target is None else target_folders(options.target)
-    async with TaskHub.open(files.url, hub=HUB, registry=registry) as hub:
-        demo = Demo(hub, files, console)
+    async with TaskHub.open(place.url, hub=HUB, registry=registry) as hub:
+        demo = Demo(hub, place, console)
         unfinished = await demo.find_unfinished()
         if unfinished is not None:
             if options.target is not None and unfinished.input(AuditRequest).folders != folders:
                 raise ConfigurationError(
-                    f"{files.database} holds an unfinished audit of something else: "
-                    "finish it with --resume, or choose another --db"
+                    f"there is an unfinished audit of something else in {place.title}: "
+                    f"finish it with --resume, or {place.anew}"
                 )
             return await demo.resume(unfinished)
         if options.resume:
-            console.print(f"Nothing to resume in {files.database}.", highlight=False)
+            console.print(f"Nothing to resume in {place.title}.", highlight=False)
             return EXIT_REFUSED
         return await demo.begin(AuditRequest(folders), options.crash)
 
@@ -84,13 +83,13 @@ async def run_demo(options: DemoOptions, console: Console) -> int:
 class Demo:
     """One telling of the story, on one hub.
 
-    This process is a client: it starts the orchestration and watches. The work is done by worker processes that it starts.
+    This process is a client: it starts the orchestration, watches, and kills. The work is done by worker processes that it starts.
     """
 
-    def __init__(self, hub: TaskHub, files: DemoFiles, console: Console) -> None:
+    def __init__(self, hub: TaskHub, place: DemoPlace, console: Console) -> None:
         self._client = hub.client
-        self._files = files
-        self._ledger = Ledger(files.ledger)
+        self._place = place
+        self._ledger = Ledger(place.ledger)
         self._console = console
 
     async def find_unfinished(self) -> OrchestrationState | None:
@@ -101,145 +100,141 @@ class Demo:
             return state
         return None
 
-    # -- the three ways through
+    # -- the ways through
 
     async def begin(self, request: AuditRequest, crash: bool | None) -> int:
         """Begin a new audit; with a kill in the middle unless ``crash`` is ``False``, and no further if it is ``True``."""
-        installed = await anyio.to_thread.run_sync(find_distributions, request.folders)
-        if not any(one.chunks for one in installed):
-            raise ConfigurationError(f"nothing is installed in {', '.join(request.folders)}")
-        view.introduce(
-            self._console, installed, "\n".join(request.folders), str(self._files.database)
-        )
-        instance_id = await self._start(request)
-        before: set[Call] = set()
-        if crash is not False:
-            before = await self._be_killed(instance_id, installed)
-            if crash:
-                return self._leave()
-        heading = "2. Another process opens the same file and goes on" if before else "The audit"
-        return await self._finish(instance_id, installed, before, heading)
-
-    async def resume(self, state: OrchestrationState) -> int:
-        """Go on with an audit that another process left unfinished."""
-        request = state.input(AuditRequest)
-        installed = await anyio.to_thread.run_sync(find_distributions, request.folders)
-        facts = await read_facts(self._client, state.instance_id)
-        view.line(
-            self._console,
-            f"{self._files.database} holds an unfinished audit: [bold]{len(facts.recorded)}[/] of "
-            f"{view.activities(installed)} activities are recorded in it.",
-        )
-        return await self._finish(
-            state.instance_id, installed, facts.recorded, "A new process goes on from there"
-        )
-
-    async def _start(self, request: AuditRequest) -> str:
+        installed = await self._find(request)
+        view.introduce(self._console, installed, "\n".join(request.folders), self._place)
         await self._client.purge_where()
         self._ledger.clear()
         instance_id = f"audit-{SystemEnvironment().new_id()[:6]}"
-        await self._client.start(audit_environment, request, instance_id=instance_id)
-        return instance_id
+        job = Job(instance_id, installed)
+        async with Crew(self._place, instance_id) as crew:
+            if crash is False:
+                view.heading(self._console, "The audit")
+                await crew.start(self._place.workers)
+                await self._client.start(audit_environment, request, instance_id=instance_id)
+                return await self._finish(job, crew, Cut())
+            view.heading(self._console, view.beginning(self._place))
+            await crew.start(self._place.workers, hang_at=job.hang_at(self._place.workers))
+            await self._client.start(audit_environment, request, instance_id=instance_id)
+            cut = await self._kill_one(job, crew)
+            if crash:
+                return await self._leave(crew)
+            view.heading(self._console, view.going_on(self._place))
+            if not crew.living:
+                await crew.start(1)
+            return await self._finish(job, crew, cut)
 
-    async def _be_killed(self, instance_id: str, installed: list[Distribution]) -> set[Call]:
-        view.heading(self._console, "1. A process begins, and gets a kill -9 in the middle")
-        middle = Middle(
-            files=max(1, round(_files(installed) * KILL_SHARE)),
-            executions=max(1, round(view.activities(installed) * KILL_SHARE_AT_LAST)),
+    async def resume(self, state: OrchestrationState) -> int:
+        """Go on with an audit that other processes left unfinished."""
+        installed = await self._find(state.input(AuditRequest))
+        facts = await read_facts(self._client, state.instance_id)
+        view.line(
+            self._console,
+            f"There is an unfinished audit in {self._place.title}: [bold]{len(facts.recorded)}[/] of "
+            f"{view.activities(installed)} activities are recorded in it.",
         )
-        pid, status = await self._run_worker(instance_id, installed, middle)
-        if status not in (-KILL, KILL):
-            raise self._failed(pid, status)
-        facts = await read_facts(self._client, instance_id)
-        view.tell_death(self._console, pid, status, facts, installed)
-        return facts.recorded
+        view.heading(self._console, view.resuming(self._place))
+        entries = self._ledger.read()
+        cut = Cut(facts.recorded, len(entries), unseen_ends(entries))
+        async with Crew(self._place, state.instance_id) as crew:
+            await crew.start(self._place.workers)
+            return await self._finish(Job(state.instance_id, installed), crew, cut)
 
-    def _leave(self) -> int:
+    async def _find(self, request: AuditRequest) -> list[Distribution]:
+        installed = await anyio.to_thread.run_sync(find_distributions, request.folders)
+        if not any(one.chunks for one in installed):
+            raise ConfigurationError(f"nothing is installed in {', '.join(request.folders)}")
+        return installed
+
+    async def _kill_one(self, job: Job, crew: Crew) -> Cut:
+        """Kill the first process in the middle; what was recorded is read before, while it lives."""
+        hang_at = job.hang_at(self._place.workers)
+        await self._watch(
+            job,
+            crew,
+            lambda files: files >= job.files * KILL_SHARE or crew.executed_by_first() >= hang_at,
+        )
+        if not crew.living:
+            raise DemoFailedError("the audit was over before the kill")
+        facts = await read_facts(self._client, job.instance_id)
+        lines = len(self._ledger.read())
+        pid, status = await crew.kill_first()
+        if self._place.workers == 1:  # nobody else works: this is what the next one finds
+            facts = await read_facts(self._client, job.instance_id)
+        view.tell_death(self._console, pid, status)
+        view.tell_what_is_left(self._console, self._place, facts, job.installed)
+        return Cut(facts.recorded, lines)
+
+    async def _leave(self, crew: Crew) -> int:
+        while crew.living:
+            view.tell_death(self._console, *await crew.kill_first())
         self._console.print()
         view.line(self._console, "The job is not done. Run the same command again, and it goes on.")
         return EXIT_KILLED
 
-    async def _finish(
-        self, instance_id: str, installed: list[Distribution], before: set[Call], heading: str
-    ) -> int:
-        view.heading(self._console, heading)
-        pid, status = await self._run_worker(instance_id, installed, None)
-        if status != 0:
-            raise self._failed(pid, status)
-        report = await self._client.wait(instance_id, AuditReport)
-        facts = await read_facts(self._client, instance_id)
-        return self._conclude(report, facts, before)
+    async def _finish(self, job: Job, crew: Crew, cut: Cut) -> int:
+        await self._watch(job, crew, lambda files: not crew.living)
+        report = await self._client.wait(job.instance_id, AuditReport)
+        facts = await read_facts(self._client, job.instance_id)
+        return self._conclude(report, facts, cut)
 
-    def _conclude(self, report: AuditReport, facts: AuditFacts, before: set[Call]) -> int:
+    def _conclude(self, report: AuditReport, facts: AuditFacts, cut: Cut) -> int:
         entries = self._ledger.read()
-        proof = prove(before, facts, entries)
+        proof = prove(cut, facts, entries)
         processes = process_facts(entries)
-        if len(processes) > 1:
-            view.tell_proof(self._console, proof)
-        view.tell_timeline(self._console, facts, processes)
+        if cut.lines:
+            view.tell_proof(self._console, self._place, proof)
+        view.tell_timeline(self._console, facts, processes, spells(entries, processes))
         view.tell_result(self._console, report)
-        view.tell_more(self._console, facts.instances[0].instance_id, self._files.url)
+        view.tell_more(self._console, facts.instances[0].instance_id, self._place)
         if not proof.holds:
             raise DemoFailedError(f"the promise was broken: {proof}")
         return EXIT_CLEAN if report.is_clean else EXIT_FINDINGS
 
-    # -- worker processes
+    # -- watching
 
-    async def _run_worker(
-        self, instance_id: str, installed: list[Distribution], middle: Middle | None
-    ) -> tuple[int, int]:
-        """Run a worker process to its end, show its progress, and return its pid and exit status."""
-        command = [sys.executable, "-m", "durable_async", "demo-worker"]
-        command += ["--db", str(self._files.database), "--instance", instance_id]
-        if middle is not None:
-            command += ["--kill-at", f"{middle.files},{middle.executions}"]
-        with self._files.log.open("wb") as log, view.progress_bar(self._console) as progress:
-            bar = progress.add_task("", total=_files(installed))
-            process = await anyio.open_process(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
-            self._ledger.process_started(process.pid)
-            try:
-                async with anyio.create_task_group() as group:
-                    group.start_soon(self._watch, instance_id, process, progress, bar)
-                    await process.wait()
-                    group.cancel_scope.cancel()
-            finally:
-                if process.returncode is None:
-                    process.kill()
-            status = process.returncode or 0
-            self._ledger.process_ended(process.pid, status)
-            progress.update(bar, completed=await count_files(self._client, instance_id))
-        await self._refuse_parked(instance_id)
-        return process.pid, status
-
-    async def _watch(
-        self, instance_id: str, process: Process, progress: Progress, bar: TaskID
-    ) -> None:
-        """Show progress; end a process that waits for what has been taken out of circulation."""
-        while True:
-            progress.update(bar, completed=await count_files(self._client, instance_id))
-            if await self._parked(instance_id) is not None:
-                process.kill()
-            await anyio.sleep(POLL_SECONDS)
+    async def _watch(self, job: Job, crew: Crew, reached: Callable[[int], bool]) -> None:
+        """Show progress until something is reached, or nobody works any more."""
+        with view.progress_bar(self._console) as progress:
+            bar = progress.add_task("", total=job.files)
+            while True:
+                crew.check()
+                files = await count_files(self._client, job.instance_id)
+                progress.update(bar, completed=files)
+                if not crew.living or reached(files):
+                    return
+                await self._refuse_parked(job.instance_id)
+                await anyio.sleep(POLL_SECONDS)
 
     async def _refuse_parked(self, instance_id: str) -> None:
-        reason = await self._parked(instance_id)
-        if reason is not None:
+        """Stop waiting for what was taken out of circulation."""
+        async for state in self._client.query(id_prefix=instance_id, parked=True):
             raise DemoFailedError(
-                f"the audit cannot go on: {reason}\nTo begin anew, delete {self._files.database}."
+                f"the audit cannot go on: {state.parked}\nTo begin anew, {self._place.anew}."
             )
 
-    async def _parked(self, instance_id: str) -> str | None:
-        """Return why the audit, or a part of it, was taken out of circulation."""
-        async for state in self._client.query(id_prefix=instance_id, parked=True):
-            return state.parked
-        return None
 
-    def _failed(self, pid: int, status: int) -> DemoFailedError:
-        said = self._files.log.read_text(errors="replace").splitlines()[-LOG_LINES:]
-        return DemoFailedError("\n".join([f"process {pid}: {view.ending(status)}", *said]))
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is being done.
 
+    Attributes:
+        instance_id: The audit.
+        installed: What is audited.
+    """
 
-def _files(installed: list[Distribution]) -> int:
-    return sum(one.files for one in installed if one.chunks)
+    instance_id: str
+    installed: list[Distribution]
+
+    @property
+    def files(self) -> int:
+        """How many files are looked at."""
+        return sum(one.files for one in self.installed if one.chunks)
+
+    def hang_at(self, workers: int) -> int:
+        """Return at which of its executions a process waits for its death at the latest."""
+        share = KILL_SHARE_AT_LAST if workers == 1 else KILL_SHARE_AT_LAST / (2 * workers)
+        return max(1, round(view.activities(self.installed) * share))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from durable_async import Client
 from durable_async.model.history import (
@@ -16,6 +16,7 @@ from durable_async.model.history import (
     TurnStarted,
 )
 
+from ._timeline import Span
 from .audit.ledger import Entry, ExecutionBegan, ProcessEnded, ProcessStarted
 
 Call = tuple[str, int]
@@ -143,6 +144,21 @@ def process_facts(entries: list[Entry]) -> list[ProcessFacts]:
     return [_process(start, [e for e in entries if e.pid == start.pid]) for start in starts]
 
 
+def spells(entries: list[Entry], processes: list[ProcessFacts]) -> dict[str, list[Span]]:
+    """Return for each orchestration when a process had it in hand: from its first activity there, to the last one or to the death."""
+    died_us = {one.pid: one.ended_us for one in processes if one.status}
+    found: dict[tuple[str, int], Span] = {}
+    for one in entries:
+        if isinstance(one, ExecutionBegan):
+            key = (one.instance_id, one.pid)
+            begun = found.get(key, Span(one.at_us, one.at_us))
+            found[key] = Span(begun.begin_us, died_us.get(one.pid, one.at_us))
+    by_instance: dict[str, list[Span]] = {}
+    for (instance_id, _), span in found.items():
+        by_instance.setdefault(instance_id, []).append(span)
+    return by_instance
+
+
 def _process(start: ProcessStarted, entries: list[Entry]) -> ProcessFacts:
     worked = [entry.at_us for entry in entries if isinstance(entry, ExecutionBegan)]
     ended = [entry for entry in entries if isinstance(entry, ProcessEnded)]
@@ -156,25 +172,51 @@ def _process(start: ProcessStarted, entries: list[Entry]) -> ProcessFacts:
     )
 
 
+def unseen_ends(entries: list[Entry]) -> set[int]:
+    """Return the processes whose end nobody saw."""
+    started = {one.pid for one in entries if isinstance(one, ProcessStarted)}
+    return started - {one.pid for one in entries if isinstance(one, ProcessEnded)}
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What was there when a process was killed, or when an unfinished audit was found.
+
+    Attributes:
+        recorded: Calls whose result was in the history.
+        lines: So many lines were in the ledger.
+        gone: Processes that are not there any more, although nobody saw them end.
+    """
+
+    recorded: set[Call] = field(default_factory=set[Call])
+    lines: int = 0
+    gone: set[int] = field(default_factory=set[int])
+
+
 @dataclass(frozen=True, slots=True)
 class Proof:
     """The history beside the ledger.
 
     Attributes:
         calls: Calls with a result in the history; a call cannot have two.
-        kept: Results that were in the history before the last process began.
-        executed_after: Executions by the last process.
-        interrupted: Calls that a process began, died without their result recorded, and another process executed again.
-        doubled: Calls that were executed once more for no reason: although their result was recorded, or without a failure. Never.
+        kept: Results that were in the history at the cut.
+        executed_after: Executions after it.
+        interrupted: Calls that a process had begun, died without their result recorded, and another process executed again.
+        undisturbed: Calls that were under way at the cut, and came to their end.
+        doubled: Calls that were executed once more for no reason: although their result was recorded, or their process lives, or without a
+            failure. Never.
         unseen: Results in the history of which the ledger knows no execution. Never.
+        resumed_us: From the death of a process to the moment when another one began again what it had been doing; ``None`` if nothing was.
     """
 
     calls: int
     kept: int
     executed_after: int
     interrupted: int
+    undisturbed: int
     doubled: int
     unseen: int
+    resumed_us: int | None
 
     @property
     def holds(self) -> bool:
@@ -182,23 +224,55 @@ class Proof:
         return self.doubled == 0 and self.unseen == 0
 
 
-def prove(before: set[Call], after: AuditFacts, entries: list[Entry]) -> Proof:
-    """Compare what was recorded before the last process began with what each process executed."""
-    pids = [entry.pid for entry in entries if isinstance(entry, ProcessStarted)]
-    began = [
-        (entry.pid, (entry.instance_id, entry.seq))
-        for entry in entries
-        if isinstance(entry, ExecutionBegan)
-    ]
-    last = [call for pid, call in began if pid in pids[-1:]]
-    failures = after.failures
-    repeated = {call for (_, call), times in Counter(began).items() if times > 1 + failures[call]}
-    by_others = {call for pid, call in began if pid not in pids[-1:]}
+def prove(cut: Cut, after: AuditFacts, entries: list[Entry]) -> Proof:
+    """Compare what was recorded at the cut with what each process executed, before and after."""
+    begun = _calls(entries[: cut.lines])
+    later = _calls(entries[cut.lines :])
+    interrupted = (begun & later) - cut.recorded
     return Proof(
         calls=len(after.recorded),
-        kept=len(before),
-        executed_after=len(last),
-        interrupted=len(by_others & set(last) - before),
-        doubled=len(repeated | (set(last) & before)),
-        unseen=len(after.recorded - {call for _, call in began}),
+        kept=len(cut.recorded),
+        executed_after=sum(isinstance(one, ExecutionBegan) for one in entries[cut.lines :]),
+        interrupted=len(interrupted),
+        undisturbed=len(begun - later - cut.recorded),
+        doubled=len(_doubled(cut, after.failures, entries)),
+        unseen=len(after.recorded - begun - later),
+        resumed_us=_resumed(interrupted, entries[cut.lines :]),
     )
+
+
+def _calls(entries: list[Entry]) -> set[Call]:
+    return {(one.instance_id, one.seq) for one in entries if isinstance(one, ExecutionBegan)}
+
+
+def _doubled(cut: Cut, failures: Counter[Call], entries: list[Entry]) -> set[Call]:
+    """Go through the ledger in order: again is only what failed, or what a dead process had not recorded."""
+    last: dict[Call, int] = {}
+    dead: set[int] = set()
+    extra: Counter[Call] = Counter()
+    for line, one in enumerate(entries):
+        if line == cut.lines:
+            dead |= cut.gone
+        match one:
+            case ProcessEnded():
+                dead.add(one.pid)
+            case ExecutionBegan():
+                call = (one.instance_id, one.seq)
+                if call in last and (last[call] not in dead or call in cut.recorded):
+                    extra[call] += 1
+                last[call] = one.pid
+            case _:
+                pass
+    return {call for call, times in extra.items() if times > failures[call]}
+
+
+def _resumed(interrupted: set[Call], entries: list[Entry]) -> int | None:
+    died = next(
+        (one.at_us for one in entries if isinstance(one, ProcessEnded) and one.status), None
+    )
+    again = [
+        one.at_us
+        for one in entries
+        if isinstance(one, ExecutionBegan) and (one.instance_id, one.seq) in interrupted
+    ]
+    return min(again) - died if died is not None and again else None

@@ -21,8 +21,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ._demo_facts import AuditFacts, InstanceFacts, ProcessFacts, Proof
-from ._demo_files import HUB
-from ._timeline import Axis, Span
+from ._demo_files import HUB, DemoPlace
+from ._timeline import Axis, Span, merged
 from .audit import AuditReport, Distribution, Verdict
 
 FINDINGS_MAX = 20
@@ -63,7 +63,9 @@ def progress_bar(console: Console) -> Progress:
     )
 
 
-def introduce(console: Console, installed: list[Distribution], where: str, database: str) -> None:
+def introduce(
+    console: Console, installed: list[Distribution], where: str, place: DemoPlace
+) -> None:
     """Say what is going to be done."""
     with_record = [one for one in installed if one.chunks]
     files = sum(one.files for one in with_record)
@@ -85,7 +87,9 @@ def introduce(console: Console, installed: list[Distribution], where: str, datab
         "how",
         f"1 orchestration, {len(with_record)} sub-orchestrations, {activities(installed)} activities",
     )
-    facts.add_row("state", f"{database} (SQLite)")
+    facts.add_row("state", place.title)
+    if place.workers > 1:
+        facts.add_row("who", f"{place.workers} processes, side by side")
     console.print(Padding(facts, (0, 0, 0, 3)), highlight=False)
 
 
@@ -102,12 +106,37 @@ def ending(status: int) -> str:
     return f"exit status {status}: killed by signal {-status}, {signal.Signals(-status).name}"
 
 
-def tell_death(
-    console: Console, pid: int, status: int, facts: AuditFacts, installed: list[Distribution]
-) -> None:
-    """Say that a process was killed, and what the file holds."""
+def beginning(place: DemoPlace) -> str:
+    """Return the heading of the first part."""
+    if place.workers == 1:
+        return "1. A process begins, and gets a kill -9 in the middle"
+    return "1. Two processes share the work, and one gets a kill -9 in the middle"
+
+
+def going_on(place: DemoPlace) -> str:
+    """Return the heading of the second part."""
+    if place.workers == 1:
+        return "2. Another process opens the same file and goes on"
+    return "2. The other one takes over; nobody restarts anything"
+
+
+def resuming(place: DemoPlace) -> str:
+    """Return the heading where new processes continue."""
+    if place.workers == 1:
+        return "A new process goes on from there"
+    return f"{place.workers} new processes go on from there"
+
+
+def tell_death(console: Console, pid: int, status: int) -> None:
+    """Say that a process was killed."""
     line(console, f"[bold red]Process {pid} is dead[/] ({ending(status)}).")
-    line(console, "It could not save, close or say anything. What the file holds now:")
+
+
+def tell_what_is_left(
+    console: Console, place: DemoPlace, facts: AuditFacts, installed: list[Distribution]
+) -> None:
+    """Say what the store held at that moment."""
+    line(console, f"It could not save, close or say anything. What the {place.holder} held then:")
     line(
         console,
         f"[bold]{len(facts.recorded)}[/] of {activities(installed)} activities recorded, "
@@ -116,20 +145,29 @@ def tell_death(
     )
 
 
-def tell_proof(console: Console, proof: Proof) -> None:
+def tell_proof(console: Console, place: DemoPlace, proof: Proof) -> None:
     """Say what did not have to be done again, and that nothing was done twice."""
     heading(console, "What did the crash cost?")
     table = Table.grid(padding=(0, 2))
     table.add_column(justify="right", style="bold")
     table.add_column(overflow="fold")
-    table.add_row(str(proof.kept), "activities were not done again: their results were in the file")
-    table.add_row(str(proof.executed_after), "activities were done after the restart, of which")
+    kept = f"activities were not done again: their results were in the {place.holder}"
+    table.add_row(str(proof.kept), kept)
+    if proof.undisturbed:
+        table.add_row(str(proof.undisturbed), "were under way elsewhere, and were not disturbed")
+    after = "restart" if proof.resumed_us is None or place.workers == 1 else "kill"
+    table.add_row(str(proof.executed_after), f"activities were done after the {after}, of which")
     table.add_row(
         str(proof.interrupted),
         "had begun before: the kill caught them at work, or before their result was recorded",
     )
     mark = "green" if proof.doubled == 0 else "bold red"
     table.add_row(f"[{mark}]{proof.doubled}[/]", "recorded results were computed a second time")
+    if place.workers > 1 and proof.resumed_us is not None:
+        table.add_row(
+            f"{proof.resumed_us / 1e6:.2f} s",
+            "from the kill to the moment when another process went on with what the dead one had in hand",
+        )
     console.print(Padding(table, (0, 0, 0, 3)), highlight=False)
     line(
         console,
@@ -175,24 +213,49 @@ def tell_result(console: Console, report: AuditReport) -> None:
 # -- timeline
 
 
-def tell_timeline(console: Console, facts: AuditFacts, processes: list[ProcessFacts]) -> None:
-    """Draw who worked when, and what was recorded when."""
+def tell_timeline(
+    console: Console,
+    facts: AuditFacts,
+    processes: list[ProcessFacts],
+    hands: dict[str, list[Span]],
+) -> None:
+    """Draw who worked when, and what was recorded when.
+
+    Args:
+        console: Where.
+        facts: What was recorded.
+        processes: Who worked.
+        hands: When a process had an orchestration in hand.
+    """
     if not processes:
         return
-    busy = [Span(one.working_us, one.ended_us) for one in processes]
+    busy = merged([Span(one.working_us, one.ended_us) for one in processes])
     axis = Axis(busy, max(20, min(console.width, 120) - LABEL_COLUMNS - 6))
     heading(console, "Timeline")
-    edges = [at for span in busy for at in (span.begin_us, span.end_us)]
-    rows = [_row("seconds", axis.marks(edges), "dim")]
+    edges = {at for one in processes for at in (one.working_us, one.ended_us)}
+    rows = [_row("seconds", axis.marks(sorted(edges)), "dim")]
     rows += [_row(f"process {one.pid}", _process_bar(axis, one), "magenta") for one in processes]
     rows.append(_row("results recorded", axis.density(facts.recorded_us), "green"))
-    rows += [
-        _row(_short(one, facts), axis.bar(span, busy=busy), "cyan")
-        for one in _interesting(facts, busy)
-        if (span := _span(one)) is not None
-    ]
+    deaths = [one.ended_us for one in processes if one.status != 0]
+    for one in _interesting(facts, deaths):
+        span = _span(one)
+        if span is not None:
+            bar = axis.bar(span, busy=_covering(span, hands.get(one.instance_id, []), deaths))
+            rows.append(_row(_short(one, facts), bar, "cyan"))
     console.print(Padding(Group(*rows), (0, 0, 0, 3)))
     line(console, _legend(axis, facts))
+
+
+def _covering(span: Span, hands: list[Span], deaths: list[int]) -> list[Span]:
+    """Stretch what was in hand to the orchestration's own ends, but not over a death: a process also decides, and records."""
+    if not hands:
+        return [span]
+    first, last = hands[0], hands[-1]
+    died = [at for at in deaths if span.begin_us < at < first.begin_us]
+    begin = Span(span.begin_us, died[0] if died else first.begin_us)
+    survived = not any(last.end_us <= at < span.end_us for at in deaths)
+    end = Span(last.end_us if survived else span.end_us, span.end_us)
+    return [begin, *hands, end]
 
 
 def _row(label: str, bar: str, colour: str) -> Text:
@@ -218,9 +281,8 @@ def _span(one: InstanceFacts) -> Span | None:
     return Span(one.began_us, one.ended_us)
 
 
-def _interesting(facts: AuditFacts, busy: list[Span]) -> list[InstanceFacts]:
+def _interesting(facts: AuditFacts, deaths: list[int]) -> list[InstanceFacts]:
     """Choose the sub-orchestrations to show: those that lived through a crash, then the longest; by their beginning."""
-    deaths = [span.end_us for span in busy[:-1]]
 
     def rank(one: InstanceFacts) -> tuple[bool, int]:
         span = _span(one)
@@ -247,14 +309,15 @@ def _legend(axis: Axis, facts: AuditFacts) -> str:
     return f"[dim]{'; '.join(parts)}[/]"
 
 
-def tell_more(console: Console, instance_id: str, url: str) -> None:
+def tell_more(console: Console, instance_id: str, place: DemoPlace) -> None:
     """Say what to look at next."""
     heading(console, "Look closer")
-    for arguments in (
-        f"list --hub {HUB} --url {url}",
-        f"show {instance_id} --hub {HUB} --url {url}",
-        "demo --crash    and once more to go on",
-    ):
+    again = "demo" if place.workers == 1 else f"demo --postgres {place.look_url or ''}".rstrip()
+    more = [f"{again} --crash    and once more to go on"]
+    if place.look_url is not None:
+        more.insert(0, f"list --hub {HUB} --url {place.look_url}")
+        more.insert(1, f"show {instance_id} --hub {HUB} --url {place.look_url}")
+    for arguments in more:
         console.print(Text(f"   {_command()} {arguments}", style="dim"), soft_wrap=True)
 
 

@@ -23,6 +23,17 @@ class Span:
         return self.end_us - self.begin_us
 
 
+def merged(spans: list[Span]) -> list[Span]:
+    """Return the spans in which anything happened, in order and without overlaps."""
+    found: list[Span] = []
+    for span in sorted(spans, key=lambda one: one.begin_us):
+        if found and span.begin_us <= found[-1].end_us:
+            found[-1] = Span(found[-1].begin_us, max(found[-1].end_us, span.end_us))
+        else:
+            found.append(span)
+    return found
+
+
 class Axis:
     """Maps time to columns: busy spans in proportion, what lies between them too unless it is long; then it is folded.
 

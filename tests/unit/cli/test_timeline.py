@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from hypothesis import given, strategies as st
 
-from durable_async.cli._timeline import FOLDED_COLUMNS, Axis, Span
+from durable_async.cli._timeline import FOLDED_COLUMNS, Axis, Span, merged
 
 COLUMNS = 60
 
@@ -74,3 +74,8 @@ def test_marks_leave_out_what_has_no_room() -> None:
 def test_a_moment_is_wide_enough() -> None:
     axis = Axis([Span(5, 5)], 10)
     assert axis.bar(Span(5, 5), busy=[Span(5, 5)]) == "█         "
+
+
+def test_what_overlaps_is_one() -> None:
+    spans = [Span(5, 9), Span(0, 3), Span(2, 4), Span(6, 7), Span(9, 10)]
+    assert merged(spans) == [Span(0, 4), Span(5, 10)]

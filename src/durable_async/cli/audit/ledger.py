@@ -25,6 +25,13 @@ class ProcessStarted(msgspec.Struct, frozen=True, tag="process_started"):
     pid: int
 
 
+class ProcessReady(msgspec.Struct, frozen=True, tag="process_ready"):
+    """A worker process can take on work."""
+
+    at_us: int
+    pid: int
+
+
 class ExecutionBegan(msgspec.Struct, frozen=True, tag="execution_began"):
     """A process began to execute call number ``seq`` of an orchestration."""
 
@@ -35,14 +42,14 @@ class ExecutionBegan(msgspec.Struct, frozen=True, tag="execution_began"):
 
 
 class ProcessEnded(msgspec.Struct, frozen=True, tag="process_ended"):
-    """A process was seen to have ended; ``status`` is minus the signal that killed it, or its exit status."""
+    """A process was killed, or seen to have ended; ``status`` is minus the signal that killed it, or its exit status."""
 
     at_us: int
     pid: int
     status: int
 
 
-Entry = ProcessStarted | ExecutionBegan | ProcessEnded
+Entry = ProcessStarted | ProcessReady | ExecutionBegan | ProcessEnded
 
 _decoder = msgspec.json.Decoder(Entry)
 
@@ -68,8 +75,12 @@ class Ledger:
         """Write that a worker process was started."""
         self._append(ProcessStarted(self._environment.now_us(), pid))
 
+    def process_ready(self) -> None:
+        """Write that this process can take on work."""
+        self._append(ProcessReady(self._environment.now_us(), os.getpid()))
+
     def process_ended(self, pid: int, status: int) -> None:
-        """Write how a process was seen to end."""
+        """Write how a process ended."""
         self._append(ProcessEnded(self._environment.now_us(), pid, status))
 
     def execution_began(self, instance_id: str, seq: int) -> None:

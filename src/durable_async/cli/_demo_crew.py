@@ -1,0 +1,126 @@
+"""The demo's worker processes, seen from the one that starts them, watches them and kills one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from types import TracebackType
+from typing import Self
+
+import anyio
+from anyio.abc import Process
+
+from durable_async import DurableError
+
+from . import _demo_view as view
+from ._demo_files import URL_VARIABLE, DemoPlace
+from .audit import Ledger
+from .audit.ledger import ExecutionBegan, ProcessReady
+
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows knows one way to end a process, as hard
+LOOK_SECONDS = 0.02
+READY_SECONDS = 60.0
+LOG_LINES = 20
+
+
+class DemoFailedError(DurableError):
+    """Raised when a worker process did not do what it should."""
+
+
+class Crew:
+    """Worker processes on one audit; those that live are killed at the end of the block."""
+
+    def __init__(self, place: DemoPlace, instance_id: str) -> None:
+        self._place = place
+        self._instance_id = instance_id
+        self._ledger = Ledger(place.ledger)
+        self._log = place.log.open("wb")
+        self._living: list[Process] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with anyio.CancelScope(shield=True):
+            while self._living:
+                await self.kill_first()
+        self._log.close()
+
+    @property
+    def living(self) -> int:
+        """How many are at work."""
+        return len(self._living)
+
+    async def start(self, count: int, *, hang_at: int | None = None) -> None:
+        """Start processes, and return when they can take on work.
+
+        Args:
+            count: How many.
+            hang_at: The first one does not come back from its execution of this number, so that it can be killed at work.
+
+        Raises:
+            DemoFailedError: One of them ended.
+        """
+        started = set()
+        for number in range(count):
+            started.add(await self._spawn(None if number else hang_at))
+        with anyio.fail_after(READY_SECONDS):
+            while not started <= self._ready():
+                self.check()
+                await anyio.sleep(LOOK_SECONDS)
+
+    async def kill_first(self) -> tuple[int, int]:
+        """Kill the first one that lives; returns its pid and exit status."""
+        process = self._living.pop(0)
+        process.kill()
+        # By now it does nothing any more: what follows in the ledger is after its death.
+        self._ledger.process_ended(process.pid, -KILL)
+        await process.wait()
+        return process.pid, process.returncode or 0
+
+    def check(self) -> None:
+        """Take out those that came to their end.
+
+        Raises:
+            DemoFailedError: One of them failed.
+        """
+        for process in [one for one in self._living if one.returncode is not None]:
+            self._living.remove(process)
+            status = process.returncode or 0
+            self._ledger.process_ended(process.pid, status)
+            if status:
+                said = self._place.log.read_text(errors="replace").splitlines()[-LOG_LINES:]
+                ended = f"process {process.pid}: {view.ending(status)}"
+                raise DemoFailedError("\n".join([ended, *said]))
+
+    def executed_by_first(self) -> int:
+        """Return how many activities the first one has begun."""
+        pid = self._living[0].pid if self._living else 0
+        entries = self._ledger.read()
+        return sum(1 for one in entries if isinstance(one, ExecutionBegan) and one.pid == pid)
+
+    async def _spawn(self, hang_at: int | None) -> int:
+        command = [sys.executable, "-m", "durable_async", "demo-worker"]
+        command += ["--ledger", str(self._place.ledger), "--instance", self._instance_id]
+        if hang_at is not None:
+            command += ["--hang-at", str(hang_at)]
+        process = await anyio.open_process(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            env=os.environ | {URL_VARIABLE: self._place.url},
+        )
+        self._living.append(process)
+        self._ledger.process_started(process.pid)
+        return process.pid
+
+    def _ready(self) -> set[int]:
+        return {one.pid for one in self._ledger.read() if isinstance(one, ProcessReady)}
