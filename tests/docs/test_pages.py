@@ -20,7 +20,11 @@ WITH_CODE = [
 
 @pytest.mark.parametrize("page", WITH_CODE, ids=name_of)
 def test_python_blocks_do_what_they_say(
-    page: Path, nothing_registered: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    page: Path,
+    nothing_registered: None,
+    database: None,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     run_page(page)
