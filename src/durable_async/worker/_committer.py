@@ -129,6 +129,7 @@ class Committer:
 
     async def _send(self, items: Sequence[CommitItem]) -> CommitResult:
         patience = Patience(self._environment)
+        is_repeated = False
         while True:
             fence = self.fence
             result: CommitResult | None = None
@@ -136,18 +137,27 @@ class Committer:
                 with anyio.CancelScope(shield=True):  # a commit is never cancelled
                     result = await self._backend.commit(fence, items)
             except BackendUnavailableError:
-                found = await self._read_fence(fence)
-                if found.seq == fence.seq + 1:
-                    result = CommitResult(fence=found, dropped=await self._find_dropped(items))
-                elif found.seq == fence.seq:
-                    await patience.pause()
-                    continue
-                else:
-                    raise FencedError(fence.worker_id) from None
-            assert result is not None
-            self.fence = result.fence
-            self.commits += 1
-            return result
+                result = await self._look_up(fence, items)
+            except FencedError:
+                # An attempt before may have been on its way still when the fence was read, and may have moved it since.
+                result = await self._look_up(fence, items) if is_repeated else None
+                if result is None:
+                    raise
+            if result is not None:
+                self.fence = result.fence
+                self.commits += 1
+                return result
+            is_repeated = True
+            await patience.pause()
+
+    async def _look_up(self, fence: Fence, items: Sequence[CommitItem]) -> CommitResult | None:
+        """Read the fence back: what the lost answer told, or ``None`` if the batch has not landed."""
+        found = await self._read_fence(fence)
+        if found.seq == fence.seq:
+            return None
+        if found.seq != fence.seq + 1:
+            raise FencedError(fence.worker_id)
+        return CommitResult(fence=found, dropped=await self._find_dropped(items))
 
     async def _find_dropped(self, items: Sequence[CommitItem]) -> frozenset[str]:
         """Find what the lost answer told: the instances that are not as their turns left them."""

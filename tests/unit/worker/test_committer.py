@@ -121,6 +121,20 @@ async def test_what_did_not_land_is_sent_again(env: VirtualEnvironment) -> None:
 
 
 @virtual_time
+async def test_what_lands_after_the_fence_was_read_counts_once(env: VirtualEnvironment) -> None:
+    """As in a server that goes on with a statement whose connection was cut: the second attempt finds the fence moved, by the first."""
+    runs.clear()
+    async with opened(env, registry) as (hub, backend), hub.worker() as worker:
+        identity = worker.worker_id
+        backend.plan = ["ok", "late", "ok", "late", "refused", "late", "lost"]
+        handle = await hub.client.start(chain, 6)
+        assert await handle.wait(timeout=60) == 15
+        assert worker.worker_id == identity
+
+    assert runs == list(range(6))
+
+
+@virtual_time
 async def test_the_item_that_cannot_be_written_is_found_and_its_instance_parked(
     env: VirtualEnvironment,
 ) -> None:
@@ -174,7 +188,7 @@ async def test_a_takeover_ends_the_committer(env: VirtualEnvironment) -> None:
     assert answered == []
 
 
-@given(strategies.lists(strategies.sampled_from(["ok", "lost", "refused"]), max_size=30))
+@given(strategies.lists(strategies.sampled_from(["ok", "lost", "refused", "late"]), max_size=30))
 @settings(max_examples=60)
 def test_any_series_of_unknown_outcomes_changes_nothing(plan: list[str]) -> None:
     """Each activity runs once, each turn is written once, in order."""
