@@ -27,24 +27,32 @@ async def adopt(claimed: ClaimedInstance, tools: Tools, turns: Turns) -> None:
 
     One that is to end is ended here, without its code.
     """
-    former = tools.slots.get(claimed.instance_id)
-    if former is not None:
-        turns.drop(former)  # it was replaced, and this is its next life
+    _bury_former(claimed, tools, turns)
     order = _order_to_end(claimed)
-    if order is not None:
-        await _end(claimed, order, tools)
-        return
-    if claimed.attempts > tools.settings.attempts_max:
+    if order is None and claimed.attempts > tools.settings.attempts_max:
         reason = f"claimed {tools.settings.attempts_max} times, and its worker never came through"
         tools.committer.submit(park(claimed.instance_id, claimed.execution, reason), _ignore)
         return
     try:
+        if order is not None:
+            await _end(claimed, order, tools)
+            return
         slot = await _rebuild(claimed, tools, turns)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is one instance's trouble
         turns.refuse(claimed.instance_id, claimed.execution, claimed.attempts, error)
         return
+    _bury_former(claimed, tools, turns)
+    if tools.slots.get(claimed.instance_id) is not None:
+        turns.drop(slot)  # it was replaced while it was replayed
+        return
     tools.slots.add(slot)
     turns.welcome(slot)
+
+
+def _bury_former(claimed: ClaimedInstance, tools: Tools, turns: Turns) -> None:
+    former = tools.slots.get(claimed.instance_id)
+    if former is not None and former.instance.execution <= claimed.execution:
+        turns.drop(former)  # it was replaced, and this is its next life
 
 
 def _order_to_end(claimed: ClaimedInstance) -> ExecutionTerminated | None:

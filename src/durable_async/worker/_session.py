@@ -14,7 +14,7 @@ from durable_async.backend import Backend, Hearing
 from durable_async.environment import Environment
 from durable_async.errors import BackendUnavailableError, FencedError
 from durable_async.model.history import Letter
-from durable_async.model.records import ClaimedInstance, Fence, Release, Work
+from durable_async.model.records import ClaimedInstance, Fence, Mail, Release, Work
 from durable_async.registry import Registry
 from durable_async.serialization import DataConverter
 
@@ -154,7 +154,7 @@ class Session:
         )
         self._turns.activities = runner
         self._queued = QueuedActivities(self._tools, runner, self.worker_id)
-        self._suspects = Suspects(self._tools, self._queued, self._adopt)
+        self._suspects = Suspects(self._tools, self._queued, self._adopt, self._receive)
 
     # -- the lease
 
@@ -289,11 +289,7 @@ class Session:
     async def _take(self, work: Work) -> bool:
         """Take in what was fetched; returns whether there may be more at once."""
         for mail in work.mail:
-            slot = self._tools.slots.get(mail.instance_id)
-            if slot is not None:
-                self._turns.receive(slot, mail)
-            else:
-                self._suspects.receive(mail)
+            self._receive(mail)
         for item in work.activities:
             if self._suspects.suspects(item):
                 self._suspects.add(item)
@@ -307,6 +303,13 @@ class Session:
                 await self._adopt(claimed)
         batch = self._settings.claim_batch
         return len(work.claimed) >= batch or len(work.activities) >= batch
+
+    def _receive(self, mail: Mail) -> None:
+        slot = self._tools.slots.get(mail.instance_id)
+        if slot is not None:
+            self._turns.receive(slot, mail)
+        else:
+            self._suspects.receive(mail)
 
     async def _adopt(self, claimed: ClaimedInstance) -> None:
         await adopt(claimed, self._tools, self._turns)

@@ -42,10 +42,12 @@ class Suspects:
         tools: Tools,
         queued: QueuedActivities,
         adopt: Callable[[ClaimedInstance], Awaitable[None]],
+        hand_on: Callable[[Mail], None],
     ) -> None:
         self._tools = tools
         self._queued = queued
         self._adopt = adopt
+        self._hand_on = hand_on
         self._line: dict[str | int, Suspect] = {}
         self._arrived = anyio.Event()
 
@@ -83,7 +85,7 @@ class Suspects:
                 await self._arrived.wait()
             key = min(self._line, key=lambda one: self._line[one].attempts)
             await self._charge(self._line[key])
-            claimed = self._line.pop(key, None)  # with the letters that came meanwhile
+            claimed = self._line.get(key)  # with the letters that came meanwhile
             if claimed is not None:
                 await self._try(claimed)
 
@@ -97,13 +99,22 @@ class Suspects:
 
     async def _try(self, claimed: Suspect) -> None:
         if isinstance(claimed, ClaimedInstance):
-            await self._adopt(claimed)
+            await self._take_in(claimed)
         else:
+            del self._line[claimed.item_id]
             self._queued.begin(claimed)
         step = min(claimed.attempts - SUSPECT_ATTEMPTS, len(ALONE_SECONDS) - 1)
         with anyio.move_on_after(ALONE_SECONDS[step]):
             while not self._came_through(claimed):  # noqa: ASYNC110 - many small things end it, soon
                 await anyio.sleep(_LOOK_SECONDS)
+
+    async def _take_in(self, claimed: ClaimedInstance) -> None:
+        """Have it adopted. It stays in the line until it is: letters that come while it is replayed are kept here, and handed on."""
+        await self._adopt(claimed)
+        kept = self._line.pop(claimed.instance_id, None)
+        if isinstance(kept, ClaimedInstance):
+            for mail in kept.mail[len(claimed.mail) :]:
+                self._hand_on(mail)
 
     def _came_through(self, claimed: Suspect) -> bool:
         if isinstance(claimed, ClaimedActivity):

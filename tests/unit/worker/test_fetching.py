@@ -6,11 +6,13 @@ from typing import Any
 
 import anyio
 import msgspec
+import pytest
 
-from durable_async import OrchestrationContext, Registry, TaskHub
+from durable_async import OrchestrationContext, Registry, Status, TaskHub
 from durable_async.errors import BackendUnavailableError
 from durable_async.model.records import Fence, Work
 from durable_async.testing import VirtualEnvironment, virtual_time
+from durable_async.worker import _session
 
 from .hubs import UnreliableBackend
 
@@ -107,5 +109,37 @@ async def test_an_instance_that_was_claimed_with_an_answer_that_was_lost_does_no
         backend.lost = 1
         handle = await hub.client.start(collect, 0)
         assert await handle.wait(timeout=60) == []
+    hub.client.close()
+    await backend.close()
+
+
+@virtual_time
+async def test_what_is_to_end_outlives_a_store_that_is_silent_while_its_history_is_read(
+    env: VirtualEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So does the worker."""
+    monkeypatch.setattr(_session, "HISTORY_BYTES_PER_CLAIM", 1)
+    hub, backend = await hub_on(env)
+    async with hub.worker():
+        handle = await hub.client.start(collect, 2)
+        await handle.raise_event("number", 0)
+        await anyio.sleep(1)
+    await handle.terminate("enough")
+    read = backend.read_history
+    silent = 2
+
+    async def read_history(*args: Any, **wanted: Any) -> Any:
+        nonlocal silent
+        silent -= 1
+        if silent >= 0:
+            raise BackendUnavailableError("no answer")
+        return await read(*args, **wanted)
+
+    monkeypatch.setattr(backend, "read_history", read_history)
+    async with hub.worker():
+        await anyio.sleep(30)
+        state = await handle.get()
+    assert state is not None
+    assert (state.status, silent < 0) == (Status.TERMINATED, True)
     hub.client.close()
     await backend.close()

@@ -16,6 +16,7 @@ from durable_async.backends.memory.store import MemoryStore
 from durable_async.errors import BackendUnavailableError
 from durable_async.model.records import CommitItem, CommitResult, Fence
 from durable_async.testing import VirtualEnvironment, virtual_time
+from durable_async.worker import _session
 
 SETTINGS = WorkerSettings(poll_seconds=5.0, unregistered_grace_seconds=10_000.0)
 
@@ -67,6 +68,11 @@ async def busy(ctx: OrchestrationContext, seconds: float) -> float:
 @registry.orchestrator
 async def waiting(ctx: OrchestrationContext) -> str:
     return await ctx.wait_for_external_event("answer", str)
+
+
+@registry.orchestrator
+async def waiting_twice(ctx: OrchestrationContext) -> list[str]:
+    return [await ctx.wait_for_external_event("answer", str) for _ in range(2)]
 
 
 class MortalBackend(MemoryBackend):
@@ -244,5 +250,37 @@ async def test_letters_that_come_while_it_waits_for_its_trial_are_kept(
         await handle.raise_event("answer", "kept")
         assert await handle.wait(timeout=100) == "kept"
         assert await slow.wait(timeout=100) == 30.0
+
+    await Story(env).tell(story)
+
+
+@virtual_time
+async def test_letters_that_come_while_it_is_replayed_are_kept(
+    env: VirtualEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose history is long is replayed page by page, and the worker goes on meanwhile."""
+    monkeypatch.setattr(_session, "HISTORY_BYTES_PER_CLAIM", 1)
+    read = MortalBackend.read_history
+    replayed: list[anyio.Event] = []
+
+    async def read_slowly(backend: MortalBackend, *args: Any, **wanted: Any) -> Any:
+        for one in replayed:
+            one.set()
+        await anyio.sleep(0.5)
+        return await read(backend, *args, **wanted)
+
+    monkeypatch.setattr(MortalBackend, "read_history", read_slowly)
+
+    async def story(hub: TaskHub) -> None:
+        handle = await hub.client.start(waiting_twice, instance_id="patient")
+        await handle.raise_event("answer", "first")
+        for _ in range(3):  # the next claim makes it a suspect
+            await anyio.sleep(5)
+            kill[0]()
+        begun = anyio.Event()
+        replayed.append(begun)
+        await begun.wait()
+        await handle.raise_event("answer", "second")
+        assert await handle.wait(timeout=100) == ["first", "second"]
 
     await Story(env).tell(story)
