@@ -47,7 +47,7 @@ class WorkerSettings:
     heartbeat_seconds: float = 3.0
     stall_seconds_max: float = 60.0
     sweep_seconds: float = 1.0
-    poll_seconds: float = 1.0
+    poll_seconds: float = 0.9
     attempts_max: int = 5
     turn_seconds_max: float = 5.0
     unregistered_grace_seconds: float = 300.0
