@@ -245,6 +245,21 @@ class StartRequestConformance(ConformanceBase):
         assert answers == [[CREATED]] * 4
         assert (await worker.claim_one()).execution == 1
 
+    async def test_a_storm_of_repetitions_gets_the_same_answers(
+        self, worker: Driver, rival: Driver
+    ) -> None:
+        """Also those that come while the first attempt is being answered, and those about instances that are not there."""
+        for number in range(60):
+            wanted = new(f"a{number}", request_id=f"r{number}")
+            stray = letter("nobody", request_id=f"r{number}")
+            attempts = [one.backend for one in (worker, rival, worker, rival)]
+            created, delivered = await asyncio.gather(
+                asyncio.gather(*[one.create([wanted]) for one in attempts]),
+                asyncio.gather(*[one.send([stray]) for one in attempts]),
+            )
+            assert created == [[CREATED]] * 4
+            assert delivered == [[Delivery.NOT_FOUND]] * 4
+
     async def test_other_requests_are_other_starts(self, worker: Driver) -> None:
         """And none at all is always a new one."""
         for number, request_id in enumerate(("r1", "r2", None, None), start=1):

@@ -206,7 +206,14 @@ async def test_definitions_do_not_depend_on_a_search_path(postgres_database: str
         if not row["is_parsed"] and "search_path=pg_catalog, pg_temp" not in (row["settings"] or "")
     }
     # Called by the others only, whose settings hold for them.
-    assert loose == {"put_letters", "put_instances", "remove_lives", "free_work", "unpack"}
+    assert loose == {
+        "free_work",
+        "hold_receiver",
+        "put_instances",
+        "put_letters",
+        "remove_lives",
+        "unpack",
+    }
 
 
 RESTLESS = {

@@ -6,7 +6,23 @@
 -- Plans are made once for a connection, perhaps while tables are still empty, and must be right for full ones too: hence no plans that read
 -- whole tables.
 
+-- Locks a receiver that the caller could not lock, because it came, or came anew, while the caller waited for others: but only as the caller
+-- sees it, and if it is free, for locks are waited for in one order. Otherwise all is undone, to be tried again.
+create function {schema}.hold_receiver(p_hub integer, p_key bigint, p_version xid) returns boolean
+language plpgsql as $$
+begin
+    perform from {schema}.instances i
+    where i.hub = p_hub and i.key = p_key and i.xmin = p_version
+    for no key update skip locked;
+    if not found then
+        raise exception 'a receiver came or went while others were waited for' using errcode = 'serialization_failure';
+    end if;
+    return true;
+end
+$$;
+
 -- Puts letters into the mailboxes of instances that the caller has locked, and sees to it that somebody looks.
+-- Whoever is written to unlocked might be claimed at the same time by a worker that does not see the letter and is not told of it.
 -- Items in p_skip are left out. p_max bounds a mailbox, null for no bound; a full one still takes a letter that ends its owner.
 create function {schema}.put_letters(
     p_hub integer,
@@ -24,6 +40,8 @@ create function {schema}.put_letters(
     o_request text[]
 ) returns table (place bigint, verdict text)
 language plpgsql as $$
+declare
+    v_own xid := pg_current_xact_id()::xid;  -- stands in each row that this transaction has locked or written
 begin
     return query
     with
@@ -31,6 +49,7 @@ begin
         select o.*, i.key, i.ending,
             case
                 when i.key is null then 'not found'
+                when v_own not in (i.xmin, i.xmax) and not {schema}.hold_receiver(p_hub, i.key, i.xmin) then 'not found'
                 when o.execution <> i.execution then 'not found'
                 when o.parent_id is not null and (i.parent_id, i.parent_execution, i.parent_seq)
                     is distinct from (o.parent_id, o.parent_execution, o.parent_seq) then 'not found'
@@ -146,14 +165,16 @@ begin
     order by i.id
     for no key update;
 
-    return query
-    select o.place, r.answer
-    from unnest(o_request) with ordinality as o (request, place)
-    join {schema}.requests r on r.hub = p_hub and r.id = o.request;
-
+    -- Decided once, before they are answered: another answer may come in between, and that one is refused below.
     select coalesce(array_agg(o.place), '{}') into v_known
     from unnest(o_request) with ordinality as o (request, place)
     join {schema}.requests r on r.hub = p_hub and r.id = o.request;
+
+    return query
+    select o.place, r.answer
+    from unnest(o_request) with ordinality as o (request, place)
+    join {schema}.requests r on r.hub = p_hub and r.id = o.request
+    where o.place = any (v_known);
 
     return query
     select * from {schema}.put_letters(

@@ -170,14 +170,16 @@ begin
     order by i.id
     for no key update;
 
-    return query
-    select n.place, split_part(r.answer, ' ', 1)::boolean, split_part(r.answer, ' ', 2), split_part(r.answer, ' ', 3)::bigint
-    from unnest(c_request) with ordinality as n (request, place)
-    join {schema}.requests r on r.hub = p_hub and r.id = n.request;
-
+    -- Decided once, before they are answered: another answer may come in between, and that one is refused below.
     select coalesce(array_agg(n.place), '{}') into v_known
     from unnest(c_request) with ordinality as n (request, place)
     join {schema}.requests r on r.hub = p_hub and r.id = n.request;
+
+    return query
+    select n.place, split_part(r.answer, ' ', 1)::boolean, split_part(r.answer, ' ', 2), split_part(r.answer, ' ', 3)::bigint
+    from unnest(c_request) with ordinality as n (request, place)
+    join {schema}.requests r on r.hub = p_hub and r.id = n.request
+    where n.place = any (v_known);
 
     return query
     select * from {schema}.put_instances(

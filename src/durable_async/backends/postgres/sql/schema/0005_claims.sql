@@ -36,6 +36,7 @@ create function {schema}.claim_work(
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set lock_timeout = '2s'  -- a renewal of the lease waits for this
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_hashjoin = off

@@ -127,6 +127,7 @@ $$;
 create function {schema}.take_stock(p_hub integer, p_worker text, p_epoch bigint, p_number bigint) returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set lock_timeout = '2s'  -- a renewal of the lease waits for this
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_hashjoin = off
@@ -143,12 +144,12 @@ begin
     if not found then
         return false;
     end if;
-    perform {schema}.free_work(p_hub, p_worker, 1, p_number);
-
     perform from {schema}.instances i
     where i.hub = p_hub and i.owner = p_worker
     order by i.id
     for no key update;
+    perform {schema}.free_work(p_hub, p_worker, 1, p_number);
+
     with marked as (
         update {schema}.instances i set marked = true
         where i.hub = p_hub and i.owner = p_worker
