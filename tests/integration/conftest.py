@@ -76,10 +76,10 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 def _show(reporter: Any, cells: dict[tuple[str, str, str], Counter[str]]) -> None:
     reporter.section("pattern x style x backend")
     heads = [f"{style}/{backend}" for style, backend in COLUMNS]
-    reporter.write_line(f"{'pattern':24}" + "".join(f"{head:>18}" for head in heads))
+    reporter.write_line(f"{'pattern':24}" + "".join(f"{head:>20}" for head in heads))
     for row in dict.fromkeys(pattern for pattern, _, _ in cells):
         texts = [_cell(cells.get((row, *column), Counter())) for column in COLUMNS]
-        reporter.write_line(f"{row:24}" + "".join(f"{text:>18}" for text in texts))
+        reporter.write_line(f"{row:24}" + "".join(f"{text:>20}" for text in texts))
 
 
 def _cell(counts: Counter[str]) -> str:

@@ -41,6 +41,7 @@ from durable_async.model.records import (
     Work,
 )
 
+from ._kept import KeptBackend
 from .loop import outside_the_loop
 
 T = TypeVar("T")
@@ -133,6 +134,7 @@ class PostgresLab:
     Attributes:
         owner_dsn: Where it is, for whoever owns the schema.
         dsn: Where it is, for a role as applications should have it: it may run hubs, and cannot change a table.
+        idle_connections: Those of hubs that were closed, for hubs to come.
     """
 
     def __init__(self, dsn: str) -> None:
@@ -143,6 +145,7 @@ class PostgresLab:
         host = urlsplit(dsn).netloc.rpartition("@")[2]
         self.dsn = urlsplit(dsn)._replace(netloc=f"{self._role}:{self._password}@{host}").geturl()
         self._bridge = _Bridge()
+        self.idle_connections: list[Any] = []
         self._connection: Any = self._bridge.call(self._prepare())
 
     async def _prepare(self) -> Any:
@@ -161,7 +164,8 @@ class PostgresLab:
 
     def close(self) -> None:
         """Let go of it."""
-        self._bridge.call(self._connection.close())
+        for connection in (*self.idle_connections, self._connection):
+            self._bridge.call(connection.close())
         self._bridge.close()
 
     def execute(self, sql: str, *values: Any) -> None:
@@ -227,7 +231,13 @@ class BridgedBackend:
         self._clock = clock
         self._set_us = -1
         self._hints: list[Callable[[], None]] = []
-        self._real = PostgresBackend(lab.dsn_with_clock(clock), environment=environment, **options)
+        self._real = KeptBackend(
+            lab.dsn_with_clock(clock),
+            clock=clock,
+            idle=lab.idle_connections,
+            environment=environment,
+            **options,
+        )
 
     def _run(self, job: Coroutine[Any, Any, T]) -> T:
         self._set_clock()
