@@ -20,7 +20,9 @@ from durable_async.testing.conformance.driver import (
     deliver,
     ids,
     letter,
+    new,
     restart,
+    start,
 )
 from durable_async.testing.postgres import ThrowawayPostgres
 
@@ -166,3 +168,23 @@ async def gives_way(call: Awaitable[Any]) -> bool:
     except RolledBackError:
         return True
     return False
+
+
+async def test_whoever_comes_meanwhile_is_replaced_in_the_one_order_of_locks(
+    postgres_server: ThrowawayPostgres, fresh_name: str
+) -> None:
+    """It could not be locked with the others, and is not waited for while they are: that would be a deadlock with whoever has it."""
+    async with scene(postgres_server, fresh_name) as on:
+        await start(on.one, "b")
+        holder = await on.hold(LOCK, "b")
+        wanted = [new(one, reuse=ReusePolicy.REPLACE) for one in ("a", "b")]
+        async with asyncio.TaskGroup() as group:
+            creating = group.create_task(on.one.create(wanted))
+            await on.until_waited_for(holder)
+            await start(on.other, "a")
+            late = await on.hold(LOCK, "a")
+            await holder.close()
+            await on.until_waited_for(late)
+            await late.execute(TRY_TO_LOCK, on.number, "b")
+            await late.close()
+        assert [outcome.execution for outcome in creating.result()] == [2, 2]

@@ -98,12 +98,19 @@ begin
             and not exists (select from {schema}.instances i where i.hub = p_hub and i.key = n.key)
         order by n.place
     loop
-        select i.key, i.status, i.execution into v_there
-        from {schema}.instances i
-        where i.hub = p_hub and i.id = c.id
-        for no key update;
+        if c.reuse = 0 then
+            select i.key, i.status, i.execution into v_there
+            from {schema}.instances i
+            where i.hub = p_hub and i.id = c.id;
+        else
+            -- Locked already, unless it came just now; then it is not waited for, because locks are waited for in one order.
+            select i.key, i.status, i.execution into v_there
+            from {schema}.instances i
+            where i.hub = p_hub and i.id = c.id
+            for no key update skip locked;
+        end if;
         if v_there.key is null then
-            raise exception 'the id came and went while it was looked at' using errcode = 'serialization_failure';
+            raise exception 'the id came or went while it was looked at' using errcode = 'serialization_failure';
         end if;
         place := c.place;
         created := c.reuse = 2
