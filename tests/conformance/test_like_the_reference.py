@@ -18,7 +18,6 @@ from durable_async.backend import Backend
 from durable_async.backends.memory import MemoryBackend, MemoryStore
 from durable_async.backends.postgres import PostgresBackend
 from durable_async.backends.sqlite import SqliteBackend
-from durable_async.environment import SystemEnvironment
 from durable_async.errors import BackendError
 from durable_async.failure import FailureDetails
 from durable_async.model.history import ParentLink
@@ -47,6 +46,8 @@ from durable_async.model.records import (
 from durable_async.model.status import Status
 from durable_async.testing.conformance import ManualClock, StoreClock
 from durable_async.testing.postgres import LabClock, PostgresLab
+
+from .clocked import ClockedEnvironment
 
 IDS = ("a", "b", "c")
 SECOND_US = 1_000_000
@@ -149,18 +150,6 @@ steps = st.one_of(
         partial(dict, do="rewrite"), ids=st.lists(some_id, min_size=1, max_size=2, unique=True)
     ),
 )
-
-
-class ClockedEnvironment(SystemEnvironment):
-    def __init__(self, clock: StoreClock) -> None:
-        super().__init__()
-        self._clock = clock
-
-    def now_us(self) -> int:
-        return self._clock.now_us()
-
-    def monotonic(self) -> float:
-        return self._clock.now_us() / 1_000_000
 
 
 @dataclass

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from durable_async.backends.postgres import PostgresBackend
-from durable_async.environment import SystemEnvironment
 from durable_async.testing.conformance import (
     HUB,
     LETTERS_MAX,
@@ -16,19 +15,7 @@ from durable_async.testing.conformance import (
 )
 from durable_async.testing.postgres import LabClock, PostgresLab
 
-
-class ClockedEnvironment(SystemEnvironment):
-    """The real world, in which time passes when the suite says so."""
-
-    def __init__(self, clock: StoreClock) -> None:
-        super().__init__()
-        self._clock = clock
-
-    def now_us(self) -> int:
-        return self._clock.now_us()
-
-    def monotonic(self) -> float:
-        return self._clock.now_us() / 1_000_000
+from .clocked import ClockedEnvironment
 
 
 class TestPostgres(BackendConformance):

@@ -9,19 +9,9 @@ import pytest
 
 from durable_async.backends.sqlite import SqliteBackend
 from durable_async.backends.sqlite.lifelines import Lifelines
-from durable_async.environment import SystemEnvironment
 from durable_async.testing.conformance import BackendConformance, Connect, StoreClock
 
-
-class ClockedEnvironment(SystemEnvironment):
-    """The real world at a time that the suite decides."""
-
-    def __init__(self, clock: StoreClock) -> None:
-        super().__init__()
-        self._clock = clock
-
-    def now_us(self) -> int:
-        return self._clock.now_us()
+from .clocked import ClockedEnvironment
 
 
 class TestSqlite(BackendConformance):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -19,19 +19,6 @@ from durable_async.testing.postgres import ThrowawayPostgres
 from durable_async.testing.proxy import FaultProxy
 
 PATIENCE = 30.0
-
-
-@pytest.fixture
-def proxy(postgres_server: ThrowawayPostgres) -> Iterator[FaultProxy]:
-    with FaultProxy(postgres_server.server.port) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def target(
-    postgres_server: ThrowawayPostgres, proxy: FaultProxy, fresh_name: str
-) -> PostgresTarget:
-    return PostgresTarget(proxy.through(postgres_server.dsn), hub=fresh_name)
 
 
 class Listener:

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
@@ -25,19 +25,6 @@ HELD = (
     "select count(*) from pg_locks where locktype = 'advisory' and granted"
     " and ((classid::bigint << 32) | objid::bigint) = $1"
 )
-
-
-@pytest.fixture
-def proxy(postgres_server: ThrowawayPostgres) -> Iterator[FaultProxy]:
-    with FaultProxy(postgres_server.server.port) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def target(
-    postgres_server: ThrowawayPostgres, proxy: FaultProxy, fresh_name: str
-) -> PostgresTarget:
-    return PostgresTarget(proxy.through(postgres_server.dsn), hub=fresh_name)
 
 
 @pytest.fixture

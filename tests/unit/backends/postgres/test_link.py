@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import Any, Self
 
@@ -20,19 +20,6 @@ from durable_async.testing.proxy import FaultProxy
 
 PATIENCE = 30.0
 KEY = 4711
-
-
-@pytest.fixture
-def proxy(postgres_server: ThrowawayPostgres) -> Iterator[FaultProxy]:
-    with FaultProxy(postgres_server.server.port) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def target(
-    postgres_server: ThrowawayPostgres, proxy: FaultProxy, fresh_name: str
-) -> PostgresTarget:
-    return PostgresTarget(proxy.through(postgres_server.dsn), hub=fresh_name)
 
 
 @pytest.fixture
