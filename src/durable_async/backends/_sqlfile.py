@@ -35,7 +35,7 @@ def load_statements(package: str, folder: str = "sql/queries") -> dict[str, str]
             if name in texts:
                 raise ConfigurationError(f"{file.name}: the statement {name!r} stands twice")
             texts[name] = text
-    return {name: _included(text, texts) for name, text in texts.items()}
+    return {name: included(text, texts) for name, text in texts.items()}
 
 
 def sql_files(package: str, folder: str) -> list[Traversable]:
@@ -78,14 +78,19 @@ def _sections(text: str) -> Iterator[tuple[str, list[str]]]:
         yield name, lines
 
 
-def _included(text: str, texts: Mapping[str, str]) -> str:
+def included(text: str, texts: Mapping[str, str]) -> str:
+    """Return a text in which each ``-- include: NAME`` is replaced.
+
+    Raises:
+        ConfigurationError: An include leads nowhere.
+    """
     lines: list[str] = []
     for line in text.splitlines():
         include = _INCLUDE.match(line.strip())
         if include is None:
             lines.append(line)
         elif include[1] in texts:
-            lines.append(_included(texts[include[1]], texts))
+            lines.append(included(texts[include[1]], texts))
         else:
             raise ConfigurationError(f"no statement {include[1]!r} to include")
     return "\n".join(lines)

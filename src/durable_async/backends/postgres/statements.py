@@ -8,7 +8,7 @@ from functools import cache
 from types import MappingProxyType
 
 from durable_async.backends._migrations import Migration, load_migrations
-from durable_async.backends._sqlfile import load_statements
+from durable_async.backends._sqlfile import included, load_statements
 
 PACKAGE = "durable_async.backends.postgres"
 _SCHEMA = "{schema}"
@@ -24,7 +24,11 @@ def statements_in(schema: str) -> Mapping[str, str]:
 @cache
 def migrations_in(schema: str) -> tuple[Migration, ...]:
     """Return the migrations with a schema's name, which must have been checked, in its place."""
-    return tuple(replace(step, sql=_placed(step.sql, schema)) for step in load_migrations(PACKAGE))
+    texts = load_statements(PACKAGE)
+    return tuple(
+        replace(step, sql=_placed(included(step.sql, texts), schema))
+        for step in load_migrations(PACKAGE)
+    )
 
 
 def _placed(text: str, schema: str) -> str:

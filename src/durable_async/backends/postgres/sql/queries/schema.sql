@@ -80,3 +80,17 @@ grant usage on schema {schema} to {role};
 grant select on {views} to {role};
 grant execute on function {schema}.clock_us, {schema}.moment, {schema}.waits_of, {schema}.events_of, {schema}.unpack, {schema}.readable
     to {role}
+
+-- name: function_settings
+-- Names are resolved nowhere but in the schema. Plans are made once for a connection, perhaps while tables are still empty, and must be right
+-- for full ones too: hence by indexes, whatever the statistics say. Part of migrations: once released, other settings get another name.
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set enable_material = off
+set jit = off
+set random_page_cost = 0
+set cpu_tuple_cost = 1
+set cpu_index_tuple_cost = 1

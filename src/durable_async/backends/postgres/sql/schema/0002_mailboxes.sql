@@ -2,9 +2,6 @@
 --
 -- Each statement of a function in PL/pgSQL sees what was committed before it began. So every function locks first, and decides on
 -- what the next statement sees: worker row, then lease, then instances in byte order of their ids.
---
--- Plans are made once for a connection, perhaps while tables are still empty, and must be right for full ones too: hence no plans that read
--- whole tables.
 
 -- Locks a receiver that the caller could not lock, because it came, or came anew, while the caller waited for others: but only as the caller
 -- sees it, and if it is free, for locks are waited for in one order. Otherwise all is undone, to be tried again.
@@ -146,16 +143,7 @@ create function {schema}.send_letters(
     o_request text[]
 ) returns table (place bigint, verdict text)
 language plpgsql
-set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set enable_material = off
-set jit = off
-set random_page_cost = 0
-set cpu_tuple_cost = 1
-set cpu_index_tuple_cost = 1
+-- include: function_settings
 as $$
 declare
     v_known bigint[];

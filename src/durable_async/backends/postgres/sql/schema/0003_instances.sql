@@ -158,16 +158,7 @@ create function {schema}.create_instances(
     c_request text[]
 ) returns table (place bigint, created boolean, status text, execution bigint)
 language plpgsql
-set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set enable_material = off
-set jit = off
-set random_page_cost = 0
-set cpu_tuple_cost = 1
-set cpu_index_tuple_cost = 1
+-- include: function_settings
 as $$
 declare
     v_known bigint[];
@@ -199,16 +190,7 @@ $$;
 -- Deletes those that have ended, and remembers their last execution.
 create function {schema}.purge_instances(p_hub integer, p_ids text[]) returns setof text
 language plpgsql
-set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set enable_material = off
-set jit = off
-set random_page_cost = 0
-set cpu_tuple_cost = 1
-set cpu_index_tuple_cost = 1
+-- include: function_settings
 as $$
 declare
     v_keys bigint[];
@@ -255,16 +237,7 @@ create function {schema}.rewrite_instances(
     o_letter bytea[]
 ) returns boolean
 language plpgsql
-set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set enable_material = off
-set jit = off
-set random_page_cost = 0
-set cpu_tuple_cost = 1
-set cpu_index_tuple_cost = 1
+-- include: function_settings
 as $$
 declare
     v_now_us bigint;
@@ -310,16 +283,7 @@ $$;
 -- Puts parked instances back, ready at once with no attempts counted.
 create function {schema}.unpark_instances(p_hub integer, p_ids text[]) returns setof text
 language plpgsql
-set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set enable_material = off
-set jit = off
-set random_page_cost = 0
-set cpu_tuple_cost = 1
-set cpu_index_tuple_cost = 1
+-- include: function_settings
 as $$
 declare
     v_now_us bigint;
@@ -364,16 +328,7 @@ returns table (
     started_events bytea
 )
 language plpgsql stable
-set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set enable_material = off
-set jit = off
-set random_page_cost = 0
-set cpu_tuple_cost = 1
-set cpu_index_tuple_cost = 1
+-- include: function_settings
 as $$
 begin
     return query
@@ -393,16 +348,7 @@ $$;
 -- would rather search that.
 create function {schema}.few_instances(p_hub integer, p_parent_id text, p_tags jsonb) returns setof {schema}.instances
 language plpgsql stable
-set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set enable_material = off
-set jit = off
-set random_page_cost = 0
-set cpu_tuple_cost = 1
-set cpu_index_tuple_cost = 1
+-- include: function_settings
 as $$
 begin
     if p_parent_id is not null then

@@ -85,16 +85,7 @@ create function {schema}.commit_batch(
     g_seen bigint[]
 ) returns table (fenced boolean, dropped integer[], brought_work boolean)
 language plpgsql
-set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set enable_material = off
-set jit = off
-set random_page_cost = 0
-set cpu_tuple_cost = 1
-set cpu_index_tuple_cost = 1
+-- include: function_settings
 as $$
 declare
     v_now_us bigint;
@@ -349,16 +340,7 @@ create function {schema}.written_turns(
     t_turn bigint[]
 ) returns table (id text, execution bigint, turn bigint)
 language plpgsql stable
-set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set enable_material = off
-set jit = off
-set random_page_cost = 0
-set cpu_tuple_cost = 1
-set cpu_index_tuple_cost = 1
+-- include: function_settings
 as $$
 begin
     return query

@@ -35,17 +35,8 @@ create function {schema}.claim_work(
     options bytea
 )
 language plpgsql
-set search_path = pg_catalog, pg_temp
 set lock_timeout = '2s'  -- a renewal of the lease waits for this
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set enable_material = off
-set jit = off
-set random_page_cost = 0
-set cpu_tuple_cost = 1
-set cpu_index_tuple_cost = 1
+-- include: function_settings
 as $$
 declare
     v_now_us bigint := {schema}.clock_us();

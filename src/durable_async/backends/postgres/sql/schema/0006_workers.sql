@@ -4,16 +4,7 @@
 create function {schema}.dead_workers(p_hub integer, p_worker text)
 returns table (id text, epoch bigint, expired boolean)
 language plpgsql
-set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set enable_material = off
-set jit = off
-set random_page_cost = 0
-set cpu_tuple_cost = 1
-set cpu_index_tuple_cost = 1
+-- include: function_settings
 as $$
 begin
     return query
@@ -34,16 +25,25 @@ begin
 end
 $$;
 
--- Frees what a worker owns that the caller has locked out: all, or what it claimed in one fetch. After a death the attempt stands; what
--- is handed back does not count.
+-- Frees what a worker owns that the caller has locked out: all, or what it claimed in one fetch; in any case all of it is locked. After a
+-- death the attempt stands; what is handed back does not count.
 create function {schema}.free_work(p_hub integer, p_worker text, p_handed_back integer, p_fetch bigint default null)
 returns integer
 language plpgsql as $$
 declare
+    v_keys bigint[];
     v_freed integer;
 begin
+    -- All at once, for locks are waited for in one order; and those whose activities it has claimed, for whoever else writes several rows of
+    -- the queue holds their instances, and takes the rows in another order.
+    select array_agg(o.key) into v_keys
+    from (
+        select i.key from {schema}.instances i where i.hub = p_hub and i.owner = p_worker
+        union
+        select q.key from {schema}.queued_activities q where q.hub = p_hub and q.owner = p_worker
+    ) o;
     perform from {schema}.instances i
-    where i.hub = p_hub and i.owner = p_worker and (p_fetch is null or i.fetched_in = p_fetch)
+    where i.hub = p_hub and i.key = any (v_keys)
     order by i.id
     for no key update;
     update {schema}.instances i
@@ -66,16 +66,7 @@ $$;
 create function {schema}.take_over(p_hub integer, p_worker text, p_epoch bigint, p_dead text, p_dead_epoch bigint)
 returns integer
 language plpgsql
-set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set enable_material = off
-set jit = off
-set random_page_cost = 0
-set cpu_tuple_cost = 1
-set cpu_index_tuple_cost = 1
+-- include: function_settings
 as $$
 begin
     perform from {schema}.workers w where w.hub = p_hub and w.id = p_worker and w.epoch = p_epoch;
@@ -100,16 +91,7 @@ $$;
 -- Hands everything back and forgets the worker; returns whether it was still there.
 create function {schema}.retire_worker(p_hub integer, p_worker text, p_epoch bigint) returns boolean
 language plpgsql
-set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set enable_material = off
-set jit = off
-set random_page_cost = 0
-set cpu_tuple_cost = 1
-set cpu_index_tuple_cost = 1
+-- include: function_settings
 as $$
 begin
     delete from {schema}.workers w where w.hub = p_hub and w.id = p_worker and w.epoch = p_epoch;
@@ -126,17 +108,8 @@ $$;
 -- first, as a fetch does.
 create function {schema}.take_stock(p_hub integer, p_worker text, p_epoch bigint, p_number bigint) returns boolean
 language plpgsql
-set search_path = pg_catalog, pg_temp
 set lock_timeout = '2s'  -- a renewal of the lease waits for this
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set enable_material = off
-set jit = off
-set random_page_cost = 0
-set cpu_tuple_cost = 1
-set cpu_index_tuple_cost = 1
+-- include: function_settings
 as $$
 begin
     update {schema}.leases l set fetched = greatest(l.fetched, p_number)
@@ -144,10 +117,6 @@ begin
     if not found then
         return false;
     end if;
-    perform from {schema}.instances i
-    where i.hub = p_hub and i.owner = p_worker
-    order by i.id
-    for no key update;
     perform {schema}.free_work(p_hub, p_worker, 1, p_number);
 
     with marked as (
@@ -168,16 +137,7 @@ $$;
 create function {schema}.sweep(p_hub integer, p_requests_us bigint, p_tombstones_us bigint, p_graves_us bigint, p_max integer)
 returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set enable_material = off
-set jit = off
-set random_page_cost = 0
-set cpu_tuple_cost = 1
-set cpu_index_tuple_cost = 1
+-- include: function_settings
 as $$
 declare
     v_now_us bigint := {schema}.clock_us();  -- read once, or no index could be searched for it
