@@ -11,9 +11,10 @@ from typing import Any
 import asyncpg
 import pytest
 
-from durable_async.backends.postgres import PostgresBackend
+from durable_async.backends.postgres import PostgresBackend, link
 from durable_async.backends.postgres.failures import RolledBackError
 from durable_async.model.policy import ReusePolicy
+from durable_async.model.status import Status
 from durable_async.testing.conformance.driver import (
     Driver,
     bodies,
@@ -21,8 +22,10 @@ from durable_async.testing.conformance.driver import (
     ids,
     letter,
     new,
+    queued,
     restart,
     start,
+    turn,
 )
 from durable_async.testing.postgres import ThrowawayPostgres
 
@@ -33,6 +36,13 @@ TRY_TO_LOCK = LOCK + " nowait"
 MARK = """
 insert into durable_async.marks (hub, owner, key) select hub, owner, key from durable_async.instances where hub = $1 and id = $2
 """
+LOCK_ACTIVITY = """
+select from durable_async.queued_activities q join durable_async.instances i on i.hub = q.hub and i.key = q.key
+where i.hub = $1 and i.id = $2 for update of q
+"""
+WAITING_AT_ALL = """
+select count(*) from pg_stat_activity where wait_event_type = 'Lock' and application_name like 'durable_async/' || $1 || '/%'
+"""
 WAITING = "select count(*) from pg_stat_activity where $1 = any (pg_blocking_pids(pid))"
 
 
@@ -40,6 +50,7 @@ WAITING = "select count(*) from pg_stat_activity where $1 = any (pg_blocking_pid
 class Scene:
     """A hub with two processes, and somebody who holds them up."""
 
+    hub: str
     one: PostgresBackend
     other: PostgresBackend
     connect: Callable[[], Awaitable[Any]]
@@ -64,6 +75,12 @@ class Scene:
             while await self.looker.fetchval(WAITING, pid) == 0:
                 await asyncio.sleep(0.005)
 
+    async def until_waiting(self, count: int) -> None:
+        """Return when so many statements of the hub wait for a lock."""
+        async with asyncio.timeout(PATIENCE):
+            while await self.looker.fetchval(WAITING_AT_ALL, self.hub) < count:
+                await asyncio.sleep(0.005)
+
 
 @asynccontextmanager
 async def scene(server: ThrowawayPostgres, hub: str) -> AsyncIterator[Scene]:
@@ -77,7 +94,7 @@ async def scene(server: ThrowawayPostgres, hub: str) -> AsyncIterator[Scene]:
     await one.open()
     await other.open()
     try:
-        yield Scene(one, other, connect, await connect())
+        yield Scene(hub, one, other, connect, await connect())
     finally:
         for connection in connections:
             await connection.close()
@@ -188,3 +205,26 @@ async def test_whoever_comes_meanwhile_is_replaced_in_the_one_order_of_locks(
             await late.execute(TRY_TO_LOCK, on.number, "b")
             await late.close()
         assert [outcome.execution for outcome in creating.result()] == [2, 2]
+
+
+async def test_claimed_activities_are_handed_back_while_others_delete_them(
+    postgres_server: ThrowawayPostgres, fresh_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch takes them in its own order, so both come to them by way of their instances."""
+    monkeypatch.setattr(link, "_COLLISIONS_MAX", 0)
+    async with scene(postgres_server, fresh_name) as on:
+        owner = await Driver.register(on.one, "owner")
+        claims = [await owner.start(one) for one in ("a", "b", "c")]
+        for claimed in claims:
+            await owner.restate(claimed, queued=(queued(claimed),))
+        runner = await Driver.register(on.other, "runner")
+        assert len((await runner.fetch_activities()).activities) == 3
+        holder = await on.hold(LOCK_ACTIVITY, "b")
+        async with asyncio.TaskGroup() as group:
+            group.create_task(on.other.retire_worker(runner.fence))
+            await on.until_waited_for(holder)
+            ends = [turn(one, 2, status=Status.COMPLETED) for one in (claims[2], claims[0])]
+            committing = group.create_task(owner.commit(*ends))
+            await on.until_waiting(2)
+            await holder.close()
+        assert committing.result().dropped == frozenset()
