@@ -82,18 +82,22 @@ class SchemaVersionError(ConfigurationError):
     Attributes:
         found: The store's schema version; 0 if there is no schema.
         wanted: The one that this release works with.
+        reason: Why it may not be upgraded, where that is not a matter of releases or of rights.
     """
 
-    def __init__(self, found: int, wanted: int, reason: str | None = None) -> None:
+    def __init__(
+        self, found: int, wanted: int, reason: str | None = None, *, store: str = "the store"
+    ) -> None:
         self.found = found
         self.wanted = wanted
+        self.reason = reason
         has = f"has schema version {found}" if found else "has no schema yet"
         advice = (
             "upgrade durable-async in this process"
             if found > wanted
             else "let the schema's owner run `durable-async migrate apply`"
         )
-        super().__init__(f"the store {has}, this release works with {wanted}: {reason or advice}")
+        super().__init__(f"{store} {has}, this release works with {wanted}: {reason or advice}")
 
 
 # -- arguments

@@ -14,6 +14,7 @@ from durable_async import (
     InstanceNotFoundError,
     TaskHub,
 )
+from durable_async.backend import Backend
 
 from . import _render
 
@@ -27,10 +28,28 @@ def _refuse_new_file(url: str) -> None:
 
 @asynccontextmanager
 async def _existing_hub(url: str, hub: str) -> AsyncGenerator[TaskHub, None]:
-    """Open a hub to look at it: a file that is not there is not made."""
+    """Open a hub to look at it: no file is made, no schema is made or upgraded, and in Postgres no hub."""
     _refuse_new_file(url)
-    async with TaskHub.open(url, hub=hub) as opened:
+    async with TaskHub.open(await _looked_at(url, hub), hub=hub) as opened:
         yield opened
+
+
+async def _looked_at(url: str, hub: str) -> str | Backend:
+    if not url.startswith(("postgresql://", "postgres://")):
+        return url
+    from durable_async.backends.postgres import PostgresBackend
+    from durable_async.backends.postgres.address import parse_url
+    from durable_async.backends.postgres.administration import Administration
+
+    administration = Administration(url)
+    names = await administration.hubs()
+    if hub not in names:
+        known = ", ".join(map(repr, names)) or "none"
+        raise ConfigurationError(
+            f"{administration.description} has no hub {hub!r}; what it has: {known}"
+        )
+    dsn, options = parse_url(url)
+    return PostgresBackend(dsn, hub=hub, **{**options, "migrate": False})
 
 
 async def list_instances(url: str, hub: str, limit: int, console: Console) -> None:

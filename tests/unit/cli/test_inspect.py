@@ -1,4 +1,4 @@
-"""The commands that look into a hub, on a SQLite file."""
+"""The commands that look into a hub: on a SQLite file, and what they leave alone in Postgres."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from durable_async import (
     InstanceNotFoundError,
     OrchestrationContext,
     Registry,
+    SchemaVersionError,
     TaskHub,
 )
+from durable_async.backends.postgres.administration import Administration
 from durable_async.cli._app import app
 
 registry = Registry()
@@ -120,3 +122,22 @@ def test_a_hub_with_nothing_in_it(url: str) -> None:
     assert say("list", "--url", url, "--hub", "other")[0].startswith(
         "There are no orchestrations in the hub 'other'"
     )
+
+
+def test_looking_makes_no_schema(postgres_database: str) -> None:
+    with pytest.raises(SchemaVersionError, match=r"no schema yet.*migrate apply"):
+        say("list", "--url", f"{postgres_database}?schema=typo&migrate=true")
+    assert asyncio.run(Administration(f"{postgres_database}?schema=typo").standing()).version == 0
+
+
+def test_looking_makes_no_hub(postgres_database: str) -> None:
+    async def start() -> None:
+        async with TaskHub.open(postgres_database, hub="mine", registry=registry) as hub:
+            await hub.client.start("unknown", start_at=3600, instance_id="later")
+
+    asyncio.run(start())
+    assert say("list", "--url", postgres_database, "--hub", "mine")[1].startswith("later unknown")
+    for command in (("list",), ("show", "later"), ("stats",)):
+        with pytest.raises(ConfigurationError, match=r"no hub 'mien'; what it has: 'mine'"):
+            say(*command, "--url", postgres_database, "--hub", "mien")
+    assert asyncio.run(Administration(postgres_database).hubs()) == ["mine"]

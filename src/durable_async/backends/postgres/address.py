@@ -14,7 +14,7 @@ from durable_async.errors import ConfigurationError
 
 SCHEMA = "durable_async"
 
-_SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,47}")
+_SCHEMA_NAME = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,47}")
 _HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.%]*\]|[^:\[\]]*)(:\d*)?")
 _PORT_MAX = 65_535
 
@@ -95,7 +95,7 @@ class PostgresTarget:
         if not _SCHEMA_NAME.fullmatch(self.schema):
             raise ConfigurationError(
                 f"{self.schema!r} cannot be the name of a schema here: lower-case letters, digits and underscores, at most 48,"
-                " not beginning with a digit"
+                " not beginning with a digit or with pg_"
             )
         for dsn in (self.dsn, self.direct_dsn):
             if dsn is not None:

@@ -7,13 +7,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from durable_async.backends._migrations import Migration
+from durable_async.errors import SchemaVersionError
 
 from . import schema
 from .address import PostgresTarget, parse_url
 from .connecting import connect
 from .failures import DRIVER_ERRORS, translate
 from .schema import Standing
-from .statements import migrations_in
+from .statements import migrations_in, statements_in
 
 DEFAULT_SCHEMA = "durable_async"
 
@@ -53,6 +54,19 @@ class Administration:
         """
         async with self._connection() as connection:
             return await schema.standing_of(connection, self.schema)
+
+    async def hubs(self) -> list[str]:
+        """Return the names of the hubs in the schema, in order.
+
+        Raises:
+            BackendError: The server does not answer, or does not let us look.
+            SchemaVersionError: There is no schema.
+        """
+        async with self._connection() as connection:
+            if not (await schema.standing_of(connection, self.schema)).version:
+                raise SchemaVersionError(0, self.known, store=self.description)
+            rows = await connection.fetch(statements_in(self.schema)["hub_names"])
+        return [row["name"] for row in rows]
 
     async def upgrade(self) -> list[Migration]:
         """Apply what is missing, and return it.

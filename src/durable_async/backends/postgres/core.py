@@ -6,7 +6,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from durable_async.environment import Environment, SystemEnvironment
-from durable_async.errors import BackendError, BackendUnavailableError, ConfigurationError
+from durable_async.errors import (
+    BackendError,
+    BackendUnavailableError,
+    ConfigurationError,
+    SchemaVersionError,
+)
 
 from .address import SCHEMA, PostgresTarget, options_of
 from .clock import ServerClock
@@ -135,6 +140,10 @@ class PostgresCore:
             await prepare(connection, self._target.schema, may_upgrade=self._migrate)
             self._hub = await find_hub(connection, self._target.schema, self._hub_name)
             self._clock.hear(await connection.fetchval(self._sql["clock"]))
+        except SchemaVersionError as error:
+            raise SchemaVersionError(
+                error.found, error.wanted, error.reason, store=self.description
+            ) from error.__cause__
         except DRIVER_ERRORS as error:
             raise translate(error, self.description) from error
         finally:

@@ -80,7 +80,7 @@ def test_the_place_is_hosts_and_database(dsn: str, place: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "schema", ["", "Upper", "1st", 'a"b', "a.b", "x" * 49, "a b", "a;drop table x", "ä"]
+    "schema", ["", "Upper", "1st", 'a"b', "a.b", "x" * 49, "a b", "a;drop table x", "ä", "pg_mine"]
 )
 def test_a_schema_is_a_plain_name(schema: str) -> None:
     with pytest.raises(ConfigurationError, match="name of a schema"):

@@ -178,7 +178,7 @@ async def migrate_what_there_is(roles: Roles) -> None:
 async def test_a_database_without_the_schema_is_refused_with_what_to_do(roles: Roles) -> None:
     async with connected(roles.owner) as connection:
         await connection.execute("revoke create on schema public from public")
-    with pytest.raises(SchemaVersionError, match=r"no schema yet.*durable-async migrate apply"):
+    with pytest.raises(SchemaVersionError, match=r"'durable_async'.*no schema yet.*migrate apply"):
         await backend(roles.app).open()
 
 

@@ -20,6 +20,10 @@ select
     coalesce(max(m.value) filter (where m.name = 'serves'), 0) as serves
 from {schema}.meta m
 
+-- name: hub_names
+-- For whoever looks at one and must not make it by looking.
+select name from {schema}.hubs order by name
+
 -- name: save_standing
 -- In the transaction of the migration that leads there. What was broken for a release stays broken.
 insert into {schema}.meta as m (name, value) values ('schema_version', $1), ('serves', $2)
