@@ -49,7 +49,8 @@ async def _looked_at(url: str, hub: str) -> str | Backend:
             f"{administration.description} has no hub {hub!r}; what it has: {known}"
         )
     dsn, options = parse_url(url)
-    return PostgresBackend(dsn, hub=hub, **{**options, "migrate": False})
+    options["migrate"] = False
+    return PostgresBackend(dsn, hub=hub, **options)
 
 
 async def list_instances(url: str, hub: str, limit: int, console: Console) -> None:
