@@ -95,6 +95,13 @@ class WorkQueue(Protocol):
         """
         ...
 
+    async def withdraw(self, worker_id: str) -> None:
+        """Withdraw the sign of life of a worker of this process that gave up, whatever the store holds of it.
+
+        Others may then take over what is left of it without waiting for its lease. Nothing is written. Safe to repeat.
+        """
+        ...
+
     async def take_over(self, fence: Fence) -> int:
         """Free what dead workers own: those whose sign of life is gone or whose lease ran out. Never the caller's own.
 

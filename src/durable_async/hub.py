@@ -52,7 +52,7 @@ class TaskHub:
         cls,
         url: str | Backend,
         *,
-        hub: str = "default",
+        hub: str | None = None,
         registry: Registry | None = None,
         payloads: DataConverter | None = None,
         environment: Environment | None = None,
@@ -64,16 +64,18 @@ class TaskHub:
                 `durable_async.backends.postgres.PostgresBackend`), ``sqlite:///file.db`` (relative), ``sqlite:////path/file.db``
                 (absolute), or ``memory://``; or a backend of your own making, not open yet, for what no URL carries, such as
                 ``PostgresBackend("postgresql://host/database", pool=pool)``.
-            hub: Name of the hub in the store; a backend of your own making has been told already.
+            hub: Name of the hub in the store, ``default`` by default; a backend of your own making has been told already.
             registry: What its workers run by default; otherwise what the module-level decorators registered.
             payloads: Converter of values; JSON by default.
             environment: Clock, ids, chance and threads; only tests change it.
 
         Raises:
-            ConfigurationError: The URL names no backend that exists.
+            ConfigurationError: The URL names no backend that exists, or cannot be read; the store cannot be used.
+            SchemaVersionError: Its schema does not fit this release, and may not be upgraded from here.
+            BackendUnavailableError: It does not answer, or does not let us in.
         """
         environment = environment or SystemEnvironment()
-        check_name(hub, "hub")
+        hub = _hub_name(url, hub)
         backend = _backend(url, hub, environment) if isinstance(url, str) else url
         await backend.open()
         try:
@@ -115,6 +117,16 @@ class TaskHub:
     async def statistics(self) -> HubStatistics:
         """Count what the hub holds."""
         return await self.backend.statistics()
+
+
+def _hub_name(url: str | Backend, asked: str | None) -> str:
+    """Return one name for both sides: idempotency keys begin with it, so all processes have to agree."""
+    told = None if isinstance(url, str) else getattr(url, "hub_name", None)
+    if asked is not None and told is not None and asked != told:
+        raise ConfigurationError(
+            f"the backend was made for the hub {told!r} and cannot be opened as {asked!r}: leave the name out here"
+        )
+    return check_name((told or "default") if asked is None else asked, "hub")
 
 
 def _backend(url: str, hub: str, environment: Environment) -> Backend:

@@ -309,6 +309,10 @@ class BridgedBackend:
         """As the real one."""
         return self._run(self._real.fetch(fence, **wanted))
 
+    async def withdraw(self, worker_id: str) -> None:
+        """As the real one."""
+        self._run(self._real.withdraw(worker_id))
+
     async def take_stock(self, fence: Fence, number: int) -> None:
         """As the real one."""
         self._run(self._real.take_stock(fence, number))

@@ -12,7 +12,7 @@ from durable_async._kernel import guard
 from durable_async._kernel.orchestration import Orchestration
 from durable_async.backend import Backend, Hearing
 from durable_async.environment import Environment
-from durable_async.errors import BackendUnavailableError, FencedError
+from durable_async.errors import BackendError, BackendUnavailableError, FencedError
 from durable_async.model.history import Letter
 from durable_async.model.records import ClaimedInstance, Fence, Mail, Release, Work
 from durable_async.registry import Registry
@@ -97,8 +97,7 @@ class Session:
             lease.stop()
             watch.stop()
             self._drop_all()
-            if not fenced:
-                await self._retire()
+            await (self._withdraw() if fenced else self._retire())
 
     def stop(self) -> None:
         """Ask it to drain and to hand everything back."""
@@ -384,6 +383,13 @@ class Session:
     def _drop_all(self) -> None:
         for slot in list(self._tools.slots):
             self._turns.drop(slot)
+
+    async def _withdraw(self) -> None:
+        with anyio.CancelScope(shield=True), anyio.move_on_after(self._settings.shutdown_seconds):
+            try:
+                await self._backend.withdraw(self.worker_id)
+            except BackendError as error:
+                _log.warning("could not withdraw the sign of life: %s", error)
 
     async def _retire(self) -> None:
         with anyio.CancelScope(shield=True), anyio.move_on_after(self._settings.shutdown_seconds):

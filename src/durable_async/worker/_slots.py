@@ -22,6 +22,7 @@ class Slot:
         status: What the store holds.
         history_bytes: Size of its history, about.
         committing: Whether a turn of it is on its way to the store.
+        renewing: Whether that turn ends its execution, and begins the next.
         queued: Whether it waits for a turn.
         attempts: Its activities' attempts that run here, by sequence number.
         elsewhere: Its activities that were given to the hub's queue.
@@ -34,6 +35,7 @@ class Slot:
     history_bytes: int
     claims: int
     committing: bool = False
+    renewing: bool = False
     queued: bool = False
     attempts: dict[int, Attempt] = field(default_factory=dict)
     elsewhere: set[int] = field(default_factory=set)

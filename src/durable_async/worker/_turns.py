@@ -158,6 +158,7 @@ class Turns:
             self._rest(slot)
             return
         slot.committing = True
+        slot.renewing = commit.next_execution is not None
 
         def done(dropped: bool) -> None:
             if self._is_held(slot, dropped):
@@ -197,7 +198,7 @@ class Turns:
 
     def _is_held(self, slot: Slot, dropped: bool) -> bool:
         """Take a commit's answer; whether the instance is still here, and goes on. If it was let go meanwhile, others see to it."""
-        slot.committing = False
+        slot.committing = slot.renewing = False
         held = self._tools.slots.holds(slot)
         if held and dropped:
             self.drop(slot)
@@ -441,7 +442,8 @@ class Turns:
 
     def give_up(self, slot: Slot, error: Exception) -> None:
         """Abandon a turn: nothing of it is committed; try again later, then park."""
-        self._save_results(slot)
+        if not slot.renewing:
+            self._save_results(slot)  # of an execution that is over, nobody wants them
         self.drop(slot)
         # A turn on its way may be the last of its execution.
         execution = None if slot.committing else slot.instance.execution

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from durable_async import OrchestrationContext, Registry, ReusePolicy, TaskHub
-from durable_async.model.records import CommitItem, CommitResult, Fence
+from durable_async.model.records import CommitItem, CommitResult, Fence, Outgoing
 from durable_async.testing import VirtualEnvironment, run_virtual, virtual_time
 
 from .hubs import UnreliableBackend, opened
@@ -95,3 +95,36 @@ async def test_what_runs_for_the_former_life_is_stopped_when_the_next_is_claimed
         statistics = await hub.statistics()
     assert (ran, stopped) == (["first", "second"], ["first"])
     assert statistics.letters == statistics.queued_activities == 0
+
+
+@registry.orchestrator
+async def restless(ctx: OrchestrationContext, lap: int) -> str:
+    if lap:
+        return await ctx.wait_for_external_event("go", str)
+    call = asyncio.ensure_future(ctx.call_activity(work, "first"))
+    await ctx.wait_for_external_event("next")
+    call.cancel()
+    ctx.continue_as_new(1)
+
+
+@virtual_time
+async def test_one_given_up_while_it_begins_anew_is_let_go(env: VirtualEnvironment) -> None:
+    """A letter that cannot be read, and a result that only this process knows, while continue-as-new is on its way."""
+    async with opened(env, registry) as (hub, backend), hub.worker():
+        handle = await hub.client.start(restless, 0, instance_id="one")
+        await anyio.sleep(0.99)
+        commit = backend.commit
+
+        async def commit_slowly(fence: Fence, items: Sequence[CommitItem]) -> CommitResult:
+            backend.commit = commit  # type: ignore[method-assign]
+            await anyio.sleep(0.1)
+            return await commit(fence, items)
+
+        backend.commit = commit_slowly  # type: ignore[method-assign]
+        await handle.raise_event("next")
+        await anyio.sleep(0.05)
+        broken = Outgoing(instance_id="one", execution=None, letter=b"\xff")
+        await backend.send([broken])
+        await anyio.sleep(1)
+        [row] = backend.store.hub("default").instances.values()
+        assert (row.execution, row.owner) == (2, None)

@@ -139,6 +139,12 @@ class MemoryBackend:
             hub.remove_worker(hub.worker(fence), self.now_us(), attempts_stand=False)
         hub.hints.publish()
 
+    async def withdraw(self, worker_id: str) -> None:
+        """Let a worker look dead."""
+        row = self._opened().workers.get(worker_id)
+        if row is not None and row.session is self:
+            row.alive = False
+
     async def take_over(self, fence: Fence) -> int:
         """Free what dead workers own."""
         hub = self._opened()

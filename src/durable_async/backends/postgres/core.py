@@ -103,6 +103,11 @@ class PostgresCore:
         """The server, database, schema and hub; never a password."""
         return self._target.description
 
+    @property
+    def hub_name(self) -> str:
+        """The name of the task hub."""
+        return self._hub_name
+
     async def open(self) -> None:
         """Connect, create or upgrade the schema, create the hub if it is new.
 

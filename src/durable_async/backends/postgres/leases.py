@@ -86,6 +86,10 @@ class PostgresLeases(PostgresCore):
             raise FencedError(worker_id)
         return Fence(worker_id=worker_id, epoch=rows[0]["epoch"], seq=rows[0]["seq"])
 
+    async def withdraw(self, worker_id: str) -> None:
+        """Let go of a worker's lock."""
+        await self._lifelines.drop(worker_id)
+
     async def take_over(self, fence: Fence) -> int:
         """Free what dead workers own: those whose process is gone or whose lease ran out."""
         rows = await self._do("dead_workers", self._hub, fence.worker_id, fence.epoch)

@@ -118,6 +118,10 @@ class SqliteLeases(SqliteCore):
 
         return await self._on_writer(job)
 
+    async def withdraw(self, worker_id: str) -> None:
+        """Let go of a worker's lock."""
+        await self._on_writer(lambda: self._lifelines.drop(worker_id))
+
     async def take_over(self, fence: Fence) -> int:
         """Free what dead workers own: those whose process is gone or whose lease ran out."""
 

@@ -50,6 +50,7 @@ from .workers import (
     LostFetchConformance,
     RetirementConformance,
     TakeoverConformance,
+    WithdrawalConformance,
 )
 
 
@@ -57,6 +58,7 @@ class WorkQueueConformance(
     FenceConformance,
     TakeoverConformance,
     RetirementConformance,
+    WithdrawalConformance,
     LostFetchConformance,
     ClaimConformance,
     AttemptsConformance,

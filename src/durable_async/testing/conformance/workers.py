@@ -220,6 +220,31 @@ class TakeoverConformance(ConformanceBase):
         assert (await rival.claim_one()).instance_id == "a"
 
 
+class WithdrawalConformance(ConformanceBase):
+    """A worker that gave up does not keep others waiting for its lease."""
+
+    async def test_it_is_taken_over_at_once(
+        self, worker: Driver, rival: Driver, clock: StoreClock
+    ) -> None:
+        """Where there are signs of life; the attempt stands, as after a death. May be repeated."""
+        await worker.start("a")
+        for _ in range(2):
+            await worker.backend.withdraw("worker-1")
+        if not self.life_ends_with_close:
+            clock.advance(31)
+        assert await rival.backend.take_over(rival.fence) == 1
+        assert (await rival.claim_one()).attempts == 2
+        await worker.backend.withdraw("worker-1")
+
+    async def test_nobody_withdraws_another_process_s(self, worker: Driver, rival: Driver) -> None:
+        """Nor what never was."""
+        await worker.start("a")
+        for nobody in ("worker-1", "nobody"):
+            await rival.backend.withdraw(nobody)
+        assert await rival.backend.take_over(rival.fence) == 0
+        await worker.renew()
+
+
 class RetirementConformance(ConformanceBase):
     """A worker that leaves hands everything back."""
 
