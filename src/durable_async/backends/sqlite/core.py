@@ -86,6 +86,11 @@ class SqliteCore:
         return f"sqlite {self._path} (hub {self._hub_name!r})"
 
     @property
+    def hub_name(self) -> str:
+        """The name of the task hub."""
+        return self._hub_name
+
+    @property
     def migrations(self) -> tuple[Migration, ...]:
         """The steps of the schema, as they are applied by ``open``."""
         return load_migrations(PACKAGE)
