@@ -397,7 +397,7 @@ class FencedError(BackendError):
 
     def __init__(self, worker_id: str) -> None:
         self.worker_id = worker_id
-        super().__init__(f"worker {worker_id!r} lost its lease; its work was taken over")
+        super().__init__(f"worker {worker_id!r} lost its lease: others may go on with its work")
 
 
 class OverloadedError(BackendError):
