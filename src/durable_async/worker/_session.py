@@ -22,6 +22,7 @@ from ._activities import ActivityRunner, Attempt
 from ._adoption import adopt
 from ._alarms import Alarms
 from ._committer import Committer
+from ._complaints import Complaints
 from ._patience import Patience
 from ._queued import QueuedActivities
 from ._slots import Slot, Slots
@@ -67,6 +68,7 @@ class Session:
         self._is_behind = False
         self._claimed_at = environment.monotonic()
         self._loop = asyncio.get_running_loop()
+        self._complaints = Complaints(environment)
         self._renewed_at = self._moved_at = environment.monotonic()
         self.worker_id = environment.new_id()
 
@@ -212,9 +214,10 @@ class Session:
             try:
                 work = await self._fetch()
             except BackendUnavailableError as error:
-                _log.warning("cannot fetch work: %s", error)
+                self._complaints.cannot("fetch work", error)
                 await self._take_stock()
                 continue
+            self._complaints.can("fetch work")
             full = await self._take(work)
             if full:
                 continue
@@ -317,8 +320,9 @@ class Session:
         while True:
             try:
                 freed = await self._backend.take_over(self._tools.committer.fence)
+                self._complaints.can("look for dead workers")
             except BackendUnavailableError as error:
-                _log.warning("cannot look for dead workers: %s", error)
+                self._complaints.cannot("look for dead workers", error)
                 freed = 0
             if freed:
                 _log.info("took over %d instances of a dead worker", freed)

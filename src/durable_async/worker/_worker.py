@@ -17,6 +17,7 @@ from durable_async.errors import BackendUnavailableError, FencedError
 from durable_async.registry import Registry
 from durable_async.serialization import DataConverter
 
+from ._complaints import Complaints
 from ._patience import Patience
 from ._session import Session
 from .settings import WorkerSettings
@@ -27,11 +28,13 @@ _log = logging.getLogger("durable_async")
 class _Once(TaskStatus[None]):
     """Tells that the worker has started when the first of its sessions has, whichever that is."""
 
-    def __init__(self, status: TaskStatus[None]) -> None:
+    def __init__(self, status: TaskStatus[None], complaints: Complaints) -> None:
         self._status = status
+        self._complaints = complaints
         self._is_told = False
 
     def started(self, value: None = None) -> None:
+        self._complaints.can("register")
         if not self._is_told:
             self._is_told = True
             self._status.started(value)
@@ -97,7 +100,8 @@ class Worker:
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Work until ``stop`` or cancellation."""
-        status = _Once(task_status)
+        complaints = Complaints(self._environment)
+        status = _Once(task_status, complaints)
         patience = Patience(self._environment)
         try:
             while not self._stopped:
@@ -107,7 +111,7 @@ class Worker:
                 except FencedError as error:
                     _log.warning("%s; going on under a new identity", error)
                 except BackendUnavailableError as error:
-                    _log.warning("cannot register: %s", error)
+                    complaints.cannot("register", error)
                     await patience.pause()
         finally:
             self._ended.set()
