@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import signal
 import sys
@@ -312,11 +313,12 @@ def _legend(axis: Axis, facts: AuditFacts) -> str:
 def tell_more(console: Console, instance_id: str, place: DemoPlace) -> None:
     """Say what to look at next."""
     heading(console, "Look closer")
-    again = "demo" if place.workers == 1 else f"demo --postgres {place.look_url or ''}".rstrip()
+    url = "" if place.look_url is None else shlex.quote(place.look_url)
+    again = "demo" if place.workers == 1 else f"demo --postgres {url}".rstrip()
     more = [f"{again} --crash    and once more to go on"]
-    if place.look_url is not None:
-        more.insert(0, f"list --hub {HUB} --url {place.look_url}")
-        more.insert(1, f"show {instance_id} --hub {HUB} --url {place.look_url}")
+    if url:
+        more.insert(0, f"list --hub {HUB} --url {url}")
+        more.insert(1, f"show {instance_id} --hub {HUB} --url {url}")
     for arguments in more:
         console.print(Text(f"   {_command()} {arguments}", style="dim"), soft_wrap=True)
 
