@@ -125,7 +125,8 @@ class Steering(Watching):
             case Delivery.NOT_FOUND:
                 raise InstanceNotFoundError(instance_id)
             case Delivery.FULL:
-                raise OverloadedError(f"the mailbox of instance {instance_id!r}", 10_000)
+                full = f"the mailbox of instance {instance_id!r}"
+                raise OverloadedError(full, self._backend.letters_max)
             case Delivery.TERMINAL:
                 return False
             case Delivery.DELIVERED:

@@ -10,6 +10,7 @@ import pytest
 
 from durable_async import (
     OrchestrationContext,
+    OverloadedError,
     Registry,
     Status,
     TaskHub,
@@ -17,6 +18,7 @@ from durable_async import (
     WaitTimeoutError,
 )
 from durable_async.testing import VirtualEnvironment, virtual_time
+from durable_async.testing.postgres import ThrowawayPostgres
 
 registry = Registry()
 hubs: list[TaskHub] = []
@@ -134,3 +136,14 @@ async def test_an_orchestrator_cannot_ask_the_client(
         assert await other.wait(timeout=30) == "quick"
         count = len((await hub.client.query_page())[0])
     assert count == 3, "it started nothing"
+
+
+async def test_a_full_mailbox_names_its_own_limit(
+    postgres_server: ThrowawayPostgres, fresh_name: str
+) -> None:
+    async with TaskHub.open(f"{postgres_server.dsn}?letters_max=2", hub=fresh_name) as hub:
+        handle = await hub.client.start("unknown")
+        for number in range(2):
+            await handle.raise_event("said", number)
+        with pytest.raises(OverloadedError, match="limit of 2:"):
+            await handle.raise_event("said")
