@@ -157,9 +157,10 @@ class WorkQueue(Protocol):
         """Make a batch durable, all or nothing.
 
         First ``(epoch, seq)`` of the worker's row is compared with the fence and ``seq`` moved by one; everything else follows from
-        that. Items about one instance are applied in their order. Items about instances that this worker does not own are ignored,
-        their turns reported in ``dropped``. A turn whose ``(instance, execution, turn)`` exists is left out with what follows about
-        that instance, and reported in ``dropped``; the instance stays owned.
+        that. Items about one instance are applied in their order; between instances none is promised: those that a batch starts may be
+        there before any of its letters arrive. So a worker puts at most one turn of an instance into a batch. Items about instances that
+        this worker does not own are ignored, their turns reported in ``dropped``. A turn whose ``(instance, execution, turn)`` exists is
+        left out with what follows about that instance, and reported in ``dropped``; the instance stays owned.
         For each turn: append the history row, delete the consumed letters, apply status, outputs and wake time, create children, put
         letters into mailboxes and mark the receivers ready, queue activities. Letters to instances that are absent, ended, or at another
         execution vanish; the bound of a mailbox does not apply to them.

@@ -435,21 +435,24 @@ def in_order(mail: Sequence[Mail]) -> tuple[list[Any], set[Any]]:
 
 
 def independent(batch: list[CommitItem]) -> list[CommitItem]:
-    """Let no turn replace an instance that another item is about, or replaces too: which of the two comes first is not promised."""
-    subjects = {getattr(item, "instance_id", None) for item in batch}
+    """Let turns start only whom no other item is about, no letter before was for, and no turn before started: there no order is promised."""
+    taken = {getattr(item, "instance_id", None) for item in batch}
 
-    def tamed(new: NewInstance) -> NewInstance:
-        if new.instance_id not in subjects:
-            subjects.add(new.instance_id)
-            return new
-        return msgspec.structs.replace(new, reuse=ReusePolicy.REJECT)
+    def alone(item: TurnCommit) -> TurnCommit:
+        children: list[NewInstance] = []
+        for new in item.children:
+            if new.instance_id not in taken:
+                taken.add(new.instance_id)
+                children.append(new)
+        taken.update(out.instance_id for out in item.outbox)
+        return msgspec.structs.replace(item, children=tuple(children))
 
-    return [
-        msgspec.structs.replace(item, children=tuple(map(tamed, item.children)))
-        if isinstance(item, TurnCommit)
-        else item
-        for item in batch
-    ]
+    kept: list[CommitItem] = []
+    for item in batch:
+        if isinstance(item, ActivityResult | ActivityProgress):
+            taken.add(item.outgoing.instance_id)
+        kept.append(alone(item) if isinstance(item, TurnCommit) else item)
+    return kept
 
 
 def describe(one: ClaimedInstance) -> Any:
