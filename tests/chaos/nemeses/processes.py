@@ -45,12 +45,20 @@ class Zombies:
             victim = await world.busy_worker()
             owned = await world.owned_by([victim])
             identities = victim.identities()
-            fault = Fault(victim.freeze(), frozenset({victim.pid}), owned)
+            fault = Fault(victim.freeze(), self._shaken(world, victim), owned)
             fault.process, fault.identity = victim.number, identities[-1].worker_id
             world.faults.append(fault)
             await asyncio.sleep(2 * self._lease_seconds)
             victim.thaw()
             fault.until_us = await until_renamed(victim, len(identities))
+
+    @staticmethod
+    def _shaken(world: World, victim: WorkerProcess) -> frozenset[int]:
+        """Whoever is frozen may hold the only write lock of a file, so that nobody can renew a lease."""
+        workers = (
+            world.fleet.workers if world.hub.backend.description.startswith("sqlite") else [victim]
+        )
+        return frozenset(one.pid for one in workers)
 
 
 async def until_renamed(victim: WorkerProcess, known: int) -> int:
