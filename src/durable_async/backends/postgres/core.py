@@ -17,7 +17,7 @@ from .address import SCHEMA, PostgresTarget, options_of
 from .clock import ServerClock
 from .connecting import connect
 from .ears import Ears
-from .failures import DRIVER_ERRORS, translate
+from .failures import DRIVER_ERRORS, is_turned_away, translate
 from .inspection import inspect, warn
 from .lifelines import Lifelines
 from .link import ClientLinks, Link, close_gently
@@ -138,8 +138,18 @@ class PostgresCore:
         """Return the server's clock, as far as it is known to have come; it never goes back here."""
         return self._clock.now_us()
 
+    async def _enter(self) -> Any:
+        try:
+            return await connect(self._target, "setup")
+        except BackendUnavailableError as error:
+            if is_turned_away(
+                error
+            ):  # at first it is a mistake; later it may be a password that is being changed
+                raise ConfigurationError(str(error)) from error.__cause__
+            raise
+
     async def _prepare(self) -> None:
-        connection: Any = await connect(self._target, "setup")
+        connection = await self._enter()
         try:
             warn(self._target, await inspect(connection, self._target))
             await prepare(connection, self._target.schema, may_upgrade=self._migrate)

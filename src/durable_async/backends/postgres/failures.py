@@ -46,6 +46,13 @@ def sqlstate(error: asyncpg.PostgresError) -> str:
     return str(getattr(error, "sqlstate", None) or "")
 
 
+def is_turned_away(failure: Exception) -> bool:
+    """Tell whether the server answered, and will not let us in however often we come: a wrong password, no such role or database."""
+    cause = failure.__cause__
+    state = sqlstate(cause) if isinstance(cause, asyncpg.PostgresError) else ""
+    return state[:2] == "28" or state == "3D000"
+
+
 def translate(error: BaseException, description: str) -> Exception:
     """Say what an error of the driver means for the call.
 

@@ -175,3 +175,20 @@ async def test_a_url_that_cannot_be_read_is_not_repeated() -> None:
             pass
     assert "cret" not in str(refusal.value)
     assert refusal.value.__context__ is None
+
+
+@pytest.mark.parametrize("wrong", ["password", "user", "database"])
+async def test_who_is_turned_away_is_told_so_when_a_hub_opens(
+    postgres_server: ThrowawayPostgres, wrong: str
+) -> None:
+    """It is a mistake of whoever wrote the URL, and no store that is away for a while."""
+    server = postgres_server.server
+    user = "nobody" if wrong == "user" else "durable_async"
+    password = "s3cret-typo" if wrong == "password" else server.password
+    database = "nowhere" if wrong == "database" else "postgres"
+    with pytest.raises(ConfigurationError) as refusal:
+        async with TaskHub.open(
+            f"postgresql://{user}:{password}@127.0.0.1:{server.port}/{database}"
+        ):
+            pass
+    assert password not in str(refusal.value)
