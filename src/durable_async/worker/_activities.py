@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import anyio
-from anyio.abc import TaskGroup
+from anyio.abc import TaskStatus
 
 from durable_async._engine.activity import ActivityContext, cancel_activity, enter_activity
 from durable_async.environment import Environment
@@ -61,11 +61,10 @@ class Attempt:
 
 
 class ActivityRunner:
-    """Runs attempts in a task group of the session.
+    """Runs attempts, as long as somebody runs it.
 
     Args:
         hub: Name of the task hub, for idempotency keys.
-        group: Where attempts run.
         now_us: The store's clock.
         deliver: Gets the letter of each attempt that ended and was not stopped, and heartbeats.
         may_begin: Asked before an attempt begins; one that may not is dropped.
@@ -74,7 +73,6 @@ class ActivityRunner:
     def __init__(
         self,
         hub: str,
-        group: TaskGroup,
         environment: Environment,
         payloads: DataConverter,
         settings: WorkerSettings,
@@ -83,7 +81,8 @@ class ActivityRunner:
         may_begin: Callable[[], bool],
     ) -> None:
         self._hub = hub
-        self._group = group
+        self._group = asyncio.TaskGroup()  # begins a task at a sixth of what it costs anyio's
+        self._begun: set[Attempt] = set()
         self._environment = environment
         self._payloads = payloads
         self._settings = settings
@@ -112,7 +111,7 @@ class ActivityRunner:
             return
         if self.running < self._settings.activities_max:
             self.running += 1
-            self._group.start_soon(self._run, attempt)
+            self._group.create_task(self._run(attempt))
         else:
             self._backlog.append(attempt)
 
@@ -124,7 +123,21 @@ class ActivityRunner:
         if attempt.scope is not None:
             attempt.scope.cancel()
 
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Host attempts until cancelled; those that run then are cancelled until they end."""
+        async with self._group:
+            task_status.started()
+            try:
+                await anyio.sleep_forever()
+            finally:
+                # The group would cancel each once, and some code would take that for its own failure.
+                self.closed = True
+                for attempt in self._begun:
+                    if attempt.scope is not None:
+                        attempt.scope.cancel()
+
     async def _run(self, attempt: Attempt) -> None:
+        self._begun.add(attempt)
         try:
             if not attempt.stopped and self._may_begin():
                 letter = await self._outcome(attempt)
@@ -132,6 +145,7 @@ class ActivityRunner:
                     self._record_heartbeat(attempt)
                     self._deliver(attempt, letter)
         finally:
+            self._begun.discard(attempt)
             self.running -= 1
             self._start_next()
 

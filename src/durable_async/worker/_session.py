@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 import anyio
-from anyio.abc import TaskGroup, TaskStatus
+from anyio.abc import TaskStatus
 
 from durable_async._kernel import guard
 from durable_async._kernel.orchestration import Orchestration
@@ -123,7 +123,7 @@ class Session:
     async def _work(self, task_status: TaskStatus[None]) -> None:
         try:
             async with anyio.create_task_group() as group:
-                self._make_runner(group)
+                await group.start(self._make_runner().run)
                 group.start_soon(self._tools.committer.run)
                 group.start_soon(self._turns.run)
                 group.start_soon(self._tools.alarms.run, self._turns.alarm)
@@ -142,10 +142,9 @@ class Session:
                 raise FencedError(self.worker_id) from errors
             raise
 
-    def _make_runner(self, group: TaskGroup) -> None:
+    def _make_runner(self) -> ActivityRunner:
         runner = ActivityRunner(
             self._hub,
-            group,
             self._environment,
             self._payloads,
             self._settings,
@@ -156,6 +155,7 @@ class Session:
         self._turns.activities = runner
         self._queued = QueuedActivities(self._tools, runner, self.worker_id)
         self._suspects = Suspects(self._tools, self._queued, self._adopt, self._receive)
+        return runner
 
     # -- the lease
 
