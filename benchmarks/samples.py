@@ -70,4 +70,4 @@ def spread(values: Sequence[float], form: str = "{:,.0f}") -> str:
 
 def emit(figures: Mapping[str, float]) -> None:
     """Print a round's figures, as ``Series`` reads them."""
-    print(json.dumps(dict(figures)))
+    print(json.dumps(dict(figures)), flush=True)  # a pipe would keep it, and whoever asked waits
