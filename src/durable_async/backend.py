@@ -23,12 +23,16 @@ from durable_async.model.records import (
     CommitItem,
     CommitResult,
     Delivery,
+    EntityFilter,
+    EntityPage,
+    EntityRecord,
     Fence,
     HistoryPage,
     HubStatistics,
     InstanceFilter,
     InstancePage,
     InstanceRecord,
+    Mail,
     NewInstance,
     Outgoing,
     Rewrite,
@@ -126,16 +130,17 @@ class WorkQueue(Protocol):
         number: int,
         instances: int,
         activities: int,
-        orchestrators: frozenset[str],
+        names: frozenset[str],
         activity_names: frozenset[str],
         history_bytes_max: int,
     ) -> Work:
         """Claim ready work and collect letters for what is owned.
 
-        Claims up to ``instances`` instances that are ready (due, free, not parked, of a registered name), oldest first, and counts
+        Claims up to ``instances`` instances that are ready (due, free, not parked, of one of these names), oldest first, and counts
         the attempt in the same transaction. One that is ready and holds a final letter is claimed whatever its name, and also if it is
         parked; the claim takes the park off. Collects the letters of owned instances that were marked ready and takes the mark off
         under the row's lock: each arrival is reported at least once, letters already reported may come again until consumed.
+        A letter that was there before an instance that is claimed became ready is reported, too: so what caused a start is known here.
         Claims up to ``activities`` queued activities of the given names.
         ``number`` grows from fetch to fetch of a worker, from 1: one that is not above that of the last one that found something, or was
         undone, is late and takes nothing.
@@ -160,10 +165,12 @@ class WorkQueue(Protocol):
         that. Items about one instance are applied in their order; between instances none is promised: those that a batch starts may be
         there before any of its letters arrive. So a worker puts at most one turn of an instance into a batch. Items about instances that
         this worker does not own are ignored, their turns reported in ``dropped``. A turn whose ``(instance, execution, turn)`` exists is
-        left out with what follows about that instance, and reported in ``dropped``; the instance stays owned.
-        For each turn: append the history row, delete the consumed letters, apply status, outputs and wake time, create children, put
-        letters into mailboxes and mark the receivers ready, queue activities. Letters to instances that are absent, ended, or at another
-        execution vanish; the bound of a mailbox does not apply to them.
+        left out with what follows about that instance, and reported in ``dropped``; the instance stays owned. If one turn of a group is
+        dropped, nothing of the group happens, and all its instances are reported.
+        For each turn: append the history row, delete the consumed letters, apply status, outputs, state and will, keep the answers, create
+        children, put letters into mailboxes and mark the receivers ready, queue activities. What an instance that ends has left as its
+        will follows. Letters to instances that are absent and not opened, ended, or at another execution vanish; the bound of a mailbox
+        does not apply to them.
 
         Raises:
             FencedError: Nothing was written.
@@ -208,7 +215,8 @@ class InstanceStore(Protocol):
         """Create instances, each according to its reuse policy; answers stand in the order of the arguments.
 
         A ``request_id`` seen before gets the same answer again and creates nothing. A reused id goes on at the next higher
-        execution, also after a purge, with an empty mailbox. REPLACE of a running instance frees it from its owner, whose next turn is then dropped.
+        execution, also after a purge, with an empty mailbox. REPLACE of a running instance frees it from its owner, whose next turn is then dropped,
+        and sends what it has left as its will.
         """
         ...
 
@@ -220,6 +228,14 @@ class InstanceStore(Protocol):
         FULL if the mailbox holds ``letters_max``; that answer is not kept, the same ``request_id`` may try again. A final letter is
         taken all the same if the mailbox holds none, so that what is flooded can be ended.
         """
+        ...
+
+    async def read_answers(self, request_ids: Sequence[str]) -> list[bytes | None]:
+        """Return the answers to requests in the order of the arguments; ``None`` where there is none yet, or not any more."""
+        ...
+
+    async def read_letters(self, instance_id: str, *, limit: int) -> list[Mail]:
+        """Return the letters that lie in a mailbox, the first ``limit`` of them in order of arrival; none if there is no such instance."""
         ...
 
     async def read(
@@ -234,7 +250,24 @@ class InstanceStore(Protocol):
     async def query(
         self, where: InstanceFilter, *, limit: int, page: str | None, payloads: bool
     ) -> InstancePage:
-        """Return instances in order of creation, then id; ``page`` is the ``next_page`` of the page before."""
+        """Return orchestrations in order of creation, then id; ``page`` is the ``next_page`` of the page before."""
+        ...
+
+    async def read_entities(self, instance_ids: Sequence[str]) -> list[EntityRecord | None]:
+        """Return entities in the order of the arguments."""
+        ...
+
+    async def query_entities(
+        self, where: EntityFilter, *, limit: int, page: str | None
+    ) -> EntityPage:
+        """Return entities in byte order of their ids; ``page`` is the ``next_page`` of the page before."""
+        ...
+
+    async def discard_entities(self, instance_ids: Sequence[str]) -> list[str]:
+        """Forget those that hold neither state nor letters, owned or not. Returns their ids.
+
+        As after `purge`, a later life goes on at the next execution. An owner's next turn is dropped.
+        """
         ...
 
     async def purge(self, instance_ids: Sequence[str]) -> list[str]:
@@ -279,7 +312,8 @@ class Wakeups(Protocol):
     def listen(
         self, on_work: Callable[[], None], on_changed: Callable[[frozenset[str] | None], None]
     ) -> Callable[[], None]:
-        """Call ``on_work`` when there may be work, or a claimed activity is wanted no more, ``on_changed`` with ids whose status changed (``None``: any); returns how to stop.
+        """Call ``on_work`` when there may be work, or a claimed activity is wanted no more, ``on_changed`` with ids of instances whose status
+        changed and of requests that were answered (``None``: any); returns how to stop.
 
         Called on the event loop that opened the backend, after the commit, quickly: the callee only sets flags.
         """

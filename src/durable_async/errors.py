@@ -19,6 +19,7 @@
     ├── ExecutionError                           user code failed; carries FailureDetails
     │   ├── ActivityFailedError
     │   ├── SubOrchestrationFailedError
+    │   ├── EntityOperationFailedError           seen by whoever called an entity
     │   ├── OrchestrationFailedError             seen by a client
     │   └── OrchestrationTerminatedError         seen by a client
     ├── DeterminismError                         abandons the turn, never fails the orchestration
@@ -27,6 +28,11 @@
     │   ├── TurnBudgetError                      a turn that does not come to rest
     │   ├── StalledOrchestrationError            waits for something that nothing durable will complete
     │   └── NotRegisteredError (LookupError)     this worker does not know the name
+    ├── UnknownOperationError (AttributeError)   an entity has no such operation
+    ├── PoisonedOperationError                   an entity's operation was parked: its workers died of it
+    ├── EntityLockError (RuntimeError)           a rule of critical sections was broken
+    ├── EntityLockTimeoutError (TimeoutError)    entities could not be locked in time
+    ├── EntityLockLostError                      the section does not hold the entity any more
     ├── OutsideOrchestrationError (RuntimeError) a durable call made where nothing is durable
     └── BackendError                             .retryable is the backend's own word
         ├── BackendUnavailableError              retryable
@@ -39,6 +45,7 @@ A class that callers of the standard library already catch has that class as its
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from durable_async.failure import FailureDetails
@@ -250,6 +257,20 @@ class SubOrchestrationFailedError(ExecutionError):
     """Raised in an orchestrator when a sub-orchestration failed or was terminated."""
 
 
+class EntityOperationFailedError(ExecutionError):
+    """Raised where an entity was called, when the operation failed; the entity's state is as before.
+
+    Attributes:
+        entity_id: The entity, as ``@name@key``.
+        operation: The operation's name.
+    """
+
+    def __init__(self, entity_id: str, operation: str, failure: FailureDetails) -> None:
+        self.entity_id = entity_id
+        self.operation = operation
+        super().__init__(f"operation {operation!r} on entity {entity_id}", failure)
+
+
 class OrchestrationFailedError(ExecutionError):
     """Raised at a client that waits for the result of an orchestration that failed."""
 
@@ -260,6 +281,65 @@ class OrchestrationTerminatedError(InstanceError):
     def __init__(self, instance_id: str, output: Any) -> None:
         self.output = output
         super().__init__(instance_id, f"instance {instance_id!r} was terminated")
+
+
+class UnknownOperationError(DurableError, AttributeError):
+    """The failure of an operation that the entity does not have."""
+
+    def __init__(self, entity_id: str, operation: str, known: Sequence[str]) -> None:
+        self.entity_id = entity_id
+        self.operation = operation
+        self.known = tuple(known)
+        has = ", ".join(self.known) or "none"
+        super().__init__(f"entity {entity_id} has no operation {operation!r}; it has: {has}")
+
+
+class EntityLockError(DurableError, RuntimeError):
+    """Raised in an orchestrator when a rule of critical sections is broken; nothing was recorded, and the section goes on.
+
+    Attributes:
+        rule: What is not allowed.
+    """
+
+    def __init__(self, rule: str, instead: str) -> None:
+        self.rule = rule
+        self.instead = instead
+        super().__init__(f"{rule}: {instead}")
+
+
+class EntityLockTimeoutError(DurableError, TimeoutError):
+    """Raised in an orchestrator when the entities were not all locked in time; the request has been withdrawn."""
+
+    def __init__(self, entity_ids: Sequence[str], seconds: float) -> None:
+        self.entity_ids = tuple(entity_ids)
+        self.seconds = seconds
+        super().__init__(f"could not lock {', '.join(entity_ids)} within {seconds:g} s")
+
+
+class EntityLockLostError(DurableError):
+    """The failure of an operation from a critical section that does not hold the entity any more.
+
+    It was held for longer than the section was given, or its orchestration had been parked meanwhile. Nothing was done.
+    """
+
+    def __init__(self, entity_id: str, operation: str) -> None:
+        self.entity_id = entity_id
+        self.operation = operation
+        super().__init__(
+            f"entity {entity_id} is not locked for this caller any more: {operation!r} was not carried out; lock it again"
+        )
+
+
+class PoisonedOperationError(DurableError):
+    """The failure of an operation that was parked, because the workers that began it died."""
+
+    def __init__(self, entity_id: str, operation: str, attempts: int) -> None:
+        self.entity_id = entity_id
+        self.operation = operation
+        self.attempts = attempts
+        super().__init__(
+            f"operation {operation!r} on entity {entity_id} was begun {attempts} times, and its worker never came through: it is parked"
+        )
 
 
 # -- determinism

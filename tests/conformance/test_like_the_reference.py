@@ -211,7 +211,7 @@ class World:
             number=process.next_fetch(),
             instances=step["instances"],
             activities=step["activities"],
-            orchestrators=frozenset({"o"}),
+            names=frozenset({"o"}),
             activity_names=frozenset({"x"}),
             history_bytes_max=1000,
         )

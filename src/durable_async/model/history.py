@@ -17,7 +17,7 @@ from durable_async.failure import FailureDetails
 
 
 class ParentLink(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Where a sub-orchestration reports to: the operation ``seq`` of one execution of its parent."""
+    """Where a sub-orchestration or an entity reports to: the operation ``seq`` of one execution of an orchestration."""
 
     instance_id: str
     execution: int
@@ -235,6 +235,125 @@ class EventSent(_Event, tag=41, frozen=True, array_like=True, gc=False):
     payload: bytes | None
 
 
+# -- entities, as an orchestration sees them; ids are those of the store, ``@name@key``
+
+
+class EntitySignaled(_Event, tag=50, frozen=True, array_like=True, gc=False):
+    """Command: let an entity do something; nobody waits for it.
+
+    Attributes:
+        due_us: Not before this time; 0 for at once.
+    """
+
+    seq: int
+    entity_id: str
+    operation: str
+    input: bytes | None
+    due_us: int = 0
+
+
+class EntityCalled(_Event, tag=51, frozen=True, array_like=True, gc=False):
+    """Command: let an entity do something, and tell what came out.
+
+    Attributes:
+        section: Sequence number of the lock request under which it is made, 0 outside a critical section.
+    """
+
+    seq: int
+    entity_id: str
+    operation: str
+    input: bytes | None
+    section: int = 0
+
+
+class EntityCallCompleted(_Event, tag=52, frozen=True, array_like=True, gc=False):
+    """Input: the operation returned."""
+
+    seq: int
+    result: bytes | None
+
+
+class EntityCallFailed(_Event, tag=53, frozen=True, array_like=True, gc=False):
+    """Input: the operation failed; the entity's state is as before."""
+
+    seq: int
+    failure: FailureDetails
+
+
+class EntityCallAbandoned(_Event, tag=54, frozen=True, array_like=True, gc=False):
+    """Command: the code no longer waits for an operation, which is carried out all the same."""
+
+    seq: int
+
+
+class EntityLocksRequested(_Event, tag=55, frozen=True, array_like=True, gc=False):
+    """Command: lock these entities, which are in order of their ids, for a critical section.
+
+    Attributes:
+        hold_us: How long each may stay locked, in microseconds; 0 for as long as it takes.
+    """
+
+    seq: int
+    entity_ids: tuple[str, ...]
+    hold_us: int = 0
+
+
+class EntityLocked(_Event, tag=56, frozen=True, array_like=True, gc=False):
+    """Input: one of the entities of a lock request is locked now. The section begins with the last of them."""
+
+    seq: int
+    entity_id: str
+
+
+class EntityLocksReleased(_Event, tag=57, frozen=True, array_like=True, gc=False):
+    """Command: the critical section is over, or is not wanted any more. Any end of the execution does the same unsaid."""
+
+    seq: int
+
+
+# -- letters to entities
+
+
+class EntityOperation(_Event, tag=60, frozen=True, array_like=True, gc=False):
+    """An operation to carry out, once, in the order of arrival.
+
+    Attributes:
+        caller: Whose call it is, if it is an orchestration's, to be answered there.
+        request_id: Under which the answer is kept for the client that called.
+        section: With a caller: the sequence number of its lock request, of a call from within a critical section; else 0.
+        due_us: Not before this time; 0 for at once.
+    """
+
+    operation: str
+    input: bytes | None
+    caller: ParentLink | None = None
+    request_id: str | None = None
+    section: int = 0
+    due_us: int = 0
+
+
+class EntityLockRequest(_Event, tag=61, frozen=True, array_like=True, gc=False):
+    """Lock the entity when all that arrived before is done, and tell the holder.
+
+    Attributes:
+        holder: The lock request of an orchestration.
+        hold_us: How long it may stay locked, in microseconds; 0 for as long as it takes.
+    """
+
+    holder: ParentLink
+    hold_us: int = 0
+
+
+class EntityLockRelease(_Event, tag=62, frozen=True, array_like=True, gc=False):
+    """Unlock the entity, or forget that it was to be locked. Nothing happens if it is not locked by this holder."""
+
+    holder: ParentLink
+
+
+class ParkedOperationsRetried(_Event, tag=63, frozen=True, array_like=True, gc=False):
+    """Put the operations that were parked back in line."""
+
+
 LifecycleEvent: TypeAlias = (
     ExecutionStarted
     | TurnStarted
@@ -255,6 +374,9 @@ Input: TypeAlias = (
     | SubOrchestrationCompleted
     | SubOrchestrationFailed
     | EventRaised
+    | EntityCallCompleted
+    | EntityCallFailed
+    | EntityLocked
 )
 Command: TypeAlias = (
     ActivityScheduled
@@ -264,8 +386,18 @@ Command: TypeAlias = (
     | SubOrchestrationScheduled
     | SubOrchestrationCancelRequested
     | EventSent
+    | EntitySignaled
+    | EntityCalled
+    | EntityCallAbandoned
+    | EntityLocksRequested
+    | EntityLocksReleased
 )
 HistoryEvent: TypeAlias = LifecycleEvent | Input | Command
+
+EntityLetter: TypeAlias = (
+    EntityOperation | EntityLockRequest | EntityLockRelease | ParkedOperationsRetried
+)
+"""What can lie in an entity's mailbox."""
 
 Letter: TypeAlias = (
     ActivityCompleted
@@ -277,8 +409,12 @@ Letter: TypeAlias = (
     | ExecutionSuspended
     | ExecutionResumed
     | ExecutionTerminated
+    | EntityCallCompleted
+    | EntityCallFailed
+    | EntityLocked
+    | EntityLetter
 )
-"""What can lie in an instance's mailbox: a fact that its next turns will record."""
+"""What can lie in an instance's mailbox: for an orchestration, a fact that its next turns will record."""
 
 COMMANDS: tuple[type[Command], ...] = (
     ActivityScheduled,
@@ -288,4 +424,9 @@ COMMANDS: tuple[type[Command], ...] = (
     SubOrchestrationScheduled,
     SubOrchestrationCancelRequested,
     EventSent,
+    EntitySignaled,
+    EntityCalled,
+    EntityCallAbandoned,
+    EntityLocksRequested,
+    EntityLocksReleased,
 )

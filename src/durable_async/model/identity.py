@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from durable_async.errors import ValidationError
 
@@ -15,16 +16,72 @@ TAGS_MAX = 32
 TAG_CHARS_MAX = 256
 
 
+ENTITY_MARK = "@"
+"""What ids and names of entities begin with in the store, and no others."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class EntityId:
+    """An entity: what it is, and which one of them.
+
+    Attributes:
+        name: The entity's registered name; case does not matter, and is lowered.
+        key: Which one; any text without control characters.
+
+    Raises:
+        ValidationError: One is empty, the name holds an ``@``, or together they are longer than an id may be.
+    """
+
+    name: str
+    key: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", check_entity_name(self.name))
+        _check_text(self.key, "entity key", ID_CHARS_MAX)
+        _check_id(str(self), "entity id")
+
+    def __str__(self) -> str:
+        return f"{ENTITY_MARK}{self.name}{ENTITY_MARK}{self.key}"
+
+    @property
+    def stored_name(self) -> str:
+        """What it is registered as in the store, where its id is ``str()`` of this."""
+        return ENTITY_MARK + self.name
+
+    @classmethod
+    def parse(cls, text: str) -> EntityId:
+        """Return the entity that ``@name@key`` stands for; ``ValidationError`` if that is no such id."""
+        _check_text(text, "entity id", ID_CHARS_MAX)
+        nothing, name, key = [*text.split(ENTITY_MARK, 2), "", ""][:3]
+        if nothing or not name or not key:
+            raise ValidationError("entity id", f"{text!r} is not of the form @name@key")
+        return cls(name, key)
+
+
+def check_entity_name(name: str, field: str = "entity name") -> str:
+    """Return an entity's name in lower case; ``ValidationError`` if it cannot be one."""
+    _check_text(name, field, NAME_CHARS_MAX)
+    if ENTITY_MARK in name:
+        raise ValidationError(field, f"{name!r} has an '@', which parts names from keys")
+    return name.lower()
+
+
+def check_orchestrator_name(name: str, field: str = "orchestrator") -> str:
+    """Return an orchestrator's name; ``ValidationError`` if it cannot be one."""
+    check_name(name, field)
+    if name.startswith(ENTITY_MARK):
+        raise ValidationError(field, "begins with '@', which is kept for entities")
+    return name
+
+
 def check_instance_id(instance_id: str, field: str = "instance_id") -> str:
     """Return the id if an orchestration may have it; ``ValidationError`` otherwise.
 
     Ids are 1 to 256 characters, at most 512 bytes of UTF-8, without control characters and not beginning with ``@``, which
     is kept for entities.
     """
-    _check_text(instance_id, field, ID_CHARS_MAX)
-    if len(instance_id.encode()) > ID_BYTES_MAX:
-        raise ValidationError(field, f"is over {ID_BYTES_MAX} bytes of UTF-8")
-    if instance_id.startswith("@"):
+    _check_id(instance_id, field)
+    if instance_id.startswith(ENTITY_MARK):
         raise ValidationError(field, "begins with '@', which is kept for entities")
     return instance_id
 
@@ -53,6 +110,12 @@ def child_instance_id(parent_id: str, execution: int, seq: int) -> str:
         return readable
     digest = hashlib.sha256(readable.encode()).hexdigest()[:32]
     return f"{parent_id[:64]}:{digest}"
+
+
+def _check_id(text: str, field: str) -> None:
+    _check_text(text, field, ID_CHARS_MAX)
+    if len(text.encode()) > ID_BYTES_MAX:
+        raise ValidationError(field, f"is over {ID_BYTES_MAX} bytes of UTF-8")
 
 
 def _check_text(text: str, field: str, chars_max: int, *, empty: bool = False) -> str:

@@ -70,6 +70,8 @@ class Outgoing(_Record, frozen=True, kw_only=True, gc=False):
         urgent: Wakes the receiver even before its ``start_at_us`` (terminate, suspend).
         final: It ends the receiver: until it is consumed, any worker may claim the receiver for it, whether or not it registers
             its name, and also if it is parked. It waits neither for ``start_at_us`` nor for the end of a back-off.
+        opens: If no instance has the id, one of this name is there before the letter arrives: RUNNING, without history and state.
+            Only entities begin so.
         request_id: Makes a repetition of the same call harmless; ``None`` where a commit does.
     """
 
@@ -79,7 +81,29 @@ class Outgoing(_Record, frozen=True, kw_only=True, gc=False):
     parent: ParentLink | None = None
     urgent: bool = False
     final: bool = False
+    opens: str | None = None
     request_id: str | None = None
+
+
+class Will(_Record, frozen=True, kw_only=True, gc=False):
+    """A letter that the store sends when an instance ends, whoever ends it.
+
+    Sent, and forgotten, in the same commit as: a terminal status, the next execution, a park, or the replacement by another instance.
+    It follows what the turn itself sends. Not opened, for no execution in particular.
+    """
+
+    receivers: tuple[str, ...]
+    letter: bytes
+
+
+NO_WILL = Will(receivers=(), letter=b"")
+
+
+class Answer(_Record, frozen=True, kw_only=True, gc=False):
+    """What came of a request, kept for the client that waits for it, as long as answers to requests are."""
+
+    request_id: str
+    answer: bytes
 
 
 class QueuedActivity(_Record, frozen=True, kw_only=True, gc=False):
@@ -120,6 +144,11 @@ class TurnCommit(_Record, frozen=True, kw_only=True, gc=False):
         next_execution: With continue-as-new; the instance stays owned, at ``execution + 1``, turn 0. Letters that were not
             consumed stay, except those for ``execution``; the old history and its queued activities go.
         cancelled: Sequence numbers of queued activities that are no longer wanted; their rows go, before ``queued`` is added.
+        state: New state of an entity, a snapshot; ``None`` if unchanged, ``b""`` for none.
+        will: What is sent when the instance ends, from now on; ``None`` if unchanged, ``NO_WILL`` for nothing. If this turn ends it, its
+            new will counts.
+        answers: For clients that wait for them.
+        group: Turns of one number in a batch answer each other: if one of them is dropped, all are. 0 stands for none.
     """
 
     instance_id: str
@@ -136,6 +165,10 @@ class TurnCommit(_Record, frozen=True, kw_only=True, gc=False):
     queued: tuple[QueuedActivity, ...] = ()
     cancelled: tuple[int, ...] = ()
     next_execution: NextExecution | None = None
+    state: bytes | None = None
+    will: Will | None = None
+    answers: tuple[Answer, ...] = ()
+    group: int = 0
 
 
 class Release(_Record, frozen=True, kw_only=True, gc=False):
@@ -278,6 +311,7 @@ class ClaimedInstance(_Record, frozen=True, kw_only=True, gc=False):
         more_history: Whether ``read_history`` has more rows.
         mail: All letters in its mailbox.
         queued: Sequence numbers of this execution's activities that are in the hub's queue.
+        state: An entity's snapshot; entities have no history.
     """
 
     instance_id: str
@@ -292,6 +326,7 @@ class ClaimedInstance(_Record, frozen=True, kw_only=True, gc=False):
     more_history: bool
     mail: tuple[Mail, ...]
     queued: tuple[int, ...] = ()
+    state: bytes | None = None
 
 
 class ClaimedActivity(_Record, frozen=True, kw_only=True, gc=False):
@@ -433,10 +468,60 @@ class Rewrite(_Record, frozen=True, kw_only=True, gc=False):
         ]
 
 
+class EntityRecord(_Record, frozen=True, kw_only=True, gc=False):
+    """An entity as a client sees it.
+
+    Attributes:
+        state: Its snapshot; ``None`` if it has none.
+        updated_at_us: When its state last changed.
+        letters: How many letters lie in its mailbox.
+        parked: Why it was taken out of circulation as a whole, or ``None``.
+    """
+
+    instance_id: str
+    name: str
+    state: bytes | None
+    created_at_us: int
+    updated_at_us: int
+    letters: int
+    parked: str | None = None
+    owner: str | None = None
+
+
+class EntityFilter(_Record, frozen=True, kw_only=True, gc=False):
+    """Which entities: all conditions that are set must hold.
+
+    Attributes:
+        id_prefix: Begins with ``@``; ``@name@`` stands for all of one kind.
+        updated_from_us: Inclusive.
+        updated_to_us: Exclusive.
+        has_state: Only those that have a snapshot (``True``), only others (``False``), or both.
+    """
+
+    id_prefix: str = "@"
+    updated_from_us: int | None = None
+    updated_to_us: int | None = None
+    has_state: bool | None = None
+
+
+class EntityPage(_Record, frozen=True, kw_only=True, gc=False):
+    """Some entities in byte order of their ids, and where to go on; ``None`` after the last page."""
+
+    items: tuple[EntityRecord, ...]
+    next_page: str | None = None
+
+
 class HubStatistics(_Record, frozen=True, kw_only=True, gc=False):
-    """Counts of a task hub."""
+    """Counts of a task hub.
+
+    Attributes:
+        by_status: Orchestrations.
+        entities: Entities, also those that hold nothing.
+        parked: Orchestrations and entities.
+    """
 
     by_status: dict[Status, int]
+    entities: int = 0
     parked: int
     workers: int
     letters: int

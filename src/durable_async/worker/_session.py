@@ -259,7 +259,7 @@ class Session:
             number=self._fetches,
             instances=max(0, min(room, self._settings.claim_batch)),
             activities=min(runner.free, self._settings.claim_batch),
-            orchestrators=self._registry.orchestrators,
+            names=self._registry.orchestrators,
             activity_names=self._registry.activities,
             history_bytes_max=HISTORY_BYTES_PER_CLAIM,
         )

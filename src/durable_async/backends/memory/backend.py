@@ -172,7 +172,7 @@ class MemoryBackend:
         number: int,
         instances: int,
         activities: int,
-        orchestrators: frozenset[str],
+        names: frozenset[str],
         activity_names: frozenset[str],
         history_bytes_max: int,
     ) -> Work:
@@ -185,7 +185,7 @@ class MemoryBackend:
         row.fetched = number
         return Work(
             mail=_collect_mail(hub, row),
-            claimed=_claim_instances(hub, row, now_us, instances, orchestrators, history_bytes_max),
+            claimed=_claim_instances(hub, row, now_us, instances, names, history_bytes_max),
             activities=_claim_activities(hub, row, now_us, activities, activity_names),
             next_ready_us=hub.schedule.next_after(now_us),
         )

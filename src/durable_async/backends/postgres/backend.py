@@ -67,7 +67,7 @@ class PostgresBackend(PostgresLeases):
         number: int,
         instances: int,
         activities: int,
-        orchestrators: frozenset[str],
+        names: frozenset[str],
         activity_names: frozenset[str],
         history_bytes_max: int,
     ) -> Work:
@@ -79,7 +79,7 @@ class PostgresBackend(PostgresLeases):
             fence.epoch,
             number,
             instances,
-            list(orchestrators),
+            list(names),
             activities,
             list(activity_names),
             history_bytes_max,

@@ -57,7 +57,7 @@ class SqliteBackend(SqliteLeases, SqliteCore):
         number: int,
         instances: int,
         activities: int,
-        orchestrators: frozenset[str],
+        names: frozenset[str],
         activity_names: frozenset[str],
         history_bytes_max: int,
     ) -> Work:
@@ -67,7 +67,7 @@ class SqliteBackend(SqliteLeases, SqliteCore):
             number=number,
             instances=instances,
             activities=activities,
-            orchestrators=orchestrators,
+            names=names,
             activity_names=activity_names,
             history_bytes_max=history_bytes_max,
         )

@@ -30,7 +30,7 @@ class Fetch:
         number: int,
         instances: int,
         activities: int,
-        orchestrators: frozenset[str],
+        names: frozenset[str],
         activity_names: frozenset[str],
         history_bytes_max: int,
     ) -> None:
@@ -38,7 +38,7 @@ class Fetch:
         self._number = number
         self._instances = instances
         self._activities = activities
-        self._orchestrators = json_list(sorted(orchestrators))
+        self._names = json_list(sorted(names))
         self._activity_names = json_list(sorted(activity_names))
         self._history_bytes_max = history_bytes_max
 
@@ -67,7 +67,7 @@ class Fetch:
             worker=self._fence.worker_id,
             now_us=tx.now_us,
             instances=self._instances,
-            orchestrators=self._orchestrators,
+            names=self._names,
             activities=self._activities,
             activity_names=self._activity_names,
         )
@@ -80,7 +80,7 @@ class Fetch:
             "ready_instances",
             hub=tx.hub,
             now_us=tx.now_us,
-            orchestrators=self._orchestrators,
+            names=self._names,
             instances=self._instances,
         )
         self._own(tx, "claim_instances", rows)

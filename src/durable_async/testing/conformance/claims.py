@@ -117,10 +117,10 @@ class ClaimConformance(ConformanceBase):
         await start(worker.backend, "b")
         await start(worker.backend, "c", name="third")
         names = frozenset({ORCHESTRATOR, "third", "never used"})
-        first = await worker.fetch(instances=2, orchestrators=names)
+        first = await worker.fetch(instances=2, names=names)
         assert sorted(ids(first.claimed)) == ["b", "c"]
-        assert (await worker.fetch(orchestrators=frozenset())).claimed == ()
-        late = await worker.fetch(orchestrators=frozenset({"unknown"}))
+        assert (await worker.fetch(names=frozenset())).claimed == ()
+        late = await worker.fetch(names=frozenset({"unknown"}))
         assert ids(late.claimed) == ["a1", "a2"]
 
     async def test_the_longest_ready_come_first_among_names(
@@ -135,7 +135,7 @@ class ClaimConformance(ConformanceBase):
         clock.advance(60)
         order: list[str] = []
         for _ in names:
-            work = await worker.fetch(instances=1, orchestrators=frozenset(names))
+            work = await worker.fetch(instances=1, names=frozenset(names))
             order += ids(work.claimed)
         assert order == ["i4", "i3", "i2", "i1", "i0"]
 

@@ -158,7 +158,7 @@ class Driver:
         """Fetch, by default up to a hundred instances of the suite's orchestrator and no activities."""
         quotas.setdefault("instances", 100)
         quotas.setdefault("activities", 0)
-        quotas.setdefault("orchestrators", frozenset({ORCHESTRATOR}))
+        quotas.setdefault("names", frozenset({ORCHESTRATOR}))
         quotas.setdefault("activity_names", frozenset({ACTIVITY}))
         quotas.setdefault("history_bytes_max", 1_000_000)
         self.fetches += 1

@@ -41,7 +41,7 @@ def final(instance_id: str, body: bytes = b"end", **fields: Any) -> Outgoing:
 
 async def claim_any(worker: Driver) -> tuple[ClaimedInstance, ...]:
     """Claim what a worker may claim that registers no orchestrator at all."""
-    return (await worker.fetch(orchestrators=frozenset())).claimed
+    return (await worker.fetch(names=frozenset())).claimed
 
 
 async def park(worker: Driver, instance_id: str) -> ClaimedInstance:

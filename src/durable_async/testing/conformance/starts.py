@@ -177,9 +177,9 @@ class ReuseConformance(ConformanceBase):
     async def test_a_replacement_may_have_another_name(self, worker: Driver) -> None:
         """It is claimed under the new one, and no longer under the old."""
         await start(worker.backend, "a", name="former")
-        await worker.fetch(orchestrators=frozenset({"neither"}))
+        await worker.fetch(names=frozenset({"neither"}))
         await restart(worker.backend, "a", ReusePolicy.REPLACE)
-        assert (await worker.fetch(orchestrators=frozenset({"former"}))).claimed == ()
+        assert (await worker.fetch(names=frozenset({"former"}))).claimed == ()
         assert (await worker.claim_one()).execution == 2
 
     async def test_a_replaced_childs_parent_is_not_told(self, worker: Driver) -> None:

@@ -36,7 +36,7 @@ def new(instance_id):
     return NewInstance(instance_id=instance_id, name="o", version=None, events=b"e", created_at_us=1)
 
 async def fetch(backend, fence):
-    return await backend.fetch(fence, number=next(fetches), instances=10, activities=10, orchestrators=frozenset({"o"}),
+    return await backend.fetch(fence, number=next(fetches), instances=10, activities=10, names=frozenset({"o"}),
         activity_names=frozenset({"a"}), history_bytes_max=1000)
 
 def say(text):
@@ -107,7 +107,7 @@ async def fetch(backend: SqliteBackend, fence: Fence) -> Work:
         number=next(_fetches),
         instances=100,
         activities=100,
-        orchestrators=frozenset({"o"}),
+        names=frozenset({"o"}),
         activity_names=frozenset({"a"}),
         history_bytes_max=100_000,
     )

@@ -7,7 +7,7 @@ select
     :instances > 0 and exists (
         select 1 from instances
         where hub = :hub and ready_at_us <= :now_us
-            and (ending = 1 or name in (select value from json_each(:orchestrators)))
+            and (ending = 1 or name in (select value from json_each(:names)))
     ),
     exists (select 1 from instances where hub = :hub and owner = :worker and marked = 1),
     :activities > 0 and exists (
@@ -23,7 +23,7 @@ where hub = :hub and id = :worker
 select key, id, name, version, status, execution, attempts + 1, start_at_us,
     parent_id, parent_execution, parent_seq, parent_depth
 from instances
-where hub = :hub and ready_at_us <= :now_us and (ending = 1 or name in (select value from json_each(:orchestrators)))
+where hub = :hub and ready_at_us <= :now_us and (ending = 1 or name in (select value from json_each(:names)))
 order by ready_at_us, id
 limit :instances
 
