@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 from durable_async.backend import Hearing
 from durable_async.environment import SystemEnvironment
@@ -19,6 +20,9 @@ from durable_async.model.records import (
     CommitItem,
     CommitResult,
     Delivery,
+    EntityFilter,
+    EntityPage,
+    EntityRecord,
     Fence,
     HistoryPage,
     HubStatistics,
@@ -36,7 +40,7 @@ from durable_async.model.status import Status
 
 from .commits import apply_batch
 from .hints import Listener
-from .queries import run_query
+from .queries import run_entity_query, run_query
 from .rows import History, Instance, WorkerRow
 from .state import HubState
 from .store import Clock, MemoryStore
@@ -106,9 +110,10 @@ class MemoryBackend:
         """Count what the hub holds."""
         hub = self._opened()
         instances = hub.instances.values()
-        counts = Counter(instance.status for instance in instances)
+        counts = Counter(one.status for one in instances if not one.is_entity)
         return HubStatistics(
             by_status={status: counts[status] for status in Status},
+            entities=len(hub.entities),
             parked=sum(instance.parked is not None for instance in instances),
             workers=len(hub.workers),
             letters=sum(len(instance.mailbox) for instance in instances),
@@ -244,6 +249,7 @@ class MemoryBackend:
                 outcome = hub.create(new, now_us)
                 hub.starts.put(new.request_id, outcome, now_us)
             outcomes.append(outcome)
+        hub.execute_wills(now_us)
         hub.hints.publish()
         return outcomes
 
@@ -262,6 +268,16 @@ class MemoryBackend:
         hub.hints.publish()
         return answers
 
+    async def read_answers(self, request_ids: Sequence[str]) -> list[bytes | None]:
+        """Return the answers to requests in the order of the arguments."""
+        answers = self._opened().answers
+        return [answers.get(request_id) for request_id in request_ids]
+
+    async def read_letters(self, instance_id: str, *, limit: int) -> list[Mail]:
+        """Return the first letters in a mailbox."""
+        instance = self._opened().instances.get(instance_id)
+        return [] if instance is None else list(islice(instance.mailbox.values(), limit))
+
     async def read(
         self, instance_ids: Sequence[str], *, payloads: bool
     ) -> list[InstanceRecord | None]:
@@ -275,21 +291,29 @@ class MemoryBackend:
     async def query(
         self, where: InstanceFilter, *, limit: int, page: str | None, payloads: bool
     ) -> InstancePage:
-        """Return instances in order of creation, then id."""
+        """Return orchestrations in order of creation, then id."""
         return run_query(self._opened(), where, limit, page, payloads=payloads)
+
+    async def read_entities(self, instance_ids: Sequence[str]) -> list[EntityRecord | None]:
+        """Return entities in the order of the arguments."""
+        found = (self._opened().instances.get(one) for one in instance_ids)
+        return [one.entity_record() if one is not None and one.is_entity else None for one in found]
+
+    async def query_entities(
+        self, where: EntityFilter, *, limit: int, page: str | None
+    ) -> EntityPage:
+        """Return entities in byte order of their ids."""
+        return run_entity_query(self._opened(), where, limit, page)
+
+    async def discard_entities(self, instance_ids: Sequence[str]) -> list[str]:
+        """Forget those that hold nothing."""
+        return self._bury(
+            instance_ids, lambda one: one.is_entity and one.state is None and not one.mailbox
+        )
 
     async def purge(self, instance_ids: Sequence[str]) -> list[str]:
         """Delete those that have ended."""
-        hub = self._opened()
-        purged = []
-        for instance_id in instance_ids:
-            instance = hub.instances.get(instance_id)
-            if instance is not None and instance.status.is_terminal:
-                hub.remove(instance)
-                hub.tombstones[instance_id] = instance.execution
-                purged.append(instance_id)
-        hub.hints.publish()
-        return purged
+        return self._bury(instance_ids, lambda one: one.status.is_terminal)
 
     async def rewrite(self, rewrites: Sequence[Rewrite]) -> bool:
         """Set failed instances going again, all or none."""
@@ -352,6 +376,19 @@ class MemoryBackend:
             raise BackendError(f"{self.description}: not open")
         return self._hub
 
+    def _bury(
+        self, instance_ids: Sequence[str], condition: Callable[[Instance], bool]
+    ) -> list[str]:
+        hub = self._opened()
+        buried = []
+        for instance_id in instance_ids:
+            instance = hub.instances.get(instance_id)
+            if instance is not None and condition(instance):
+                hub.bury(instance)
+                buried.append(instance_id)
+        hub.hints.publish()
+        return buried
+
     def _lease_end(self, lease_seconds: float) -> int:
         return self.now_us() + round(lease_seconds * 1_000_000)
 
@@ -404,6 +441,7 @@ def _claimed(instance: Instance, history_bytes_max: int) -> ClaimedInstance:
         more_history=more,
         mail=tuple(instance.mailbox.values()),
         queued=tuple(instance.activities),
+        state=instance.state,
     )
 
 

@@ -39,22 +39,35 @@ def apply_batch(
         raise FencedError(fence.worker_id)
     row.seq += 1
     batch = _Batch(hub, row, now_us)
-    for item in items:
-        batch.apply(item)
+    batch.run(items)
     moved = Fence(worker_id=row.worker_id, epoch=row.epoch, seq=row.seq)
     return CommitResult(fence=moved, dropped=frozenset(batch.dropped))
 
 
 class _Batch:
-    """One batch of one worker at one moment."""
+    """One batch of one worker at one moment: what happens to its own instances comes first, then what leaves them."""
 
     def __init__(self, hub: HubState, row: WorkerRow, now_us: int) -> None:
         self.dropped: set[str] = set()
         self._hub = hub
         self._row = row
         self._now_us = now_us
+        self._failed_groups: set[int] = set()
+        self._children: list[NewInstance] = []
+        self._letters: list[Outgoing] = []
 
-    def apply(self, item: CommitItem) -> None:
+    def run(self, items: Sequence[CommitItem]) -> None:
+        turns = [item for item in items if isinstance(item, TurnCommit) and item.group]
+        self._failed_groups = {turn.group for turn in turns if self._fitting(turn) is None}
+        for item in items:
+            self._apply(item)
+        for child in self._children:
+            self._create_child(child)
+        for outgoing in self._letters:
+            self._hub.deliver(outgoing, self._now_us, None)
+        self._hub.execute_wills(self._now_us)
+
+    def _apply(self, item: CommitItem) -> None:
         match item:
             case ActivityResult():
                 self._apply_result(item)
@@ -81,13 +94,16 @@ class _Batch:
 
     # -- turns
 
-    def _apply_turn(self, turn: TurnCommit) -> None:
+    def _fitting(self, turn: TurnCommit) -> Instance | None:
+        """Return the instance that a turn is of, if it can be written."""
         instance = self._mine(turn.instance_id)
-        if (
-            instance is None
-            or instance.execution != turn.execution
-            or instance.history.has(turn.turn)
-        ):
+        if instance is None or instance.execution != turn.execution:
+            return None
+        return None if instance.history.has(turn.turn) else instance
+
+    def _apply_turn(self, turn: TurnCommit) -> None:
+        instance = None if turn.group in self._failed_groups else self._fitting(turn)
+        if instance is None:
             self.dropped.add(turn.instance_id)
             return
         if turn.events:
@@ -95,19 +111,28 @@ class _Batch:
         instance.attempts = 0
         self._hub.take_letters(instance, turn.consumed)
         self._apply_activities(instance, turn)
+        self._apply_state(instance, turn)
         self._apply_status(instance, turn)
         if turn.next_execution is not None:
             self._continue_as_new(instance, turn.next_execution)
-        for child in turn.children:
-            self._create_child(child)
-        for outgoing in turn.outbox:
-            self._hub.deliver(outgoing, self._now_us, None)
+        self._children += turn.children
+        self._letters += turn.outbox
+        for answer in turn.answers:
+            self._hub.answer(answer, self._now_us)
 
     def _apply_activities(self, instance: Instance, turn: TurnCommit) -> None:
         for seq in turn.cancelled:
             self._hub.cancel_activities(instance, seq)
         for activity in turn.queued:
             self._hub.queue(activity, instance)
+
+    def _apply_state(self, instance: Instance, turn: TurnCommit) -> None:
+        if turn.will is not None:
+            instance.will = turn.will
+        if turn.state is not None:
+            instance.state = turn.state or None
+            instance.updated_at_us = self._now_us
+            self._hub.hints.changed[instance.instance_id] = None
 
     def _apply_status(self, instance: Instance, turn: TurnCommit) -> None:
         if turn.custom_status is not None:
@@ -128,6 +153,7 @@ class _Batch:
             instance.final.clear()
             self._hub.drop_activities(instance)
             self._hub.free(instance, None)
+            self._hub.bequeath(instance)
 
     def _continue_as_new(self, instance: Instance, following: NextExecution) -> None:
         ended = [m.id for m in instance.mailbox.values() if m.execution == instance.execution]
@@ -137,6 +163,7 @@ class _Batch:
         instance.version = following.version
         instance.history = History(following.events)
         instance.updated_at_us = self._now_us
+        self._hub.bequeath(instance)
 
     def _create_child(self, child: NewInstance) -> None:
         outcome = self._hub.create(child, self._now_us)
@@ -170,6 +197,7 @@ class _Batch:
                 instance.parked = item.reason
                 instance.updated_at_us = self._now_us
                 self._hub.free(instance, self._now_us if instance.final else None)
+                self._hub.bequeath(instance)
                 self._hub.hints.changed[instance.instance_id] = None
             case _:
                 assert_never(item)
@@ -180,7 +208,7 @@ class _Batch:
         match item:
             case ActivityProgress():
                 row.activity = msgspec.structs.replace(row.activity, options=item.options)
-                self._hub.deliver(item.outgoing, self._now_us, None)
+                self._letters.append(item.outgoing)
             case ActivityRecount():
                 row.attempts = item.attempts
                 if item.is_returned:
@@ -192,7 +220,7 @@ class _Batch:
     def _apply_result(self, result: ActivityResult) -> None:
         if result.item_id in self._row.activities:
             self._hub.drop_activity(self._hub.activities[result.item_id])
-            self._hub.deliver(result.outgoing, self._now_us, None)
+            self._letters.append(result.outgoing)
 
     def _apply_unclaimed(self, item: UnclaimedActivity) -> None:
         instance = self._hub.instances.get(item.instance_id)
@@ -201,4 +229,4 @@ class _Batch:
         rows = [self._hub.activities[one] for one in instance.activities.get(item.seq, ())]
         if rows and all(row.owner is None for row in rows):
             self._hub.cancel_activities(instance, item.seq)
-            self._hub.deliver(item.outgoing, self._now_us, None)
+            self._letters.append(item.outgoing)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 
 from durable_async.errors import ValidationError
-from durable_async.model.records import InstanceFilter, InstancePage
+from durable_async.model.records import EntityFilter, EntityPage, InstanceFilter, InstancePage
 
 from .rows import Instance
 from .state import HubState
@@ -24,6 +24,36 @@ def run_query(
             return _page(found, payloads=payloads, more=True)
         found.append(instance)
     return _page(found, payloads=payloads, more=False)
+
+
+def run_entity_query(
+    hub: HubState, where: EntityFilter, limit: int, page: str | None
+) -> EntityPage:
+    """Return up to ``limit`` entities that match, after the one that ``page`` is the id of."""
+    begin = bisect_left(hub.entities, where.id_prefix)
+    if page is not None:
+        begin = max(begin, bisect_right(hub.entities, page))
+    found: list[Instance] = []
+    for position in range(begin, len(hub.entities)):
+        entity = hub.instances[hub.entities[position]]
+        if not entity.instance_id.startswith(where.id_prefix):
+            break
+        if not _is_wanted(where, entity):
+            continue
+        if len(found) == limit:
+            return _entity_page(found, next_page=found[-1].instance_id if found else None)
+        found.append(entity)
+    return _entity_page(found, next_page=None)
+
+
+def _entity_page(found: list[Instance], next_page: str | None) -> EntityPage:
+    return EntityPage(items=tuple(one.entity_record() for one in found), next_page=next_page)
+
+
+def _is_wanted(where: EntityFilter, entity: Instance) -> bool:
+    return _within(entity.updated_at_us, where.updated_from_us, where.updated_to_us) and (
+        where.has_state is None or where.has_state == (entity.state is not None)
+    )
 
 
 def _page(found: list[Instance], *, payloads: bool, more: bool) -> InstancePage:

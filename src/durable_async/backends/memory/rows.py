@@ -7,23 +7,34 @@ from dataclasses import dataclass, field
 
 from durable_async.failure import FailureDetails
 from durable_async.model.history import ParentLink
-from durable_async.model.records import HistoryRow, InstanceRecord, Mail, QueuedActivity
+from durable_async.model.identity import ENTITY_MARK
+from durable_async.model.records import (
+    NO_WILL,
+    EntityRecord,
+    HistoryRow,
+    InstanceRecord,
+    Mail,
+    QueuedActivity,
+    Will,
+)
 from durable_async.model.status import Status
 
 
 class History:
-    """The rows of one execution in order of turns."""
+    """The rows of one execution in order of turns; an entity has none."""
 
     __slots__ = ("_rows", "_turns")
 
-    def __init__(self, started: bytes) -> None:
-        self._turns = [0]
-        self._rows = [HistoryRow(turn=0, events=started)]
+    def __init__(self, started: bytes | None = None) -> None:
+        self._turns: list[int] = []
+        self._rows: list[HistoryRow] = []
+        if started is not None:
+            self.add(0, started)
 
     @property
-    def started(self) -> bytes:
-        """Events of turn 0."""
-        return self._rows[0].events
+    def started(self) -> bytes | None:
+        """Events of turn 0, if there is one."""
+        return self._rows[0].events if self._rows else None
 
     def has(self, turn: int) -> bool:
         """Tell whether a turn was written."""
@@ -60,6 +71,8 @@ class Instance:
         fresh: Those of them that its owner was not told of yet.
         final: Ids of those of them that end it.
         activities: Ids of its rows in the queue, by sequence number.
+        state: An entity's snapshot.
+        will: What is sent when it ends.
     """
 
     instance_id: str
@@ -86,6 +99,13 @@ class Instance:
     fresh: dict[int, Mail] = field(default_factory=dict)
     final: set[int] = field(default_factory=set)
     activities: dict[int, list[int]] = field(default_factory=dict)
+    state: bytes | None = None
+    will: Will = NO_WILL
+
+    @property
+    def is_entity(self) -> bool:
+        """Whether it is one."""
+        return self.instance_id.startswith(ENTITY_MARK)
 
     @property
     def sort_key(self) -> tuple[int, str]:
@@ -112,6 +132,19 @@ class Instance:
             parked=self.parked,
             owner=self.owner,
             started_events=self.history.started if payloads else None,
+        )
+
+    def entity_record(self) -> EntityRecord:
+        """Return what a client sees of it if it is an entity."""
+        return EntityRecord(
+            instance_id=self.instance_id,
+            name=self.name,
+            state=self.state,
+            created_at_us=self.created_at_us,
+            updated_at_us=self.updated_at_us,
+            letters=len(self.mailbox),
+            parked=self.parked,
+            owner=self.owner,
         )
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from durable_async.errors import FencedError
 from durable_async.model.policy import ReusePolicy
 from durable_async.model.records import (
+    NO_WILL,
+    Answer,
     Delivery,
     Fence,
     Mail,
@@ -16,6 +18,7 @@ from durable_async.model.records import (
     QueuedActivity,
     StartOutcome,
 )
+from durable_async.model.status import Status
 
 from .hints import Hints
 from .requests import Remembered
@@ -27,12 +30,13 @@ class HubState:
     """Everything that one hub holds.
 
     Invariants: an instance is in ``schedule`` only while it is free, going, and either not parked or about to end; an owner's row exists and lists what it
-    owns; ``order`` holds every instance once; ``tombstones`` holds ids that have no instance.
+    owns; ``order`` holds every orchestration once, ``entities`` every entity; ``tombstones`` holds ids that have no instance.
     """
 
     def __init__(self) -> None:
         self.instances: dict[str, Instance] = {}
         self.order: list[tuple[int, str]] = []
+        self.entities: list[str] = []
         self.children: dict[str, dict[str, None]] = {}
         self.tombstones: dict[str, int] = {}
         self.schedule: Schedule[str] = Schedule()
@@ -41,7 +45,9 @@ class HubState:
         self.activity_queue: Schedule[int] = Schedule()
         self.starts: Remembered[StartOutcome] = Remembered()
         self.sends: Remembered[Delivery] = Remembered()
+        self.answers: Remembered[bytes] = Remembered()
         self.hints = Hints()
+        self._bequests: list[Outgoing] = []
         self._last_epoch = 0
         self._last_letter = 0
         self._last_item = 0
@@ -143,6 +149,8 @@ class HubState:
     def deliver(self, outgoing: Outgoing, now_us: int, letters_max: int | None) -> Delivery:
         """Put a letter into a mailbox and mark the receiver ready."""
         instance = self.instances.get(outgoing.instance_id)
+        if instance is None and outgoing.opens is not None:
+            instance = self._open_entity(outgoing.instance_id, outgoing.opens, now_us)
         if instance is None or not _is_meant(outgoing, instance):
             return Delivery.NOT_FOUND
         if instance.status.is_terminal:
@@ -184,6 +192,28 @@ class HubState:
             instance.fresh.pop(letter_id, None)
             instance.final.discard(letter_id)
 
+    # -- answers and wills
+
+    def answer(self, answer: Answer, now_us: int) -> None:
+        """Keep an answer to a request; the first one stands."""
+        if self.answers.get(answer.request_id) is None:
+            self.answers.put(answer.request_id, answer.answer, now_us)
+            self.hints.changed[answer.request_id] = None
+
+    def bequeath(self, instance: Instance) -> None:
+        """Let an instance's will be executed: it ends."""
+        will, instance.will = instance.will, NO_WILL
+        self._bequests += [
+            Outgoing(instance_id=receiver, execution=None, letter=will.letter)
+            for receiver in will.receivers
+        ]
+
+    def execute_wills(self, now_us: int) -> None:
+        """Send what those have left that ended since the last time."""
+        bequests, self._bequests = self._bequests, []
+        for outgoing in bequests:
+            self.deliver(outgoing, now_us, None)
+
     # -- instances
 
     def create(self, new: NewInstance, now_us: int) -> StartOutcome:
@@ -193,6 +223,7 @@ class HubState:
             execution = self.tombstones.pop(new.instance_id, 0) + 1
         elif _may_replace(new.reuse, existing):
             execution = existing.execution + 1
+            self.bequeath(existing)
             self.remove(existing)
         else:
             return StartOutcome(created=False, status=existing.status, execution=existing.execution)
@@ -219,13 +250,39 @@ class HubState:
         self.hints.changed[new.instance_id] = None
         return instance
 
+    def _open_entity(self, entity_id: str, name: str, now_us: int) -> Instance:
+        instance = Instance(
+            instance_id=entity_id,
+            name=name,
+            version=None,
+            execution=self.tombstones.pop(entity_id, 0) + 1,
+            history=History(),
+            created_at_us=now_us,
+            updated_at_us=now_us,
+            start_at_us=0,
+            tags={},
+            parent=None,
+            status=Status.RUNNING,
+        )
+        self.instances[entity_id] = instance
+        insort(self.entities, entity_id)
+        return instance
+
+    def bury(self, instance: Instance) -> None:
+        """Delete an instance, so that a later one of its id goes on at the next execution."""
+        self.remove(instance)
+        self.tombstones[instance.instance_id] = instance.execution
+
     def remove(self, instance: Instance) -> None:
         """Delete an instance with all that belongs to it."""
         self.disown(instance)
         self.schedule.remove(instance.instance_id)
         self.drop_activities(instance)
         self.orphan(instance)
-        del self.order[bisect_left(self.order, instance.sort_key)]
+        if instance.is_entity:
+            del self.entities[bisect_left(self.entities, instance.instance_id)]
+        else:
+            del self.order[bisect_left(self.order, instance.sort_key)]
         del self.instances[instance.instance_id]
         self.hints.changed[instance.instance_id] = None
 
@@ -296,7 +353,7 @@ def _is_meant(outgoing: Outgoing, instance: Instance) -> bool:
 def _may_replace(policy: ReusePolicy, existing: Instance) -> bool:
     match policy:
         case ReusePolicy.REPLACE:
-            return True
+            return not existing.is_entity
         case ReusePolicy.REPLACE_TERMINAL:
             return existing.status.is_terminal
         case ReusePolicy.REJECT | ReusePolicy.RETURN_EXISTING:
