@@ -7,8 +7,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from durable_async.errors import BackendError, OverloadedError
+
+RETURN_TURNS = 2
+"""So many turns of the event loop those get who were just answered, to ask again: one is enough for who awaits answer after
+answer, the second for who makes a task of each question."""
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -29,9 +34,10 @@ class _Request(Generic[Q, A]):
 class Gatherer(Generic[Q, A]):
     """Turns single questions into calls with many.
 
-    The first caller makes the call at once; those who come meanwhile wait, and one of them makes the next call for all. A
-    single caller waits for nobody. A caller that is cancelled leaves the others unharmed: if it was making the call, they ask
-    again, so questions must bear to be asked twice.
+    The first caller makes the call at once; those who come meanwhile wait, and one of them makes the next call for all. Before
+    it does, it lets those ask again who have just been answered: senders in a closed loop all share one call. A single caller
+    waits for nobody. A caller that is cancelled leaves the others unharmed: if it was making the call, they ask again, so
+    questions must bear to be asked twice.
 
     Args:
         call: Answers many questions, in order.
@@ -51,6 +57,7 @@ class Gatherer(Generic[Q, A]):
         self._waiting_max = waiting_max
         self._waiting: deque[_Request[Q, A]] = deque()
         self._busy = False
+        self._company = 1
 
     async def ask(self, question: Q) -> A:
         """Return the answer to one question.
@@ -68,7 +75,7 @@ class Gatherer(Generic[Q, A]):
             self._busy = True
             request.leads = True
         if request.leads and not request.settled:
-            await self._lead()
+            await self._lead(request)
         if request.error is not None:
             raise request.error
         return request.answer  # type: ignore[return-value]
@@ -78,26 +85,39 @@ class Gatherer(Generic[Q, A]):
         try:
             await request.woken.wait()
         except BaseException:
-            request.settled = True  # for nobody: it must not be put in line again
-            if request in self._waiting:
-                self._waiting.remove(request)
+            self._withdraw(request)
             if request.leads:
                 self._pass_on()
             raise
 
-    async def _lead(self) -> None:
-        batch = [self._waiting.popleft() for _ in range(min(self._at_once, len(self._waiting)))]
+    async def _lead(self, request: _Request[Q, A]) -> None:
+        batch: list[_Request[Q, A]] = []
         try:
+            await self._await_company()
+            batch = [self._waiting.popleft() for _ in range(min(self._at_once, len(self._waiting)))]
             with anyio.CancelScope(shield=True):
                 await self._answer(batch)
         except BaseException:
             # A task that is cancelled by asyncio's own means is not held by the shield: the others ask again.
-            self._waiting.extendleft(
-                request for request in reversed(batch[1:]) if not request.settled
-            )
+            self._withdraw(request)
+            self._waiting.extendleft(one for one in reversed(batch) if not one.settled)
             raise
         finally:
+            self._company = len(batch) + len(self._waiting)
             self._pass_on()
+
+    async def _await_company(self) -> None:
+        """Wait, not for long, until there are as many as there were when the last call ended: answered by it, and waiting."""
+        company = min(self._company, self._at_once)
+        for _ in range(RETURN_TURNS):
+            if len(self._waiting) >= company:
+                return
+            await checkpoint()
+
+    def _withdraw(self, request: _Request[Q, A]) -> None:
+        request.settled = True  # for nobody: it must not be put in line again
+        if request in self._waiting:
+            self._waiting.remove(request)
 
     async def _answer(self, batch: list[_Request[Q, A]]) -> None:
         try:

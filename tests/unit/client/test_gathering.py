@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 import anyio
 import pytest
+from hypothesis import given, strategies as st
 
-from durable_async.client._gathering import Gatherer
+from durable_async.client._gathering import RETURN_TURNS, Gatherer
 from durable_async.testing import VirtualEnvironment, run_virtual, virtual_time
 
 calls: list[list[int]] = []
@@ -31,6 +32,88 @@ async def test_who_comes_during_a_call_shares_the_next(env: VirtualEnvironment) 
     gatherer = Gatherer(double)
     assert await asyncio.gather(*map(gatherer.ask, range(5))) == [0, 2, 4, 6, 8]
     assert calls == [[0], [1, 2, 3, 4]]
+
+
+@given(
+    senders=st.integers(1, 60),
+    questions=st.integers(1, 12),
+    turns=st.integers(0, RETURN_TURNS),
+)
+def test_senders_in_a_closed_loop_share_every_call_but_the_first(
+    senders: int, questions: int, turns: int
+) -> None:
+    """Whether each asks again at once or some turns of the loop later: so many calls as each has questions, and one more."""
+
+    async def main(env: VirtualEnvironment) -> None:
+        calls.clear()
+        gatherer = Gatherer(double)
+
+        async def send() -> None:
+            for question in range(questions):
+                assert await gatherer.ask(question) == 2 * question
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+
+        await asyncio.gather(*(send() for _ in range(senders)))
+        assert [len(call) for call in calls] == (
+            [1] * questions
+            if senders == 1
+            else [1] + [senders] * (questions - 1) + [senders - 1]  # the first one is ahead
+        )
+
+    run_virtual(main)
+
+
+@virtual_time
+async def test_senders_over_the_bound_of_a_call_fill_it(env: VirtualEnvironment) -> None:
+    gatherer = Gatherer(double, at_once=20)
+
+    async def send() -> None:
+        for question in range(10):
+            await gatherer.ask(question)
+
+    await asyncio.gather(*(send() for _ in range(50)))
+    assert len(calls) == 1 + (50 * 10 - 1 + 19) // 20
+
+
+@virtual_time
+async def test_a_single_caller_waits_for_nobody(env: VirtualEnvironment) -> None:
+    """Not even for a turn of the loop, but for the first question after a call that was shared."""
+    gatherer = Gatherer(double)
+    turns: list[int] = []
+
+    async def turns_until_the_call() -> int:
+        turns.clear()
+        calls.clear()
+
+        def turn() -> None:
+            if not calls:
+                turns.append(1)
+                asyncio.get_running_loop().call_soon(turn)
+
+        asyncio.get_running_loop().call_soon(turn)
+        await gatherer.ask(1)
+        return len(turns)
+
+    assert [await turns_until_the_call() for _ in range(3)] == [0, 0, 0]
+    await asyncio.gather(*map(gatherer.ask, range(5)))
+    assert [await turns_until_the_call() for _ in range(3)] == [RETURN_TURNS, 0, 0]
+
+
+@virtual_time
+async def test_a_leader_that_is_cancelled_while_it_lets_others_in_asks_nothing(
+    env: VirtualEnvironment,
+) -> None:
+    gatherer = Gatherer(double)
+    await asyncio.gather(*map(gatherer.ask, range(5)))
+    calls.clear()
+    first = asyncio.ensure_future(gatherer.ask(1))
+    second = asyncio.ensure_future(gatherer.ask(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await second == 4
+    assert calls == [[2]]
+    assert await gatherer.ask(3) == 6
 
 
 @virtual_time
