@@ -43,11 +43,13 @@ class EntitySnapshot(_Stored, frozen=True, array_like=True, gc=False):
         state: Encoded state; ``None`` if it has none, which is not the state ``null``.
         lock: Who holds it, or ``None``.
         parked: Operations that were parked, oldest first.
+        retried: Parked operations that were put back in line, and are next. Nobody waits for them: their callers were told.
     """
 
     state: bytes | None = None
     lock: EntityLock | None = None
     parked: tuple[ParkedOperation, ...] = ()
+    retried: tuple[EntityOperation, ...] = ()
 
     @property
     def is_empty(self) -> bool:

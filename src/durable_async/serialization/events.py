@@ -1,4 +1,4 @@
-"""History events to bytes and back: the rows of a history, and the letters of a mailbox.
+"""History events to bytes and back: the rows of a history, the letters of a mailbox, and the snapshots of entities.
 
 MessagePack, because payloads are bytes of any kind and stay byte-exact in it; arrays with numbered tags, because history is most
 of what is ever written. Appended fields have defaults, so every release reads what earlier ones wrote.
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from durable_async.errors import CorruptHistoryError
+from durable_async.model.entities import EntitySnapshot
 from durable_async.model.history import HistoryEvent, Letter
 
 _encoder = msgspec.msgpack.Encoder()
@@ -18,6 +19,7 @@ _events_decoder: msgspec.msgpack.Decoder[list[HistoryEvent]] = msgspec.msgpack.D
     list[HistoryEvent]
 )
 _letter_decoder: msgspec.msgpack.Decoder[Letter] = msgspec.msgpack.Decoder(Letter)
+_snapshot_decoder: msgspec.msgpack.Decoder[EntitySnapshot] = msgspec.msgpack.Decoder(EntitySnapshot)
 
 
 def encode_events(events: Sequence[HistoryEvent]) -> bytes:
@@ -44,3 +46,18 @@ def decode_letter(instance_id: str, data: bytes) -> Letter:
         return _letter_decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise CorruptHistoryError(instance_id, f"a letter in its mailbox: {error}") from error
+
+
+def encode_snapshot(snapshot: EntitySnapshot) -> bytes:
+    """Return the bytes of an entity's snapshot; none at all of an empty one."""
+    return b"" if snapshot.is_empty else _encoder.encode(snapshot)
+
+
+def decode_snapshot(instance_id: str, data: bytes | None) -> EntitySnapshot:
+    """Return an entity's snapshot, the empty one if nothing is stored; ``CorruptHistoryError`` if the bytes are not one."""
+    if not data:
+        return EntitySnapshot()
+    try:
+        return _snapshot_decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise CorruptHistoryError(instance_id, f"its snapshot: {error}") from error

@@ -19,6 +19,7 @@ Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 _NULL: Final = b"null"
 _ABSENT: Final = inspect.Parameter.empty
+_BY_POSITION: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +89,34 @@ class Signature:
             )
         if skip_first:
             found = _without_context(found, name)
+        return cls._made_of(fn, found, hints, name, is_input=skip_first)
+
+    @classmethod
+    def of_operation(cls, method: Callable[..., Any]) -> Signature:
+        """Return the signature of an entity's operation; its object, the first parameter, does not travel.
+
+        Raises:
+            RegistrationError: The method has no first parameter, or others that cannot travel.
+        """
+        name = getattr(method, "__qualname__", repr(method))
+        found = _declared(method, name)
+        if not found or found[0].kind not in _BY_POSITION:
+            raise RegistrationError(name, "its first parameter must be self")
+        return cls._made_of(method, found[1:], hints_of(method), name, is_input=False)
+
+    @classmethod
+    def _made_of(
+        cls,
+        fn: Callable[..., Any],
+        found: list[inspect.Parameter],
+        hints: Mapping[str, Any],
+        name: str,
+        *,
+        is_input: bool,
+    ) -> Signature:
         for parameter in found:
             _refuse_what_cannot_travel(parameter, len(found), name)
-        parameters = tuple(_parameter(parameter, hints, skip_first) for parameter in found)
+        parameters = tuple(_parameter(parameter, hints, is_input) for parameter in found)
         return cls(parameters, result_hint(fn, hints))
 
     def encode(
@@ -166,8 +192,7 @@ def _declared(fn: Callable[..., Any], name: str) -> list[inspect.Parameter]:
 
 
 def _without_context(found: list[inspect.Parameter], name: str) -> list[inspect.Parameter]:
-    by_position = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    if not found or found[0].kind not in by_position:
+    if not found or found[0].kind not in _BY_POSITION:
         raise RegistrationError(name, "its first parameter must be the context")
     if len(found) > 2:
         extra = ", ".join(parameter.name for parameter in found[2:])
