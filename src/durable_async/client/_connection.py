@@ -46,7 +46,12 @@ class Connection:
         self._read: Gatherer[str, InstanceRecord | None] = Gatherer(
             lambda ids: backend.read(ids, payloads=True)
         )
-        self._waiters = Waiters(backend, environment, self._read_patiently)
+        self._instances: Waiters[InstanceRecord] = Waiters(
+            backend,
+            environment,
+            read=self._patiently(self._read),
+            look=lambda ids: backend.read(ids, payloads=False),
+        )
 
     @property
     def _backend(self) -> Backend:
@@ -54,12 +59,12 @@ class Connection:
         refuse_inside()
         return self._store
 
-    async def _read_patiently(self, instance_id: str) -> InstanceRecord | None:
-        return await self._persist(lambda: self._read.ask(instance_id))
+    def _patiently(self, gatherer: Gatherer[str, A]) -> Callable[[str], Awaitable[A]]:
+        return lambda key: self._persist(lambda: gatherer.ask(key))
 
     def close(self) -> None:
         """Stop listening to the backend."""
-        self._waiters.close()
+        self._instances.close()
 
     def _request_id(self, given: str | None) -> str:
         """Return the caller's own, if it is fit to be stored, or a fresh one."""

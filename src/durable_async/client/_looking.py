@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import heapq
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
 
 import anyio
 
-from durable_async.backend import Backend, Hearing
+from durable_async.backend import Hearing, Wakeups
 from durable_async.environment import Environment
 from durable_async.errors import BackendUnavailableError
-from durable_async.model.records import InstanceRecord
+
+F = TypeVar("F")
 
 PAUSE_SECONDS_FIRST = 0.25
 PAUSE_SHARE = 0.25
@@ -21,7 +23,7 @@ PAUSE_SECONDS_MAX = {Hearing.ALWAYS: 30.0, Hearing.MOSTLY: 1.0, Hearing.NEVER: 0
 """This is what a lost hint costs at most."""
 
 LOOK_MAX = 1_000
-"""Instances in one look; those who waited longest for one come first."""
+"""Keys in one look; those who waited longest for one come first."""
 
 LOOK_GAP_SECONDS = 0.1
 """At least so long from one look to the next."""
@@ -32,23 +34,23 @@ RETRY_SECONDS = 15.0
 _log = logging.getLogger("durable_async")
 
 
-class Waiter:
-    """One who waits for one instance.
+class Waiter(Generic[F]):
+    """One who waits for something in the store: that an instance gets somewhere, or that a request is answered.
 
     Attributes:
-        instance_id: Which.
-        reached: Tells by a record whether the wait is over.
-        is_told: Whether it should read its instance: something changed, or may have.
+        key: The instance's or the request's id.
+        is_over: Tells by what is found under the key, ``None`` for nothing, whether the wait is over.
+        found: What was found there last, whole.
+        is_told: Whether it should read it again: something changed, or may have.
         error: What became of looking for it.
     """
 
-    __slots__ = ("_event", "began", "due", "error", "instance_id", "is_told", "reached")
+    __slots__ = ("_event", "began", "due", "error", "found", "is_over", "is_told", "key")
 
-    def __init__(
-        self, instance_id: str, reached: Callable[[InstanceRecord], bool], now: float
-    ) -> None:
-        self.instance_id = instance_id
-        self.reached = reached
+    def __init__(self, key: str, is_over: Callable[[F | None], bool], now: float) -> None:
+        self.key = key
+        self.is_over = is_over
+        self.found: F | None = None
         self.began = now
         self.due = now
         self.is_told = False
@@ -56,7 +58,7 @@ class Waiter:
         self._event = anyio.Event()
 
     def tell(self) -> None:
-        """Let it read its instance."""
+        """Let it read again."""
         self.is_told = True
         self._event.set()
 
@@ -70,19 +72,29 @@ class Waiter:
         self._event = anyio.Event()
 
 
-class Lookout:
-    """Looks for all who wait, without payloads, by the task of one of them, who passes that on when it leaves."""
+class Lookout(Generic[F]):
+    """Looks for all who wait, by the task of one of them, who passes that on when it leaves.
 
-    def __init__(self, backend: Backend, environment: Environment) -> None:
-        self._backend = backend
+    Args:
+        look: Reads what is under many keys, no more of it than tells whether a wait is over.
+    """
+
+    def __init__(
+        self,
+        look: Callable[[Sequence[str]], Awaitable[Sequence[F | None]]],
+        wakeups: Wakeups,
+        environment: Environment,
+    ) -> None:
+        self._look_at = look
+        self._wakeups = wakeups
         self._environment = environment
-        self._waiting: dict[Waiter, None] = {}
-        self._leader: Waiter | None = None
+        self._waiting: dict[Waiter[F], None] = {}
+        self._leader: Waiter[F] | None = None
         self._planned = 0.0
         self._looked_at = float("-inf")
         self._silent_since: float | None = None
 
-    async def wait(self, waiter: Waiter) -> None:
+    async def wait(self, waiter: Waiter[F]) -> None:
         """Return when the waiter was told.
 
         Raises:
@@ -112,7 +124,7 @@ class Lookout:
         if self._leader is not None:
             self._leader.nudge()
 
-    async def _lead(self, leader: Waiter) -> None:
+    async def _lead(self, leader: Waiter[F]) -> None:
         self._leader = leader
         try:
             while not leader.is_told:
@@ -137,22 +149,21 @@ class Lookout:
     async def _look(self) -> None:
         self._looked_at = self._environment.monotonic()
         chosen = self._choose(self._looked_at)
-        ids = list(dict.fromkeys(waiter.instance_id for waiter in chosen))
+        keys = list(dict.fromkeys(waiter.key for waiter in chosen))
         try:
-            records = await self._backend.read(ids, payloads=False)
+            answers = await self._look_at(keys)
         except BackendUnavailableError as error:
             self._fail(chosen, error)
             return
         self._silent_since = None
-        found = dict(zip(ids, records, strict=True))
+        found = dict(zip(keys, answers, strict=True))
         for waiter in chosen:
-            record = found[waiter.instance_id]
-            if record is None or waiter.reached(record):
+            if waiter.is_over(found[waiter.key]):
                 waiter.tell()
             else:
                 self._put_off(waiter)
 
-    def _choose(self, now: float) -> list[Waiter]:
+    def _choose(self, now: float) -> list[Waiter[F]]:
         """Return those whose time has come, and who would not have long to go."""
         chosen = [
             waiter for waiter in self._waiting if waiter.due - now <= self._pause(waiter, now) / 2
@@ -161,11 +172,11 @@ class Lookout:
             return chosen
         return heapq.nsmallest(LOOK_MAX, chosen, key=lambda waiter: waiter.due)
 
-    def _fail(self, chosen: list[Waiter], error: BackendUnavailableError) -> None:
+    def _fail(self, chosen: list[Waiter[F]], error: BackendUnavailableError) -> None:
         now = self._environment.monotonic()
         if self._silent_since is None:
             self._silent_since = now
-        _log.debug("cannot look for %d instances: %s", len(chosen), error)
+        _log.debug("cannot look for %d keys: %s", len(chosen), error)
         for waiter in chosen:
             if now - self._silent_since > RETRY_SECONDS:
                 waiter.error = error
@@ -175,14 +186,14 @@ class Lookout:
 
     # -- when
 
-    def _put_off(self, waiter: Waiter) -> None:
+    def _put_off(self, waiter: Waiter[F]) -> None:
         now = self._environment.monotonic()
         spread = 0.9 + 0.1 * self._environment.random().random()
         waiter.due = now + self._pause(waiter, now) * spread
 
-    def _pause(self, waiter: Waiter, now: float) -> float:
+    def _pause(self, waiter: Waiter[F], now: float) -> float:
         wanted = max((now - waiter.began) * PAUSE_SHARE, PAUSE_SECONDS_FIRST)
         return min(wanted, self._pause_max())
 
     def _pause_max(self) -> float:
-        return PAUSE_SECONDS_MAX[self._backend.hearing]
+        return PAUSE_SECONDS_MAX[self._wakeups.hearing]

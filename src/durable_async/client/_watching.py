@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar, Unpack, overload
 
 from durable_async.errors import (
+    InstanceNotFoundError,
     OrchestrationFailedError,
     OrchestrationTerminatedError,
     ValidationError,
+    WaitTimeoutError,
 )
 from durable_async.model.history import HistoryEvent
+from durable_async.model.records import InstanceRecord
 from durable_async.model.status import Status
 from durable_async.serialization.events import decode_events
 
 from ._conditions import Conditions, filter_of
 from ._connection import Connection, Instance, id_of
 from ._handle import OrchestrationHandle
+from ._standing import instance_standing
 from ._state import OrchestrationState
 
 R = TypeVar("R")
@@ -82,18 +86,39 @@ class Watching(Connection):
         self, instance: Instance, *, timeout: float | None = None
     ) -> OrchestrationState:
         """Wait until an orchestration has ended, in whichever way, and return its state."""
-        record = await self._waiters.wait(
-            id_of(instance), lambda record: record.status.is_terminal, "end", timeout
-        )
-        return OrchestrationState(record, self._payloads)
+        return await self._reach(instance, lambda record: record.status.is_terminal, "end", timeout)
 
     async def wait_for_start(
         self, instance: Instance, *, timeout: float | None = None
     ) -> OrchestrationState:
         """Wait until an orchestration has begun to run, and return its state."""
-        record = await self._waiters.wait(
-            id_of(instance), lambda record: record.status is not Status.PENDING, "start", timeout
+        return await self._reach(
+            instance, lambda record: record.status is not Status.PENDING, "start", timeout
         )
+
+    async def _reach(
+        self,
+        instance: Instance,
+        reached: Callable[[InstanceRecord], bool],
+        what: str,
+        timeout: float | None,
+    ) -> OrchestrationState:
+        """Return the state once ``reached`` holds; records without payloads are shown to ``reached``, too.
+
+        Raises:
+            InstanceNotFoundError: There is no such instance.
+            WaitTimeoutError: It was not reached in time.
+        """
+        instance_id = id_of(instance)
+        with self._instances.waiter(
+            instance_id, lambda record: record is None or reached(record)
+        ) as waiter:
+            in_time = await self._instances.wait(waiter, timeout, look_first=True)
+        record = waiter.found
+        if not in_time:
+            raise WaitTimeoutError(instance_id, what, timeout or 0.0, instance_standing(record))
+        if record is None:
+            raise InstanceNotFoundError(instance_id)
         return OrchestrationState(record, self._payloads)
 
     async def history(self, instance: Instance) -> list[HistoryEvent]:
