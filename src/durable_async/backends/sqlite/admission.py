@@ -40,6 +40,7 @@ def admit_letters(tx: Statements, letters: Sequence[Outgoing], letters_max: int)
     """Put letters into mailboxes, in their order."""
     ledger = Ledger(tx)
     ledger.load({out.instance_id for out in letters})
+    ledger.load_tombstones({out.instance_id for out in letters if out.opens is not None})
     answers = _Answers(tx, "send", letters)
     deliveries = [
         answers.once(out, partial(ledger.deliver, out, letters_max), _value, Delivery)
@@ -63,7 +64,7 @@ class _Answers:
         self._new: list[Row] = []
         ids = [f"{verb} {one.request_id}" for one in requests if one.request_id is not None]
         if ids:
-            self._known.update(tx.all("load_answers", hub=tx.hub, ids=json_list(ids)))
+            self._known.update(tx.all("load_requests", hub=tx.hub, ids=json_list(ids)))
 
     def once(
         self,
@@ -88,4 +89,4 @@ class _Answers:
 
     def save(self) -> None:
         """Keep the new answers."""
-        self._tx.each("insert_answers", self._new)
+        self._tx.each("insert_requests", self._new)

@@ -11,12 +11,16 @@ from durable_async.model.records import (
     CommitItem,
     CommitResult,
     Delivery,
+    EntityFilter,
+    EntityPage,
+    EntityRecord,
     Fence,
     HistoryPage,
     HubStatistics,
     InstanceFilter,
     InstancePage,
     InstanceRecord,
+    Mail,
     NewInstance,
     Outgoing,
     Rewrite,
@@ -25,12 +29,20 @@ from durable_async.model.records import (
 )
 
 from .admission import admit_instances, admit_letters
-from .batch import Batch
+from .batch import write_batch
 from .claims import Fetch, unwanted_activities
 from .connection import base_code
 from .core import SqliteCore
+from .entities import discard_entities, query_entities, read_entities
 from .lifecycle import purge, rewrite, unpark
-from .queries import query_instances, read_history, read_instances, statistics
+from .queries import (
+    query_instances,
+    read_answers,
+    read_history,
+    read_instances,
+    read_letters,
+    statistics,
+)
 from .renewal import SqliteLeases
 from .transaction import atomic
 
@@ -100,7 +112,6 @@ class SqliteBackend(SqliteLeases, SqliteCore):
         self, fence: Fence, items: Sequence[CommitItem], *, check_turns: bool
     ) -> CommitResult:
         tx = self._statements("writer")
-        batch = Batch(tx, fence.worker_id, check_turns=check_turns)
         with atomic(tx.connection):
             moved = tx.count(
                 "move_fence",
@@ -111,11 +122,11 @@ class SqliteBackend(SqliteLeases, SqliteCore):
             )
             if not moved:
                 raise FencedError(fence.worker_id)
-            batch.run(items)
+            dropped = write_batch(tx, fence.worker_id, items, check_turns=check_turns)
         self._hints.give(tx.brought_work, tx.changed)
         return CommitResult(
             fence=Fence(worker_id=fence.worker_id, epoch=fence.epoch, seq=fence.seq + 1),
-            dropped=frozenset(batch.dropped),
+            dropped=dropped,
         )
 
     async def unwanted_activities(self, worker_id: str, item_ids: Sequence[int]) -> frozenset[int]:
@@ -153,6 +164,14 @@ class SqliteBackend(SqliteLeases, SqliteCore):
         """Put letters into mailboxes and mark the receivers ready."""
         return await self._write(lambda tx: admit_letters(tx, letters, self._letters_max))
 
+    async def read_answers(self, request_ids: Sequence[str]) -> list[bytes | None]:
+        """Return the answers to requests in the order of the arguments."""
+        return await self._read(lambda tx: read_answers(tx, request_ids))
+
+    async def read_letters(self, instance_id: str, *, limit: int) -> list[Mail]:
+        """Return the first letters that lie in a mailbox."""
+        return await self._read(lambda tx: read_letters(tx, instance_id, limit))
+
     async def read(
         self, instance_ids: Sequence[str], *, payloads: bool
     ) -> list[InstanceRecord | None]:
@@ -162,10 +181,24 @@ class SqliteBackend(SqliteLeases, SqliteCore):
     async def query(
         self, where: InstanceFilter, *, limit: int, page: str | None, payloads: bool
     ) -> InstancePage:
-        """Return instances in order of creation, then id."""
+        """Return orchestrations in order of creation, then id."""
         return await self._read(
             lambda tx: query_instances(tx, where, limit=limit, page=page, payloads=payloads)
         )
+
+    async def read_entities(self, instance_ids: Sequence[str]) -> list[EntityRecord | None]:
+        """Return entities in the order of the arguments."""
+        return await self._read(lambda tx: read_entities(tx, instance_ids))
+
+    async def query_entities(
+        self, where: EntityFilter, *, limit: int, page: str | None
+    ) -> EntityPage:
+        """Return entities in byte order of their ids."""
+        return await self._read(lambda tx: query_entities(tx, where, limit=limit, page=page))
+
+    async def discard_entities(self, instance_ids: Sequence[str]) -> list[str]:
+        """Forget those that hold neither state nor letters."""
+        return await self._write(lambda tx: discard_entities(tx, instance_ids))
 
     async def purge(self, instance_ids: Sequence[str]) -> list[str]:
         """Delete those that have ended: history, letters, outputs."""

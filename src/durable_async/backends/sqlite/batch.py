@@ -12,7 +12,9 @@ from durable_async.model.records import (
     ActivityRecount,
     ActivityResult,
     CommitItem,
+    NewInstance,
     NextExecution,
+    Outgoing,
     Park,
     Recount,
     Release,
@@ -21,19 +23,41 @@ from durable_async.model.records import (
 )
 from durable_async.model.status import TERMINAL
 
-from .ledger import InstanceState, Ledger
+from .ledger import Ledger
+from .states import InstanceState
 from .transaction import Statements, json_list
 
 
-class Batch:
-    """One commit of one worker.
+def write_batch(
+    tx: Statements, worker_id: str, items: Sequence[CommitItem], *, check_turns: bool
+) -> frozenset[str]:
+    """Write a batch whose fence has moved; return the instances whose turn is not written.
+
+    ``check_turns`` looks each turn up before it is applied, which only a conflict makes necessary.
+    """
+    refused: frozenset[int] = frozenset()
+    while True:
+        batch = _Batch(tx, worker_id, check_turns=check_turns, refused=refused)
+        batch.decide(items)
+        if not batch.is_torn:
+            batch.write()
+            return frozenset(batch.dropped)
+        # Nothing is written yet: decide again, with the whole group left out.
+        refused = frozenset(batch.refused)
+
+
+class _Batch:
+    """One commit of one worker, as decided in one go: what happens to its own instances comes first, then what leaves them.
 
     Attributes:
         dropped: Instances whose turn is not written.
+        refused: Groups of which a turn is not written.
+        is_torn: Whether another turn of such a group would be.
     """
 
-    def __init__(self, tx: Statements, worker_id: str, *, check_turns: bool) -> None:
-        """Begin a batch; ``check_turns`` looks each turn up before it is applied, which only a conflict makes necessary."""
+    def __init__(
+        self, tx: Statements, worker_id: str, *, check_turns: bool, refused: frozenset[int]
+    ) -> None:
         self._tx = tx
         self._worker_id = worker_id
         self._check_turns = check_turns
@@ -42,18 +66,33 @@ class Batch:
         self._written: set[tuple[int, int, int]] = set()
         self._claimed: dict[int, tuple[int, int, int]] = {}
         self._unclaimed: dict[int, tuple[int, int, int]] = {}
+        self._children: list[NewInstance] = []
+        self._letters: list[Outgoing] = []
+        self._applied: set[int] = set()
         self.dropped: set[str] = set()
+        self.refused = set(refused)
 
-    def run(self, items: Sequence[CommitItem]) -> None:
-        """Load what the items are about, apply them in order, write the result."""
+    @property
+    def is_torn(self) -> bool:
+        return not self._applied.isdisjoint(self.refused)
+
+    def decide(self, items: Sequence[CommitItem]) -> None:
+        """Load what the items are about, and apply them in order."""
         self._load(items)
         for item in items:
             self._apply(item)
+        for child in self._children:
+            self._ledger.create_child(child)
+        for outgoing in self._letters:
+            self._ledger.deliver(outgoing)
+
+    def write(self) -> None:
+        """Write what was decided."""
         self._ledger.flush()
 
     def _load(self, items: Sequence[CommitItem]) -> None:
         ids: dict[str, None] = {}
-        children: dict[str, None] = {}
+        created: dict[str, None] = {}
         claimed: list[int] = []
         given_up: list[UnclaimedActivity] = []
         for item in items:
@@ -67,12 +106,13 @@ class Batch:
                 given_up.append(item)
             if isinstance(item, TurnCommit):
                 ids.update((out.instance_id, None) for out in item.outbox)
-                children.update((new.instance_id, None) for new in item.children)
+                created.update((new.instance_id, None) for new in item.children)
+                created.update((out.instance_id, None) for out in item.outbox if out.opens)
                 parents = [new.parent for new in item.children if new.refusal is not None]
                 ids.update((parent.instance_id, None) for parent in parents if parent is not None)
-        ids.update(children)
+        ids.update(created)
         self._ledger.load(ids)
-        self._ledger.load_tombstones(children)
+        self._ledger.load_tombstones(created)
         if claimed:
             self._load_claimed(claimed)
         if given_up:
@@ -145,26 +185,33 @@ class Batch:
     def _apply_turn(self, item: TurnCommit) -> None:
         state = self._owned(item.instance_id)
         if (
-            state is None
+            item.group in self.refused
+            or state is None
             or state.execution != item.execution
             or (item.events and self._is_taken(state, item.turn))
         ):
-            self._left_out.add(item.instance_id)
-            self.dropped.add(item.instance_id)
+            self._leave_out(item)
             return
+        if item.group:
+            self._applied.add(item.group)
         if state.attempts:
             state.attempts = 0
-            self._ledger.touch(state)
+            if item.state is None:  # otherwise that goes with it
+                self._ledger.touch(state)
         for seq in item.cancelled:
             self._ledger.cancel_queued(state, seq)
             self._forget_claimed(state.key, seq)
         for queued in item.queued:
             self._ledger.queue(state, queued)
         self._write_turn(state, item)
-        for new in item.children:
-            self._ledger.create_child(new)
-        for out in item.outbox:
-            self._ledger.deliver(out)
+        self._children += item.children
+        self._letters += item.outbox
+
+    def _leave_out(self, item: TurnCommit) -> None:
+        self._left_out.add(item.instance_id)
+        self.dropped.add(item.instance_id)
+        if item.group:
+            self.refused.add(item.group)
 
     def _is_taken(self, state: InstanceState, turn: int) -> bool:
         place = (state.key, state.execution, turn)
@@ -181,6 +228,11 @@ class Batch:
         if item.events:
             pending.history.append((key, item.execution, item.turn, item.events))
         self._ledger.consume(state, item.consumed)
+        self._ledger.keep_answers(item.answers)
+        if item.will is not None:
+            self._ledger.leave_will(state, item.will)
+        if item.state is not None:
+            self._ledger.replace_snapshot(state, item.state)
         if item.custom_status is not None:
             pending.custom.append((item.custom_status or None, key))
             self._change(state)
@@ -193,12 +245,14 @@ class Batch:
             if item.output is not None or item.failure is not None:
                 pending.outcomes.append((item.output, encode_failure(item.failure), key))
             self._ledger.end(state)
+            self._ledger.bequeath(state)
             self._forget_claimed(key)
 
     def _continue_as_new(self, state: InstanceState, following: NextExecution) -> None:
         state.version = following.version
         self._ledger.renew(state, following.events)
         self._ledger.drop_letters(state, before=state.execution)
+        self._ledger.bequeath(state)
         self._forget_claimed(state.key)
         self._change(state)
 
@@ -216,10 +270,10 @@ class Batch:
             case ActivityResult():
                 del self._claimed[item.item_id]
                 pending.ended.append((item.item_id,))
-                self._ledger.deliver(item.outgoing)
+                self._letters.append(item.outgoing)
             case ActivityProgress():
                 pending.reported.append((item.options, item.item_id))
-                self._ledger.deliver(item.outgoing)
+                self._letters.append(item.outgoing)
             case ActivityRecount():
                 owner = None if item.is_returned else self._worker_id
                 pending.recounted.append((item.attempts, owner, item.item_id))
@@ -238,7 +292,7 @@ class Batch:
         if found:
             self._forget_claimed(state.key, item.seq)
             self._ledger.pending.ended += [(item_id,) for item_id in found]
-            self._ledger.deliver(item.outgoing)
+            self._letters.append(item.outgoing)
 
     def _abandon(self, state: InstanceState, item: Abandon) -> None:
         at_once = state.ending and state.marked
@@ -250,6 +304,7 @@ class Batch:
         state.parked = item.reason
         state.free(self._tx.now_us if state.ending else None)
         self._change(state)
+        self._ledger.bequeath(state)
         if state.ending:
             self._tx.brought_work = True
 

@@ -7,10 +7,12 @@ from collections.abc import Iterable
 
 from durable_async.backends._rows import STATUSES, decode_parent
 from durable_async.errors import FencedError
+from durable_async.model.identity import ENTITY_MARK
 from durable_async.model.records import (
     ClaimedActivity,
     ClaimedInstance,
     Fence,
+    HistoryRow,
     Mail,
     QueuedActivity,
     Work,
@@ -97,9 +99,13 @@ class Fetch:
     def _claimed(
         self, tx: Statements, row: Row, mail: Iterable[Mail], queued: Iterable[int]
     ) -> ClaimedInstance:
-        key, instance_id, name, version, status, execution, attempts, start_at_us, *parent = row
-        rows = tx.rows("history_after", key=key, execution=execution, after_turn=-1)
-        history, more_history = bounded_history(rows, self._history_bytes_max)
+        key, instance_id, name, version, status, execution, attempts, start_at_us, *rest = row
+        state, *parent = rest
+        history: tuple[HistoryRow, ...] = ()
+        more_history = False
+        if not instance_id.startswith(ENTITY_MARK):
+            rows = tx.rows("history_after", key=key, execution=execution, after_turn=-1)
+            history, more_history = bounded_history(rows, self._history_bytes_max)
         return ClaimedInstance(
             instance_id=instance_id,
             name=name,
@@ -108,11 +114,12 @@ class Fetch:
             execution=execution,
             attempts=attempts,
             start_at_us=start_at_us,
-            parent=decode_parent(tuple(parent)),
+            parent=decode_parent(parent),
             history=history,
             more_history=more_history,
             mail=tuple(mail),
             queued=tuple(queued),
+            state=state,
         )
 
     def _collect_mail(self, tx: Statements) -> tuple[Mail, ...]:

@@ -9,133 +9,30 @@ was not written yet is taken out of the gathered rows at once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 
 import orjson
 
 from durable_async.backends._rows import STATUSES, decode_parent, encode_parent
 from durable_async.model.history import ParentLink
+from durable_async.model.identity import ENTITY_MARK
 from durable_async.model.policy import ReusePolicy
 from durable_async.model.records import (
+    Answer,
     Delivery,
     NewInstance,
     Outgoing,
     QueuedActivity,
     StartOutcome,
+    Will,
 )
 from durable_async.model.status import TERMINAL, Status
 
 from .finals import FinalLetters
+from .rows import unique
+from .states import InstanceState, Pending
 from .transaction import Row, Statements, json_list, json_map
 
 _EVERY_EXECUTION = 2**62
-
-
-class InstanceState:
-    """What decisions about an instance depend on; its fields stand in the order of ``load_instances``."""
-
-    __slots__ = (
-        "attempts",
-        "completed_at_us",
-        "ending",
-        "execution",
-        "hold_until_us",
-        "id",
-        "key",
-        "marked",
-        "owner",
-        "parked",
-        "ready_at_us",
-        "start_at_us",
-        "status",
-        "updated_at_us",
-        "version",
-    )
-
-    def __init__(
-        self,
-        id: str,
-        key: int,
-        status: str,
-        execution: int,
-        version: str | None,
-        owner: str | None,
-        ready_at_us: int | None,
-        hold_until_us: int,
-        start_at_us: int,
-        marked: int,
-        ending: int,
-        attempts: int,
-        parked: str | None,
-        updated_at_us: int,
-        completed_at_us: int | None,
-    ) -> None:
-        self.id = id
-        self.key = key
-        self.status = STATUSES[status]
-        self.execution = execution
-        self.version = version
-        self.owner = owner
-        self.ready_at_us = ready_at_us
-        self.hold_until_us = hold_until_us
-        self.start_at_us = start_at_us
-        self.marked = marked
-        self.ending = ending
-        self.attempts = attempts
-        self.parked = parked
-        self.updated_at_us = updated_at_us
-        self.completed_at_us = completed_at_us
-
-    def row(self) -> Row:
-        """Return the values of ``save_instances``."""
-        return (
-            self.status.value,
-            self.execution,
-            self.version,
-            self.owner,
-            self.ready_at_us,
-            self.hold_until_us,
-            self.marked,
-            self.ending,
-            self.attempts,
-            self.parked,
-            self.updated_at_us,
-            self.completed_at_us,
-            self.key,
-        )
-
-    def free(self, ready_at_us: int | None) -> None:
-        """Take it out of its owner's hands."""
-        self.owner = None
-        self.marked = 0
-        self.ready_at_us = ready_at_us
-
-
-@dataclass(slots=True)
-class _Pending:
-    """Rows gathered for ``flush``, by kind."""
-
-    removed: list[Row] = field(default_factory=list)
-    history_before: list[Row] = field(default_factory=list)
-    consumed: list[Row] = field(default_factory=list)
-    emptied: list[Row] = field(default_factory=list)
-    outdated: list[Row] = field(default_factory=list)
-    unqueued: list[Row] = field(default_factory=list)
-    cancelled: list[Row] = field(default_factory=list)
-    ended: list[Row] = field(default_factory=list)
-    reported: list[Row] = field(default_factory=list)
-    recounted: list[Row] = field(default_factory=list)
-    created: dict[int, tuple[InstanceState, NewInstance]] = field(default_factory=dict)
-    dirty: dict[int, InstanceState] = field(default_factory=dict)
-    tags: list[Row] = field(default_factory=list)
-    outcomes: list[Row] = field(default_factory=list)
-    custom: list[Row] = field(default_factory=list)
-    parents: list[Row] = field(default_factory=list)
-    history: list[Row] = field(default_factory=list)
-    letters: list[Row] = field(default_factory=list)
-    queued: list[Row] = field(default_factory=list)
-    released: list[Row] = field(default_factory=list)
-    tombstones: list[Row] = field(default_factory=list)
 
 
 class Ledger:
@@ -150,7 +47,8 @@ class Ledger:
         self._mailboxes: dict[int, int] = {}
         self._finals = FinalLetters(tx)
         self._gathered: set[int] = set()
-        self.pending = _Pending()
+        self._bequests: list[tuple[int, Will | None]] = []
+        self.pending = Pending()
 
     # -- what is there
 
@@ -164,7 +62,7 @@ class Ledger:
             self._finals.load(ending)
 
     def load_tombstones(self, ids: Iterable[str]) -> None:
-        """Load the last executions of ids that may be created."""
+        """Load the last executions of ids that may be created or opened."""
         absent = [one for one in ids if one not in self._states]
         if absent:
             rows = self.tx.all("load_tombstones", hub=self.tx.hub, ids=json_list(absent))
@@ -186,8 +84,9 @@ class Ledger:
         there = self._states.get(new.instance_id)
         if there is None:
             execution = self._last_executions.get(new.instance_id, 0) + 1
-        elif _may_replace(new.reuse, there.status):
+        elif _may_replace(new.reuse, there):
             execution = there.execution + 1
+            self.bequeath(there)
             self.remove(there)
         else:
             return StartOutcome(created=False, status=there.status, execution=there.execution)
@@ -205,15 +104,35 @@ class Ledger:
         )
 
     def _add(self, new: NewInstance, execution: int) -> None:
+        state = self._insert(new, Status.PENDING, execution)
+        state.ready_at_us = max(self.now_us, new.start_at_us)
+        self.pending.history.append((state.key, execution, 0, new.events))
+        self.pending.tags += [(self.tx.hub, tag, text, state.key) for tag, text in new.tags.items()]
+        self.tx.brought_work = True
+        self.tx.changed.add(new.instance_id)
+
+    def _open(self, instance_id: str, name: str) -> InstanceState:
+        """Let an entity be there, with nothing to do yet."""
+        new = NewInstance(
+            instance_id=instance_id,
+            name=name,
+            version=None,
+            events=b"",
+            created_at_us=self.now_us,
+        )
+        execution = self._last_executions.get(instance_id, 0) + 1
+        return self._insert(new, Status.RUNNING, execution)
+
+    def _insert(self, new: NewInstance, status: Status, execution: int) -> InstanceState:
         key = self._take_key()
         state = InstanceState(
             new.instance_id,
             key,
-            Status.PENDING.value,
+            status.value,
             execution,
             new.version,
             None,
-            max(self.now_us, new.start_at_us),
+            None,
             0,
             new.start_at_us,
             0,
@@ -222,13 +141,11 @@ class Ledger:
             None,
             self.now_us,
             None,
+            0,
         )
         self._states[new.instance_id] = state
         self.pending.created[key] = (state, new)
-        self.pending.history.append((key, execution, 0, new.events))
-        self.pending.tags += [(self.tx.hub, tag, text, key) for tag, text in new.tags.items()]
-        self.tx.brought_work = True
-        self.tx.changed.add(new.instance_id)
+        return state
 
     def _take_key(self) -> int:
         if self._next_key is None:
@@ -242,6 +159,8 @@ class Ledger:
     def deliver(self, out: Outgoing, letters_max: int | None = None) -> Delivery:
         """Put a letter into a mailbox, if the receiver can take it, and see to it that somebody looks."""
         state = self._states.get(out.instance_id)
+        if state is None and out.opens is not None:
+            state = self._open(out.instance_id, out.opens)
         if state is None or out.execution not in (None, state.execution):
             return Delivery.NOT_FOUND
         if out.parent is not None and not self._is_child(state, out.parent):
@@ -308,6 +227,46 @@ class Ledger:
         if state.ending:
             self._set_ending(state, self._finals.consume(state.key, letter_ids))
 
+    def replace_snapshot(self, state: InstanceState, snapshot: bytes) -> None:
+        """Give an entity another state, in a turn; empty for none."""
+        state.updated_at_us = self.now_us
+        self.pending.snapshots.append((snapshot or None, self.now_us, state.key))
+        self.tx.changed.add(state.id)
+
+    def keep_answers(self, answers: Iterable[Answer]) -> None:
+        """Keep answers for clients that wait for them."""
+        for one in answers:
+            row = (self.tx.hub, one.request_id, one.answer, self.now_us)
+            self.pending.answers.append(row)
+            self.tx.changed.add(one.request_id)
+
+    def leave_will(self, state: InstanceState, will: Will) -> None:
+        """Have a letter sent when an instance ends, in place of what it left before."""
+        if will.receivers or state.has_will:
+            self.pending.wills[state.key] = will if will.receivers else None
+            state.has_will = int(bool(will.receivers))
+
+    def bequeath(self, state: InstanceState) -> None:
+        """Have what an instance that ends has left as its will sent after all other letters, and forget it."""
+        if state.has_will:
+            self._bequests.append((state.key, self.pending.wills.get(state.key)))
+            self.pending.wills[state.key] = None
+            state.has_will = 0
+
+    def _execute_wills(self) -> None:
+        # Few instances end with a will that still stands, so that wills and receivers are loaded only here.
+        if not self._bequests:
+            return
+        stored = [key for key, will in self._bequests if will is None]
+        rows = self.tx.all("load_wills", keys=json_list(stored))
+        loaded = {key: Will(receivers=orjson.loads(ids), letter=text) for key, ids, text in rows}
+        wills = [loaded[key] if will is None else will for key, will in self._bequests]
+        receivers = unique(one for will in wills for one in will.receivers)
+        self.load([one for one in receivers if one not in self._states])
+        for will in wills:
+            for receiver in will.receivers:
+                self.deliver(Outgoing(instance_id=receiver, execution=None, letter=will.letter))
+
     def queue(self, state: InstanceState, item: QueuedActivity) -> None:
         """Put an activity into the queue, unless its execution is over."""
         if state.status in TERMINAL or item.execution != state.execution:
@@ -361,10 +320,16 @@ class Ledger:
         pending = self.pending
         pending.dirty.pop(key, None)
         pending.tags = [row for row in pending.tags if row[3] != key]
-        for rows in (pending.outcomes, pending.custom, pending.parents):
+        pending.wills.pop(key, None)
+        for rows in (pending.outcomes, pending.custom, pending.snapshots, pending.parents):
             rows[:] = [row for row in rows if row[-1] != key]
         if pending.created.pop(key, None) is None:
             pending.removed.append((key,))
+
+    def bury(self, state: InstanceState) -> None:
+        """Delete an instance, and remember its last execution: a later life goes on above it."""
+        self.remove(state)
+        self.pending.tombstones.append((self.tx.hub, state.id, state.execution, self.now_us))
 
     def drop_letters(self, state: InstanceState, before: int | None = None) -> None:
         """Empty a mailbox; with ``before``, only of letters for earlier executions."""
@@ -392,7 +357,8 @@ class Ledger:
     # -- writing
 
     def flush(self) -> None:
-        """Write what was decided. The ledger is of no use afterwards."""
+        """Execute wills, and write what was decided. The ledger is of no use afterwards."""
+        self._execute_wills()
         pending, tx = self.pending, self.tx
         # First, and also those rows that go again below: the primary key must see every turn.
         tx.each("insert_history", pending.history)
@@ -403,6 +369,7 @@ class Ledger:
         tx.each("insert_letters", pending.letters)
         tx.each("insert_queued", pending.queued)
         tx.each("insert_tombstones", pending.tombstones)
+        tx.each("insert_answers", pending.answers)
         if tx.each("wake_released", pending.released):
             tx.brought_work = True
 
@@ -432,10 +399,13 @@ class Ledger:
         created = [self._created_row(state, new) for state, new in pending.created.values()]
         tx.each("insert_instances", created)
         tx.each("insert_tags", pending.tags)
+        # Before the whole states, which know what came after the turn.
+        tx.each("save_snapshots", pending.snapshots)
         tx.each("save_instances", [state.row() for state in pending.dirty.values()])
         tx.each("save_outcomes", pending.outcomes)
         tx.each("save_custom_statuses", pending.custom)
         tx.each("save_parents", pending.parents)
+        tx.each("save_wills", [_will_row(key, will) for key, will in pending.wills.items()])
 
     def _created_row(self, state: InstanceState, new: NewInstance) -> Row:
         return (
@@ -462,10 +432,14 @@ class Ledger:
         )
 
 
-def _may_replace(policy: ReusePolicy, status: Status) -> bool:
+def _may_replace(policy: ReusePolicy, there: InstanceState) -> bool:
     if policy is ReusePolicy.REPLACE:
-        return True
-    return policy is ReusePolicy.REPLACE_TERMINAL and status in TERMINAL
+        return not there.id.startswith(ENTITY_MARK)
+    return policy is ReusePolicy.REPLACE_TERMINAL and there.status in TERMINAL
+
+
+def _will_row(key: int, will: Will | None) -> Row:
+    return (None, None, key) if will is None else (json_list(will.receivers), will.letter, key)
 
 
 def encode_outcome(outcome: StartOutcome) -> str:

@@ -8,8 +8,9 @@ from durable_async.backends._rows import encode_parent
 from durable_async.model.records import Rewrite
 from durable_async.model.status import TERMINAL, Status
 
-from .ledger import InstanceState, Ledger
+from .ledger import Ledger
 from .rows import unique
+from .states import InstanceState
 from .transaction import Statements
 
 
@@ -22,8 +23,7 @@ def purge(tx: Statements, instance_ids: Sequence[str]) -> list[str]:
         state = ledger.find(instance_id)
         if state is None or state.status not in TERMINAL:
             continue
-        ledger.remove(state)
-        ledger.pending.tombstones.append((tx.hub, instance_id, state.execution, tx.now_us))
+        ledger.bury(state)
         purged.append(instance_id)
     ledger.flush()
     tx.changed.update(purged)

@@ -11,6 +11,7 @@ from durable_async.model.records import (
     InstanceFilter,
     InstancePage,
     InstanceRecord,
+    Mail,
 )
 
 from .rows import bounded_history, instance_record
@@ -32,7 +33,7 @@ def read_instances(
 def query_instances(
     tx: Statements, where: InstanceFilter, *, limit: int, page: str | None, payloads: bool
 ) -> InstancePage:
-    """Return instances in order of creation, then id."""
+    """Return orchestrations in order of creation, then id."""
     after_us, after_id = (_FIRST_US - 1, "") if page is None else decode_page(page)
     tag, value = next(iter(where.tags.items()), (None, None))
     is_narrow = where.parent_id is not None or bool(where.tags)
@@ -82,14 +83,33 @@ def read_history(
     return HistoryPage(execution=wanted, rows=taken, more=more)
 
 
+def read_answers(tx: Statements, request_ids: Sequence[str]) -> list[bytes | None]:
+    """Return the answers to requests in the order of the arguments."""
+    found: dict[str, bytes] = dict(tx.rows("read_answers", hub=tx.hub, ids=json_list(request_ids)))
+    return [found.get(request_id) for request_id in request_ids]
+
+
+def read_letters(tx: Statements, instance_id: str, limit: int) -> list[Mail]:
+    """Return the first letters that lie in a mailbox, in order of arrival."""
+    return [
+        Mail(id=letter_id, instance_id=instance_id, execution=execution, letter=letter)
+        for letter_id, execution, letter in tx.rows(
+            "first_letters", hub=tx.hub, id=instance_id, limit=limit
+        )
+    ]
+
+
 def statistics(tx: Statements) -> HubStatistics:
     """Count what the hub holds."""
     with snapshot(tx.connection):
-        by_status = tx.all("count_by_status", hub=tx.hub)
+        counts = tx.all("count_by_status", hub=tx.hub)
         [(workers, letters, queued_activities)] = tx.all("count_rows", hub=tx.hub)
     return HubStatistics(
-        by_status={STATUSES[status]: count for status, count, _ in by_status},
-        parked=sum(parked for *_, parked in by_status),
+        by_status={
+            STATUSES[status]: count for is_entity, status, count, _ in counts if not is_entity
+        },
+        entities=sum(count for is_entity, _, count, _ in counts if is_entity),
+        parked=sum(parked for *_, parked in counts),
         workers=workers,
         letters=letters,
         queued_activities=queued_activities,

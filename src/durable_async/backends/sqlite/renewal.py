@@ -193,7 +193,8 @@ def _sweep(tx: Statements) -> None:
     if found is None or not found[0]:
         return
     with atomic(tx.connection):
-        tx.count("sweep_requests", hub=tx.hub, before_us=requests_before_us, limit=_SWEPT_AT_ONCE)
+        for statement in ("sweep_requests", "sweep_answers"):
+            tx.count(statement, hub=tx.hub, before_us=requests_before_us, limit=_SWEPT_AT_ONCE)
         tx.count(
             "sweep_tombstones", hub=tx.hub, before_us=tombstones_before_us, limit=_SWEPT_AT_ONCE
         )

@@ -13,7 +13,7 @@ from typing import IO
 
 from durable_async.backends.sqlite import SqliteBackend
 from durable_async.environment import SystemEnvironment
-from durable_async.model.records import Fence, NewInstance, TurnCommit, Work
+from durable_async.model.records import Fence, NewInstance, Outgoing, TurnCommit, Work
 
 _fetches = itertools.count(1)
 
@@ -99,6 +99,10 @@ def new(instance_id: str) -> NewInstance:
 
 def turn(instance_id: str, number: int, events: bytes = b"turn") -> TurnCommit:
     return TurnCommit(instance_id=instance_id, execution=1, turn=number, events=events)
+
+
+def signal(entity_id: str, body: bytes = b"op") -> Outgoing:
+    return Outgoing(instance_id=entity_id, execution=None, letter=body, opens="o")
 
 
 async def fetch(backend: SqliteBackend, fence: Fence) -> Work:

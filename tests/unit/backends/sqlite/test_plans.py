@@ -12,7 +12,7 @@ from durable_async.backends.sqlite.transaction import STATEMENTS
 
 from .support import opened
 
-FRAGMENTS = {"instance_columns", "instance_conditions"}
+FRAGMENTS = {"entity_columns", "instance_columns", "instance_conditions"}
 
 # Statement -> why it may look at everything.
 SCANS = {"count_rows": "asked for by people, seldom"}
@@ -63,6 +63,14 @@ def test_no_statement_reads_a_whole_table(schema: sqlite3.Connection, name: str)
             "query_instances",
             "USING INDEX instances_by_creation (hub=? AND created_at_us>? AND created_at_us<?)",
         ),
+        ("query_entities", "USING INDEX instances_by_id (hub=? AND id>? AND id<?)"),
+        ("query_entities", "SEARCH l USING COVERING INDEX letters_by_instance (key=?)"),
+        ("read_entities", "USING INDEX instances_by_id (hub=? AND id=?)"),
+        ("empty_entities", "USING INDEX instances_by_id (hub=? AND id=?)"),
+        ("first_letters", "USING INDEX letters_by_instance (key=?)"),
+        ("save_snapshots", "USING INTEGER PRIMARY KEY (rowid=?)"),
+        ("read_answers", "USING PRIMARY KEY (hub=? AND id=?)"),
+        ("sweep_answers", "USING COVERING INDEX answers_by_age (hub=? AND answered_at_us<?)"),
         ("query_few_instances", "USING COVERING INDEX instances_by_parent (hub=? AND parent_id=?)"),
         ("query_few_instances", "SEARCH t USING PRIMARY KEY (hub=? AND tag=? AND value=?)"),
     ],
@@ -73,11 +81,29 @@ def test_the_index_meant_for_it_is_used(schema: sqlite3.Connection, name: str, s
 
 
 @pytest.mark.parametrize(
-    "name", ["ready_instances", "history_after", "free_activities_by_name", "query_instances"]
+    "name",
+    [
+        "ready_instances",
+        "history_after",
+        "free_activities_by_name",
+        "query_instances",
+        "query_entities",
+        "first_letters",
+    ],
 )
 def test_the_index_gives_the_order(schema: sqlite3.Connection, name: str) -> None:
     """Otherwise the search would not end after the quota."""
     assert not any("TEMP B-TREE FOR ORDER BY" in step for step in plan(schema, name))
+    schema.close()
+
+
+def test_a_turn_of_an_entity_touches_no_index(schema: sqlite3.Connection) -> None:
+    opened = [
+        row
+        for row in schema.execute("explain " + STATEMENTS["save_snapshots"], [None] * 3)
+        if row[1] == "OpenWrite"
+    ]
+    assert len(opened) == 1  # the table
     schema.close()
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from durable_async.backends.sqlite.transaction import Statements
 from durable_async.model.records import (
     CommitItem,
     Outgoing,
@@ -17,34 +16,22 @@ from durable_async.model.records import (
 )
 from durable_async.model.status import Status
 
-from .support import fetch, new, opened, turn
-
-
-@pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """Count the statements that are handed to the driver."""
-    seen: Counter[str] = Counter()
-    for verb in ("rows", "all", "one", "count", "each"):
-        original = getattr(Statements, verb)
-
-        def counting(self: Statements, name: str, *args: object, _of=original, **values: object):  # type: ignore[no-untyped-def]
-            if args != ([],):
-                seen[name] += 1
-            return _of(self, name, *args, **values)
-
-        monkeypatch.setattr(Statements, verb, counting)
-    return seen
+from .support import fetch, new, opened, signal, turn
 
 
 async def commit(folder: Path, size: int, calls: Counter[str], kind: str) -> Counter[str]:
     """Commit a batch of so many turns, and return what it cost."""
-    ids = [f"i{number}" for number in range(size)]
+    ids = [f"@n@{number}" if kind == "entity" else f"i{number}" for number in range(size)]
     async with opened(folder / f"{kind}{size}.db", inline=True) as backend:
         fence = await backend.register_worker("w", 30)
-        await backend.create([new(one) for one in ids])
+        if kind == "entity":
+            await backend.send([signal(one) for one in ids])
+        else:
+            await backend.create([new(one) for one in ids])
         assert len((await fetch(backend, fence)).claimed) == size
-        running = [one_turn("running", one, 1) for one in ids]
-        fence = (await backend.commit(fence, running)).fence
+        if kind != "entity":
+            running = [one_turn("running", one, 1) for one in ids]
+            fence = (await backend.commit(fence, running)).fence
         calls.clear()
         items: list[CommitItem] = [one_turn(kind, one, 2) for one in ids]
         if kind == "busy":
@@ -57,6 +44,15 @@ def one_turn(kind: str, instance_id: str, number: int) -> TurnCommit:
     match kind:
         case "plain":
             return turn(instance_id, number)
+        case "entity":
+            return TurnCommit(
+                instance_id=instance_id,
+                execution=1,
+                turn=number,
+                events=b"",
+                state=b"s",
+                consumed=(number,),
+            )
         case "running":
             return TurnCommit(
                 instance_id=instance_id,
@@ -94,7 +90,15 @@ async def test_a_step_of_a_chain_is_one_inserted_row(tmp_path: Path, calls: Coun
     assert cost == Counter(move_fence=1, load_instances=1, insert_history=1)
 
 
-@pytest.mark.parametrize("kind", ["plain", "busy"])
+async def test_a_turn_of_an_entity_is_one_updated_and_one_deleted_row(
+    tmp_path: Path, calls: Counter[str]
+) -> None:
+    """Also the first one after a claim, which forgets attempts."""
+    cost = await commit(tmp_path, 1, calls, "entity")
+    assert cost == Counter(move_fence=1, load_instances=1, delete_letters=1, save_snapshots=1)
+
+
+@pytest.mark.parametrize("kind", ["plain", "busy", "entity"])
 async def test_a_large_batch_takes_as_many_statements_as_a_small_one(
     tmp_path: Path, calls: Counter[str], kind: str
 ) -> None:

@@ -21,7 +21,7 @@ where hub = :hub and id = :worker
 -- name: ready_instances
 -- In the order of the index instances_ready, which ends the search after the quota.
 select key, id, name, version, status, execution, attempts + 1, start_at_us,
-    parent_id, parent_execution, parent_seq, parent_depth
+    state, parent_id, parent_execution, parent_seq, parent_depth
 from instances
 where hub = :hub and ready_at_us <= :now_us and (ending = 1 or name in (select value from json_each(:names)))
 order by ready_at_us, id

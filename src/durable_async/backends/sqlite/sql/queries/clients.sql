@@ -16,8 +16,8 @@ from instances i
 where i.hub = :hub and i.id in (select value from json_each(:ids))
 
 -- name: instance_conditions
--- A condition that is null holds for everything. Created between two bounds and after the page before: a range of the index.
-i.hub = :hub
+-- Orchestrations alone. A condition that is null holds for everything. Created between two bounds and after the page before: a range of the index.
+i.hub = :hub and i.is_entity = 0
     and i.created_at_us >= :created_from_us and i.created_at_us < :created_to_us
     and (i.created_at_us, i.id) > (:after_us, :after_id)
     and (:statuses is null or i.status in (select value from json_each(:statuses)))
@@ -56,13 +56,47 @@ cross join instances i on i.key = few.key
 where
 -- include: instance_conditions
 
+-- name: entity_columns
+-- The same columns, in the same order, for those of an id and those of a query.
+select i.id, i.name, i.state, i.created_at_us, i.updated_at_us,
+    (select count(*) from letters l where l.key = i.key), i.parked, i.owner
+from instances i
+
+-- name: read_entities
+-- By the unique index; the caller puts them in order.
+-- include: entity_columns
+where i.hub = :hub and i.is_entity = 1 and i.id in (select value from json_each(:ids))
+
+-- name: query_entities
+-- A range of the unique index by id, which is also the order of the answer. A condition that is null holds for everything.
+-- include: entity_columns
+where i.hub = :hub and i.is_entity = 1
+    and i.id >= :from_id and i.id < :to_id
+    and (:updated_from_us is null or i.updated_at_us >= :updated_from_us)
+    and (:updated_to_us is null or i.updated_at_us < :updated_to_us)
+    and (:has_state is null or (i.state is not null) = :has_state)
+order by i.id
+limit :limit
+
+-- name: first_letters
+-- In order of arrival, along the index letters_by_instance.
+select l.id, l.execution, l.letter
+from instances i cross join letters l on l.key = i.key
+where i.hub = :hub and i.id = :id
+order by l.id
+limit :limit
+
+-- name: read_answers
+-- By the primary key; the caller puts them in order.
+select id, answer from answers where hub = :hub and id in (select value from json_each(:ids))
+
 -- name: find_instance
 -- Which execution is current.
 select key, execution from instances where hub = :hub and id = :id
 
 -- name: count_by_status
 -- A scan; statistics are asked for by people.
-select status, count(*), count(parked) from instances where hub = :hub group by status
+select is_entity, status, count(*), count(parked) from instances where hub = :hub group by is_entity, status
 
 -- name: count_rows
 -- As above.

@@ -4,13 +4,17 @@
 -- name: load_instances
 -- All instances that a call touches, at once; payloads stay where they are.
 select id, key, status, execution, version, owner, ready_at_us, hold_until_us, start_at_us, marked, ending, attempts,
-    parked, updated_at_us, completed_at_us
+    parked, updated_at_us, completed_at_us, will_receivers is not null
 from instances
 where hub = :hub and id in (select value from json_each(:ids))
 
 -- name: parent_of
 -- Asked only for letters that are meant for a sub-orchestration.
 select parent_id, parent_execution, parent_seq, parent_depth from instances where key = :key
+
+-- name: load_wills
+-- Read only when they are sent.
+select key, will_receivers, will_letter from instances where key in (select value from json_each(:keys))
 
 -- name: load_unclaimed_activities
 -- One that somebody runs is not given up.
@@ -31,7 +35,7 @@ select id, execution from tombstones where hub = :hub and id in (select value fr
 select id, key, execution, seq from queued_activities
 where hub = :hub and owner = :worker and id in (select value from json_each(:ids))
 
--- name: load_answers
+-- name: load_requests
 -- Requests that were answered before get the same answer.
 select id, answer from requests where hub = :hub and id in (select value from json_each(:ids))
 
@@ -88,6 +92,12 @@ delete from queued_activities where key = ? and seq = ?
 -- Ended, with a result.
 delete from queued_activities where id = ?
 
+-- name: empty_entities
+-- Those that lose nothing if they are forgotten.
+select i.id from instances i
+where i.hub = :hub and i.is_entity = 1 and i.id in (select value from json_each(:ids))
+    and i.state is null and not exists (select 1 from letters l where l.key = i.key)
+
 -- name: insert_instances
 -- The key was chosen by the ledger, so that history and letters can follow without a look back.
 insert into instances (
@@ -113,6 +123,14 @@ update instances set output = ?, failure = ? where key = ?
 -- name: save_custom_statuses
 -- Apart from the state, because payloads are large and change seldom.
 update instances set custom_status = ? where key = ?
+
+-- name: save_snapshots
+-- All that most turns of an entity write of it: no indexed column, so no index is touched.
+update instances set state = ?, updated_at_us = ?, attempts = 0 where key = ?
+
+-- name: save_wills
+-- Apart from the state, because they change seldom.
+update instances set will_receivers = ?, will_letter = ? where key = ?
 
 -- name: save_parents
 -- A rewritten instance may report to another execution of its parent.
@@ -145,9 +163,13 @@ where key = ? and owner is null and exists (
     select 1 from letters where letters.key = instances.key and letters.id not in (select value from json_each(?))
 )
 
--- name: insert_answers
+-- name: insert_requests
 -- Kept so that a repetition of the request gets the same answer.
 insert into requests (hub, id, answer, answered_at_us) values (?, ?, ?, ?)
+
+-- name: insert_answers
+-- The first answer to a request stands.
+insert into answers (hub, id, answer, answered_at_us) values (?, ?, ?, ?) on conflict (hub, id) do nothing
 
 -- name: insert_tombstones
 -- The newest life counts.

@@ -48,6 +48,12 @@ delete from requests where hub = :hub and id in (
     select id from requests where hub = :hub and answered_at_us < :before_us limit :limit
 )
 
+-- name: sweep_answers
+-- In small portions, as above.
+delete from answers where hub = :hub and id in (
+    select id from answers where hub = :hub and answered_at_us < :before_us limit :limit
+)
+
 -- name: sweep_tombstones
 -- In small portions, as above.
 delete from tombstones where hub = :hub and id in (
@@ -57,4 +63,5 @@ delete from tombstones where hub = :hub and id in (
 -- name: has_old_rows
 -- Read before a sweep, which takes the write lock.
 select exists (select 1 from requests where hub = :hub and answered_at_us < :requests_before_us)
+    or exists (select 1 from answers where hub = :hub and answered_at_us < :requests_before_us)
     or exists (select 1 from tombstones where hub = :hub and purged_at_us < :tombstones_before_us)

@@ -27,6 +27,7 @@ create table workers (
 -- ending says that its mailbox holds a letter that ends it, so that any worker may claim it.
 -- fetched_in is the number of its owner's fetch in which it was claimed.
 -- hold_until_us keeps an abandoned one from being woken; marked says that its owner has not yet been shown some letter.
+-- will_receivers, a JSON array of ids, and will_letter are what is sent when it ends; state is the snapshot of an entity.
 create table instances (
     key integer primary key,
     hub integer not null,
@@ -52,9 +53,13 @@ create table instances (
     parent_seq integer,
     parent_depth integer,
     tags text,
+    will_receivers text,
+    will_letter blob,
     custom_status blob,
     failure blob,
-    output blob
+    output blob,
+    state blob,
+    is_entity integer not null generated always as (substr(id, 1, 1) = '@') virtual
 ) strict;
 
 create unique index instances_by_id on instances (hub, id);
@@ -66,7 +71,8 @@ create index instances_owned on instances (hub, owner) where owner is not null;
 
 create index instances_marked on instances (hub, owner) where marked = 1;
 
-create index instances_by_creation on instances (hub, created_at_us, id);
+-- Without entities, of which there may be a million before the first orchestration; these are listed by id.
+create index instances_by_creation on instances (hub, created_at_us, id) where is_entity = 0;
 
 create index instances_by_parent on instances (hub, parent_id) where parent_id is not null;
 
@@ -121,7 +127,7 @@ create index queued_activities_owned on queued_activities (hub, owner) where own
 
 create index queued_activities_by_instance on queued_activities (key, seq);
 
--- Answers already given, so that a client may repeat a call.
+-- Outcomes already given, so that a client may repeat a call.
 create table requests (
     hub integer not null,
     id text not null,
@@ -132,7 +138,18 @@ create table requests (
 
 create index requests_by_age on requests (hub, answered_at_us);
 
--- The last execution of purged ids: a later life goes on above it, so that late letters miss it.
+-- What came of requests that instances answer, for the clients that wait for it.
+create table answers (
+    hub integer not null,
+    id text not null,
+    answer blob not null,
+    answered_at_us integer not null,
+    primary key (hub, id)
+) strict, without rowid;
+
+create index answers_by_age on answers (hub, answered_at_us);
+
+-- The last execution of purged and discarded ids: a later life goes on above it, so that late letters miss it.
 create table tombstones (
     hub integer not null,
     id text not null,
