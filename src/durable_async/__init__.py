@@ -12,6 +12,8 @@ from durable_async._engine.activity import (
     activity_context,
 )
 from durable_async._kernel.context import OrchestrationContext
+from durable_async._kernel.entities.authoring import Entity
+from durable_async._kernel.entities.context import EntityContext, entity_context
 from durable_async._kernel.futures import DurableFuture, when_all, when_any
 from durable_async._kernel.guard import DeterminismWarning, GuardPolicy, unsafe_nondeterminism
 from durable_async.client import Client, OrchestrationHandle, OrchestrationState
@@ -25,6 +27,11 @@ from durable_async.errors import (
     DeterminismError,
     DurableError,
     EncodeError,
+    EntityLockError,
+    EntityLockLostError,
+    EntityLockTimeoutError,
+    EntityOperationFailedError,
+    EntityStateAbsentError,
     ExecutionError,
     FencedError,
     ForbiddenOperationError,
@@ -41,21 +48,32 @@ from durable_async.errors import (
     OutsideOrchestrationError,
     OverloadedError,
     PayloadTooLargeError,
+    PoisonedOperationError,
     RegistrationError,
     SchemaVersionError,
     SerializationError,
     StalledOrchestrationError,
     SubOrchestrationFailedError,
     TurnBudgetError,
+    UnknownOperationError,
     ValidationError,
     WaitTimeoutError,
 )
 from durable_async.failure import FailureDetails
 from durable_async.hub import TaskHub
+from durable_async.model.identity import EntityId
 from durable_async.model.policy import ActivityOptions, RetryPolicy, ReusePolicy
 from durable_async.model.records import HubStatistics
 from durable_async.model.status import Status
-from durable_async.registry import Activity, Orchestrator, Registry, activity, orchestrator
+from durable_async.registry import (
+    Activity,
+    FunctionEntity,
+    Orchestrator,
+    Registry,
+    activity,
+    entity,
+    orchestrator,
+)
 from durable_async.serialization import DataConverter, JsonConverter
 from durable_async.worker import Worker, WorkerSettings
 
@@ -79,10 +97,19 @@ __all__ = (
     "DurableError",
     "DurableFuture",
     "EncodeError",
+    "Entity",
+    "EntityContext",
+    "EntityId",
+    "EntityLockError",
+    "EntityLockLostError",
+    "EntityLockTimeoutError",
+    "EntityOperationFailedError",
+    "EntityStateAbsentError",
     "ExecutionError",
     "FailureDetails",
     "FencedError",
     "ForbiddenOperationError",
+    "FunctionEntity",
     "GuardPolicy",
     "HubStatistics",
     "InstanceError",
@@ -104,6 +131,7 @@ __all__ = (
     "OutsideOrchestrationError",
     "OverloadedError",
     "PayloadTooLargeError",
+    "PoisonedOperationError",
     "RegistrationError",
     "Registry",
     "RetryPolicy",
@@ -115,6 +143,7 @@ __all__ = (
     "SubOrchestrationFailedError",
     "TaskHub",
     "TurnBudgetError",
+    "UnknownOperationError",
     "ValidationError",
     "WaitTimeoutError",
     "Worker",
@@ -122,6 +151,8 @@ __all__ = (
     "__version__",
     "activity",
     "activity_context",
+    "entity",
+    "entity_context",
     "orchestrator",
     "unsafe_nondeterminism",
     "when_all",

@@ -29,6 +29,7 @@
     │   ├── StalledOrchestrationError            waits for something that nothing durable will complete
     │   └── NotRegisteredError (LookupError)     this worker does not know the name
     ├── UnknownOperationError (AttributeError)   an entity has no such operation
+    ├── EntityStateAbsentError (LookupError)     an entity has no state yet, and no initial one
     ├── PoisonedOperationError                   an entity's operation was parked: its workers died of it
     ├── EntityLockError (RuntimeError)           a rule of critical sections was broken
     ├── EntityLockTimeoutError (TimeoutError)    entities could not be locked in time
@@ -292,6 +293,16 @@ class UnknownOperationError(DurableError, AttributeError):
         self.known = tuple(known)
         has = ", ".join(self.known) or "none"
         super().__init__(f"entity {entity_id} has no operation {operation!r}; it has: {has}")
+
+
+class EntityStateAbsentError(DurableError, LookupError):
+    """Raised in an operation that looks at its state, when there is none and the class defines no initial one."""
+
+    def __init__(self, entity: str) -> None:
+        self.entity = entity
+        super().__init__(
+            f"an entity of {entity} has no state yet: define initial_state(), or use get_state(default=...)"
+        )
 
 
 class EntityLockError(DurableError, RuntimeError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import TypeAlias
 
 from durable_async.errors import EntityLockLostError, PoisonedOperationError
@@ -135,7 +135,7 @@ class EntityInstance:
         """Take back a letter that was delivered without an id, this very object; ``False`` if a turn has taken it."""
         return self._mail.withdraw(letter)
 
-    def forget(self, mail_ids: Sequence[int]) -> None:
+    def forget(self, mail_ids: Iterable[int]) -> None:
         """Forget ids whose rows are gone."""
         self._mail.forget(mail_ids)
 

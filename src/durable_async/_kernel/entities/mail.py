@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 
 from durable_async.model.history import Letter
 
@@ -77,7 +78,7 @@ class EntityMail:
         consumed, self._consumed = tuple(self._consumed), []
         return consumed
 
-    def forget(self, mail_ids: tuple[int, ...] | list[int]) -> None:
+    def forget(self, mail_ids: Iterable[int]) -> None:
         """Forget ids whose rows are gone."""
         self._ids.difference_update(mail_ids)
 

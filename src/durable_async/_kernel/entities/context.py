@@ -1,0 +1,263 @@
+"""EntityContext: what the code of an operation sees of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta
+from typing import Any, Concatenate, ParamSpec, TypeVar, overload
+
+from durable_async._kernel.context import OrchestratorReference
+from durable_async._kernel.program import Payloads
+from durable_async.errors import OutsideOrchestrationError, ValidationError
+from durable_async.model.history import EntityOperation
+from durable_async.model.identity import EntityId, check_instance_id, check_orchestrator_name
+from durable_async.model.policy import Seconds, seconds_of
+from durable_async.serialization.operations import encode_call
+
+from .outcome import EntitySignal, OrchestrationStart
+from .state import StateCell
+
+P = ParamSpec("P")
+T = TypeVar("T")
+D = TypeVar("D")
+In = TypeVar("In", contravariant=True)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+current_entity: ContextVar[EntityContext] = ContextVar("durable_async_entity")
+
+
+class EntityContext:
+    """One operation of an entity, from the inside.
+
+    What the code does to the state, and what it sends and starts, takes effect if the operation succeeds, and not at all otherwise.
+    An entity cannot call another one and wait for the answer: while it waited, it could serve nobody, and two that called each other
+    would wait for ever. Signal it, or let an orchestration call both.
+
+    Attributes:
+        entity_id: The entity.
+        operation: The operation's name.
+        caller: The id of the orchestration that called it; ``None`` for a signal, or a client's call.
+    """
+
+    __slots__ = (
+        "_cell",
+        "_new_id",
+        "_now_us",
+        "_payloads",
+        "_signals",
+        "_starts",
+        "caller",
+        "entity_id",
+        "operation",
+    )
+
+    def __init__(
+        self,
+        entity_id: EntityId,
+        letter: EntityOperation,
+        cell: StateCell,
+        payloads: Payloads,
+        now_us: int,
+        new_id: Callable[[], str],
+    ) -> None:
+        self.entity_id = entity_id
+        self.operation = letter.operation
+        self.caller = None if letter.caller is None else letter.caller.instance_id
+        self._cell = cell
+        self._payloads = payloads
+        self._now_us = now_us
+        self._new_id = new_id
+        self._signals: list[EntitySignal] | None = None
+        self._starts: list[OrchestrationStart] | None = None
+
+    def __repr__(self) -> str:
+        return f"<EntityContext {self.entity_id} {self.operation!r}>"
+
+    @property
+    def signals(self) -> tuple[EntitySignal, ...]:
+        """What was signaled so far."""
+        return tuple(self._signals) if self._signals else ()
+
+    @property
+    def starts(self) -> tuple[OrchestrationStart, ...]:
+        """What was started so far."""
+        return tuple(self._starts) if self._starts else ()
+
+    def now(self) -> datetime:
+        """Return the store's time at which the operation began, aware, UTC."""
+        return _EPOCH + timedelta(microseconds=self._now_us)
+
+    # -- state
+
+    @overload
+    def get_state(self) -> Any: ...
+    @overload
+    def get_state(self, type: type[T], /) -> T | None: ...
+    @overload
+    def get_state(self, type: type[T], /, default: D) -> T | D: ...
+    @overload
+    def get_state(self, type: Any = ..., /, default: Any = ...) -> Any: ...
+    def get_state(self, type: Any = None, /, default: Any = None) -> Any:
+        """Return the state, a fresh copy each time; ``default`` if there is none.
+
+        ``0``, ``""``, ``False`` and empty containers are states like others.
+
+        Args:
+            type: What it is read into; by default the entity's own state type, or plain JSON values.
+            default: What to return if there is no state.
+
+        Raises:
+            DecodeError: The state does not fit the type.
+        """
+        return self._cell.get(type, default)
+
+    def set_state(self, value: Any) -> None:
+        """Replace the state; it is encoded now, so later changes of the value do not count. ``None`` deletes it.
+
+        Raises:
+            EncodeError: The value cannot be stored.
+        """
+        self._cell.set(value)
+
+    def delete_state(self) -> None:
+        """Delete the state; the next operation finds none."""
+        self._cell.set(None)
+
+    # -- others
+
+    @overload
+    def signal_entity(
+        self,
+        entity: EntityId,
+        operation: Callable[Concatenate[Any, P], Any],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> None: ...
+    @overload
+    def signal_entity(
+        self,
+        entity: EntityId,
+        operation: str,
+        input: Any = None,
+        /,
+        *,
+        due: Seconds | datetime | None = None,
+    ) -> None: ...
+    def signal_entity(self, entity: EntityId, operation: Any, /, *args: Any, **kwargs: Any) -> None:
+        """Let another entity do something, or this one later; nobody waits for it.
+
+        Args:
+            entity: Which one.
+            operation: A method of its class, with its arguments, or a name, with one input.
+            args: The arguments.
+            kwargs: The arguments; by name, ``due``: not before this time, or not before so many seconds have passed.
+
+        Raises:
+            ValidationError: An argument is refused.
+            EncodeError: An argument cannot be stored.
+        """
+        if not isinstance(entity, EntityId):
+            raise ValidationError("entity", f"must be an EntityId, not {entity!r}")
+        due = kwargs.pop("due", None) if isinstance(operation, str) else None
+        call = encode_call(self._payloads, operation, args, kwargs)
+        letter = EntityOperation(call.operation, call.input, due_us=self._due_us(due))
+        if self._signals is None:
+            self._signals = []
+        self._signals.append(EntitySignal(str(entity), entity.stored_name, letter))
+
+    def _due_us(self, due: Seconds | datetime | None) -> int:
+        if due is None:
+            return 0
+        if isinstance(due, datetime):
+            aware = due if due.utcoffset() is not None else due.replace(tzinfo=UTC)
+            return max(0, (aware - _EPOCH) // timedelta(microseconds=1))
+        return self._now_us + round(seconds_of(due, "due") * 1e6)
+
+    @overload
+    def start_orchestration(
+        self,
+        orchestrator: OrchestratorReference[None, Any],
+        /,
+        *,
+        instance_id: str | None = None,
+        version: str | None = None,
+    ) -> str: ...
+    @overload
+    def start_orchestration(
+        self,
+        orchestrator: OrchestratorReference[In, Any],
+        input: In,
+        /,
+        *,
+        instance_id: str | None = None,
+        version: str | None = None,
+    ) -> str: ...
+    @overload
+    def start_orchestration(
+        self,
+        orchestrator: str,
+        input: Any = None,
+        /,
+        *,
+        instance_id: str | None = None,
+        version: str | None = None,
+    ) -> str: ...
+    def start_orchestration(
+        self,
+        orchestrator: Any,
+        input: Any = None,
+        /,
+        *,
+        instance_id: str | None = None,
+        version: str | None = None,
+    ) -> str:
+        """Start an orchestration and return its id; nobody waits for it.
+
+        One of that id that has ended is replaced; one that is still running is left alone, and nothing is started.
+
+        Args:
+            orchestrator: The decorated function, or its name.
+            input: Its input.
+            instance_id: Its id; 32 random hex digits by default.
+            version: What it sees as ``ctx.version``.
+
+        Raises:
+            ValidationError: An argument is refused.
+            EncodeError: The input cannot be stored.
+        """
+        if isinstance(orchestrator, str):
+            name = check_orchestrator_name(orchestrator)
+            data = self._payloads.encode(input, f"orchestrator {name!r} input")
+        elif not hasattr(orchestrator, "__durable_orchestrator__"):
+            raise ValidationError(
+                "orchestrator", f"{orchestrator!r} is not one: decorate it with @orchestrator"
+            )
+        else:
+            name = orchestrator.name
+            data = orchestrator.encode_input(self._payloads, input)
+        if instance_id is None:
+            instance_id = self._new_id()
+        else:
+            check_instance_id(instance_id)
+        if self._starts is None:
+            self._starts = []
+        self._starts.append(OrchestrationStart(instance_id, name, version or None, data))
+        return instance_id
+
+
+def entity_context() -> EntityContext:
+    """Return the context of the operation that is being carried out; a way to it for helpers that do not get it passed.
+
+    Raises:
+        OutsideOrchestrationError: None is.
+    """
+    context = current_entity.get(None)
+    if context is None:
+        raise OutsideOrchestrationError(
+            "entity_context() outside an entity",
+            "call it in an operation that a worker carries out",
+        )
+    return context

@@ -1,0 +1,28 @@
+"""Authoring: the decorators, and the registry that finds what they made by its name."""
+
+from __future__ import annotations
+
+from ._registry import Registry
+from .activities import Activity
+from .entities import EntityDefinition, EntityMethod, FunctionEntity
+from .orchestrators import Orchestrator
+
+__all__ = (
+    "Activity",
+    "EntityDefinition",
+    "EntityMethod",
+    "FunctionEntity",
+    "Orchestrator",
+    "Registry",
+    "activity",
+    "default_registry",
+    "entity",
+    "orchestrator",
+)
+
+default_registry = Registry()
+"""Where the module-level decorators register, and what a hub's worker runs unless told otherwise."""
+
+activity = default_registry.activity
+entity = default_registry.entity
+orchestrator = default_registry.orchestrator

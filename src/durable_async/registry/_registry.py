@@ -1,0 +1,172 @@
+"""Registry: orchestrators, activities and entities by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, Concatenate, ParamSpec, TypeVar, overload
+
+from durable_async._kernel import guard
+from durable_async._kernel.context import OrchestrationContext
+from durable_async._kernel.entities.authoring import Entity
+from durable_async._kernel.entities.context import EntityContext
+from durable_async._kernel.guard import GuardPolicy
+from durable_async.model.policy import RetryPolicy, Seconds
+
+from ._naming import refuse_another
+from .activities import Activity, ActivityDecorator
+from .entities import EntityDecorator, EntityDefinition, FunctionEntity
+from .orchestrators import Orchestrator, OrchestratorDecorator
+
+P = ParamSpec("P")
+In = TypeVar("In", contravariant=True)
+T = TypeVar("T")
+E = TypeVar("E", bound=type[Entity[Any]])
+
+_Ctx = OrchestrationContext
+
+
+class Registry:
+    """Orchestrators, activities and entities by name. A worker runs those of one registry.
+
+    Args:
+        guard: What is done about orchestrator code that looks at what may differ at a replay, such as ``os.environ``: ``WARN``
+            says so, when the orchestrator is registered and when it happens, ``RAISE`` refuses. Clocks, chance, files, threads and
+            sockets are refused under both; ``OFF`` does not read the code at registration, and refuses those when they happen.
+    """
+
+    def __init__(self, *, guard: GuardPolicy = GuardPolicy.WARN) -> None:
+        self.guard = guard
+        self._activities: dict[str, Activity[Any, Any]] = {}
+        self._orchestrators: dict[str, Orchestrator[Any, Any]] = {}
+        self._entities: dict[str, EntityDefinition] = {}
+
+    @property
+    def activities(self) -> frozenset[str]:
+        """The names of the activities."""
+        return frozenset(self._activities)
+
+    @property
+    def orchestrators(self) -> frozenset[str]:
+        """The names of the orchestrators."""
+        return frozenset(self._orchestrators)
+
+    @property
+    def entities(self) -> frozenset[str]:
+        """The names of the entities, as the store has them: each begins with ``@``."""
+        return frozenset(self._entities)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The stored names of all kinds of instances: orchestrators and entities."""
+        return frozenset(self._orchestrators) | frozenset(self._entities)
+
+    def find_activity(self, name: str) -> Activity[Any, Any] | None:
+        """Return the activity of a name."""
+        return self._activities.get(name)
+
+    def find_orchestrator(self, name: str) -> Orchestrator[Any, Any] | None:
+        """Return the orchestrator of a name."""
+        return self._orchestrators.get(name)
+
+    def find_entity(self, stored_name: str) -> EntityDefinition | None:
+        """Return the entity of a stored name, which begins with ``@``."""
+        return self._entities.get(stored_name)
+
+    @overload
+    def activity(self, function: Callable[P, Coroutine[Any, Any, T]], /) -> Activity[P, T]: ...
+    @overload
+    def activity(self, function: Callable[P, T], /) -> Activity[P, T]: ...
+    @overload
+    def activity(
+        self,
+        /,
+        *,
+        name: str | None = None,
+        retry: RetryPolicy | None = None,
+        start_to_close: Seconds | None = None,
+        schedule_to_close: Seconds | None = None,
+        heartbeat: Seconds | None = None,
+    ) -> ActivityDecorator: ...
+    def activity(self, function: Any = None, /, **options: Any) -> Any:
+        """Register a function as an activity, under its own name or another.
+
+        An ``async def`` runs on the worker's event loop, a ``def`` in a thread. Options: see `ActivityOptions`.
+
+        Raises:
+            RegistrationError: The name is taken, or the parameters cannot travel.
+        """
+        decorator = ActivityDecorator(self.add_activity, options.pop("name", None), options)
+        return decorator if function is None else decorator(function)
+
+    @overload
+    def orchestrator(
+        self, function: Callable[[_Ctx, In], Coroutine[Any, Any, T]], /
+    ) -> Orchestrator[In, T]: ...
+    @overload
+    def orchestrator(
+        self, function: Callable[[_Ctx], Coroutine[Any, Any, T]], /
+    ) -> Orchestrator[None, T]: ...
+    @overload
+    def orchestrator(
+        self, function: Callable[[_Ctx, In], Generator[Any, Any, T]], /
+    ) -> Orchestrator[In, T]: ...
+    @overload
+    def orchestrator(
+        self, function: Callable[[_Ctx], Generator[Any, Any, T]], /
+    ) -> Orchestrator[None, T]: ...
+    @overload
+    def orchestrator(self, /, *, name: str) -> OrchestratorDecorator: ...
+    def orchestrator(self, function: Any = None, /, *, name: str | None = None) -> Any:
+        """Register a function as an orchestrator, under its own name or another.
+
+        It takes the context and at most one input. It is ``async def``, or a generator that yields what the context's calls return.
+
+        Raises:
+            RegistrationError: The name is taken, or the parameters do not fit.
+        """
+        decorator = OrchestratorDecorator(self.add_orchestrator, name)
+        return decorator if function is None else decorator(function)
+
+    @overload
+    def entity(self, code: E, /) -> E: ...
+    @overload
+    def entity(
+        self, code: Callable[Concatenate[EntityContext, P], Coroutine[Any, Any, T]], /
+    ) -> FunctionEntity[P, T]: ...
+    @overload
+    def entity(
+        self, code: Callable[Concatenate[EntityContext, P], T], /
+    ) -> FunctionEntity[P, T]: ...
+    @overload
+    def entity(self, /, *, name: str) -> EntityDecorator: ...
+    def entity(self, code: Any = None, /, *, name: str | None = None) -> Any:
+        """Register a class derived from `Entity`, or a function, as an entity, under its own name or another; case does not matter.
+
+        A class stays the same class, and its public methods are the operations. A function takes the context and at most one input, and
+        finds the operation in ``ctx.operation``; if ``delete`` leaves the state as it is, it is deleted.
+
+        Raises:
+            RegistrationError: The name is taken, or the code does not fit.
+        """
+        decorator = EntityDecorator(self.add_entity, name)
+        return decorator if code is None else decorator(code)
+
+    def add_activity(self, activity: Activity[Any, Any]) -> None:
+        """Register an activity; the same function may come again, as when its module is reloaded."""
+        held = self._activities.get(activity.name)
+        refuse_another(activity.name, activity.function, held and held.function)
+        self._activities[activity.name] = activity
+
+    def add_orchestrator(self, orchestrator: Orchestrator[Any, Any]) -> None:
+        """Register an orchestrator; the same function may come again, as when its module is reloaded."""
+        held = self._orchestrators.get(orchestrator.name)
+        refuse_another(orchestrator.name, orchestrator.function, held and held.function)
+        if self.guard is not GuardPolicy.OFF:
+            guard.check(orchestrator.function, self.guard)
+        self._orchestrators[orchestrator.name] = orchestrator
+
+    def add_entity(self, entity: EntityDefinition) -> None:
+        """Register an entity; the same code may come again, as when its module is reloaded."""
+        held = self._entities.get(entity.stored_name)
+        refuse_another(entity.name, entity.code, held and held.code)
+        self._entities[entity.stored_name] = entity
