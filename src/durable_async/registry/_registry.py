@@ -128,7 +128,7 @@ class Registry:
         return decorator if function is None else decorator(function)
 
     @overload
-    def entity(self, code: E, /) -> E: ...
+    def entity(self, code: E, /) -> E: ...  # type: ignore[overload-overlap]
     @overload
     def entity(
         self, code: Callable[Concatenate[EntityContext, P], Coroutine[Any, Any, T]], /

@@ -177,7 +177,7 @@ class EntityDecorator:
         self._name = name
 
     @overload
-    def __call__(self, code: E, /) -> E: ...
+    def __call__(self, code: E, /) -> E: ...  # type: ignore[overload-overlap]
     @overload
     def __call__(
         self, code: Callable[Concatenate[EntityContext, P], Coroutine[Any, Any, T]], /
