@@ -14,6 +14,7 @@ It knows the port and its records, nothing of any backend. The whole test file o
 from __future__ import annotations
 
 from .activities import ActivityCancelConformance, ActivityQueueConformance
+from .answers import AnswerConformance
 from .base import HUB, LETTERS_MAX, Connect, ManualClock, Opener, StoreClock
 from .claims import AttemptsConformance, ClaimConformance, ParkConformance
 from .commits import (
@@ -23,11 +24,22 @@ from .commits import (
     TurnConformance,
 )
 from .driver import Driver
+from .entities import (
+    EntityMailboxConformance,
+    EntityOpeningConformance,
+    EntityStateConformance,
+)
+from .entity_reads import (
+    EntityDiscardConformance,
+    EntityQueryConformance,
+    EntityReadConformance,
+)
 from .finals import (
     FinalLetterConformance,
     FinalLetterInVainConformance,
     HeldFinalLetterConformance,
 )
+from .groups import GroupConformance
 from .letters import MailboxBoundConformance, SendConformance, SendRequestConformance
 from .mailboxes import DelayedStartConformance, MailboxConformance, WakeUpConformance
 from .reads import QueryConformance, ReadConformance
@@ -45,6 +57,7 @@ from .upkeep import (
     StatisticsConformance,
 )
 from .wakeups import WakeUpHintConformance
+from .wills import WillConformance, WillDeliveryConformance, WillInVainConformance
 from .workers import (
     FenceConformance,
     LostFetchConformance,
@@ -98,9 +111,26 @@ class InstanceStoreConformance(
     """What clients ask for."""
 
 
+class EntityConformance(
+    EntityOpeningConformance,
+    EntityStateConformance,
+    EntityMailboxConformance,
+    EntityReadConformance,
+    EntityQueryConformance,
+    EntityDiscardConformance,
+    WillConformance,
+    WillInVainConformance,
+    WillDeliveryConformance,
+    GroupConformance,
+    AnswerConformance,
+):
+    """What entities and their locks rest on."""
+
+
 class BackendConformance(
     WorkQueueConformance,
     InstanceStoreConformance,
+    EntityConformance,
     WakeUpHintConformance,
     StatisticsConformance,
     HubConformance,
@@ -114,6 +144,7 @@ __all__ = (
     "BackendConformance",
     "Connect",
     "Driver",
+    "EntityConformance",
     "InstanceStoreConformance",
     "ManualClock",
     "Opener",

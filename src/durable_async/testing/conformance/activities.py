@@ -106,7 +106,7 @@ class ActivityQueueConformance(ConformanceBase):
             order += [item.activity.seq for item in items]
         assert order == [1, 2, 3, 4, 5]
 
-    async def test_only_registered_names_are_claimed(self, worker: Driver) -> None:
+    async def test_only_activities_of_registered_names_are_claimed(self, worker: Driver) -> None:
         """An unknown one waits and hides nobody."""
         claimed = await worker.start("a")
         await worker.restate(

@@ -14,6 +14,7 @@ from durable_async.model.records import (
     CommitItem,
     CommitResult,
     Delivery,
+    EntityRecord,
     Fence,
     InstanceRecord,
     Mail,
@@ -28,6 +29,7 @@ from durable_async.model.records import (
 
 SECOND_US = 1_000_000
 ORCHESTRATOR = "checkout"
+ENTITY = "@counter"
 ACTIVITY = "charge"
 EVERY_BYTE = bytes(range(256))
 
@@ -68,11 +70,28 @@ def letter(instance_id: str, body: bytes = b"hello", **fields: Any) -> Outgoing:
     return Outgoing(instance_id=instance_id, letter=body, **fields)
 
 
+def entity(key: str, name: str = ENTITY) -> str:
+    """Return the id of an entity."""
+    return f"{name}@{key}"
+
+
+def operation(
+    key: str, body: bytes = b"add", *, name: str = ENTITY, request_id: str | None = None
+) -> Outgoing:
+    """Describe a letter to an entity, which opens it if need be."""
+    return letter(entity(key, name), body, opens=name, request_id=request_id)
+
+
 def turn(of: ClaimedInstance, number: int = 1, **fields: Any) -> TurnCommit:
     """Describe a turn of a claimed instance."""
     fields.setdefault("events", b"turn %d" % number)
     fields.setdefault("execution", of.execution)
     return TurnCommit(instance_id=of.instance_id, turn=number, **fields)
+
+
+def entity_turn(of: ClaimedInstance, **fields: Any) -> TurnCommit:
+    """Describe a turn of a claimed entity: it writes no history."""
+    return turn(of, events=b"", **fields)
 
 
 def queued(of: ClaimedInstance, seq: int = 1, **fields: Any) -> QueuedActivity:
@@ -125,6 +144,18 @@ async def read_one(backend: Backend, instance_id: str) -> InstanceRecord:
     return record
 
 
+async def read_entity(backend: Backend, key: str, name: str = ENTITY) -> EntityRecord:
+    """Read an entity that must be there."""
+    [record] = await backend.read_entities([entity(key, name)])
+    assert record is not None
+    return record
+
+
+async def letters_of(backend: Backend, instance_id: str) -> list[bytes]:
+    """Read what the letters in a mailbox say."""
+    return bodies(await backend.read_letters(instance_id, limit=1000))
+
+
 async def history_of(
     backend: Backend, instance_id: str, execution: int | None = None
 ) -> list[tuple[int, bytes]]:
@@ -155,10 +186,10 @@ class Driver:
         return cls(backend, await backend.register_worker(worker_id, lease_seconds))
 
     async def fetch(self, **quotas: Any) -> Work:
-        """Fetch, by default up to a hundred instances of the suite's orchestrator and no activities."""
+        """Fetch, by default up to a hundred instances of the suite's orchestrator and entity, and no activities."""
         quotas.setdefault("instances", 100)
         quotas.setdefault("activities", 0)
-        quotas.setdefault("names", frozenset({ORCHESTRATOR}))
+        quotas.setdefault("names", frozenset({ORCHESTRATOR, ENTITY}))
         quotas.setdefault("activity_names", frozenset({ACTIVITY}))
         quotas.setdefault("history_bytes_max", 1_000_000)
         self.fetches += 1
@@ -196,6 +227,12 @@ class Driver:
         """Create an instance and claim it."""
         await start(self.backend, instance_id, **fields)
         return await self.claim_one()
+
+    async def open(self, key: str, *bodies: bytes) -> ClaimedInstance:
+        """Open an entity with these letters, or one, and claim it."""
+        await deliver(self.backend, *[operation(key, body) for body in bodies or (b"add",)])
+        [claimed] = (await self.fetch(names=frozenset({ENTITY}))).claimed
+        return claimed
 
     async def restate(self, claimed: ClaimedInstance, **changes: Any) -> None:
         """Commit a turn of a claimed instance, which must be written."""

@@ -90,7 +90,7 @@ class ActivityProgressConformance(ConformanceBase):
         assert again.activity.options == EVERY_BYTE
         assert (again.item_id, again.activity.input) == (item.item_id, item.activity.input)
 
-    async def test_nothing_happens_if_it_is_gone_or_not_its_own(
+    async def test_no_report_comes_of_what_is_gone_or_not_its_own(
         self, worker: Driver, rival: Driver
     ) -> None:
         """Ended, cancelled, another's, or nobody's."""
@@ -201,7 +201,7 @@ class ActivityRecountConformance(ConformanceBase):
         again = (await rival.fetch_activities()).activities
         assert [(item.activity.seq, item.attempts) for item in again] == [(8, 3), (9, 1)]
 
-    async def test_nothing_happens_if_it_is_gone_or_not_its_own(
+    async def test_no_count_is_set_of_what_is_gone_or_not_its_own(
         self, worker: Driver, rival: Driver
     ) -> None:
         """Ended, or another's."""
