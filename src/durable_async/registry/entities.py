@@ -215,7 +215,7 @@ def _operations(kind: type[Entity[Any]], name: str) -> dict[str, EntityMethod]:
             _refuse_generator(code)
             place = f"operation {attribute!r} of entity {name!r}"
             found[attribute] = EntityMethod(
-                attribute, code, Signature.of_operation(code), place, is_lenient=False
+                attribute, code, Signature.of_method(code), place, is_lenient=False
             )
     return found
 

@@ -92,7 +92,7 @@ class Signature:
         return cls._made_of(fn, found, hints, name, is_input=skip_first)
 
     @classmethod
-    def of_operation(cls, method: Callable[..., Any]) -> Signature:
+    def of_method(cls, method: Callable[..., Any]) -> Signature:
         """Return the signature of an entity's operation; its object, the first parameter, does not travel.
 
         Raises:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 
 from durable_async._kernel.context import OrchestratorReference
+from durable_async._kernel.operations import check_entity, encode_call, encode_input
 from durable_async._kernel.program import Payloads
+from durable_async._kernel.times import EPOCH, due_us
 from durable_async.errors import OutsideOrchestrationError, ValidationError
 from durable_async.model.history import EntityOperation
 from durable_async.model.identity import EntityId, check_instance_id, check_orchestrator_name
-from durable_async.model.policy import Seconds, seconds_of
-from durable_async.serialization.operations import encode_call
+from durable_async.model.policy import Seconds
 
 from .outcome import EntitySignal, OrchestrationStart
 from .state import StateCell
@@ -22,8 +23,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 D = TypeVar("D")
 In = TypeVar("In", contravariant=True)
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 current_entity: ContextVar[EntityContext] = ContextVar("durable_async_entity")
 
@@ -87,7 +86,7 @@ class EntityContext:
 
     def now(self) -> datetime:
         """Return the store's time at which the operation began, aware, UTC."""
-        return _EPOCH + timedelta(microseconds=self._now_us)
+        return EPOCH + timedelta(microseconds=self._now_us)
 
     # -- state
 
@@ -144,37 +143,87 @@ class EntityContext:
         input: Any = None,
         /,
         *,
-        due: Seconds | datetime | None = None,
+        at: datetime | Seconds | None = None,
     ) -> None: ...
     def signal_entity(self, entity: EntityId, operation: Any, /, *args: Any, **kwargs: Any) -> None:
-        """Let another entity do something, or this one later; nobody waits for it.
+        """Let another entity do something, or this one later; nobody waits for it, and whether it succeeds is not told.
 
-        Args:
-            entity: Which one.
-            operation: A method of its class, with its arguments, or a name, with one input.
-            args: The arguments.
-            kwargs: The arguments; by name, ``due``: not before this time, or not before so many seconds have passed.
+        By a method of the entity's class the arguments are those of the method. By name there is one input, where ``None`` stands
+        for none, and ``at`` says when, as in `signal_entity_at`.
 
         Raises:
             ValidationError: An argument is refused.
             EncodeError: An argument cannot be stored.
         """
-        if not isinstance(entity, EntityId):
-            raise ValidationError("entity", f"must be an EntityId, not {entity!r}")
-        due = kwargs.pop("due", None) if isinstance(operation, str) else None
-        call = encode_call(self._payloads, operation, args, kwargs)
-        letter = EntityOperation(call.operation, call.input, due_us=self._due_us(due))
+        at = kwargs.pop("at", None) if isinstance(operation, str) else None
+        self._signal(entity, operation, args, kwargs, at)
+
+    @overload
+    def signal_entity_at(
+        self,
+        due: datetime | Seconds,
+        entity: EntityId,
+        operation: Callable[Concatenate[Any, P], Any],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> None: ...
+    @overload
+    def signal_entity_at(
+        self,
+        due: datetime | Seconds,
+        entity: EntityId,
+        operation: str,
+        input: Any = None,
+        /,
+    ) -> None: ...
+    def signal_entity_at(
+        self,
+        due: datetime | Seconds,
+        entity: EntityId,
+        operation: Any,
+        /,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        """Let an entity do something at a time or after a duration; else as `signal_entity`.
+
+        Args:
+            due: Seconds or a ``timedelta`` from now, or a ``datetime``; a naive one is UTC. What is past is done at once.
+            entity: The entity.
+            operation: A method of its class, or a name.
+            *args: Its arguments.
+            **kwargs: Its arguments.
+
+        Raises:
+            ValidationError: An argument is refused; ``due`` is not a number, or more than 1,000 years ahead.
+            EncodeError: An argument cannot be stored.
+        """
+        self._signal(entity, operation, args, kwargs, due)
+
+    def _signal(
+        self,
+        entity: EntityId,
+        operation: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        due: datetime | Seconds | None,
+    ) -> None:
+        entity_id = check_entity(entity)
+        if isinstance(operation, str):
+            name = operation
+            payload = self._by_name(operation, *args, **kwargs)
+        else:
+            payload = encode_call(self._payloads, operation, args, kwargs)
+            name = operation.__name__
+        moment_us = 0 if due is None else due_us(due, self._now_us)
+        letter = EntityOperation(name, payload, due_us=moment_us if moment_us > self._now_us else 0)
         if self._signals is None:
             self._signals = []
-        self._signals.append(EntitySignal(str(entity), entity.stored_name, letter))
+        self._signals.append(EntitySignal(entity_id, entity.stored_name, letter))
 
-    def _due_us(self, due: Seconds | datetime | None) -> int:
-        if due is None:
-            return 0
-        if isinstance(due, datetime):
-            aware = due if due.utcoffset() is not None else due.replace(tzinfo=UTC)
-            return max(0, (aware - _EPOCH) // timedelta(microseconds=1))
-        return self._now_us + round(seconds_of(due, "due") * 1e6)
+    def _by_name(self, operation: str, input: Any = None, /) -> bytes | None:
+        return encode_input(self._payloads, operation, input)
 
     @overload
     def start_orchestration(
