@@ -166,10 +166,11 @@ class WorkQueue(Protocol):
         there before any of its letters arrive. So a worker puts at most one turn of an instance into a batch. Items about instances that
         this worker does not own are ignored, their turns reported in ``dropped``. A turn whose ``(instance, execution, turn)`` exists is
         left out with what follows about that instance, and reported in ``dropped``; the instance stays owned. If one turn of a group is
-        dropped, nothing of the group happens, and all its instances are reported.
+        dropped, nothing of the group happens, and all its instances are reported. No turn of an instance comes before its turn in a group,
+        nor is it let go before that.
         For each turn: append the history row, delete the consumed letters, apply status, outputs, state and will, keep the answers, create
         children, put letters into mailboxes and mark the receivers ready, queue activities. What an instance that ends has left as its
-        will follows. Letters to instances that are absent and not opened, ended, or at another execution vanish; the bound of a mailbox
+        will follows all of them. Letters to instances that are absent and not opened, ended, or at another execution vanish; the bound of a mailbox
         does not apply to them.
 
         Raises:
@@ -216,7 +217,7 @@ class InstanceStore(Protocol):
 
         A ``request_id`` seen before gets the same answer again and creates nothing. A reused id goes on at the next higher
         execution, also after a purge, with an empty mailbox. REPLACE of a running instance frees it from its owner, whose next turn is then dropped,
-        and sends what it has left as its will.
+        and sends what it has left as its will. An entity's id is taken under any policy.
         """
         ...
 
@@ -241,7 +242,7 @@ class InstanceStore(Protocol):
     async def read(
         self, instance_ids: Sequence[str], *, payloads: bool
     ) -> list[InstanceRecord | None]:
-        """Return instances in the order of the arguments.
+        """Return instances in the order of the arguments; an entity as one that runs, without ``started_events``.
 
         Without payloads, ``started_events`` and ``output`` are left out.
         """
@@ -254,7 +255,7 @@ class InstanceStore(Protocol):
         ...
 
     async def read_entities(self, instance_ids: Sequence[str]) -> list[EntityRecord | None]:
-        """Return entities in the order of the arguments."""
+        """Return entities in the order of the arguments; ``None`` where there is none."""
         ...
 
     async def query_entities(
@@ -264,7 +265,7 @@ class InstanceStore(Protocol):
         ...
 
     async def discard_entities(self, instance_ids: Sequence[str]) -> list[str]:
-        """Forget those that hold neither state nor letters, owned or not. Returns their ids.
+        """Forget those entities that hold neither state nor letters, owned or not, parked or not. Returns their ids.
 
         As after `purge`, a later life goes on at the next execution. An owner's next turn is dropped.
         """
@@ -312,9 +313,10 @@ class Wakeups(Protocol):
     def listen(
         self, on_work: Callable[[], None], on_changed: Callable[[frozenset[str] | None], None]
     ) -> Callable[[], None]:
-        """Call ``on_work`` when there may be work, or a claimed activity is wanted no more, ``on_changed`` with ids of instances whose status
-        changed and of requests that were answered (``None``: any); returns how to stop.
+        """Call back when something happened elsewhere; returns how to stop.
 
+        ``on_work``: there may be work, or a claimed activity is wanted no more. ``on_changed``: ids of instances whose status or state
+        changed, and of requests that were answered (``None``: any).
         Called on the event loop that opened the backend, after the commit, quickly: the callee only sets flags.
         """
         ...

@@ -71,7 +71,8 @@ class Outgoing(_Record, frozen=True, kw_only=True, gc=False):
         final: It ends the receiver: until it is consumed, any worker may claim the receiver for it, whether or not it registers
             its name, and also if it is parked. It waits neither for ``start_at_us`` nor for the end of a back-off.
         opens: If no instance has the id, one of this name is there before the letter arrives: RUNNING, without history and state.
-            Only entities begin so.
+            Only entities begin so; their letters are for no execution and no parent in particular. Of letters to one entity in a call
+            or batch, those that do not open it may find it opened by the others.
         request_id: Makes a repetition of the same call harmless; ``None`` where a commit does.
     """
 
@@ -100,7 +101,7 @@ NO_WILL = Will(receivers=(), letter=b"")
 
 
 class Answer(_Record, frozen=True, kw_only=True, gc=False):
-    """What came of a request, kept for the client that waits for it, as long as answers to requests are."""
+    """What came of a request, kept for the client that waits for it, as long as answers to requests are. The first one stands."""
 
     request_id: str
     answer: bytes
@@ -473,7 +474,7 @@ class EntityRecord(_Record, frozen=True, kw_only=True, gc=False):
 
     Attributes:
         state: Its snapshot; ``None`` if it has none.
-        updated_at_us: When its state last changed.
+        updated_at_us: When its state last changed, or it was parked or put back.
         letters: How many letters lie in its mailbox.
         parked: Why it was taken out of circulation as a whole, or ``None``.
     """
