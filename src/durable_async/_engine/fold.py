@@ -17,6 +17,10 @@ from durable_async.model.history import (
     ActivityFailed,
     ActivityRetried,
     ActivityScheduled,
+    EntityCalled,
+    EntityLocksReleased,
+    EntityLocksRequested,
+    EntitySignaled,
     EventRaised,
     EventSent,
     ExecutionCompleted,
@@ -32,15 +36,18 @@ from durable_async.model.history import (
     SubOrchestrationScheduled,
 )
 from durable_async.model.records import (
+    NO_WILL,
     NewInstance,
     NextExecution,
     Outgoing,
     QueuedActivity,
     TurnCommit,
+    Will,
 )
 from durable_async.model.status import Status
 from durable_async.serialization.events import encode_events, encode_letter
 
+from . import entity_letters
 from .termination import taken_failure, terminate_letter, terminated_failure
 
 
@@ -63,6 +70,7 @@ class Effects:
 class _Draft:
     outbox: list[Outgoing] = field(default_factory=list)
     children: list[NewInstance] = field(default_factory=list)
+    will: Will | None = None
 
 
 def fold(
@@ -84,8 +92,11 @@ def fold(
     """
     draft = _Draft()
     effects = Effects()
+    for command in result.repeated:
+        _follow_to_entities(instance, command, draft, result)
     for event in result.events:
         _follow(instance, event, draft, effects, now_us)
+        _follow_to_entities(instance, event, draft, result)
     started = instance.started
     new_status, output, failure, following = _ending(instance, result, draft, effects)
     if new_status is None:
@@ -105,6 +116,7 @@ def fold(
             outbox=tuple(draft.outbox),
             children=tuple(draft.children),
             next_execution=_next(following, started),
+            will=draft.will,
         ),
         effects,
     )
@@ -141,6 +153,30 @@ def _follow(
             pass
 
 
+def _follow_to_entities(
+    instance: Orchestration, event: Any, draft: _Draft, result: TurnResult
+) -> None:
+    match event:
+        case EntitySignaled():
+            draft.outbox.append(entity_letters.signal(event))
+        case EntityCalled():
+            draft.outbox.append(entity_letters.call(event, _link(instance, event.seq)))
+        case EntityLocksRequested():
+            holder = _link(instance, event.seq)
+            draft.outbox += entity_letters.requests(event, holder)
+            draft.will = entity_letters.will(event.entity_ids, holder)
+        case EntityLocksReleased():
+            holder = _link(instance, event.seq)
+            draft.outbox += entity_letters.releases(result.released[event.seq], holder)
+            draft.will = NO_WILL
+        case _:
+            pass
+
+
+def _link(instance: Orchestration, seq: int) -> ParentLink:
+    return ParentLink(instance.instance_id, instance.execution, seq)
+
+
 def _child(instance: Orchestration, event: SubOrchestrationScheduled, now_us: int) -> NewInstance:
     above = instance.started.parent
     depth = 1 if above is None else above.depth + 1
@@ -160,8 +196,7 @@ def _child(instance: Orchestration, event: SubOrchestrationScheduled, now_us: in
 def _terminate(
     instance: Orchestration, child: SubOrchestrationCancelRequested | SubOrchestrationFuture[Any]
 ) -> Outgoing:
-    link = ParentLink(instance.instance_id, instance.execution, child.seq)
-    return terminate_letter(child.instance_id, link)
+    return terminate_letter(child.instance_id, _link(instance, child.seq))
 
 
 def _to(instance_id: str, letter: Letter, *, execution: int | None = None) -> Outgoing:

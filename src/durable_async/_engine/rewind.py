@@ -2,16 +2,25 @@
 
 A final failure is taken out if the code did nothing in answer to it, or if it was the last thing that happened: then the operation is
 under way again, and everything that succeeded stays. A failure that the code answered with further commands is part of its path and stays.
+
+Of entities: calls that failed so, and calls and lock requests that were not answered, are made again by the first turn; what went to
+the failed execution does not reach the next one, so a call whose answer was on its way is carried out twice, as an activity would be. A
+critical section that was held is lost: its calls fail with `EntityLockLostError`, since others may have had the entities meanwhile.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import assert_never
 
 from durable_async.model.history import (
     COMMANDS,
     ActivityFailed,
     ActivityRetried,
+    EntityCallFailed,
+    EntityLocked,
+    EntityLocksReleased,
+    EntityLocksRequested,
     ExecutionCompleted,
     ExecutionFailed,
     ExecutionRewound,
@@ -22,7 +31,13 @@ from durable_async.model.history import (
     SubOrchestrationCompleted,
     SubOrchestrationFailed,
     SubOrchestrationScheduled,
+    TimerCancelled,
 )
+
+_FINAL = (ActivityFailed, SubOrchestrationFailed, EntityCallFailed)
+_OF_FAILURES = (*_FINAL, ActivityRetried)
+_LEFT_BEHIND = (EntityLocksReleased, TimerCancelled)
+"""What the code does on its way out of its blocks; corrected code may not be on its way out there."""
 
 
 def rewound(
@@ -54,11 +69,12 @@ def rewound(
                 history.append(event)
             continue
         seq = getattr(event, "seq", None)
-        dropping = seq in undone and isinstance(
-            event, (ActivityFailed, ActivityRetried, SubOrchestrationFailed)
-        )
+        dropping = seq in undone and isinstance(event, _OF_FAILURES)
         if not dropping:
             history.append(_going_on(event, execution, parent))
+    while isinstance(history[-1], _LEFT_BEHIND):
+        history.pop()
+    history = _without_incomplete_locks(history)
     history.append(ExecutionRewound(reason))
     return history
 
@@ -96,15 +112,45 @@ def unanswered_children(events: Sequence[HistoryEvent]) -> dict[int, str]:
 def _undone(events: Sequence[HistoryEvent], children: frozenset[int]) -> set[int]:
     undone: set[int] = set()
     for index, event in enumerate(events):
-        final = isinstance(event, ActivityFailed) and event.retry_at_us is None
-        if not final and not (isinstance(event, SubOrchestrationFailed) and event.seq in children):
+        if not isinstance(event, _FINAL) or not _can_be_undone(event, children):
             continue
-        assert isinstance(event, (ActivityFailed, SubOrchestrationFailed))
         following = events[index + 1] if index + 1 < len(events) else None
         was_last = all(isinstance(later, COMMANDS) for later in events[index + 1 :])
         if was_last or not isinstance(following, COMMANDS):
             undone.add(event.seq)
     return undone
+
+
+def _can_be_undone(
+    event: ActivityFailed | SubOrchestrationFailed | EntityCallFailed, children: frozenset[int]
+) -> bool:
+    match event:
+        case ActivityFailed():
+            return event.retry_at_us is None
+        case SubOrchestrationFailed():
+            return event.seq in children
+        case EntityCallFailed():
+            return True
+        case _:
+            assert_never(event)
+
+
+def _without_incomplete_locks(events: list[HistoryEvent]) -> list[HistoryEvent]:
+    """Leave out which entities of a request were locked, if not all were: it is made again, to all."""
+    left: dict[int, set[str]] = {}
+    for event in events:
+        match event:
+            case EntityLocksRequested():
+                left[event.seq] = set(event.entity_ids)
+            case EntityLocked() if event.seq in left:
+                left[event.seq].discard(event.entity_id)
+            case EntityLocksReleased():
+                left.pop(event.seq, None)
+            case _:
+                pass
+    return [
+        event for event in events if not (isinstance(event, EntityLocked) and left.get(event.seq))
+    ]
 
 
 def _going_on(event: HistoryEvent, execution: int, parent: ParentLink | None) -> HistoryEvent:

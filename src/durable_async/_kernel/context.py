@@ -7,19 +7,15 @@ import random
 import uuid
 from collections.abc import MutableMapping
 from contextvars import ContextVar
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, NoReturn, ParamSpec, Protocol, TypeVar, overload
 
 from durable_async.errors import OutsideOrchestrationError, ValidationError
 from durable_async.model.history import ParentLink
 from durable_async.model.identity import check_instance_id, check_name
-from durable_async.model.policy import (
-    DEFAULT_ACTIVITY_OPTIONS,
-    ActivityOptions,
-    Seconds,
-    seconds_of,
-)
+from durable_async.model.policy import DEFAULT_ACTIVITY_OPTIONS, ActivityOptions, Seconds
 
+from .entity_calls import EntityCalls
 from .futures import (
     ActivityFuture,
     DurableFuture,
@@ -28,16 +24,14 @@ from .futures import (
     TimerFuture,
 )
 from .journal import MICROSECONDS, Journal, exact
-from .loop import NEVER_SECONDS
 from .program import Payloads
 from .seeds import Streams
+from .times import EPOCH, due_us
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
 T = TypeVar("T")
 In = TypeVar("In", contravariant=True)
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 current_context: ContextVar[OrchestrationContext] = ContextVar("durable_async_orchestration")
 
@@ -102,7 +96,7 @@ class ContinueRequest:
         self.keep_events = keep_events
 
 
-class OrchestrationContext:
+class OrchestrationContext(EntityCalls):
     """One execution of an orchestration, from the inside.
 
     Durable calls are recorded when they are made and return a ``DurableFuture``; await it in ``async def`` orchestrators, yield it in generators.
@@ -125,13 +119,12 @@ class OrchestrationContext:
         execution: int,
         parent: ParentLink | None,
     ) -> None:
+        super().__init__(journal, payloads)
         self.instance_id = journal.instance_id
         self.execution = execution
         self.name = name
         self.version = version
         self._parent = parent
-        self._journal = journal
-        self._payloads = payloads
         self._streams: Streams | None = None
         self._status: bytes | None = None
         self._continue: ContinueRequest | None = None
@@ -155,7 +148,7 @@ class OrchestrationContext:
         """Return orchestrator time, aware, UTC: that of the turn, or of the timer that fired."""
         journal = self._journal
         loop_us = journal.start_us + round(journal.loop.seconds * MICROSECONDS)
-        return _EPOCH + timedelta(microseconds=max(journal.clock_us, loop_us))
+        return EPOCH + timedelta(microseconds=max(journal.clock_us, loop_us))
 
     @property
     def current_utc_datetime(self) -> datetime:
@@ -261,14 +254,7 @@ class OrchestrationContext:
         future = TimerFuture(loop, loop.next_order(), journal)
         if journal.evicting:
             return future
-        if isinstance(due, datetime):
-            aware = due if due.utcoffset() is not None else due.replace(tzinfo=UTC)
-            future.fire_at_us = (aware - _EPOCH) // timedelta(microseconds=1)
-        else:
-            wait = seconds_of(due, "due") if not _is_negative(due) else 0.0
-            if wait >= NEVER_SECONDS:
-                raise ValidationError("due", f"lies more than 1,000 years ahead: {due!r}")
-            future.fire_at_us = journal.clock_us + round(wait * MICROSECONDS)
+        future.fire_at_us = due_us(due, journal.clock_us)
         journal.create_timer(future)
         return future
 
@@ -411,12 +397,6 @@ class ReplaySilentLogger(logging.LoggerAdapter[logging.Logger]):
         """Add the instance's id to the record."""
         kwargs["extra"] = {**(self.extra or {}), **kwargs.get("extra", {})}
         return msg, kwargs
-
-
-def _is_negative(due: Any) -> bool:
-    if isinstance(due, timedelta):
-        return due < timedelta(0)
-    return isinstance(due, (int, float)) and due < 0
 
 
 def require_context(what: str, instead: str) -> OrchestrationContext:

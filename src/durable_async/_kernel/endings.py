@@ -13,6 +13,7 @@ from durable_async.model.history import (
     ExecutionContinuedAsNew,
     ExecutionFailed,
     ExecutionTerminated,
+    HistoryEvent,
 )
 
 from .context import ContinueAsNew, ContinueRequest
@@ -50,8 +51,8 @@ def conclude(root: asyncio.Task[Any], asked: ContinueRequest | None, program: Pr
     return ExecutionCompleted(result)
 
 
-def same_outcome(recorded: Outcome, actual: Outcome | None) -> bool:
-    """Tell whether a replay ended as history says. Of failures only the kind counts: stacks differ between machines."""
+def is_same(recorded: HistoryEvent | None, actual: HistoryEvent | None) -> bool:
+    """Tell whether the code did as history says. Of its failures only the kind counts: stacks differ between machines."""
     if isinstance(recorded, ExecutionFailed) and isinstance(actual, ExecutionFailed):
         return recorded.failure.error_type == actual.failure.error_type
     return recorded == actual

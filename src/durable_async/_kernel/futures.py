@@ -37,7 +37,8 @@ class DurableFuture(_Base[T]):
     """The outcome of a durable call that history will tell.
 
     ``cancel()`` resolves it at once and asks for what it stands for to be stopped: the activity's code is cancelled, the timer
-    dropped, the wait for an event given back, the sub-orchestration terminated.
+    dropped, the wait for an event given back, the sub-orchestration terminated, the request for a lock withdrawn. Only an entity's
+    operation is carried out all the same.
     """
 
     __slots__ = ("_order", "_owner", "seq", "settled")
@@ -140,6 +141,31 @@ class SubOrchestrationFuture(DurableFuture[T]):
     name: str
     instance_id: str
     into: Any
+
+
+class EntityCallFuture(DurableFuture[T]):
+    """What an operation of an entity returns.
+
+    Attributes:
+        name: The operation.
+        section: Sequence number of the lock request under which it is made, 0 outside a critical section.
+    """
+
+    __slots__ = ("entity_id", "into", "name", "section")
+
+    entity_id: str
+    name: str
+    into: Any
+    section: int
+
+    def __init__(
+        self, loop: Any, order: int, owner: FutureOwner, entity_id: str, name: str, into: Any
+    ) -> None:
+        self.entity_id = entity_id
+        self.name = name
+        self.into = into
+        self.section = 0
+        super().__init__(loop, order, owner)
 
 
 class EventFuture(DurableFuture[T]):

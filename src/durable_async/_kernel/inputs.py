@@ -6,29 +6,46 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from durable_async.errors import ActivityFailedError, DecodeError, SubOrchestrationFailedError
+from durable_async.errors import (
+    ActivityFailedError,
+    DecodeError,
+    EntityOperationFailedError,
+    SubOrchestrationFailedError,
+)
 from durable_async.failure import FailureDetails
 from durable_async.model.history import (
     ActivityCompleted,
     ActivityFailed,
     ActivityHeartbeat,
     ActivityRetried,
+    EntityCallCompleted,
+    EntityCallFailed,
+    EntityLocked,
     EventRaised,
     SubOrchestrationCompleted,
     SubOrchestrationFailed,
     TimerFired,
 )
 
-from .futures import ActivityFuture, DurableFuture, SubOrchestrationFuture, TimerFuture
+from .futures import (
+    ActivityFuture,
+    DurableFuture,
+    EntityCallFuture,
+    SubOrchestrationFuture,
+    TimerFuture,
+)
 from .journal import MICROSECONDS, Due, Journal
 from .loop import DurableTimerHandle
 from .program import Payloads
+from .sections import LockFuture, SectionState
 
 
 def defer(journal: Journal, event: Any) -> None:
     """Note, while the instance is suspended, that the outcome of an operation is known."""
     operation = journal.pending.get(getattr(event, "seq", 0))
-    if isinstance(operation, DurableFuture) and not isinstance(event, ActivityHeartbeat):
+    if isinstance(operation, LockFuture):
+        operation.unheard.discard(event.entity_id)
+    elif isinstance(operation, DurableFuture) and not isinstance(event, ActivityHeartbeat):
         operation.settled = True
 
 
@@ -105,6 +122,40 @@ def _child_failed(journal: Journal, payloads: Payloads, event: SubOrchestrationF
     future.set_exception(SubOrchestrationFailedError(subject, event.failure))
 
 
+def _entity_answered(journal: Journal, event: Any) -> EntityCallFuture[Any]:
+    future = journal.pending.pop(event.seq, None)
+    if not isinstance(future, EntityCallFuture):
+        raise _nobody(journal, event)
+    journal.answer(future)
+    return future
+
+
+def _entity_call_completed(
+    journal: Journal, payloads: Payloads, event: EntityCallCompleted
+) -> None:
+    future = _entity_answered(journal, event)
+    _resolve(future, payloads, event.result, "operation", "result")
+
+
+def _entity_call_failed(journal: Journal, payloads: Payloads, event: EntityCallFailed) -> None:
+    future = _entity_answered(journal, event)
+    error = EntityOperationFailedError(future.entity_id, future.name, event.failure)
+    future.set_exception(error)
+
+
+def _entity_locked(journal: Journal, payloads: Payloads, event: EntityLocked) -> None:
+    lock = journal.pending.get(event.seq)
+    if not isinstance(lock, LockFuture) or event.entity_id not in lock.unlocked:
+        raise _nobody(journal, event)
+    lock.unheard.discard(event.entity_id)
+    lock.unlocked.discard(event.entity_id)
+    if not lock.unlocked:
+        del journal.pending[event.seq]
+        lock.section.state = SectionState.HELD
+        lock.set_result(lock.section)
+        lock.stop_timer()
+
+
 def _event_raised(journal: Journal, payloads: Payloads, event: EventRaised) -> None:
     queue = journal.waiters.get(event.name)
     if not queue:
@@ -141,6 +192,9 @@ apply: dict[type[Any], Callable[[Journal, Payloads, Any], None]] = {
     SubOrchestrationCompleted: _child_completed,
     SubOrchestrationFailed: _child_failed,
     EventRaised: _event_raised,
+    EntityCallCompleted: _entity_call_completed,
+    EntityCallFailed: _entity_call_failed,
+    EntityLocked: _entity_locked,
 }
 """Resolves what waits for an input, by its kind. The caller drains the loop afterwards.
 

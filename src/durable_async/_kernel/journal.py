@@ -18,6 +18,11 @@ from durable_async.errors import NonDeterminismError, OutsideOrchestrationError
 from durable_async.model.history import (
     ActivityCancelRequested,
     ActivityScheduled,
+    EntityCallAbandoned,
+    EntityCalled,
+    EntityLocksReleased,
+    EntityLocksRequested,
+    EntitySignaled,
     EventSent,
     HistoryEvent,
     SubOrchestrationCancelRequested,
@@ -27,9 +32,17 @@ from durable_async.model.history import (
 )
 from durable_async.model.identity import child_instance_id
 
-from .futures import ActivityFuture, DurableFuture, EventFuture, SubOrchestrationFuture, TimerFuture
+from .futures import (
+    ActivityFuture,
+    DurableFuture,
+    EntityCallFuture,
+    EventFuture,
+    SubOrchestrationFuture,
+    TimerFuture,
+)
 from .loop import DeterministicLoop, DurableTimerHandle
 from .places import user_line
+from .sections import CriticalSection, LockFuture, SectionState
 from .window import Window
 
 MICROSECONDS = 1_000_000
@@ -39,6 +52,9 @@ _content: dict[type[Any], Callable[[Any], Any]] = {
     TimerCreated: attrgetter("fire_at_us"),
     SubOrchestrationScheduled: attrgetter("name", "version", "input"),
     EventSent: attrgetter("instance_id", "name", "payload"),
+    EntitySignaled: attrgetter("entity_id", "operation", "input", "due_us"),
+    EntityCalled: attrgetter("entity_id", "operation", "input", "section"),
+    EntityLocksRequested: attrgetter("entity_ids", "hold_us"),
 }
 """What makes two commands the same, beside their kind."""
 
@@ -61,6 +77,8 @@ class Journal:
         recorded: Events of the turn so far (live).
         pending: Operations by sequence number.
         waiters: Waits for external events by name, in order.
+        section: The critical section that is asked for or held, or ``None``.
+        released: Entities of the lock requests that were released in the turn so far (live), by sequence number.
         clock_us: Orchestrator time; comes from history and never goes back.
         evicting: Nothing is recorded any more, and nothing new will ever resolve.
         replaying: Whether commands are being checked instead of recorded.
@@ -75,6 +93,8 @@ class Journal:
         self.recorded: list[HistoryEvent] = []
         self.pending: dict[int, DurableFuture[Any] | DurableTimerHandle] = {}
         self.waiters: dict[str, list[EventFuture[Any]]] = {}
+        self.section: CriticalSection | None = None
+        self.released: dict[int, tuple[str, ...]] = {}
         self.heap: list[tuple[int, int, int]] = []
         self.start_us = 0
         self.clock_us = 0
@@ -155,13 +175,18 @@ class Journal:
             self.next_seq = entry.seq + 1
         return entry
 
+    @property
+    def is_inside(self) -> bool:
+        """Whether the orchestration's code is running."""
+        return self.loop.entered
+
     def check_inside(self) -> None:
         """Refuse a call that does not come from the code, in its turn.
 
         Raises:
             OutsideOrchestrationError: Somebody kept the context.
         """
-        if not self.loop.entered:
+        if not self.is_inside:
             raise OutsideOrchestrationError(
                 f"a durable call for {self.instance_id!r} from outside of its turn",
                 "make it in the orchestrator itself, or use the client",
@@ -284,13 +309,66 @@ class Journal:
         """Record an event to another instance."""
         self.command(EventSent(self.next_seq, instance_id, name, payload))
 
+    # -- entities
+
+    def signal_entity(
+        self, entity_id: str, operation: str, payload: bytes | None, due_us: int
+    ) -> None:
+        """Record a signal to an entity; ``due_us`` is 0 for at once."""
+        self.command(EntitySignaled(self.next_seq, entity_id, operation, payload, due_us))
+
+    def call_entity(self, future: EntityCallFuture[Any], payload: bytes | None) -> None:
+        """Record the call of an entity; its answer will come to ``future``."""
+        section = self.section
+        future.section = 0 if section is None else section.seq
+        command = EntityCalled(
+            self.next_seq, future.entity_id, future.name, payload, future.section
+        )
+        future.seq = self.command(command).seq
+        self.pending[future.seq] = future
+        if section is not None:
+            section.begin(future)
+
+    def lock_entities(self, lock: LockFuture, hold_us: int) -> None:
+        """Record the request of a critical section, which will come to ``lock``."""
+        section = lock.section
+        command = EntityLocksRequested(self.next_seq, section.entity_ids, hold_us)
+        section.seq = lock.seq = self.command(command).seq
+        self.section = section
+        self.pending[lock.seq] = lock
+
+    def answer(self, future: EntityCallFuture[Any]) -> None:
+        """Take note that a call of an entity is not under way any more."""
+        if self.section is not None:
+            self.section.end(future)
+
+    def release(self, section: CriticalSection) -> None:
+        """Record the end of a critical section."""
+        if self.evicting:
+            return
+        self.check_inside()
+        self.section = None
+        section.state = SectionState.OVER
+        self.cancellation(EntityLocksReleased(section.seq), section)
+        if not self.replaying:
+            self.released[section.seq] = section.entity_ids
+
+    # -- giving up
+
     def give_up(self, future: DurableFuture[Any]) -> None:
         """Record that the code no longer waits for an operation."""
         if self.evicting:
             return
         if isinstance(future, EventFuture):
             self._leave_queue(future)
-        elif self.pending.pop(future.seq, None) is not None:
+        elif self.pending.pop(future.seq, None) is None:
+            return
+        elif isinstance(future, LockFuture):
+            self.release(future.section)
+            future.stop_timer()
+        else:
+            if isinstance(future, EntityCallFuture):
+                self.answer(future)
             self.cancellation(_cancellation(future), future)
 
     def _leave_queue(self, future: EventFuture[Any]) -> None:
@@ -360,6 +438,8 @@ def _cancellation(future: DurableFuture[Any]) -> Any:
             return TimerCancelled(future.seq)
         case SubOrchestrationFuture():
             return SubOrchestrationCancelRequested(future.seq, future.instance_id)
+        case EntityCallFuture():
+            return EntityCallAbandoned(future.seq)
         case _:
             raise AssertionError(f"a pending operation of an unknown kind: {future!r}")
 

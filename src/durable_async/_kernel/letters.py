@@ -49,6 +49,14 @@ class Mailbox:
         self._arrived.append((mail_id, execution, letter))
         return True
 
+    def withdraw(self, mail_id: int) -> None:
+        """Take back a letter that has arrived and was not taken."""
+        self._ids.discard(mail_id)
+        for entry in self._arrived:
+            if entry[0] == mail_id:
+                self._arrived.remove(entry)
+                return
+
     def take_controls(self) -> Iterator[Letter]:
         """Take suspend, resume and terminate, in order, before all else."""
         for entry in [entry for entry in self._arrived if isinstance(entry[2], _CONTROLS)]:

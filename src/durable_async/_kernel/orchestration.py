@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any, assert_never
 
 from durable_async.errors import StalledOrchestrationError
@@ -19,6 +20,11 @@ from durable_async.model.history import (
     ActivityFailed,
     ActivityHeartbeat,
     ActivityRetried,
+    EntityCallCompleted,
+    EntityCalled,
+    EntityCallFailed,
+    EntityLocked,
+    EntityLocksRequested,
     EventRaised,
     ExecutionCompleted,
     ExecutionContinuedAsNew,
@@ -39,12 +45,13 @@ from durable_async.model.history import (
 
 from . import inputs
 from .context import OrchestrationContext, current_context
-from .endings import Outcome, conclude, same_outcome
-from .futures import ActivityFuture, SubOrchestrationFuture
+from .endings import Outcome, conclude, is_same
+from .futures import ActivityFuture, EntityCallFuture, SubOrchestrationFuture
 from .journal import Due, Journal
 from .letters import Mailbox
 from .program import Program
 from .retries import retry_at
+from .sections import LockFuture
 from .seeds import Streams
 
 LOGIC_VERSION = 1
@@ -53,6 +60,7 @@ LOGIC_VERSION = 1
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}/{LOGIC_VERSION}"
 
 _COMMANDS = frozenset(COMMANDS)
+_COMMANDS_AND_REWINDS = _COMMANDS | {ExecutionRewound}
 
 
 @dataclass(slots=True)
@@ -66,6 +74,9 @@ class TurnResult:
         custom_status: The new custom status; ``None`` if unchanged, ``b""`` to clear.
         suspended: Whether it is suspended now.
         wake_at_us: When the next timer, retry or deadline is due.
+        released: Entities of the lock requests that were released, by the request's sequence number.
+        repeated: Calls and lock requests from before a rewind, whose answers went to the execution that failed: they are made again,
+            before what is new.
     """
 
     events: list[HistoryEvent] = field(default_factory=list)
@@ -74,6 +85,8 @@ class TurnResult:
     custom_status: bytes | None = None
     suspended: bool = False
     wake_at_us: int | None = None
+    released: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    repeated: list[EntityCalled | EntityLocksRequested] = field(default_factory=list)
 
 
 class Orchestration:
@@ -103,6 +116,7 @@ class Orchestration:
         self._root: Any = None
         self._replayed_outcome: Outcome | None = None
         self._deferred: list[Any] = []
+        self._repeated: list[EntityCalled | EntityLocksRequested] = []
         self._published: bytes | None = None
         self._context = OrchestrationContext(
             self._journal,
@@ -163,7 +177,7 @@ class Orchestration:
         journal.loop.silent = True
         journal.loop.enter()
         try:
-            index = 0
+            index = self._skip_what_was_new(events)
             count = len(events)
             before = self._events_before
             while index < count:
@@ -175,7 +189,7 @@ class Orchestration:
                 while end < count and type(events[end]) in _COMMANDS:
                     end += 1
                 if end < count and type(events[end]) is ExecutionRewound:
-                    end = self._open_rewound(events, index, end)
+                    end = self._open_rewound(events, index)
                 else:
                     journal.open_window(events, index + 1, end, before + index)
                 self._show(event)
@@ -185,6 +199,8 @@ class Orchestration:
             journal.loop.silent = False
             if self._replayed_outcome is not None:
                 raise journal.diverge(None, self._replayed_outcome, None)
+            if count and type(events[-1]) is ExecutionRewound:
+                self._repeated = self._unanswered(events)
             self._published = self._context._status
         finally:
             journal.loop.leave()
@@ -198,26 +214,66 @@ class Orchestration:
         self._journal.set_clock(event.at_us)
         return True
 
-    def _open_rewound(self, events: Sequence[HistoryEvent], index: int, end: int) -> int:
+    def _open_rewound(self, events: Sequence[HistoryEvent], index: int) -> int:
         """Open the window that a rewind left open: corrected code goes on where the old code failed, in the midst of it.
 
         What it did anew stands behind the rewind; if nothing stands there yet, what it does now is recorded with the next turn.
         """
         count = len(events)
-        begin = end + 1
-        end = begin
-        while end < count and type(events[end]) in _COMMANDS:
+        end = index + 1
+        while end < count and type(events[end]) in _COMMANDS_AND_REWINDS:
             end += 1
-        commands = [*events[index + 1 : begin - 1], *events[begin:end]]
+        commands = [event for event in events[index + 1 : end] if type(event) in _COMMANDS]
+        goes_on = end == count and type(events[-1]) is ExecutionRewound
         position = self._events_before + index
-        self._journal.open_window(commands, 0, len(commands), position, goes_on=begin == count)
+        self._journal.open_window(commands, 0, len(commands), position, goes_on=goes_on)
         return end
+
+    def _skip_what_was_new(self, events: Sequence[HistoryEvent]) -> int:
+        """Find what the code did beyond a rewind at the head of the next stretch, where the turn after the rewind recorded it.
+
+        Raises:
+            NonDeterminismError: It did something else then.
+        """
+        journal = self._journal
+        if not events:
+            return 0
+        recorded, journal.recorded = journal.recorded, []
+        for event, new in zip_longest(events[: len(recorded)], recorded):
+            if not is_same(event, new):
+                raise journal.diverge(event, new, None)
+        journal.released = {}
+        self._repeated = []
+        return len(recorded)
+
+    def _unanswered(
+        self, events: Sequence[HistoryEvent]
+    ) -> list[EntityCalled | EntityLocksRequested]:
+        return [
+            event
+            for event in events
+            if isinstance(event, (EntityCalled, EntityLocksRequested))
+            and event.seq in self._journal.pending
+        ]
 
     # -- a turn
 
     def deliver(self, mail_id: int | None, execution: int | None, letter: Letter) -> bool:
         """Put a letter into the mailbox for the next turn; ``False`` if it is there already."""
         return self.mailbox.put(mail_id, execution, letter)
+
+    def withdraw(self, mail_id: int) -> None:
+        """Take back a letter that no turn has taken."""
+        self.mailbox.withdraw(mail_id)
+
+    def seen(self) -> tuple[int, ...]:
+        """Return the ids of letters that are here and still in the store."""
+        return self.mailbox.seen()
+
+    @property
+    def has_arrivals(self) -> bool:
+        """Whether a turn would find something new."""
+        return self.mailbox.has_arrivals
 
     def turn(self, now_us: int) -> TurnResult:
         """Take everything that is in the mailbox or due, and run the code until it rests.
@@ -335,6 +391,12 @@ class Orchestration:
                 operation, SubOrchestrationFuture
             ):
                 return None if operation.settled else letter
+            case EntityCallCompleted() | EntityCallFailed() if isinstance(
+                operation, EntityCallFuture
+            ):
+                return None if operation.settled else letter
+            case EntityLocked() if isinstance(operation, LockFuture):
+                return letter if letter.entity_id in operation.unheard else None
             case _:
                 return None
 
@@ -407,7 +469,7 @@ class Orchestration:
         self.outcome = event
 
     def _on_outcome(self, event: Outcome) -> None:
-        if not same_outcome(event, self._replayed_outcome):
+        if not is_same(event, self._replayed_outcome):
             raise self._journal.diverge(event, self._replayed_outcome, self._journal.loop.where())
         self._replayed_outcome = None
         self.outcome = event
@@ -435,6 +497,8 @@ class Orchestration:
     def _result(self, idle: bool) -> TurnResult:
         journal = self._journal
         events, journal.recorded = journal.recorded, []
+        released, journal.released = journal.released, {}
+        repeated, self._repeated = self._repeated, []
         if idle:
             events = []
         self._events_before += len(events)
@@ -450,11 +514,13 @@ class Orchestration:
             custom_status=changed,
             suspended=self.suspended,
             wake_at_us=self.wake_at_us,
+            released=released,
+            repeated=repeated if self.outcome is None else [],
         )
 
     def _is_idle(self, events: list[HistoryEvent]) -> bool:
         """Whether a turn only looked at the clock."""
-        return len(events) == 1 and type(events[0]) is TurnStarted
+        return len(events) == 1 and type(events[0]) is TurnStarted and not self._repeated
 
     # -- the end
 

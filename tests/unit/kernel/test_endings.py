@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from durable_async._kernel.endings import same_outcome
+from durable_async._kernel.endings import is_same
 from durable_async.errors import (
     DeterminismError,
     ForbiddenOperationError,
@@ -95,10 +95,10 @@ def test_of_failures_only_the_kind_is_compared() -> None:
     one = ExecutionFailed(FailureDetails("builtins.ValueError", "one", "File a.py"))
     two = ExecutionFailed(FailureDetails("builtins.ValueError", "two", "File b.py"))
     other = ExecutionFailed(FailureDetails("builtins.KeyError", "one", "File a.py"))
-    assert same_outcome(one, two)
-    assert not same_outcome(one, other)
-    assert not same_outcome(one, None)
-    assert not same_outcome(ExecutionCompleted(b"1"), ExecutionCompleted(b"2"))
-    assert not same_outcome(
+    assert is_same(one, two)
+    assert not is_same(one, other)
+    assert not is_same(one, None)
+    assert not is_same(ExecutionCompleted(b"1"), ExecutionCompleted(b"2"))
+    assert not is_same(
         ExecutionContinuedAsNew(b"1", None), ExecutionContinuedAsNew(b"1", None, False)
     )

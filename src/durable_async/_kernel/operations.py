@@ -1,0 +1,71 @@
+"""How code names an operation of an entity: by a method of the entity's class, or by its name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from durable_async.errors import ValidationError
+from durable_async.model.identity import EntityId, check_name
+from durable_async.serialization.signatures import Signature
+
+from .program import Payloads
+
+_signatures: WeakKeyDictionary[Callable[..., Any], Signature] = WeakKeyDictionary()
+
+
+def signature_of(method: Callable[..., Any]) -> Signature:
+    """Return what goes into an operation and comes out of it, read once for each method.
+
+    Raises:
+        ValidationError: It is not a method that is named through its class.
+        RegistrationError: It has parameters that cannot travel.
+    """
+    if not inspect.isfunction(method):
+        raise ValidationError(
+            "operation",
+            f"{method!r} is not one: pass a method of the entity's class, such as Counter.add, or its name",
+        )
+    signature = _signatures.get(method)
+    if signature is None:
+        signature = _signatures[method] = Signature.of_method(method)
+    return signature
+
+
+def encode_call(
+    payloads: Payloads,
+    method: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> bytes:
+    """Return the arguments of a method as one payload.
+
+    Raises:
+        ValidationError: They do not fit.
+        EncodeError: One cannot be stored.
+    """
+    return signature_of(method).encode(payloads, args, kwargs, _where(method.__name__))
+
+
+def encode_input(payloads: Payloads, operation: str, input: Any) -> bytes | None:
+    """Return the input of an operation that is called by name; ``None`` stands for no input.
+
+    Raises:
+        ValidationError: The name cannot be one.
+        EncodeError: The input cannot be stored.
+    """
+    check_name(operation, "operation")
+    return None if input is None else payloads.encode(input, _where(operation))
+
+
+def check_entity(entity: Any) -> str:
+    """Return the id in the store of what must be an entity; ``ValidationError`` if it is none."""
+    if not isinstance(entity, EntityId):
+        raise ValidationError("entity", f'{entity!r} is not an EntityId("name", "key")')
+    return str(entity)
+
+
+def _where(operation: str) -> str:
+    return f"operation {operation!r} input"

@@ -1,0 +1,39 @@
+"""When something is due, as the code says it: microseconds since the epoch, UTC."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from durable_async.errors import ValidationError
+from durable_async.model.policy import Seconds, seconds_of
+
+from .journal import MICROSECONDS
+from .loop import NEVER_SECONDS
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def due_us(due: Seconds | datetime, now_us: int) -> int:
+    """Return the moment that is meant; it may be past.
+
+    Args:
+        due: Seconds or a ``timedelta`` from now, or a ``datetime``; a naive one is UTC.
+        now_us: What "now" is.
+
+    Raises:
+        ValidationError: It is not a number, or more than 1,000 years ahead.
+    """
+    if isinstance(due, datetime):
+        aware = due if due.utcoffset() is not None else due.replace(tzinfo=UTC)
+        return (aware - EPOCH) // timedelta(microseconds=1)
+    wait = seconds_of(due, "due") if not _is_negative(due) else 0.0
+    if wait >= NEVER_SECONDS:
+        raise ValidationError("due", f"lies more than 1,000 years ahead: {due!r}")
+    return now_us + round(wait * MICROSECONDS)
+
+
+def _is_negative(due: Any) -> bool:
+    if isinstance(due, timedelta):
+        return due < timedelta(0)
+    return isinstance(due, (int, float)) and due < 0
