@@ -295,7 +295,7 @@ class _Batch:
             self._letters.append(item.outgoing)
 
     def _abandon(self, state: InstanceState, item: Abandon) -> None:
-        at_once = state.ending and state.marked
+        at_once = state.ending and state.unread_from is not None
         state.hold_until_us = item.retry_at_us
         state.free(self._tx.now_us if at_once else item.retry_at_us)
         self._let_go(state)

@@ -54,7 +54,8 @@ class Fetch:
                 "number_fetch", hub=tx.hub, worker=self._fence.worker_id, number=self._number
             ):
                 return Work(next_ready_us=next_ready_us)
-            *_, next_ready_us = self._probe(tx)
+            # Asked again under the lock: a letter that came before a start is to be reported with it.
+            has_instances, has_mail, has_activities, next_ready_us = self._probe(tx)
             return Work(
                 claimed=self._claim_instances(tx) if has_instances else (),
                 mail=self._collect_mail(tx) if has_mail else (),
@@ -87,7 +88,7 @@ class Fetch:
         )
         self._own(tx, "claim_instances", rows)
         mail: dict[str, list[Mail]] = {}
-        for one in _letters(tx, {row[0]: row[1] for row in rows}):
+        for one in _letters(tx, [(*row[:2], 0) for row in rows]):
             mail.setdefault(one.instance_id, []).append(one)
         queued: dict[int, list[int]] = {}
         for key, seq in tx.rows("queued_of", keys=json_list(row[0] for row in rows)):
@@ -123,8 +124,10 @@ class Fetch:
         )
 
     def _collect_mail(self, tx: Statements) -> tuple[Mail, ...]:
-        marked = tx.all("take_marks", hub=tx.hub, worker=self._fence.worker_id)
-        return tuple(_letters(tx, dict(marked)))
+        owned = {"hub": tx.hub, "worker": self._fence.worker_id}
+        unread = tx.all("unread_instances", **owned)
+        tx.count("mark_read", **owned)
+        return tuple(_letters(tx, unread))
 
     def _claim_activities(self, tx: Statements) -> tuple[ClaimedActivity, ...]:
         rows = tx.all(
@@ -147,10 +150,16 @@ def unwanted_activities(tx: Statements, worker_id: str, item_ids: Iterable[int])
     return asked.difference(item_id for (item_id,) in rows)
 
 
-def _letters(tx: Statements, ids: dict[int, str]) -> list[Mail]:
+def _letters(tx: Statements, unread: Iterable[Row]) -> list[Mail]:
+    """Return letters of instances: of each key and id, those from a number on."""
+    ids: dict[int, str] = {}
+    wanted: list[tuple[int, int]] = []
+    for key, instance_id, unread_from in unread:
+        ids[key] = instance_id
+        wanted.append((key, unread_from))
     return [
         Mail(id=letter_id, instance_id=ids[key], execution=execution, letter=letter)
-        for letter_id, key, execution, letter in tx.rows("letters_of", keys=json_list(ids))
+        for letter_id, key, execution, letter in tx.rows("letters_of", wanted=json_list(wanted))
     ]
 
 

@@ -44,6 +44,7 @@ class Ledger:
         self._states: dict[str, InstanceState] = {}
         self._last_executions: dict[str, int] = {}
         self._next_key: int | None = None
+        self._next_letter: int | None = None
         self._mailboxes: dict[int, int] = {}
         self._finals = FinalLetters(tx)
         self._gathered: set[int] = set()
@@ -135,7 +136,7 @@ class Ledger:
             None,
             0,
             new.start_at_us,
-            0,
+            None,
             0,
             0,
             None,
@@ -204,9 +205,16 @@ class Ledger:
 
     def _mark(self, state: InstanceState) -> None:
         self.tx.brought_work = True
-        if not state.marked:
-            state.marked = 1
+        if state.unread_from is None:
+            state.unread_from = self._read_next_letter()
             self.touch(state)
+
+    def _read_next_letter(self) -> int:
+        if self._next_letter is None:
+            found = self.tx.one("next_letter")
+            assert found is not None
+            self._next_letter = int(found[0])
+        return self._next_letter
 
     def _wake(self, state: InstanceState, ready_at_us: int) -> None:
         if state.ready_at_us is None or ready_at_us < state.ready_at_us:
@@ -420,7 +428,7 @@ class Ledger:
             state.ready_at_us,
             state.hold_until_us,
             state.start_at_us,
-            state.marked,
+            state.unread_from,
             state.ending,
             state.attempts,
             state.parked,

@@ -22,12 +22,12 @@ class InstanceState:
         "hold_until_us",
         "id",
         "key",
-        "marked",
         "owner",
         "parked",
         "ready_at_us",
         "start_at_us",
         "status",
+        "unread_from",
         "updated_at_us",
         "version",
     )
@@ -43,7 +43,7 @@ class InstanceState:
         ready_at_us: int | None,
         hold_until_us: int,
         start_at_us: int,
-        marked: int,
+        unread_from: int | None,
         ending: int,
         attempts: int,
         parked: str | None,
@@ -60,7 +60,7 @@ class InstanceState:
         self.ready_at_us = ready_at_us
         self.hold_until_us = hold_until_us
         self.start_at_us = start_at_us
-        self.marked = marked
+        self.unread_from = unread_from
         self.ending = ending
         self.attempts = attempts
         self.parked = parked
@@ -77,7 +77,7 @@ class InstanceState:
             self.owner,
             self.ready_at_us,
             self.hold_until_us,
-            self.marked,
+            self.unread_from,
             self.ending,
             self.attempts,
             self.parked,
@@ -89,7 +89,7 @@ class InstanceState:
     def free(self, ready_at_us: int | None) -> None:
         """Take it out of its owner's hands."""
         self.owner = None
-        self.marked = 0
+        self.unread_from = None
         self.ready_at_us = ready_at_us
 
 

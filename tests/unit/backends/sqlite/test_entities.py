@@ -194,6 +194,7 @@ async def test_many_wills_cost_as_many_statements_as_one(work: Work, calls: Coun
     )
 
     async def cost(*items: CommitItem) -> Counter[str]:
+        await work.mail()
         calls.clear()
         assert await work.commit(*items) == frozenset()
         return Counter(calls)
@@ -212,6 +213,18 @@ async def test_many_wills_cost_as_many_statements_as_one(work: Work, calls: Coun
         assert await work.letters(entity_id) == said
     writer = work.backend._connections["writer"]
     assert writer.execute("select count(will_letter) from instances").fetchone() == (0,)
+
+
+async def test_what_waits_in_a_mailbox_is_not_read_again_with_each_letter_that_arrives(
+    work: Work,
+) -> None:
+    """Otherwise a locked entity with a long queue would cost its square."""
+    await work.backend.send([signal("@n@k", b"1"), signal("@n@k", b"2")])
+    assert len((await work.claim())["@n@k"].mail) == 2
+    for number in (b"3", b"4"):
+        await work.backend.send([signal("@n@k", number)])
+        assert [one.letter for one in await work.mail()] == [number]
+    assert await work.mail() == ()
 
 
 async def test_a_life_after_being_discarded_has_nothing_of_the_one_before(work: Work) -> None:

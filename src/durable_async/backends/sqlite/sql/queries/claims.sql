@@ -9,7 +9,7 @@ select
         where hub = :hub and ready_at_us <= :now_us
             and (ending = 1 or name in (select value from json_each(:names)))
     ),
-    exists (select 1 from instances where hub = :hub and owner = :worker and marked = 1),
+    exists (select 1 from instances where hub = :hub and owner = :worker and unread_from is not null),
     :activities > 0 and exists (
         select 1 from queued_activities
         where hub = :hub and owner is null and name in (select value from json_each(:activity_names))
@@ -30,7 +30,8 @@ limit :instances
 -- name: claim_instances
 -- Counts the attempt before the turn is tried, so that a crash counts. What was parked is claimed to be ended. Runs for each key.
 update instances
-set owner = ?, fetched_in = ?, ready_at_us = null, hold_until_us = 0, marked = 0, attempts = attempts + 1, parked = null
+set owner = ?, fetched_in = ?, ready_at_us = null, hold_until_us = 0, unread_from = null, attempts = attempts + 1,
+    parked = null
 where key = ?
 
 -- name: history_after
@@ -39,17 +40,20 @@ select turn, events from history
 where key = :key and execution = :execution and turn > :after_turn
 order by turn
 
--- name: take_marks
--- Takes the mark off in the transaction that reads the letters: what arrives later sets it again.
-update instances set marked = 0
-where hub = :hub and owner = :worker and marked = 1
-returning key, id
+-- name: unread_instances
+-- Owned ones that got letters since the last fetch.
+select key, id, unread_from from instances where hub = :hub and owner = :worker and unread_from is not null
+
+-- name: mark_read
+-- In the transaction that reads the letters: what arrives later marks them again.
+update instances set unread_from = null where hub = :hub and owner = :worker and unread_from is not null
 
 -- name: letters_of
--- Ids are given in order of arrival.
-select id, key, execution, letter from letters
-where key in (select value from json_each(:keys))
-order by id
+-- From an id on, those of many instances. Ids are given in order of arrival, so that what waits long is not read again and again.
+select l.id, l.key, l.execution, l.letter
+from json_each(:wanted) wanted
+cross join letters l on l.key = json_extract(wanted.value, '$[0]') and l.id >= json_extract(wanted.value, '$[1]')
+order by l.id
 
 -- name: queued_of
 -- What a new owner must not run as well.
@@ -73,7 +77,7 @@ update workers set fetched = :number where hub = :hub and id = :worker and fetch
 
 -- name: mark_unread
 -- Their owner is to be shown all their letters.
-update instances set marked = 1
+update instances set unread_from = 0
 where hub = :hub and owner = :worker and exists (select 1 from letters where letters.key = instances.key)
 
 -- name: claimed_activities

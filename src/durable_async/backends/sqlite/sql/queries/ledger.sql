@@ -3,8 +3,8 @@
 
 -- name: load_instances
 -- All instances that a call touches, at once; payloads stay where they are.
-select id, key, status, execution, version, owner, ready_at_us, hold_until_us, start_at_us, marked, ending, attempts,
-    parked, updated_at_us, completed_at_us, will_receivers is not null
+select id, key, status, execution, version, owner, ready_at_us, hold_until_us, start_at_us, unread_from, ending,
+    attempts, parked, updated_at_us, completed_at_us, will_receivers is not null
 from instances
 where hub = :hub and id in (select value from json_each(:ids))
 
@@ -38,6 +38,10 @@ where hub = :hub and owner = :worker and id in (select value from json_each(:ids
 -- name: load_requests
 -- Requests that were answered before get the same answer.
 select id, answer from requests where hub = :hub and id in (select value from json_each(:ids))
+
+-- name: next_letter
+-- The first letter of this transaction gets this id, or a higher one.
+select coalesce(max(seq), 0) + 1 from sqlite_sequence where name = 'letters'
 
 -- name: count_letters
 -- Counts no further than the bound of a mailbox.
@@ -101,8 +105,8 @@ where i.hub = :hub and i.is_entity = 1 and i.id in (select value from json_each(
 -- name: insert_instances
 -- The key was chosen by the ledger, so that history and letters can follow without a look back.
 insert into instances (
-    key, hub, id, name, status, execution, version, owner, ready_at_us, hold_until_us, start_at_us, marked, ending, attempts,
-    parked, created_at_us, updated_at_us, completed_at_us, parent_id, parent_execution, parent_seq, parent_depth, tags
+    key, hub, id, name, status, execution, version, owner, ready_at_us, hold_until_us, start_at_us, unread_from, ending,
+    attempts, parked, created_at_us, updated_at_us, completed_at_us, parent_id, parent_execution, parent_seq, parent_depth, tags
 ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: insert_tags
@@ -112,8 +116,8 @@ insert into instance_tags (hub, tag, value, key) values (?, ?, ?, ?)
 -- name: save_instances
 -- The whole state of what changed: one statement for every kind of change.
 update instances
-set status = ?, execution = ?, version = ?, owner = ?, ready_at_us = ?, hold_until_us = ?, marked = ?, ending = ?, attempts = ?,
-    parked = ?, updated_at_us = ?, completed_at_us = ?
+set status = ?, execution = ?, version = ?, owner = ?, ready_at_us = ?, hold_until_us = ?, unread_from = ?, ending = ?,
+    attempts = ?, parked = ?, updated_at_us = ?, completed_at_us = ?
 where key = ?
 
 -- name: save_outcomes

@@ -34,7 +34,7 @@ delete from workers where hub = :hub and id = :worker
 -- name: free_instances
 -- After a death (handed_back 0) the attempt stands, after a retirement (1) the claim does not count. All, or what one fetch claimed.
 update instances
-set owner = null, ready_at_us = :now_us, hold_until_us = 0, marked = 0, attempts = max(attempts - :handed_back, 0)
+set owner = null, ready_at_us = :now_us, hold_until_us = 0, unread_from = null, attempts = max(attempts - :handed_back, 0)
 where hub = :hub and owner = :worker and (:fetch is null or fetched_in = :fetch)
 
 -- name: free_activities

@@ -26,7 +26,8 @@ create table workers (
 -- ready_at_us is set exactly while an instance is free, not parked unless it is ending, and has a time at which to look at it.
 -- ending says that its mailbox holds a letter that ends it, so that any worker may claim it.
 -- fetched_in is the number of its owner's fetch in which it was claimed.
--- hold_until_us keeps an abandoned one from being woken; marked says that its owner has not yet been shown some letter.
+-- hold_until_us keeps an abandoned one from being woken.
+-- unread_from is the id from which on its owner has not yet been shown its letters; null if there are none.
 -- will_receivers, a JSON array of ids, and will_letter are what is sent when it ends; state is the snapshot of an entity.
 create table instances (
     key integer primary key,
@@ -41,7 +42,7 @@ create table instances (
     ready_at_us integer,
     hold_until_us integer not null default 0,
     start_at_us integer not null,
-    marked integer not null default 0,
+    unread_from integer,
     ending integer not null default 0,
     attempts integer not null default 0,
     parked text,
@@ -69,7 +70,7 @@ create index instances_ready on instances (hub, ready_at_us, id, name, ending) w
 
 create index instances_owned on instances (hub, owner) where owner is not null;
 
-create index instances_marked on instances (hub, owner) where marked = 1;
+create index instances_unread on instances (hub, owner) where unread_from is not null;
 
 -- Without entities, of which there may be a million before the first orchestration; these are listed by id.
 create index instances_by_creation on instances (hub, created_at_us, id) where is_entity = 0;
