@@ -29,7 +29,7 @@ from durable_async.model.records import (
 )
 
 from .admission import admit_instances, admit_letters
-from .batch import write_batch
+from .batch import Batch
 from .claims import Fetch, unwanted_activities
 from .connection import base_code
 from .core import SqliteCore
@@ -112,6 +112,7 @@ class SqliteBackend(SqliteLeases, SqliteCore):
         self, fence: Fence, items: Sequence[CommitItem], *, check_turns: bool
     ) -> CommitResult:
         tx = self._statements("writer")
+        batch = Batch(tx, fence.worker_id, check_turns=check_turns)
         with atomic(tx.connection):
             moved = tx.count(
                 "move_fence",
@@ -122,11 +123,11 @@ class SqliteBackend(SqliteLeases, SqliteCore):
             )
             if not moved:
                 raise FencedError(fence.worker_id)
-            dropped = write_batch(tx, fence.worker_id, items, check_turns=check_turns)
+            batch.run(items)
         self._hints.give(tx.brought_work, tx.changed)
         return CommitResult(
             fence=Fence(worker_id=fence.worker_id, epoch=fence.epoch, seq=fence.seq + 1),
-            dropped=dropped,
+            dropped=frozenset(batch.dropped),
         )
 
     async def unwanted_activities(self, worker_id: str, item_ids: Sequence[int]) -> frozenset[int]:

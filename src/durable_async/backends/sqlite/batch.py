@@ -28,66 +28,39 @@ from .states import InstanceState
 from .transaction import Statements, json_list
 
 
-def write_batch(
-    tx: Statements, worker_id: str, items: Sequence[CommitItem], *, check_turns: bool
-) -> frozenset[str]:
-    """Write a batch whose fence has moved; return the instances whose turn is not written.
-
-    ``check_turns`` looks each turn up before it is applied, which only a conflict makes necessary.
-    """
-    refused: frozenset[int] = frozenset()
-    while True:
-        batch = _Batch(tx, worker_id, check_turns=check_turns, refused=refused)
-        batch.decide(items)
-        if not batch.is_torn:
-            batch.write()
-            return frozenset(batch.dropped)
-        # Nothing is written yet: decide again, with the whole group left out.
-        refused = frozenset(batch.refused)
-
-
-class _Batch:
-    """One commit of one worker, as decided in one go: what happens to its own instances comes first, then what leaves them.
+class Batch:
+    """One commit of one worker: what happens to its own instances comes first, then what leaves them.
 
     Attributes:
         dropped: Instances whose turn is not written.
-        refused: Groups of which a turn is not written.
-        is_torn: Whether another turn of such a group would be.
     """
 
-    def __init__(
-        self, tx: Statements, worker_id: str, *, check_turns: bool, refused: frozenset[int]
-    ) -> None:
+    def __init__(self, tx: Statements, worker_id: str, *, check_turns: bool) -> None:
+        """Begin a batch; ``check_turns`` looks each turn up before it is applied, which only a conflict makes necessary."""
         self._tx = tx
         self._worker_id = worker_id
         self._check_turns = check_turns
         self._ledger = Ledger(tx)
         self._left_out: set[str] = set()
+        self._refused: set[int] = set()
         self._written: set[tuple[int, int, int]] = set()
         self._claimed: dict[int, tuple[int, int, int]] = {}
         self._unclaimed: dict[int, tuple[int, int, int]] = {}
         self._children: list[NewInstance] = []
         self._letters: list[Outgoing] = []
-        self._applied: set[int] = set()
         self.dropped: set[str] = set()
-        self.refused = set(refused)
 
-    @property
-    def is_torn(self) -> bool:
-        return not self._applied.isdisjoint(self.refused)
-
-    def decide(self, items: Sequence[CommitItem]) -> None:
-        """Load what the items are about, and apply them in order."""
+    def run(self, items: Sequence[CommitItem]) -> None:
+        """Load what the items are about, apply them in order, write the result."""
         self._load(items)
+        turns = [item for item in items if isinstance(item, TurnCommit) and item.group]
+        self._refused = {item.group for item in turns if self._fitting(item) is None}
         for item in items:
             self._apply(item)
         for child in self._children:
             self._ledger.create_child(child)
         for outgoing in self._letters:
             self._ledger.deliver(outgoing)
-
-    def write(self) -> None:
-        """Write what was decided."""
         self._ledger.flush()
 
     def _load(self, items: Sequence[CommitItem]) -> None:
@@ -183,20 +156,14 @@ class _Batch:
     # -- turns
 
     def _apply_turn(self, item: TurnCommit) -> None:
-        state = self._owned(item.instance_id)
-        if (
-            item.group in self.refused
-            or state is None
-            or state.execution != item.execution
-            or (item.events and self._is_taken(state, item.turn))
-        ):
-            self._leave_out(item)
+        state = None if item.group in self._refused else self._fitting(item)
+        if state is None:
+            self._left_out.add(item.instance_id)
+            self.dropped.add(item.instance_id)
             return
-        if item.group:
-            self._applied.add(item.group)
         if state.attempts:
             state.attempts = 0
-            if item.state is None:  # otherwise that goes with it
+            if item.state is None:  # a new state is written with no attempts
                 self._ledger.touch(state)
         for seq in item.cancelled:
             self._ledger.cancel_queued(state, seq)
@@ -207,26 +174,26 @@ class _Batch:
         self._children += item.children
         self._letters += item.outbox
 
-    def _leave_out(self, item: TurnCommit) -> None:
-        self._left_out.add(item.instance_id)
-        self.dropped.add(item.instance_id)
-        if item.group:
-            self.refused.add(item.group)
+    def _fitting(self, item: TurnCommit) -> InstanceState | None:
+        """Return the instance that a turn is of, if it can be written."""
+        state = self._owned(item.instance_id)
+        if state is None or state.execution != item.execution:
+            return None
+        return None if item.events and self._is_taken(state, item.turn) else state
 
     def _is_taken(self, state: InstanceState, turn: int) -> bool:
-        place = (state.key, state.execution, turn)
-        if place in self._written:
+        key, execution = state.key, state.execution
+        if (key, execution, turn) in self._written:
             return True
-        self._written.add(place)
         if not self._check_turns:
             return False
-        key, execution, _ = place
         return self._tx.one("turn_exists", key=key, execution=execution, turn=turn) is not None
 
     def _write_turn(self, state: InstanceState, item: TurnCommit) -> None:
         pending, key = self._ledger.pending, state.key
         if item.events:
             pending.history.append((key, item.execution, item.turn, item.events))
+            self._written.add((key, item.execution, item.turn))
         self._ledger.consume(state, item.consumed)
         self._ledger.keep_answers(item.answers)
         if item.will is not None:

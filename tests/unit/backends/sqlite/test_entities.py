@@ -25,7 +25,6 @@ from durable_async.model.records import (
     NextExecution,
     Park,
     Recount,
-    Release,
     TurnCommit,
     Will,
 )
@@ -140,31 +139,6 @@ async def test_a_recount_after_a_turn_of_an_entity_counts(work: Work) -> None:
     await work.backend.retire_worker(work.fence)  # which takes the present claim off
     work.fence = await work.backend.register_worker("later", 30)
     assert (await work.claim())["@n@k"].attempts == 3
-
-
-@pytest.mark.parametrize("letting_go", ["before", "after"])
-async def test_a_group_is_one_also_if_the_batch_itself_lets_an_instance_go(
-    work: Work, letting_go: str
-) -> None:
-    """What was decided before the refusal is decided anew."""
-    await work.backend.create([new("a"), new("b"), new("c")])
-    await work.backend.send([signal("@n@k")])
-    assert len(await work.claim()) == 4
-    pair: list[CommitItem] = [
-        entity_turn("@n@k", state=b"s", group=1, outbox=(signal("c", b"from the entity"),)),
-        TurnCommit(instance_id="a", execution=1, turn=1, events=b"e", group=1),
-    ]
-    release = Release(instance_id="a", wake_at_us=None)
-    batch = [*pair, release] if letting_go == "after" else [release, *pair]
-    dropped = await work.commit(turn("b", 1), *batch)
-    is_whole = letting_go == "after"
-    assert dropped == (frozenset() if is_whole else {"@n@k", "a"})
-    [entity] = await work.backend.read_entities(["@n@k"])
-    assert entity is not None
-    assert entity.state == (b"s" if is_whole else None)
-    assert await work.letters("c") == ([b"from the entity"] if is_whole else [])
-    history = await work.backend.read_history("b", bytes_max=99)
-    assert [row.turn for row in history.rows] == [0, 1]
 
 
 async def test_a_group_is_one_also_if_the_primary_key_refuses_one_of_its_turns(work: Work) -> None:
