@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 
 import anyio.lowlevel
 
 from durable_async._engine.termination import termination
+from durable_async._kernel.entities.instance import EntityInstance
 from durable_async._kernel.orchestration import Orchestration
 from durable_async.errors import CorruptHistoryError
 from durable_async.model.history import ExecutionStarted, ExecutionTerminated, HistoryEvent
+from durable_async.model.identity import ENTITY_MARK
 from durable_async.model.records import ClaimedInstance, HistoryRow
-from durable_async.serialization.events import decode_events, decode_letter
+from durable_async.serialization.events import decode_events, decode_letter, decode_snapshot
 
 from ._parking import park
 from ._slots import Slot
-from ._turns import SLICE_SECONDS, Tools, Turns
+from ._tools import SLICE_SECONDS, Tools, ignore
+from ._turns import Turns
 
 HISTORY_PAGE_BYTES = 4 * 1024 * 1024
+
+_log = logging.getLogger("durable_async")
 
 
 async def adopt(claimed: ClaimedInstance, tools: Tools, turns: Turns) -> None:
@@ -28,10 +34,13 @@ async def adopt(claimed: ClaimedInstance, tools: Tools, turns: Turns) -> None:
     One that is to end is ended here, without its code.
     """
     _bury_former(claimed, tools, turns)
+    if claimed.name.startswith(ENTITY_MARK):
+        _adopt_entity(claimed, tools, turns)
+        return
     order = _order_to_end(claimed)
     if order is None and claimed.attempts > tools.settings.attempts_max:
         reason = f"claimed {tools.settings.attempts_max} times, and its worker never came through"
-        tools.committer.submit(park(claimed.instance_id, claimed.execution, reason), _ignore)
+        tools.committer.submit(park(claimed.instance_id, claimed.execution, reason), ignore)
         return
     try:
         if order is not None:
@@ -45,6 +54,45 @@ async def adopt(claimed: ClaimedInstance, tools: Tools, turns: Turns) -> None:
     if tools.slots.get(claimed.instance_id) is not None:
         turns.drop(slot)  # it was replaced while it was replayed
         return
+    _take_in(slot, tools, turns)
+
+
+def _adopt_entity(claimed: ClaimedInstance, tools: Tools, turns: Turns) -> None:
+    """Take an entity in. If its workers died again and again, that is the doing of its next operation, which is parked."""
+    attempts = tools.settings.attempts_max
+    try:
+        snapshot = decode_snapshot(claimed.instance_id, claimed.state)
+        entity = EntityInstance(claimed.instance_id, claimed.execution, snapshot)
+        for mail in claimed.mail:
+            entity.deliver(mail.id, mail.execution, decode_letter(claimed.instance_id, mail.letter))
+        if claimed.attempts > attempts:
+            reason = f"begun {attempts} times, and its worker never came through"
+            operation = entity.park(reason, tools.backend.now_us(), attempts)
+            if operation is not None:
+                _log.error(
+                    "operation %r of entity %s is parked: %s",
+                    operation.operation,
+                    claimed.instance_id,
+                    reason,
+                )
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is one instance's trouble
+        turns.refuse(claimed.instance_id, claimed.execution, claimed.attempts, error)
+        return
+    slot = Slot(
+        instance=entity,
+        turn=0,
+        status=claimed.status,
+        history_bytes=len(claimed.state or b""),
+        claims=claimed.attempts,
+    )
+    _take_in(slot, tools, turns)
+
+
+def _take_in(slot: Slot, tools: Tools, turns: Turns) -> None:
+    if slot.turn > 1 or slot.execution > 1 or isinstance(slot.instance, EntityInstance):
+        slot.speaks_after = tools.fetches.begun + 1
+    slot.is_alone = slot.instance_id in tools.committer.loners
+    slot.has_will = slot.turn > 1
     tools.slots.add(slot)
     turns.welcome(slot)
 
@@ -72,11 +120,7 @@ async def _end(claimed: ClaimedInstance, order: ExecutionTerminated, tools: Tool
             turn = row.turn
             with suppress(CorruptHistoryError):
                 events += decode_events(claimed.instance_id, row.events)
-    tools.committer.submit(termination(claimed, order, events, turn + 1), _ignore)
-
-
-def _ignore(dropped: bool) -> None:
-    """Nothing follows."""
+    tools.committer.submit(termination(claimed, order, events, turn + 1), ignore)
 
 
 async def _rebuild(claimed: ClaimedInstance, tools: Tools, turns: Turns) -> Slot:

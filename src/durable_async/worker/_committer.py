@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import anyio
@@ -40,7 +40,14 @@ class Entry:
     @property
     def size(self) -> int:
         """Its share of a batch's bytes, about."""
-        return 64 + (len(self.item.events) if isinstance(self.item, TurnCommit) else 0)
+        if not isinstance(self.item, TurnCommit):
+            return 64
+        return 64 + len(self.item.events) + len(self.item.state or b"")
+
+    @property
+    def group(self) -> int:
+        """The group that it belongs to; 0 for none."""
+        return self.item.group if isinstance(self.item, TurnCommit) else 0
 
 
 class Committer:
@@ -49,6 +56,11 @@ class Committer:
     Nothing that was submitted has happened before its ``done`` was called. An unknown outcome is resolved by reading the fence
     back: moved by one, the batch landed, and the instances tell which turns were left out; unmoved, it is sent again; anything
     else, the worker was fenced.
+
+    Attributes:
+        fence: Where it stands.
+        commits: How many there were.
+        loners: Instances whose turns could not be stored together with others'.
     """
 
     def __init__(
@@ -56,6 +68,7 @@ class Committer:
     ) -> None:
         self.fence = fence
         self.commits = 0
+        self.loners: set[str] = set()
         self._backend = backend
         self._environment = environment
         self._settings = settings
@@ -69,7 +82,10 @@ class Committer:
         return not self._waiting and not self._busy
 
     def submit(self, item: CommitItem, done: Callable[[bool], None]) -> None:
-        """Put an item into the next batch that has room; bounded by the callers, who submit one item an instance at a time."""
+        """Put an item into the next batch that has room; bounded by the callers, who submit one item an instance at a time.
+
+        The items of a group are submitted one right after the other, and come into one batch.
+        """
         self._waiting.append(Entry(item, done))
         self._arrived.set()
 
@@ -98,6 +114,9 @@ class Committer:
             if batch and size > self._settings.batch_bytes_max:
                 break
             batch.append(self._waiting.popleft())
+            while self._waiting and batch[-1].group and self._waiting[0].group == batch[-1].group:
+                size += self._waiting[0].size
+                batch.append(self._waiting.popleft())
         return batch
 
     async def _commit(self, batch: Sequence[Entry]) -> None:
@@ -115,10 +134,15 @@ class Committer:
 
     async def _bisect(self, batch: Sequence[Entry], error: BackendError) -> None:
         """Find the item that cannot be written; it is left out and its instance parked, the rest is committed."""
-        if len(batch) > 1:
-            middle = len(batch) // 2
+        middle = _middle(batch)
+        if middle:
             await self._commit(batch[:middle])
             await self._commit(batch[middle:])
+            return
+        if len(batch) > 1:
+            for entry in batch:  # one of a group: the next time, each has its turn for itself
+                self.loners.add(entry.item.instance_id)  # type: ignore[union-attr]
+                entry.done(True)
             return
         (entry,) = batch
         if isinstance(entry.item, (TurnCommit, Release, Abandon)):
@@ -171,11 +195,12 @@ class Committer:
             except BackendUnavailableError:
                 await patience.pause()
                 continue
-            return frozenset(
+            moved = {
                 turn.instance_id
                 for turn, record in zip(turns.values(), records, strict=True)
                 if record is None or not _is_as_left(record, turn, self.fence.worker_id)
-            )
+            }
+            return _with_their_groups(moved, turns.values())
 
     async def _read_fence(self, fence: Fence) -> Fence:
         """Ask where the fence stands until the store answers; the lease bounds how long that is of use."""
@@ -189,6 +214,21 @@ class Committer:
             if found.epoch != fence.epoch:
                 raise FencedError(fence.worker_id)
             return found
+
+
+def _middle(batch: Sequence[Entry]) -> int:
+    """Return where to cut a batch in two, so that no group is; 0 if that cannot be."""
+    cuts = [
+        at
+        for at in range(1, len(batch))
+        if not batch[at].group or batch[at].group != batch[at - 1].group
+    ]
+    return min(cuts, key=lambda at: abs(2 * at - len(batch)), default=0)
+
+
+def _with_their_groups(ids: set[str], turns: Collection[TurnCommit]) -> frozenset[str]:
+    groups = {turn.group for turn in turns if turn.group and turn.instance_id in ids}
+    return frozenset(ids) | {turn.instance_id for turn in turns if turn.group in groups}
 
 
 def _is_as_left(record: InstanceRecord, turn: TurnCommit, worker_id: str) -> bool:

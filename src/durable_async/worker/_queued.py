@@ -17,7 +17,7 @@ from durable_async.model.records import (
 from durable_async.serialization.events import encode_letter
 
 from ._activities import ActivityRunner, Attempt
-from ._turns import Tools
+from ._tools import Tools, ignore
 
 PAUSE_SECONDS = 0.25
 """Shortest time between two questions whether what runs is still wanted, however many hints come."""
@@ -63,7 +63,7 @@ class QueuedActivities:
         else:
             self._running.pop(attempt.item_id, None)
             item = ActivityResult(item_id=attempt.item_id, outgoing=outgoing)
-        self._tools.committer.submit(item, _ignore)
+        self._tools.committer.submit(item, ignore)
 
     def hint(self) -> None:
         """Something changed: perhaps one is not wanted any more."""
@@ -120,7 +120,3 @@ def _never_came_through(attempt: Attempt, attempts_max: int) -> ActivityFailed:
         non_retryable=True,
     )
     return ActivityFailed(attempt.seq, attempt.number, details)
-
-
-def _ignore(dropped: bool) -> None:
-    """Nothing follows."""

@@ -27,7 +27,8 @@ from ._patience import Patience
 from ._queued import QueuedActivities
 from ._slots import Slot, Slots
 from ._suspects import Suspects
-from ._turns import Tools, Turns
+from ._tools import Tools, ignore
+from ._turns import Turns
 from ._watchdog import Watchdog
 from .settings import WorkerSettings
 
@@ -64,7 +65,6 @@ class Session:
         self._fenced: FencedError | None = None
         self._lost = anyio.Event()
         self._stopping = anyio.Event()
-        self._fetches = 0
         self._is_behind = False
         self._claimed_at = environment.monotonic()
         self._loop = asyncio.get_running_loop()
@@ -124,9 +124,10 @@ class Session:
         try:
             async with anyio.create_task_group() as group:
                 await group.start(self._make_runner().run)
+                await group.start(self._turns.entities.run)
                 group.start_soon(self._tools.committer.run)
                 group.start_soon(self._turns.run)
-                group.start_soon(self._tools.alarms.run, self._turns.alarm)
+                group.start_soon(self._tools.alarms.run, self._turns.calls.alarm)
                 group.start_soon(self._queued.watch)
                 group.start_soon(self._suspects.run)
                 group.start_soon(self._fetch_forever)
@@ -152,7 +153,7 @@ class Session:
             self._deliver,
             self._holds_lease,
         )
-        self._turns.activities = runner
+        self._turns.calls.runner = runner
         self._queued = QueuedActivities(self._tools, runner, self.worker_id)
         self._suspects = Suspects(self._tools, self._queued, self._adopt, self._receive)
         return runner
@@ -239,7 +240,9 @@ class Session:
         patience = Patience(self._environment)
         while True:
             try:
-                await self._backend.take_stock(self._tools.committer.fence, self._fetches)
+                await self._backend.take_stock(
+                    self._tools.committer.fence, self._tools.fetches.begun
+                )
             except BackendUnavailableError:
                 await patience.pause()
             else:
@@ -248,18 +251,17 @@ class Session:
     async def _fetch(self) -> Work:
         self._make_room()
         self._turns.forget_consumed()
-        runner = self._turns.activities
+        runner = self._turns.calls.runner
         assert runner is not None
         room = self._settings.instances_max - len(self._tools.slots) - len(self._suspects)
         if not self._keeps_up():
             room = 0
-        self._fetches += 1
         return await self._backend.fetch(
             self._tools.committer.fence,
-            number=self._fetches,
+            number=self._tools.fetches.begin(),
             instances=max(0, min(room, self._settings.claim_batch)),
             activities=min(runner.free, self._settings.claim_batch),
-            names=self._registry.orchestrators,
+            names=self._registry.names,
             activity_names=self._registry.activities,
             history_bytes_max=HISTORY_BYTES_PER_CLAIM,
         )
@@ -303,6 +305,7 @@ class Session:
             else:
                 self._suspects.forget(claimed.instance_id)
                 await self._adopt(claimed)
+        self._tools.fetches.take()
         batch = self._settings.claim_batch
         return len(work.claimed) >= batch or len(work.activities) >= batch
 
@@ -349,16 +352,16 @@ class Session:
         instance = slot.instance
         release = Release(
             instance_id=instance.instance_id,
-            wake_at_us=self._turns.wake_at_us(slot),
-            seen=instance.mailbox.seen(),
+            wake_at_us=self._turns.calls.wake_at_us(slot),
+            seen=instance.seen(),
             execution=instance.execution,
         )
         self._turns.drop(slot)
-        self._tools.committer.submit(release, lambda dropped: None)
+        self._tools.committer.submit(release, ignore)
 
     def _deliver(self, attempt: Attempt, letter: Letter) -> None:
         if attempt.item_id is None:
-            self._turns.deliver(attempt, letter)
+            self._turns.calls.deliver(attempt, letter)
         else:
             self._queued.deliver(attempt, letter)
 
@@ -369,11 +372,12 @@ class Session:
 
         What only waits is handed back at once: others need not wait for those that are busy.
         """
-        runner = self._turns.activities
+        runner = self._turns.calls.runner
         assert runner is not None
-        runner.closed = True
+        entities = self._turns.entities
+        runner.closed = entities.closed = True
         with anyio.move_on_after(self._settings.shutdown_seconds):
-            while runner.running:
+            while runner.running or entities.running:
                 for slot in self._tools.slots.idle():
                     self._release(slot)
                 await anyio.sleep(DRAIN_POLL_SECONDS)

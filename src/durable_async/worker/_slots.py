@@ -6,6 +6,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from durable_async._kernel.entities.instance import EntityInstance
 from durable_async._kernel.orchestration import Orchestration
 from durable_async.model.status import Status
 
@@ -27,9 +28,13 @@ class Slot:
         attempts: Its activities' attempts that run here, by sequence number.
         elsewhere: Its activities that were given to the hub's queue.
         claims: How often it was claimed since it last came through.
+        is_busy: Whether an operation of the entity is under way that takes longer than a turn.
+        is_alone: Whether its turns are committed without those of others: together they could not be.
+        has_will: Whether the store may hold a will of it.
+        speaks_after: The fetch after which nothing that it sent from elsewhere can be on its way.
     """
 
-    instance: Orchestration
+    instance: Orchestration | EntityInstance
     turn: int
     status: Status
     history_bytes: int
@@ -39,11 +44,37 @@ class Slot:
     queued: bool = False
     attempts: dict[int, Attempt] = field(default_factory=dict)
     elsewhere: set[int] = field(default_factory=set)
+    is_busy: bool = False
+    is_alone: bool = False
+    has_will: bool = False
+    speaks_after: int = 0
+
+    @property
+    def instance_id(self) -> str:
+        """Whose slot it is."""
+        return self.instance.instance_id
+
+    @property
+    def execution(self) -> int:
+        """The execution that is under way."""
+        return self.instance.execution
+
+    @property
+    def orchestration(self) -> Orchestration:
+        """The instance, which is an orchestration."""
+        assert isinstance(self.instance, Orchestration)
+        return self.instance
+
+    @property
+    def entity(self) -> EntityInstance:
+        """The instance, which is an entity."""
+        assert isinstance(self.instance, EntityInstance)
+        return self.instance
 
     @property
     def is_idle(self) -> bool:
         """Whether it could be let go without losing anything that is under way."""
-        return not (self.committing or self.queued or self.attempts)
+        return not (self.committing or self.queued or self.attempts or self.is_busy)
 
 
 class Slots:
@@ -66,17 +97,17 @@ class Slots:
 
     def holds(self, slot: Slot) -> bool:
         """Tell whether a slot is still current."""
-        return self._by_id.get(slot.instance.instance_id) is slot
+        return self._by_id.get(slot.instance_id) is slot
 
     def add(self, slot: Slot) -> None:
         """Take a newly claimed instance in."""
-        self._by_id[slot.instance.instance_id] = slot
+        self._by_id[slot.instance_id] = slot
         self.history_bytes += slot.history_bytes
 
     def remove(self, slot: Slot) -> None:
         """Take an instance out."""
         if self.holds(slot):
-            del self._by_id[slot.instance.instance_id]
+            del self._by_id[slot.instance_id]
             self.history_bytes -= slot.history_bytes
 
     def grow(self, slot: Slot, size: int) -> None:
@@ -85,8 +116,8 @@ class Slots:
         self.history_bytes += size
 
     def enqueue(self, slot: Slot) -> None:
-        """Put it in line for a turn, unless it is, or its last turn is not durable yet."""
-        if not slot.queued and not slot.committing:
+        """Put it in line for a turn, unless it is, or its last turn is not over and durable."""
+        if not (slot.queued or slot.committing or slot.is_busy):
             slot.queued = True
             self._ready.append(slot)
 
@@ -96,7 +127,7 @@ class Slots:
             slot = self._ready.popleft()
             slot.queued = False
             if self.holds(slot):
-                self._by_id.move_to_end(slot.instance.instance_id)
+                self._by_id.move_to_end(slot.instance_id)
                 return slot
         return None
 

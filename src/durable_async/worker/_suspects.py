@@ -22,7 +22,7 @@ from durable_async.model.records import (
 )
 
 from ._queued import QueuedActivities
-from ._turns import Tools
+from ._tools import Tools, ignore
 
 SUSPECT_ATTEMPTS = 3
 ALONE_SECONDS = (2.0, 10.0, 60.0)
@@ -61,7 +61,7 @@ class Suspects:
     def add(self, claimed: Suspect) -> None:
         """Let one wait, uncharged."""
         self._line[_key(claimed)] = claimed
-        self._tools.committer.submit(_recount(claimed, claimed.attempts - 1), _ignore)
+        self._tools.committer.submit(_recount(claimed, claimed.attempts - 1), ignore)
         self._arrived.set()
 
     def receive(self, mail: Mail) -> bool:
@@ -126,7 +126,7 @@ class Suspects:
             return False
         # It was replayed and only waits: that has killed nobody.
         slot.claims = 0
-        self._tools.committer.submit(_recount(claimed, 0), _ignore)
+        self._tools.committer.submit(_recount(claimed, 0), ignore)
         return True
 
 
@@ -138,7 +138,3 @@ def _recount(claimed: Suspect, attempts: int) -> CommitItem:
     if isinstance(claimed, ClaimedActivity):
         return ActivityRecount(item_id=claimed.item_id, attempts=attempts)
     return Recount(instance_id=claimed.instance_id, attempts=attempts, execution=claimed.execution)
-
-
-def _ignore(dropped: bool) -> None:
-    """Nothing follows."""

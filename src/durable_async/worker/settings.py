@@ -16,7 +16,8 @@ class WorkerSettings:
         history_bytes_max: Bytes of history of all warm instances together, about what they need in memory.
         activities_max: Attempts running at a time; further ones wait in order.
         backlog_max: Attempts waiting at a time; further ones go to the hub's queue, for any worker.
-        threads_max: ``def`` activities running at a time.
+        threads_max: ``def`` activities running at a time, and as many ``def`` operations of entities.
+        operations_max: Entities at a time in the midst of an operation that waits, or runs in a thread; further ones wait in order.
         claim_batch: Instances claimed in one round trip.
         turns_ahead: While so many instances wait for a turn here, hardly any more is claimed: others may come to it sooner.
         batch_turns_max: Turns in one commit.
@@ -39,6 +40,7 @@ class WorkerSettings:
     activities_max: int = 10_000
     backlog_max: int = 20_000
     threads_max: int = 64
+    operations_max: int = 1_000
     claim_batch: int = 50
     turns_ahead: int = 50
     batch_turns_max: int = 500

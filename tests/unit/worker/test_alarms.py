@@ -11,7 +11,7 @@ from durable_async.worker._slots import Slots
 
 def slot(name: str, wake_at_us: int) -> Any:
     return SimpleNamespace(
-        instance=SimpleNamespace(instance_id=name, wake_at_us=wake_at_us), history_bytes=0
+        instance_id=name, instance=SimpleNamespace(wake_at_us=wake_at_us), history_bytes=0
     )
 
 

@@ -116,11 +116,11 @@ class EntityInstance:
 
     # -- mail
 
-    def deliver(self, mail_id: int | None, execution: int | None, letter: Letter) -> bool:
+    def deliver(self, mail_id: int, execution: int | None, letter: Letter) -> bool:
         """Add a letter, in order of arrival; ``False`` if it is here already.
 
         Args:
-            mail_id: Its id in the store; ``None`` if it comes from a turn that will be committed together with the one that takes it.
+            mail_id: Its id in the store; below 0 if it comes from a turn that will be committed together with the one that takes it.
             execution: The life that it is for; ``None`` for whichever is current.
             letter: The letter; one that is not for entities is taken by the next turn and ignored.
         """
@@ -131,9 +131,12 @@ class EntityInstance:
             self._mail.consume(stale)
         return True
 
-    def withdraw(self, letter: Letter) -> bool:
-        """Take back a letter that was delivered without an id, this very object; ``False`` if a turn has taken it."""
-        return self._mail.withdraw(letter)
+    def withdraw(self, mail_id: int) -> bool:
+        """Take back a letter that was passed on, also if it was begun and not concluded; ``False`` if a turn has taken it."""
+        waiting = self._mail.withdraw(mail_id)
+        if waiting is not None and waiting is self._current:
+            self._current = None
+        return waiting is not None
 
     def forget(self, mail_ids: Iterable[int]) -> None:
         """Forget ids whose rows are gone."""
@@ -278,7 +281,7 @@ class EntityInstance:
     def _take_next(self, now_us: int) -> Waiting | None:
         while True:
             if self._lock is None and self._retried:
-                return Waiting(None, self._retried[0], retried=True)
+                return Waiting(0, self._retried[0], retried=True)
             line = self._line if self._lock is None else self._holders_line
             if not line:
                 return None
@@ -286,7 +289,6 @@ class EntityInstance:
             if waiting.withdrawn:
                 continue
             if isinstance(waiting.letter, EntityOperation):
-                self._mail.take(waiting)
                 return waiting
             self._mail.consume(waiting)
             self._obey(waiting.letter, now_us)

@@ -12,14 +12,14 @@ class Waiting:
     """A letter that no turn has taken yet.
 
     Attributes:
-        mail_id: Its id in the store; ``None`` if it is not there.
+        mail_id: Its id in the store; below 0 if it was passed on here and is not there.
         retried: Whether it is an operation that was parked before; then it is in the snapshot, and nobody waits for it.
         withdrawn: Whether it is to be skipped where it stands.
     """
 
     __slots__ = ("letter", "mail_id", "retried", "withdrawn")
 
-    def __init__(self, mail_id: int | None, letter: Letter, *, retried: bool = False) -> None:
+    def __init__(self, mail_id: int, letter: Letter, *, retried: bool = False) -> None:
         self.mail_id = mail_id
         self.letter = letter
         self.retried = retried
@@ -27,51 +27,43 @@ class Waiting:
 
 
 class EntityMail:
-    """Letters by their ids in the store; those of local senders have none.
+    """Letters by their ids: in the store above 0, below 0 those that were passed on here.
 
     Attributes:
         arrived: What has arrived and is not put in line yet.
     """
 
-    __slots__ = ("_consumed", "_ids", "_local", "arrived")
+    __slots__ = ("_consumed", "_ids", "_passed_on", "arrived")
 
     def __init__(self) -> None:
         self.arrived: deque[Waiting] = deque()
         self._ids: set[int] = set()
         self._consumed: list[int] = []
-        self._local: dict[int, Waiting] = {}
+        self._passed_on: dict[int, Waiting] = {}
 
-    def put(self, mail_id: int | None, letter: Letter) -> bool:
+    def put(self, mail_id: int, letter: Letter) -> bool:
         """Add a letter; ``False`` if it is here already."""
-        waiting = Waiting(mail_id, letter)
-        if mail_id is None:
-            self._local[id(letter)] = waiting
-        elif mail_id in self._ids:
+        if mail_id in self._ids:
             return False
-        else:
-            self._ids.add(mail_id)
+        self._ids.add(mail_id)
+        waiting = Waiting(mail_id, letter)
+        if mail_id < 0:
+            self._passed_on[mail_id] = waiting
         self.arrived.append(waiting)
         return True
 
-    def withdraw(self, letter: Letter) -> bool:
-        """Take back a local letter, this very object; ``False`` if it is not here, or was taken."""
-        waiting = self._local.pop(id(letter), None)
-        if waiting is None:
-            return False
-        waiting.withdrawn = True
-        return True
-
-    def take(self, waiting: Waiting) -> None:
-        """Rule out that a letter is withdrawn: it is being acted upon."""
-        if waiting.mail_id is None:
-            self._local.pop(id(waiting.letter), None)
+    def withdraw(self, mail_id: int) -> Waiting | None:
+        """Take back a letter that was passed on, and return it; ``None`` if a turn has taken it."""
+        waiting = self._passed_on.pop(mail_id, None)
+        if waiting is not None:
+            waiting.withdrawn = True
+            self._ids.discard(mail_id)
+        return waiting
 
     def consume(self, waiting: Waiting) -> None:
         """Count a letter as done with; its row may be deleted with the turn."""
-        if waiting.mail_id is None:
-            self._local.pop(id(waiting.letter), None)
-        else:
-            self._consumed.append(waiting.mail_id)
+        self._consumed.append(waiting.mail_id)
+        self._passed_on.pop(waiting.mail_id, None)
 
     def drain_consumed(self) -> tuple[int, ...]:
         """Return the ids consumed since the last call."""

@@ -1,0 +1,203 @@
+"""Activities that this worker's orchestrations have called: begun here or given to the hub's queue, stopped, and given up."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from durable_async._engine.fold import Effects, queued
+from durable_async._engine.options import encode_options
+from durable_async._kernel.futures import ActivityFuture
+from durable_async._kernel.orchestration import Orchestration
+from durable_async.errors import NotRegisteredError
+from durable_async.failure import FailureDetails
+from durable_async.model.history import ActivityFailed, ActivityHeartbeat, Letter
+from durable_async.model.policy import seconds_of
+from durable_async.model.records import Outgoing, TurnCommit, UnclaimedActivity
+from durable_async.serialization.events import encode_letter
+
+from ._activities import ActivityRunner, Attempt
+from ._alarms import About
+from ._slots import Slot
+from ._tools import Tools
+
+_log = logging.getLogger("durable_async")
+
+
+class ActivityCalls:
+    """The calls of one session's orchestrations.
+
+    Args:
+        tools: What the session shares.
+        enqueue: Gives an instance a turn soon.
+    """
+
+    def __init__(self, tools: Tools, enqueue: Callable[[Slot], None]) -> None:
+        self._tools = tools
+        self._enqueue = enqueue
+        self._strangers: set[str] = set()
+        self.runner: ActivityRunner | None = None
+
+    # -- where they run
+
+    def place(
+        self, slot: Slot, commit: TurnCommit, effects: Effects
+    ) -> tuple[list[ActivityFuture[Any]], TurnCommit]:
+        """Decide which activities run here and which go to the hub's queue; returns the former, and the commit with the latter."""
+        if not effects.start and not (effects.stop and slot.elsewhere):
+            return [], commit
+        local, away = self.split(effects.start)
+        cancelled = tuple(seq for seq in effects.stop if seq in slot.elsewhere)
+        if away or cancelled:
+            items = tuple(
+                queued(slot.orchestration, future, encode_options(future)) for future in away
+            )
+            commit = msgspec.structs.replace(commit, queued=items, cancelled=cancelled)
+        return local, commit
+
+    def split(
+        self, futures: list[ActivityFuture[Any]]
+    ) -> tuple[list[ActivityFuture[Any]], list[ActivityFuture[Any]]]:
+        """Return those that may run here, and the others."""
+        assert self.runner is not None
+        room = self.runner.room
+        local: list[ActivityFuture[Any]] = []
+        away: list[ActivityFuture[Any]] = []
+        for future in futures:
+            known = self._tools.registry.find_activity(future.name) is not None
+            (local if known and len(local) < room else away).append(future)
+        return local, away
+
+    # -- running here
+
+    def start(self, slot: Slot, future: ActivityFuture[Any]) -> None:
+        """Begin an attempt of an activity here; its call is durable."""
+        activity = self._tools.registry.find_activity(future.name)
+        assert activity is not None
+        limit = future.options.schedule_to_close
+        attempt = Attempt(
+            activity,
+            slot.instance_id,
+            slot.execution,
+            future.seq,
+            future.attempt,
+            future.input,
+            future.options,
+            None
+            if limit is None
+            else future.scheduled_at_us + round(seconds_of(limit, "schedule_to_close") * 1e6),
+            future.heartbeat,
+        )
+        slot.attempts[future.seq] = attempt
+        assert self.runner is not None
+        self.runner.start(attempt)
+
+    def deliver(self, attempt: Attempt, letter: Letter) -> None:
+        """Take the letter of a local attempt."""
+        slot = self._tools.slots.get(attempt.instance_id)
+        if slot is None or slot.execution != attempt.execution:
+            return
+        if slot.attempts.get(attempt.seq) is attempt:
+            if not isinstance(letter, ActivityHeartbeat):
+                del slot.attempts[attempt.seq]
+            slot.orchestration.deliver(None, attempt.execution, letter)
+            self._enqueue(slot)
+
+    def stop(self, slot: Slot, seq: int) -> None:
+        """Stop an activity whose outcome nobody waits for any more."""
+        slot.elsewhere.discard(seq)
+        attempt = slot.attempts.pop(seq, None)
+        if attempt is not None:
+            assert self.runner is not None
+            self.runner.stop(attempt)
+
+    def stop_all(self, slot: Slot) -> None:
+        """Stop all that run here."""
+        for seq in list(slot.attempts):
+            self.stop(slot, seq)
+
+    # -- in the hub's queue
+
+    def expect(self, slot: Slot, seq: int) -> None:
+        """If an activity in the queue is one that nobody here registers, give other workers a while to claim it."""
+        future = slot.orchestration.pending_activity(seq)
+        if future is not None and self._tools.registry.find_activity(future.name) is None:
+            self._warn_of_stranger(future.name)
+            about = (seq, slot.execution, future.attempt)
+            self._tools.alarms.set(self._grace_ends_us(), slot, about)
+
+    def _warn_of_stranger(self, name: str) -> None:
+        if name not in self._strangers:
+            self._strangers.add(name)
+            _log.warning(
+                "activity %r is not registered here: each call of it waits %g s for a worker that registers it, and then fails",
+                name,
+                self._tools.settings.unregistered_grace_seconds,
+            )
+
+    def wake_at_us(self, slot: Slot) -> int | None:
+        """Return when somebody must look at an instance that is let go now, although nothing arrives."""
+        wake_us = slot.instance.wake_at_us
+        if not slot.elsewhere:
+            return wake_us
+        waiting = map(slot.orchestration.pending_activity, slot.elsewhere)
+        find = self._tools.registry.find_activity
+        if slot.instance.suspended or all(one is None or find(one.name) for one in waiting):
+            return wake_us
+        grace_us = self._grace_ends_us()
+        return grace_us if wake_us is None else min(wake_us, grace_us)
+
+    def _grace_ends_us(self) -> int:
+        grace = self._tools.settings.unregistered_grace_seconds
+        return self._tools.backend.now_us() + round(grace * 1e6)
+
+    def alarm(self, slot: Slot, about: About) -> None:
+        """Something of an instance is due: a turn, or the end of an activity's grace."""
+        if about is None:
+            self._enqueue(slot)
+            return
+        seq, execution, attempt = about
+        if slot.execution != execution or seq not in slot.elsewhere:
+            return
+        future = slot.orchestration.pending_activity(seq)
+        if future is not None and future.attempt == attempt:
+            self._give_up_unclaimed(slot, future)
+
+    def _give_up_unclaimed(self, slot: Slot, future: ActivityFuture[Any]) -> None:
+        """Let a queued activity fail that nobody claimed; if somebody did, look again later: that worker may die."""
+        instance = slot.orchestration
+        letter = ActivityFailed(future.seq, future.attempt, not_registered(future.name))
+        item = UnclaimedActivity(
+            instance_id=instance.instance_id,
+            execution=instance.execution,
+            seq=future.seq,
+            outgoing=_to_itself(instance, letter),
+        )
+
+        def done(dropped: bool) -> None:
+            if self._tools.slots.holds(slot) and slot.instance is instance:
+                self.expect(slot, future.seq)
+
+        self._tools.committer.submit(item, done)
+
+
+def _to_itself(instance: Orchestration, letter: Letter) -> Outgoing:
+    return Outgoing(
+        instance_id=instance.instance_id,
+        execution=instance.execution,
+        letter=encode_letter(letter),
+    )
+
+
+def unsaved(instance: Orchestration) -> tuple[Outgoing, ...]:
+    """Return outcomes that only this process knows: its activities have ended, and must not run again."""
+    letters = instance.mailbox.unstored(instance.execution)
+    return tuple(_to_itself(instance, letter) for letter in letters)
+
+
+def not_registered(name: str) -> FailureDetails:
+    """Describe that no worker registers an activity."""
+    return FailureDetails.of(NotRegisteredError("activity", name), non_retryable=True)

@@ -1,0 +1,196 @@
+"""Conversations: turns of this worker's instances that answer each other, made durable together.
+
+An orchestration that calls an entity which is warm here, idle, and quick, need not wait for the store: the letter is passed on, the entity
+has its turn, and its answer gives the orchestration another turn, all before anything is written. What comes of it are commits of one
+group: all of them or none. So a chain of calls costs one commit. A letter that its receiver has not taken when the conversation ends goes
+through the store, as if nothing had been tried.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from itertools import count
+from typing import Protocol
+
+import msgspec
+
+from durable_async.model.history import (
+    EntityCallCompleted,
+    EntityCallFailed,
+    EntityLocked,
+    EntityLockRelease,
+    EntityLockRequest,
+    EntityOperation,
+)
+from durable_async.serialization.events import decode_letter
+
+from ._drafts import Draft, Sent, is_empty
+from ._slots import Slot
+from ._tools import Tools
+
+TURNS_MAX = 200
+"""The longest conversation; what is said then goes through the store."""
+
+_PASSED_ON = (
+    EntityCallCompleted,
+    EntityCallFailed,
+    EntityLocked,
+    EntityOperation,
+    EntityLockRequest,
+    EntityLockRelease,
+)
+"""Letters whose receiver takes them at once, if it can at all; others may have to be kept."""
+
+
+class Turns(Protocol):
+    """What a conversation asks of the rest of the worker."""
+
+    def take(self, slot: Slot, former: Draft | None) -> Draft | None:
+        """Give an instance a turn now, after those that ``former`` tells of; ``None`` if nothing comes of it, or it is busy for longer.
+
+        Raises:
+            Exception: The turn cannot be had.
+        """
+        ...
+
+    def submit(self, draft: Draft) -> None:
+        """Have a draft committed; it is as it is to be written."""
+        ...
+
+    def skip(self, draft: Draft) -> None:
+        """Go on after a draft of which nothing is to be written."""
+        ...
+
+    def give_up(self, slot: Slot, error: Exception) -> None:
+        """Let an instance go whose turn cannot be had."""
+        ...
+
+
+class Conversations:
+    """Leads one conversation at a time, without a pause."""
+
+    def __init__(self, tools: Tools, turns: Turns) -> None:
+        self._tools = tools
+        self._turns = turns
+        self._letters = count(-1, -1)
+        self._groups = count(1)
+
+    def begin(self, slot: Slot) -> None:
+        """Give an instance a turn, and those their turns whom it addresses."""
+        try:
+            draft = self._turns.take(slot, None)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is one instance's trouble
+            self._turns.give_up(slot, error)
+            return
+        if draft is not None:
+            self.go_on(draft)
+
+    def go_on(self, first: Draft) -> None:
+        """Pass on what a turn sent, until nobody has anything to say; then submit everything."""
+        line = deque(self._pass_on(first, first.outbox))
+        if not line:
+            self._turns.submit(first)
+            return
+        drafts = {first.slot: first}
+        heard: dict[Slot, None] = {}
+        broken: dict[Slot, Exception] = {}
+        for _ in range(TURNS_MAX):
+            if not line:
+                break
+            slot = line.popleft()
+            heard[slot] = None
+            if slot not in broken and self._may_hear(slot):
+                line += self._listen(slot, drafts, broken)
+        heard |= dict.fromkeys(line)
+        self._take_back(drafts.values(), heard)
+        self._submit(list(drafts.values()))
+        for slot, error in broken.items():  # what it did before the turn that failed is sound
+            self._turns.give_up(slot, error)
+
+    def _listen(
+        self, slot: Slot, drafts: dict[Slot, Draft], broken: dict[Slot, Exception]
+    ) -> Iterable[Slot]:
+        """Give a receiver its turn; returns whom it addressed."""
+        former = drafts.get(slot)
+        try:
+            draft = self._turns.take(slot, former)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is one instance's trouble
+            broken[slot] = error
+            return ()
+        if draft is None:
+            return ()
+        said = draft.outbox
+        if former is None:
+            drafts[slot] = draft
+        else:
+            former.add(draft)
+        return self._pass_on(drafts[slot], said)
+
+    # -- passing on
+
+    def _pass_on(self, draft: Draft, outbox: list[Sent]) -> list[Slot]:
+        """Give letters to those who are here; returns these."""
+        if not outbox or not self._may_speak(draft.slot):
+            return []
+        slots = self._tools.slots
+        addressed: dict[Slot, None] = {}
+        for sent in outbox:
+            outgoing = sent.outgoing
+            slot = slots.get(outgoing.instance_id)
+            if slot is None or not self._may_hear(slot):
+                continue
+            if outgoing.execution not in (None, slot.execution):
+                continue
+            letter = decode_letter(outgoing.instance_id, outgoing.letter)
+            if isinstance(letter, _PASSED_ON):
+                sent.passed_as = next(self._letters)
+                slot.instance.deliver(sent.passed_as, outgoing.execution, letter)
+                addressed[slot] = None
+        return list(addressed)
+
+    def _may_speak(self, slot: Slot) -> bool:
+        """Tell whether nothing that it sent before it came here can be on its way still."""
+        return self._tools.fetches.taken >= slot.speaks_after and not slot.is_alone
+
+    def _may_hear(self, slot: Slot) -> bool:
+        """Tell whether a turn now would take what it is told, after all that was sent to it before."""
+        return not (
+            slot.committing
+            or slot.is_busy
+            or slot.is_alone
+            or slot.instance.outcome is not None
+            or self._tools.fetches.is_owed(slot.instance_id)
+        ) and self._tools.slots.holds(slot)
+
+    # -- the end
+
+    def _take_back(self, drafts: Iterable[Draft], heard: Iterable[Slot]) -> None:
+        """Let letters that were not taken go through the store."""
+        taken = {mail_id for draft in drafts for mail_id in draft.consumed if mail_id < 0}
+        left = [
+            sent
+            for draft in drafts
+            for sent in draft.outbox
+            if sent.passed_as and sent.passed_as not in taken
+        ]
+        if not left:
+            return
+        by_id = {slot.instance_id: slot for slot in heard}
+        for sent in left:
+            by_id[sent.outgoing.instance_id].instance.withdraw(sent.passed_as)
+            sent.passed_as = 0
+
+    def _submit(self, drafts: list[Draft]) -> None:
+        written: list[Draft] = []
+        for draft in drafts:
+            draft.commit = draft.sealed()
+            if is_empty(draft.commit):
+                self._turns.skip(draft)
+            else:
+                written.append(draft)
+        group = next(self._groups) if len(written) > 1 else 0
+        for draft in written:
+            if group:
+                draft.commit = msgspec.structs.replace(draft.commit, group=group)
+            self._turns.submit(draft)

@@ -1,0 +1,226 @@
+"""Entities at work: operations carried out in order, quick ones between other turns, others in tasks and threads."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import anyio
+from anyio.abc import TaskStatus
+
+from durable_async._engine.entity_fold import fold_entity
+from durable_async._engine.operations import Operation, begin
+from durable_async._kernel.entities.outcome import OperationOutcome
+from durable_async.errors import TurnBudgetError
+from durable_async.model.history import EntityOperation
+
+from ._drafts import Draft, Sent
+from ._slots import Slot
+from ._suspects import SUSPECT_ATTEMPTS
+from ._tools import Tools
+
+OPERATIONS_MAX = 1_000
+"""Operations in one turn."""
+
+TURN_SECONDS = 0.005
+"""A turn of quick operations is over after this time, and committed; there may be more to do then."""
+
+BATCH_SECONDS = 0.05
+"""The same for operations that wait, or run in threads."""
+
+QUICK_SECONDS = 0.005
+QUICK_RUNS = 3
+"""A ``def`` operation that was so quick so often in a row need not run in a thread."""
+
+EXPERIENCE_MAX = 10_000
+
+
+@dataclass(slots=True)
+class _Experience:
+    """How a ``def`` operation has behaved in this process."""
+
+    quick_runs: int = 0
+
+    def note(self, seconds: float) -> None:
+        self.quick_runs = self.quick_runs + 1 if seconds <= QUICK_SECONDS else 0
+
+
+class EntityTurns:
+    """Carries out the operations of one session's entities.
+
+    A ``def`` operation that was quick several times runs between other turns; the first times, and as soon as it was slow once, it runs in a
+    thread. ``async def`` operations run in tasks of the event loop. Whatever takes long keeps nobody waiting but its own entity.
+
+    Args:
+        tools: What the session shares.
+        go_on: Takes what a turn came to, when that took longer than ``take``.
+        rest: Takes an entity of which nothing came.
+        give_up: Lets an instance go whose turn cannot be had.
+    """
+
+    def __init__(
+        self,
+        tools: Tools,
+        go_on: Callable[[Draft], None],
+        rest: Callable[[Slot], None],
+        give_up: Callable[[Slot, Exception], None],
+    ) -> None:
+        self._tools = tools
+        self._go_on = go_on
+        self._rest = rest
+        self._give_up = give_up
+        self._experience: dict[tuple[str, str], _Experience] = {}
+        self._threads = anyio.CapacityLimiter(tools.settings.threads_max)
+        self._limiter = anyio.CapacityLimiter(tools.settings.operations_max)
+        self._group = asyncio.TaskGroup()
+        self.running = 0
+        self.closed = False
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Host operations that take longer, until cancelled."""
+        async with self._group:
+            task_status.started()
+            try:
+                await anyio.sleep_forever()
+            finally:
+                self.closed = True
+
+    # -- quick ones
+
+    def take(self, slot: Slot, *, is_first: bool) -> Draft | None:
+        """Carry out what is quick; ``None`` if there is nothing to do, or the first operation takes longer, and is under way now.
+
+        Args:
+            slot: The entity.
+            is_first: Whether nothing that it did before waits for a commit; only then may it become busy.
+        """
+        try:
+            return self._tools.watchdog.watch(
+                slot.instance_id, functools.partial(self._take, slot, is_first)
+            )
+        except TurnBudgetError:
+            self._experience.clear()  # one of them was trusted and should not have been
+            raise
+
+    def _take(self, slot: Slot, is_first: bool) -> Draft | None:
+        tools, entity = self._tools, slot.entity
+        now_us = tools.backend.now_us()
+        clock = tools.environment.monotonic
+        begun = clock()
+        left = _most(slot)
+        while (letter := entity.next_operation(now_us)) is not None:
+            operation = self._begin(slot, letter, now_us)
+            if not self._is_quick(slot, operation):
+                if is_first and left == _most(slot):
+                    self._take_time(slot)
+                    return None
+                break
+            started = clock()
+            entity.conclude(operation.run())
+            ended = clock()
+            self._note(slot, letter, ended - started)
+            left -= 1
+            if left == 0 or ended - begun > TURN_SECONDS:
+                break
+        return self._draft(slot, now_us)
+
+    def _begin(self, slot: Slot, letter: EntityOperation, now_us: int) -> Operation:
+        tools, entity = self._tools, slot.entity
+        definition = tools.registry.find_entity(entity.entity_id.stored_name)
+        assert definition is not None, "only registered names are claimed"
+        return begin(definition, entity, letter, tools.payloads, now_us, tools.environment.new_id)
+
+    def _is_quick(self, slot: Slot, operation: Operation) -> bool:
+        if operation.is_async:
+            return False
+        return self._known(slot, operation.letter).quick_runs >= QUICK_RUNS
+
+    def _known(self, slot: Slot, letter: EntityOperation) -> _Experience:
+        key = (slot.entity.entity_id.name, letter.operation)
+        known = self._experience.get(key)
+        if known is None:
+            if len(self._experience) >= EXPERIENCE_MAX:  # names come from callers
+                self._experience.clear()
+            known = self._experience[key] = _Experience()
+        return known
+
+    def _note(self, slot: Slot, letter: EntityOperation, seconds: float) -> None:
+        self._known(slot, letter).note(seconds)
+
+    def _draft(self, slot: Slot, now_us: int) -> Draft | None:
+        turn = slot.entity.finish()
+        if turn.is_empty:
+            return None
+        commit = fold_entity(slot.entity, turn, now_us=now_us)
+        outbox = [Sent(outgoing) for outgoing in commit.outbox]
+        return Draft(slot, commit, consumed=list(commit.consumed), outbox=outbox)
+
+    # -- those that take longer
+
+    def _take_time(self, slot: Slot) -> None:
+        if self.closed:
+            return  # whoever claims it next begins
+        slot.is_busy = True
+        self.running += 1
+        self._group.create_task(self._carry_out(slot))
+
+    async def _carry_out(self, slot: Slot) -> None:
+        try:
+            async with self._limiter:
+                draft = await self._batch(slot)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is one instance's trouble
+            slot.is_busy = False
+            if self._tools.slots.holds(slot):
+                self._give_up(slot, error)
+            return
+        finally:
+            self.running -= 1
+        slot.is_busy = False
+        if not self._tools.slots.holds(slot):
+            return
+        if draft is None:
+            self._rest(slot)
+        else:
+            self._go_on(draft)
+
+    async def _batch(self, slot: Slot) -> Draft | None:
+        tools, entity = self._tools, slot.entity
+        clock = tools.environment.monotonic
+        begun = clock()
+        left = _most(slot)
+        while True:
+            now_us = tools.backend.now_us()
+            letter = entity.next_operation(now_us)
+            if letter is None:
+                break
+            operation = self._begin(slot, letter, now_us)
+            entity.conclude(await self._perform(slot, operation))
+            left -= 1
+            if left == 0 or clock() - begun > BATCH_SECONDS:
+                break
+        return self._draft(slot, tools.backend.now_us())
+
+    async def _perform(self, slot: Slot, operation: Operation) -> OperationOutcome:
+        if operation.is_async:
+            return await operation.run_async()
+        environment = self._tools.environment
+        if self._is_quick(slot, operation):
+            return operation.run()
+
+        def run() -> tuple[OperationOutcome, float]:
+            started = environment.monotonic()
+            outcome = operation.run()
+            return outcome, environment.monotonic() - started
+
+        outcome, seconds = await environment.run_in_thread(
+            run, limiter=self._threads, abandon_on_cancel=True
+        )
+        self._note(slot, operation.letter, seconds)
+        return outcome
+
+
+def _most(slot: Slot) -> int:
+    """Return how many operations a turn may have: a suspect's are tried one by one, so that what came through before stays."""
+    return 1 if slot.claims >= SUSPECT_ATTEMPTS else OPERATIONS_MAX

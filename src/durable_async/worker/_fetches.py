@@ -1,0 +1,40 @@
+"""Fetches by number, and which letters in the store a later fetch is still to tell of.
+
+An instance's letter may go to another instance of the same worker directly only if nothing that was sent to that one before is still on
+its way through the store: or it would overtake.
+"""
+
+from __future__ import annotations
+
+
+class Fetches:
+    """The fetches of one session, which are made one after the other.
+
+    Attributes:
+        begun: Number of the last one that was sent.
+        taken: Number of the last one whose answer was taken in.
+    """
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.taken = 0
+        self._owed: dict[str, int] = {}
+
+    def begin(self) -> int:
+        """Return the number of the next one."""
+        self.begun += 1
+        return self.begun
+
+    def take(self) -> None:
+        """Note that the answer to the last one has been taken in."""
+        self.taken = self.begun
+        if self._owed:
+            self._owed = {key: due for key, due in self._owed.items() if due > self.taken}
+
+    def owe(self, instance_id: str) -> None:
+        """Note that something for this instance was stored just now: a fetch that is sent from now on tells of it."""
+        self._owed[instance_id] = self.begun + 1
+
+    def is_owed(self, instance_id: str) -> bool:
+        """Tell whether something for this instance may be in the store that was not told of."""
+        return instance_id in self._owed

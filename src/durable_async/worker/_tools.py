@@ -1,0 +1,41 @@
+"""What one session shares between its parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from durable_async.backend import Backend
+from durable_async.environment import Environment
+from durable_async.registry import Registry
+from durable_async.serialization import DataConverter
+
+from ._alarms import Alarms
+from ._committer import Committer
+from ._fetches import Fetches
+from ._slots import Slots
+from ._watchdog import Watchdog
+from .settings import WorkerSettings
+
+SLICE_SECONDS = 0.002
+"""Longest time for which the worker holds the event loop, about."""
+
+
+@dataclass(slots=True)
+class Tools:
+    """What one session shares between its parts."""
+
+    backend: Backend
+    environment: Environment
+    registry: Registry
+    payloads: DataConverter
+    settings: WorkerSettings
+    committer: Committer
+    slots: Slots
+    alarms: Alarms
+    watchdog: Watchdog
+    fetches: Fetches = field(default_factory=Fetches)
+    pause_at: float = 0.0
+
+
+def ignore(dropped: bool) -> None:
+    """What follows a commit that nothing follows."""
