@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from durable_async.errors import ValidationError
@@ -14,6 +14,38 @@ from durable_async.serialization.signatures import Signature
 from .program import Payloads
 
 _signatures: WeakKeyDictionary[Callable[..., Any], Signature] = WeakKeyDictionary()
+
+
+class OperationCall(NamedTuple):
+    """An operation with its arguments, as it is stored, and what its result is read into.
+
+    Attributes:
+        name: The operation.
+        input: Its arguments as one payload; ``None`` for no input.
+        result_type: The annotation of its result; ``Any`` by name.
+    """
+
+    name: str
+    input: bytes | None
+    result_type: Any
+
+
+def encode_operation(
+    payloads: Payloads, operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> OperationCall:
+    """Return what is stored of an operation in either form: a method with its arguments, or a name with one input at most.
+
+    Raises:
+        ValidationError: It is neither, or the arguments do not fit.
+        EncodeError: An argument cannot be stored.
+    """
+    if not isinstance(operation, str):
+        data = encode_call(payloads, operation, args, kwargs)
+        return OperationCall(operation.__name__, data, signature_of(operation).result_type)
+    if kwargs or len(args) > 1:
+        raise ValidationError("operation", f"{operation!r} by name takes one input at most")
+    data = encode_input(payloads, operation, args[0] if args else None)
+    return OperationCall(operation, data, Any)
 
 
 def signature_of(method: Callable[..., Any]) -> Signature:

@@ -1,4 +1,4 @@
-"""Client: everything that can be asked of orchestrations, from any process."""
+"""Client: everything that can be asked of orchestrations and entities, from any process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from durable_async.registry import Orchestrator
 from durable_async.serialization.events import encode_events
 
 from . import _lineage
-from ._connection import Instance
+from ._connection import Instance, id_of
+from ._entity_upkeep import EntityUpkeep
 from ._handle import OrchestrationHandle
 from ._state import microseconds
 from ._steering import Steering
@@ -27,8 +28,8 @@ T = TypeVar("T")
 START_SECONDS_MAX = 1_000 * 365.2425 * 86_400
 
 
-class Client(Steering):
-    """Starts, watches and steers the orchestrations of one task hub.
+class Client(Steering, EntityUpkeep):
+    """Starts, watches and steers the orchestrations of one task hub, signals, calls and reads its entities.
 
     Every call that changes something carries a request id, so that it is repeated safely when the store did not answer.
     Calls made at the same time share round trips.
@@ -40,7 +41,7 @@ class Client(Steering):
     def handle(self, instance_id: str, result_type: Any = ..., /) -> OrchestrationHandle[Any]: ...
     def handle(self, instance_id: str, result_type: Any = Any, /) -> OrchestrationHandle[Any]:
         """Return a handle for an id; the store is not asked."""
-        return OrchestrationHandle(self, check_instance_id(instance_id), result_type)
+        return OrchestrationHandle(self, id_of(instance_id), result_type)
 
     @overload
     async def start(

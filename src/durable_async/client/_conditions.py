@@ -1,14 +1,17 @@
-"""Conditions: which instances a query or a purge is about."""
+"""Conditions: which orchestrations a query or a purge is about, and which entities a query."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TypedDict, TypeVar
+from typing import Any, TypedDict, TypeVar
 
+from durable_async._kernel.entities.authoring import Entity
 from durable_async.errors import ValidationError
-from durable_async.model.records import InstanceFilter
+from durable_async.model.identity import ENTITY_MARK, EntityId, check_entity_name
+from durable_async.model.records import EntityFilter, InstanceFilter
 from durable_async.model.status import Status
+from durable_async.registry import FunctionEntity
 
 from ._connection import Instance, id_of, us_of
 
@@ -46,10 +49,7 @@ def filter_of(conditions: Conditions) -> InstanceFilter:
         ValidationError: There is no such condition, or it is not what it should be. What is misspelt must not be
             left out in silence: a purge would take everything.
     """
-    for name in conditions:
-        if name not in Conditions.__annotations__:
-            known = ", ".join(Conditions.__annotations__)
-            raise ValidationError(name, f"there is no such condition; there are {known}")
+    _refuse_unknown(conditions, Conditions)
     parent = conditions.get("parent")
     return InstanceFilter(
         statuses=_several("statuses", conditions.get("statuses", ()), Status),
@@ -63,6 +63,63 @@ def filter_of(conditions: Conditions) -> InstanceFilter:
         parent_id=None if parent is None else id_of(parent),
         parked=conditions.get("parked"),
     )
+
+
+class EntityConditions(TypedDict, total=False):
+    """All that are given must hold. Times from are inclusive, times to exclusive; naive ones are UTC.
+
+    Attributes:
+        name: The entity's name, where case does not matter, or what ``@entity`` made.
+        key_prefix: The key begins with it; it needs a name.
+        updated_from: When something of it last changed.
+        updated_to: The same.
+        has_state: Only those of which something is stored (``True``): a state, a lock, or parked operations; only others
+            (``False``).
+    """
+
+    name: str | type[Entity[Any]] | FunctionEntity[..., Any]
+    key_prefix: str
+    updated_from: datetime | None
+    updated_to: datetime | None
+    has_state: bool | None
+
+
+def entity_filter_of(conditions: EntityConditions) -> EntityFilter:
+    """Return conditions as the store has them; ``ValidationError`` if they are not what they should be."""
+    _refuse_unknown(conditions, EntityConditions)
+    return EntityFilter(
+        id_prefix=_entity_prefix(conditions.get("name"), conditions.get("key_prefix", "")),
+        updated_from_us=us_of(conditions.get("updated_from")),
+        updated_to_us=us_of(conditions.get("updated_to")),
+        has_state=conditions.get("has_state"),
+    )
+
+
+def _entity_prefix(name: object, key_prefix: str) -> str:
+    if name is None and key_prefix:
+        raise ValidationError("key_prefix", "needs the name of the entities that are meant")
+    if name is None:
+        return ENTITY_MARK
+    if key_prefix:
+        return str(EntityId(_entity_name(name), key_prefix))
+    return f"{ENTITY_MARK}{_entity_name(name)}{ENTITY_MARK}"
+
+
+def _entity_name(given: object) -> str:
+    if isinstance(given, str):
+        return check_entity_name(given, "name")
+    if isinstance(given, FunctionEntity):
+        return given.name
+    if isinstance(given, type) and issubclass(given, Entity):
+        return given.entity_id("any").name
+    raise ValidationError("name", f"must be a name or what @entity made, not {given!r}")
+
+
+def _refuse_unknown(conditions: Mapping[str, object], known: type) -> None:
+    for name in conditions:
+        if name not in known.__annotations__:
+            names = ", ".join(known.__annotations__)
+            raise ValidationError(name, f"there is no such condition; there are {names}")
 
 
 def _several(field: str, given: Sequence[T], kind: type[T]) -> tuple[T, ...]:

@@ -9,12 +9,18 @@ from typing import Any, TypeVar
 import anyio
 
 from durable_async._kernel.context import current_context
+from durable_async._kernel.operations import check_entity
 from durable_async.backend import Backend
 from durable_async.environment import Environment
-from durable_async.errors import BackendUnavailableError, ForbiddenOperationError
-from durable_async.model.identity import check_instance_id, check_name
+from durable_async.errors import (
+    BackendUnavailableError,
+    ForbiddenOperationError,
+    ValidationError,
+)
+from durable_async.model.identity import ENTITY_MARK, EntityId, check_instance_id, check_name
 from durable_async.model.records import (
     Delivery,
+    EntityRecord,
     InstanceRecord,
     NewInstance,
     Outgoing,
@@ -46,11 +52,23 @@ class Connection:
         self._read: Gatherer[str, InstanceRecord | None] = Gatherer(
             lambda ids: backend.read(ids, payloads=True)
         )
+        self._read_entity: Gatherer[str, EntityRecord | None] = Gatherer(
+            lambda ids: backend.read_entities(ids)  # noqa: PLW0108
+        )
+        self._read_answer: Gatherer[str, bytes | None] = Gatherer(
+            lambda ids: backend.read_answers(ids)  # noqa: PLW0108
+        )
         self._instances: Waiters[InstanceRecord] = Waiters(
             backend,
             environment,
             read=self._patiently(self._read),
             look=lambda ids: backend.read(ids, payloads=False),
+        )
+        self._answers: Waiters[bytes] = Waiters(
+            backend,
+            environment,
+            read=self._patiently(self._read_answer),
+            look=lambda ids: backend.read_answers(ids),  # noqa: PLW0108
         )
 
     @property
@@ -65,6 +83,7 @@ class Connection:
     def close(self) -> None:
         """Stop listening to the backend."""
         self._instances.close()
+        self._answers.close()
 
     def _request_id(self, given: str | None) -> str:
         """Return the caller's own, if it is fit to be stored, or a fresh one."""
@@ -93,7 +112,8 @@ def refuse_inside() -> None:
     if current_context.get(None) is not None:
         raise ForbiddenOperationError(
             "a call of the client",
-            "use ctx.call_sub_orchestrator(...) or ctx.send_event(...), or let an activity call the client",
+            "use ctx.call_sub_orchestrator(...), ctx.send_event(...), ctx.call_entity(...) or ctx.signal_entity(...),"
+            " or let an activity call the client",
         )
 
 
@@ -102,7 +122,18 @@ def id_of(instance: Instance) -> str:
     refuse_inside()
     if isinstance(instance, OrchestrationHandle):
         return instance.instance_id
+    if str(instance).startswith(ENTITY_MARK):  # so does that of an EntityId
+        raise ValidationError(
+            "instance",
+            f"{str(instance)!r} is an entity: use call_entity, signal_entity, get_entity, delete_entity",
+        )
     return check_instance_id(instance)
+
+
+def entity_id_of(entity: EntityId) -> str:
+    """Return the id of an entity in the store; ``ValidationError`` if it is none."""
+    refuse_inside()
+    return check_entity(entity)
 
 
 def us_of(at: datetime | None) -> int | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from durable_async.model.records import InstanceRecord
+from durable_async.model.identity import EntityId
+from durable_async.model.records import EntityRecord, InstanceRecord
 from durable_async.model.status import Status
+from durable_async.serialization.events import decode_snapshot
 
 
 def instance_standing(record: InstanceRecord | None) -> str:
@@ -21,3 +23,21 @@ def instance_standing(record: InstanceRecord | None) -> str:
             return "it is suspended, until resume is called"
         case _:
             return f"it is {record.status.value}"
+
+
+def entity_standing(entity: EntityId, record: EntityRecord | None) -> str:
+    """Say it of an entity that has not answered."""
+    if record is None:
+        return "there is no such entity any more"
+    return f"it does so later, for {_obstacle(entity, record)}"
+
+
+def _obstacle(entity: EntityId, record: EntityRecord) -> str:
+    if record.parked is not None:
+        return f"it is parked, until its code is corrected and unpark is called: {record.parked}"
+    lock = decode_snapshot(record.instance_id, record.state).lock
+    if lock is not None:
+        return f"it is locked by {lock.holder.instance_id!r}"
+    if record.owner is None:
+        return f"no worker has it; is one running that registers the entity {entity.name!r}?"
+    return f"{record.letters:,} letters lie in its mailbox"

@@ -17,14 +17,14 @@ from durable_async.model.history import (
     ExecutionTerminated,
     Letter,
 )
-from durable_async.model.identity import check_name
+from durable_async.model.identity import EntityId, check_name
 from durable_async.model.records import Delivery, InstanceRecord, Outgoing
 from durable_async.model.status import Status
 from durable_async.serialization.events import encode_letter
 
 from . import _lineage
 from ._conditions import Conditions, filter_of
-from ._connection import Instance, id_of
+from ._connection import Instance, entity_id_of, id_of
 from ._watching import Watching
 
 REASON_CHARS_MAX = 8_192
@@ -179,9 +179,12 @@ class Steering(Watching):
             if page is None:
                 return count
 
-    async def unpark(self, instance: Instance) -> bool:
-        """Put a parked orchestration back; ``False`` if it was not parked."""
-        instance_id = id_of(instance)
+    async def unpark(self, instance: Instance | EntityId) -> bool:
+        """Put a parked orchestration or entity back; ``False`` if it was not parked.
+
+        Single operations of an entity that were parked are another matter: see `retry_parked_operations`.
+        """
+        instance_id = entity_id_of(instance) if isinstance(instance, EntityId) else id_of(instance)
         return bool(await self._persist(lambda: self._backend.unpark([instance_id])))
 
     async def _record(self, instance: Instance) -> InstanceRecord:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
@@ -41,7 +41,7 @@ class Waiters(Generic[F]):
         self.close = wakeups.listen(lambda: None, self._on_changed)
 
     @contextmanager
-    def waiter(self, key: str, is_over: Callable[[F | None], bool]) -> Iterator[Waiter[F]]:
+    def waiter(self, key: str, is_over: Callable[[F | None], bool]) -> Generator[Waiter[F]]:
         """Hear of a key from now on: who asks for something hears of the answer however soon it comes."""
         waiter: Waiter[F] = Waiter(key, is_over, self._environment.monotonic())
         self._by_key.setdefault(key, set()).add(waiter)
