@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 from hypothesis import strategies as st
 
 from durable_async._kernel.futures import when_all, when_any
-from durable_async.errors import ExecutionError
+from durable_async.errors import EntityLockError, EntityLockTimeoutError, ExecutionError
+from durable_async.model.identity import EntityId
 from durable_async.model.policy import ActivityOptions, RetryPolicy
 
 Tree = tuple[Any, ...]
@@ -47,7 +49,11 @@ _leaves: st.SearchStrategy[Tree] = st.one_of(
     st.tuples(st.just("status"), _numbers),
     st.tuples(st.just("drawn"), st.sampled_from(["", "dice"])),
     st.tuples(st.just("send"), _numbers),
+    st.tuples(st.just("call"), _numbers, st.sampled_from(["add", "add", "refuse"])),
+    st.tuples(st.just("signal"), _numbers, st.sampled_from([None, None, 0, 3])),
 )
+_sets = st.lists(_numbers, min_size=1, max_size=3, unique=True).map(tuple)
+_patience = st.sampled_from([None, None, 2, 4])
 
 
 def _grow(trees: st.SearchStrategy[Tree]) -> st.SearchStrategy[Tree]:
@@ -66,6 +72,8 @@ def _grow(trees: st.SearchStrategy[Tree]) -> st.SearchStrategy[Tree]:
         st.tuples(st.just("cleanup"), trees, _numbers),
         st.tuples(st.just("attempt"), trees),
         st.tuples(st.just("queue"), some),
+        st.tuples(st.just("section"), _sets, _patience, st.booleans(), trees),
+        st.tuples(st.just("transfer"), _sets, _patience),
     )
 
 
@@ -81,6 +89,7 @@ simple_trees: st.SearchStrategy[Tree] = st.lists(
         st.tuples(
             st.sampled_from(["all", "any"]), st.lists(_numbers, min_size=1, max_size=4).map(tuple)
         ),
+        st.tuples(st.just("transfer"), _sets, _patience),
     ),
     min_size=1,
     max_size=8,
@@ -141,9 +150,35 @@ class Performer:
             case ("send", value):
                 self.trace.append(tree)
                 self.ctx.send_event("other", "note", value)
+            case ("signal", value, delay):
+                self.signal(value, delay)
             case _:
                 return False
         return True
+
+    def signal(self, number: int, delay: float | None) -> None:
+        with suppress(EntityLockError):
+            self.ctx.signal_entity(entity(number), "note", at=delay)
+            self.trace.append(("signal", number, delay or None))
+
+    def call(self, number: int, operation: str) -> Any:
+        """Return the future of a call, or what the rules of sections say of it."""
+        try:
+            future = self.ctx.call_entity(entity(number), operation, 1)
+        except EntityLockError as error:
+            return show(error)
+        self.trace.append(("call", number, operation))
+        return future
+
+    def lock(self, numbers: tuple[int, ...], timeout: float | None) -> Any:
+        """Return the future of a section, or what the rules of sections say of it."""
+        try:
+            lock = self.ctx.lock_entities([*map(entity, numbers)], timeout=timeout, hold=9)
+        except EntityLockError as error:
+            return show(error)
+        self.trace.append(("lock", lock.section.entity_ids))
+        self.note_timer(timeout or 0)
+        return lock
 
     async def __call__(self, tree: Tree) -> Any:
         before = self.ctx.now()
@@ -286,6 +321,32 @@ async def _queue(do: Performer, trees: tuple[Tree, ...]) -> Any:
     return values
 
 
+async def _call(do: Performer, number: int, operation: str) -> Any:
+    future = do.call(number, operation)
+    return future if isinstance(future, str) else await future
+
+
+async def _section(
+    do: Performer, numbers: tuple[int, ...], timeout: float | None, is_async: bool, tree: Tree
+) -> Any:
+    lock = do.lock(numbers, timeout)
+    if isinstance(lock, str):
+        return [lock, show(await do(tree))]
+    try:
+        if is_async:
+            async with lock:
+                return await do(tree)
+        with await lock:
+            return await do(tree)
+    except EntityLockTimeoutError as error:
+        return show(error)
+
+
+async def _transfer(do: Performer, numbers: tuple[int, ...], timeout: float | None) -> Any:
+    inside = ("gather", tuple(("call", number, "add") for number in (*numbers, numbers[0])))
+    return await _section(do, numbers, timeout, True, inside)
+
+
 _compounds: dict[str, Callable[..., Any]] = {
     "sleep": _sleep,
     "sequence": _sequence,
@@ -301,7 +362,15 @@ _compounds: dict[str, Callable[..., Any]] = {
     "cleanup": _cleanup,
     "attempt": _attempt,
     "queue": _queue,
+    "call": _call,
+    "section": _section,
+    "transfer": _transfer,
 }
+
+
+def entity(number: int) -> EntityId:
+    """Return one of the entities that programs use."""
+    return EntityId("counter", str(number))
 
 
 def outcome(task: asyncio.Future[Any]) -> Any:
@@ -353,10 +422,29 @@ def _perform_simply(do: Performer, step: Tree) -> Generator[Any, Any, Any]:
             return futures.index((yield when_any(futures)))
         case ("sleep", seconds):
             return (yield do.start(("timer", seconds)))
+        case ("call", number, operation):
+            future = do.call(number, operation)
+            return future if isinstance(future, str) else (yield future)
+        case ("transfer", numbers, timeout):
+            return (yield from _transfer_simply(do, numbers, timeout))
         case _ if do.at_once(step):
             return step[1]
         case _:
             return (yield do.start(step))
+
+
+def _transfer_simply(
+    do: Performer, numbers: tuple[int, ...], timeout: float | None
+) -> Generator[Any, Any, Any]:
+    values = []
+    try:
+        with (yield do.lock(numbers, timeout)):
+            for number in numbers:
+                value = yield do.call(number, "add")
+                values.append(value)
+    except EntityLockTimeoutError as error:
+        values.append(show(error))
+    return values
 
 
 # -- changing them
@@ -373,16 +461,26 @@ def changes(tree: Tree) -> Iterator[Tree]:
         else:
             for changed in _changed_lists(part):
                 yield (*tree[:position], changed, *tree[position + 1 :])
-    if tree[0] == "activity":
-        yield ("activity", tree[1], tree[2] + 10, tree[3])
-        yield ("activity", "renamed", tree[2], tree[3])
-    elif tree[0] in ("timer", "sleep"):
-        yield (tree[0], tree[1] + 7)
-        yield ("child", 1)
-    elif tree[0] == "child":
-        yield ("child", tree[1] + 10)
-    elif tree[0] == "event":
-        yield ("event", "z")
+    yield from _changed_leaf(tree)
+
+
+def _changed_leaf(tree: Tree) -> Iterator[Tree]:
+    match tree:
+        case ("activity", name, value, retries):
+            yield ("activity", name, value + 10, retries)
+            yield ("activity", "renamed", value, retries)
+        case ("timer" | "sleep" as kind, seconds):
+            yield (kind, seconds + 7)
+            yield ("child", 1)
+        case ("child", value):
+            yield ("child", value + 10)
+        case ("event", _):
+            yield ("event", "z")
+        case ("call", number, operation):
+            yield ("call", number + 10, operation)
+            yield ("call", number, "other")
+        case _:
+            pass
 
 
 def _changed_lists(trees: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:

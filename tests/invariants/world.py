@@ -13,14 +13,21 @@ from typing import Any
 
 import orjson
 
-from durable_async._kernel.orchestration import Orchestration
+from durable_async._kernel.futures import EntityCallFuture
+from durable_async._kernel.orchestration import Orchestration, TurnResult
 from durable_async._kernel.program import Program
+from durable_async._kernel.sections import LockFuture
 from durable_async.errors import DurableError
 from durable_async.failure import FailureDetails
 from durable_async.model.history import (
     COMMANDS,
     ActivityCompleted,
     ActivityFailed,
+    EntityCallCompleted,
+    EntityCallFailed,
+    EntityLocked,
+    EntityLocksReleased,
+    EntityLocksRequested,
     EventRaised,
     ExecutionCompleted,
     ExecutionContinuedAsNew,
@@ -117,7 +124,15 @@ class World:
         self.live.mailbox.forget(result.consumed)
         if result.custom_status is not None:
             self.statuses.append(result.custom_status)
+        self.took(result)
         assert (result.suspended, result.wake_at_us) == (self.live.suspended, self.live.wake_at_us)
+
+    def took(self, result: TurnResult) -> None:
+        """Look at what a turn gave."""
+        sets = {e.seq: e.entity_ids for e in self.history if isinstance(e, EntityLocksRequested)}
+        over = [e.seq for e in result.events if isinstance(e, EntityLocksReleased)]
+        assert result.released == {seq: sets[seq] for seq in over}
+        assert result.repeated == []
 
     def hand_over(self) -> None:
         """Evict the instance, and let another owner rebuild it."""
@@ -160,6 +175,21 @@ class World:
                 yield ActivityCompleted(future.seq, orjson.dumps(value))
         for child in self.live.pending_children():
             yield SubOrchestrationCompleted(child.seq, orjson.dumps(["child", child.instance_id]))
+        for operation in self.live._journal.pending.values():
+            match operation:
+                case LockFuture():
+                    for entity_id in sorted(operation.unheard):
+                        yield EntityLocked(operation.seq, entity_id)
+                case EntityCallFuture(settled=False):
+                    yield self.answer_of_entity(operation)
+                case _:
+                    pass
+
+    @staticmethod
+    def answer_of_entity(call: EntityCallFuture[Any]) -> Letter:
+        if call.name == "refuse":
+            return EntityCallFailed(call.seq, FailureDetails.of(ValueError(call.entity_id)))
+        return EntityCallCompleted(call.seq, orjson.dumps([call.name, call.entity_id]))
 
     def play(
         self,
@@ -204,6 +234,8 @@ def state_of(instance: Orchestration) -> Any:
         sorted(instance._journal.pending),
         {name: len(queue) for name, queue in instance._journal.waiters.items()},
         instance._journal.next_seq,
+        repr(instance._journal.section),
+        instance._journal.section and instance._journal.section._busy,
     )
 
 

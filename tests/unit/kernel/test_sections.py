@@ -1,0 +1,690 @@
+"""Critical sections, as orchestrators see them."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable, Generator
+from typing import Any
+
+import pytest
+
+from durable_async._kernel.program import drive
+from durable_async._kernel.sections import SectionState
+from durable_async.errors import (
+    EntityLockError,
+    EntityLockLostError,
+    EntityLockTimeoutError,
+    EntityOperationFailedError,
+    OutsideOrchestrationError,
+    ValidationError,
+)
+from durable_async.failure import FailureDetails
+from durable_async.model.history import (
+    ActivityFailed,
+    EntityCallAbandoned,
+    EntityCallCompleted,
+    EntityCalled,
+    EntityCallFailed,
+    EntityLocked,
+    EntityLocksReleased,
+    EntityLocksRequested,
+    EntitySignaled,
+    ExecutionCompleted,
+    ExecutionContinuedAsNew,
+    ExecutionFailed,
+    ExecutionResumed,
+    ExecutionSuspended,
+    TimerCancelled,
+    TimerCreated,
+    TimerFired,
+)
+from durable_async.model.identity import EntityId
+
+from .driver import START_US, Driver, commands
+
+A = EntityId("account", "a")
+B = EntityId("account", "b")
+C = EntityId("account", "c")
+BOTH = ("@account@a", "@account@b")
+SECOND = 1_000_000
+REQUESTED = EntityLocksRequested(1, BOTH)
+RELEASED = EntityLocksReleased(1)
+
+
+def locked(driver: Driver, seq: int = 1, entity_ids: tuple[str, ...] = BOTH) -> None:
+    """Let every entity of a request say that it is locked."""
+    for entity_id in entity_ids:
+        driver.answer(EntityLocked(seq, entity_id))
+
+
+def run_through(driver: Driver) -> Any:
+    """Run the first turn, grant the first request, run to the end; a replay gives the same."""
+    driver.turn()
+    locked(driver)
+    outcome = driver.run()
+    again = driver.replayed()
+    assert again.outcome == outcome
+    assert repr(again._journal.section) == repr(driver.live._journal.section)
+    return outcome
+
+
+# -- how to ask for one
+
+
+async def with_async(ctx: Any) -> Any:
+    async with ctx.lock_entities([B, A]) as section:
+        return section.state.value
+
+
+async def with_await(ctx: Any) -> Any:
+    with await ctx.lock_entities([B, A]) as section:
+        return section.state.value
+
+
+def with_yield(ctx: Any) -> Generator[Any, Any, Any]:
+    with (yield ctx.lock_entities([B, A])) as section:
+        return section.state.value
+
+
+async def holds_async(ctx: Any) -> Any:
+    async with ctx.lock_entities([B, A], timeout=60):
+        await ctx.call_activity("work")
+
+
+async def holds_await(ctx: Any) -> Any:
+    with await ctx.lock_entities([B, A], timeout=60):
+        await ctx.call_activity("work")
+
+
+def holds_yield(ctx: Any) -> Generator[Any, Any, Any]:
+    with (yield ctx.lock_entities([B, A], timeout=60)):
+        yield ctx.call_activity("work")
+
+
+HOLDING = pytest.mark.parametrize("orchestrator", [holds_async, holds_await, holds_yield])
+FORMS = pytest.mark.parametrize("orchestrator", [with_async, with_await, with_yield])
+
+
+@FORMS
+def test_a_section_begins_when_all_are_locked_and_ends_with_the_block(
+    orchestrator: Callable[[Any], Any],
+) -> None:
+    driver = Driver(orchestrator)
+    driver.turn()
+    assert commands(driver.history) == [REQUESTED]
+    driver.answer(EntityLocked(1, BOTH[1]))
+    driver.turn()
+    assert driver.live.outcome is None
+    driver.answer(EntityLocked(1, BOTH[0]))
+    result = driver.turn()
+    assert result.outcome == ExecutionCompleted(b'"held"')
+    assert commands(driver.history) == [REQUESTED, RELEASED]
+    assert result.released == {1: BOTH}
+    assert driver.replayed().outcome == driver.live.outcome
+
+
+def test_entities_are_asked_for_in_byte_order() -> None:
+    in_order = ["B", "a", "b", "é", "\uffff", "\U00010000"]
+
+    async def orchestrator(ctx: Any) -> Any:
+        ctx.lock_entities([EntityId("x", key) for key in reversed(in_order)])
+
+    driver = Driver(orchestrator)
+    driver.turn()
+    (request,) = commands(driver.history)
+    assert isinstance(request, EntityLocksRequested)
+    assert [EntityId.parse(entity_id).key for entity_id in request.entity_ids] == in_order
+
+
+@pytest.mark.parametrize(
+    ("entities", "complaint"),
+    [
+        ([], "empty"),
+        ([A, B, A], "@account@a is in it twice"),
+        ([EntityId("ACCOUNT", "a"), A], "twice"),
+        (A, "must be a list"),
+        ("@account@a", "must be a list"),
+        (["@account@a"], "EntityId"),
+    ],
+)
+def test_a_set_that_is_none_is_refused(entities: Any, complaint: str) -> None:
+    async def orchestrator(ctx: Any) -> Any:
+        with pytest.raises(ValidationError, match=complaint):
+            ctx.lock_entities(entities)
+        with pytest.raises(ValidationError):
+            ctx.lock_entities([A], hold=0)
+        with pytest.raises(ValidationError):
+            ctx.lock_entities([A], timeout=-1)
+        return ctx._journal.section
+
+    driver = Driver(orchestrator)
+    assert driver.run() == ExecutionCompleted(b"null")
+    assert commands(driver.history) == []
+
+
+def test_how_long_it_may_be_held_is_recorded() -> None:
+    async def orchestrator(ctx: Any) -> Any:
+        ctx.lock_entities([A], hold=1.5)
+
+    driver = Driver(orchestrator)
+    driver.turn()
+    assert commands(driver.history) == [EntityLocksRequested(1, ("@account@a",), 1_500_000)]
+
+
+# -- rules
+
+
+def refused(make: Callable[[], Any], complaint: str) -> None:
+    with pytest.raises(EntityLockError, match=complaint):
+        make()
+
+
+def test_while_a_request_waits_no_entity_is_called_and_no_other_request_made() -> None:
+    async def orchestrator(ctx: Any) -> Any:
+        lock = ctx.lock_entities([A, B])
+        refused(lambda: ctx.call_entity(A, "get"), "while entities are being locked")
+        refused(lambda: ctx.call_entity(C, "get"), "while entities are being locked")
+        refused(lambda: ctx.signal_entity(A, "add"), "signaling @account@a")
+        refused(lambda: ctx.lock_entities([C]), "while others are locked or being locked")
+        ctx.signal_entity(C, "add")
+        with await lock:
+            pass
+        ctx.call_entity(C, "get")
+
+    driver = Driver(orchestrator)
+    assert run_through(driver) == ExecutionCompleted(b"null")
+    assert commands(driver.history) == [
+        REQUESTED,
+        EntitySignaled(2, "@account@c", "add", None),
+        RELEASED,
+        EntityCalled(3, "@account@c", "get", None),
+    ]
+
+
+def test_in_a_section_only_its_entities_are_called_and_only_others_signaled() -> None:
+    async def orchestrator(ctx: Any) -> Any:
+        async with ctx.lock_entities([A, B]):
+            refused(lambda: ctx.call_entity(C, "get"), "has not locked it")
+            refused(lambda: ctx.signal_entity(A, "add"), "signaling @account@a")
+            refused(lambda: ctx.signal_entity_at(60, B, "add"), "signaling @account@b")
+            refused(lambda: ctx.lock_entities([C]), "while others are locked")
+            ctx.signal_entity(C, "add")
+            ctx.call_entity(A, "get")
+            ctx.call_entity(B, "get")
+
+    driver = Driver(orchestrator)
+    assert run_through(driver) == ExecutionCompleted(b"null")
+    assert commands(driver.history) == [
+        REQUESTED,
+        EntitySignaled(2, "@account@c", "add", None),
+        EntityCalled(3, "@account@a", "get", None, 1),
+        EntityCalled(4, "@account@b", "get", None, 1),
+        RELEASED,
+    ]
+
+
+def test_an_entity_of_a_section_takes_one_call_at_a_time() -> None:
+    async def orchestrator(ctx: Any) -> Any:
+        async with ctx.lock_entities([A, B]):
+            first = ctx.call_entity(A, "get")
+            refused(lambda: ctx.call_entity(A, "get"), "twice at a time")
+            other = ctx.call_entity(B, "get")
+            values = [await first]
+            second = ctx.call_entity(A, "get")
+            refused(lambda: ctx.call_entity(B, "get"), "twice at a time")
+            return [*values, await other, await second]
+
+    driver = Driver(orchestrator)
+    driver.turn()
+    locked(driver)
+    driver.turn()
+    driver.answer(EntityCallCompleted(2, b"1"))
+    driver.turn()
+    driver.answer(EntityCallCompleted(4, b"2"))
+    driver.turn()
+    driver.answer(EntityCallCompleted(3, b"3"))
+    assert driver.run() == ExecutionCompleted(b"[1,3,2]")
+    assert driver.replayed().outcome == driver.live.outcome
+
+
+def test_a_call_that_failed_or_was_given_up_lets_the_entity_be_called_again() -> None:
+    async def orchestrator(ctx: Any) -> Any:
+        async with ctx.lock_entities([A, B]):
+            with pytest.raises(EntityOperationFailedError):
+                await ctx.call_entity(A, "get")
+            ctx.call_entity(A, "get").cancel()
+            ctx.call_entity(A, "get")
+
+    driver = Driver(orchestrator)
+    driver.turn()
+    locked(driver)
+    driver.turn()
+    driver.answer(EntityCallFailed(2, FailureDetails.of(ValueError())))
+    assert driver.run() == ExecutionCompleted(b"null")
+    assert EntityCallAbandoned(3) in driver.history
+    assert driver.replayed().outcome == driver.live.outcome
+
+
+def test_a_call_from_before_the_section_is_none_of_its_calls() -> None:
+    async def orchestrator(ctx: Any) -> Any:
+        before = ctx.call_entity(A, "get")
+        async with ctx.lock_entities([A, B]):
+            inside = ctx.call_entity(A, "get")
+            await before
+            refused(lambda: ctx.call_entity(A, "get"), "twice at a time")
+            return await inside
+
+    driver = Driver(orchestrator)
+    driver.turn()
+    locked(driver, 2)
+    driver.turn()
+    driver.answer(EntityCallCompleted(1, b"1"))
+    driver.answer(EntityCallCompleted(3, b"3"))
+    assert driver.run() == ExecutionCompleted(b"3")
+    assert driver.replayed().outcome == driver.live.outcome
+
+
+def test_activities_timers_events_and_children_are_as_ever_in_a_section() -> None:
+    async def orchestrator(ctx: Any) -> Any:
+        async with ctx.lock_entities([A, B]):
+            ctx.send_event("other", "name")
+            await ctx.create_timer(5)
+            return [await ctx.call_activity("a", 1), await ctx.call_sub_orchestrator("child", 2)]
+
+    driver = Driver(orchestrator, activities={"a": lambda x: x, "child": lambda x: x})
+    assert run_through(driver) == ExecutionCompleted(b"[1,2]")
+    assert driver.history[-2] == RELEASED
+
+
+def test_a_broken_rule_that_nobody_catches_fails_the_orchestration_and_unlocks() -> None:
+    async def orchestrator(ctx: Any) -> Any:
+        async with ctx.lock_entities([A, B]):
+            ctx.call_entity(C, "get")
+
+    driver = Driver(orchestrator)
+    driver.turn()
+    locked(driver)
+    outcome = driver.run()
+    assert isinstance(outcome, ExecutionFailed)
+    assert outcome.failure.error_type == "durable_async.errors.EntityLockError"
+    assert commands(driver.history) == [REQUESTED, RELEASED]
+    assert isinstance(driver.replayed().outcome, ExecutionFailed)
+
+
+def test_a_lost_lock_fails_the_call_and_not_the_section() -> None:
+    async def orchestrator(ctx: Any) -> Any:
+        async with ctx.lock_entities([A, B], hold=1):
+            try:
+                await ctx.call_entity(A, "get")
+            except EntityOperationFailedError as error:
+                return error.failure.is_type("EntityLockLostError")
+
+    driver = Driver(orchestrator)
+    driver.turn()
+    locked(driver)
+    driver.turn()
+    lost = EntityLockLostError("@account@a", "get")
+    driver.answer(EntityCallFailed(2, FailureDetails.of(lost)))
+    assert driver.run() == ExecutionCompleted(b"true")
+
+
+# -- its end
+
+
+@FORMS
+def test_one_section_follows_another(orchestrator: Callable[[Any], Any]) -> None:
+    async def twice(ctx: Any) -> Any:
+        for _ in range(2):
+            part = orchestrator(ctx)
+            await (drive(part) if isinstance(part, Generator) else part)
+
+    driver = Driver(twice)
+    driver.turn()
+    locked(driver)
+    result = driver.turn()
+    assert commands(result.events) == [RELEASED, EntityLocksRequested(2, BOTH)]
+    locked(driver, 2)
+    assert driver.run() == ExecutionCompleted(b"null")
+    assert driver.replayed().outcome == driver.live.outcome
+
+
+def test_it_can_be_released_before_its_block_ends_and_only_once() -> None:
+    async def orchestrator(ctx: Any) -> Any:
+        async with ctx.lock_entities([A, B]) as section:
+            section.release()
+            section.release()
+            ctx.signal_entity(A, "add")
+        section.release()
+        return section.state is SectionState.OVER
+
+    driver = Driver(orchestrator)
+    assert run_through(driver) == ExecutionCompleted(b"true")
+    assert commands(driver.history) == [
+        REQUESTED,
+        RELEASED,
+        EntitySignaled(2, "@account@a", "add", None),
+    ]
+
+
+def test_one_that_is_over_is_not_entered_again() -> None:
+    async def orchestrator(ctx: Any) -> Any:
+        lock = ctx.lock_entities([A, B])
+        async with lock as section, lock:
+            with section:
+                pass
+            assert section.state is SectionState.OVER
+        with pytest.raises(EntityLockError, match="is over"):
+            async with lock:
+                raise AssertionError
+        with pytest.raises(EntityLockError, match="is over"):
+            with await lock:
+                raise AssertionError
+
+    driver = Driver(orchestrator)
+    assert run_through(driver) == ExecutionCompleted(b"null")
+    assert commands(driver.history) == [REQUESTED, RELEASED]
+
+
+@HOLDING
+def test_an_exception_unlocks(orchestrator: Callable[[Any], Any]) -> None:
+    driver = Driver(orchestrator)
+    driver.turn()
+    locked(driver)
+    driver.turn()
+    driver.answer(ActivityFailed(3, 1, FailureDetails.of(ValueError())))
+    result = driver.turn()
+    assert isinstance(result.outcome, ExecutionFailed)
+    assert commands(result.events) == [RELEASED]
+    assert isinstance(driver.replayed().outcome, ExecutionFailed)
+
+
+def test_continue_as_new_inside_unlocks() -> None:
+    async def orchestrator(ctx: Any) -> Any:
+        async with ctx.lock_entities([A, B]):
+            ctx.continue_as_new(1)
+
+    driver = Driver(orchestrator)
+    driver.turn()
+    locked(driver)
+    result = driver.turn()
+    assert isinstance(result.outcome, ExecutionContinuedAsNew)
+    assert commands(driver.history) == [REQUESTED, RELEASED]
+    assert result.released == {1: BOTH}
+
+
+def test_what_the_code_does_not_release_is_left_to_the_will() -> None:
+    async def orchestrator(ctx: Any) -> Any:
+        await ctx.lock_entities([A, B])
+
+    driver = Driver(orchestrator)
+    assert run_through(driver) == ExecutionCompleted(b"null")
+    assert commands(driver.history) == [REQUESTED]
+
+
+# -- waiting for it
+
+
+def test_letters_count_once_and_only_from_entities_that_were_asked() -> None:
+    async def orchestrator(ctx: Any) -> Any:
+        async with ctx.lock_entities([A, B]):
+            await ctx.wait_for_external_event("end")
+
+    driver = Driver(orchestrator)
+    driver.turn()
+    for entity_id in ("@account@a", "@account@a", "@account@c"):
+        driver.answer(EntityLocked(1, entity_id))
+    driver.answer(EntityLocked(9, "@account@b"))
+    assert driver.turn().events[1:] == [EntityLocked(1, "@account@a")]
+    locked(driver)
+    locked(driver)
+    assert driver.turn().events[1:] == [EntityLocked(1, "@account@b")]
+    locked(driver)
+    assert driver.turn().events == []
+    driver.raise_event("end")
+    assert driver.run() == ExecutionCompleted(b"null")
+    assert driver.replayed().outcome == driver.live.outcome
+
+
+def test_locks_are_taken_note_of_while_suspended_and_shown_afterwards() -> None:
+    entered: list[str] = []
+
+    async def orchestrator(ctx: Any) -> Any:
+        entered.clear()
+        async with ctx.lock_entities([A, B]):
+            entered.append("held")
+
+    driver = Driver(orchestrator)
+    driver.turn()
+    driver.answer(EntityLocked(1, BOTH[0]))
+    driver.turn()
+    driver.live.deliver(1, None, ExecutionSuspended())
+    locked(driver)
+    locked(driver)
+    result = driver.turn()
+    assert result.events[2:] == [EntityLocked(1, BOTH[1])]
+    assert entered == []
+    again = driver.replayed()
+    assert again._journal.pending[1].unheard == set()  # type: ignore[union-attr]
+    driver.live.deliver(2, None, ExecutionResumed())
+    assert driver.run() == ExecutionCompleted(b"null")
+    assert entered == ["held"]
+    assert driver.replayed().outcome == driver.live.outcome
+
+
+def test_one_that_waits_for_a_lock_is_not_stalled() -> None:
+    driver = Driver(with_async)
+    assert driver.turn().wake_at_us is None
+    assert driver.turn().events == []
+
+
+def test_a_request_that_takes_too_long_is_withdrawn() -> None:
+    async def orchestrator(ctx: Any) -> Any:
+        try:
+            async with ctx.lock_entities([A, B], timeout=5):
+                raise AssertionError
+        except EntityLockTimeoutError as error:
+            ctx.signal_entity(A, "add")
+            return [*error.entity_ids, error.seconds]
+
+    driver = Driver(orchestrator)
+    driver.turn()
+    driver.answer(EntityLocked(1, BOTH[0]))
+    driver.turn()
+    driver.now_us = START_US + 5 * SECOND
+    result = driver.turn()
+    assert result.outcome == ExecutionCompleted(b'["@account@a","@account@b",5.0]')
+    assert result.released == {1: BOTH}
+    assert driver.history[-4:-1] == [
+        TimerFired(2),
+        RELEASED,
+        EntitySignaled(3, "@account@a", "add", None),
+    ]
+    assert driver.replayed().outcome == driver.live.outcome
+
+
+def test_the_limit_ends_when_all_are_locked() -> None:
+    async def orchestrator(ctx: Any) -> Any:
+        async with ctx.lock_entities([A, B], timeout=5):
+            await ctx.create_timer(60)
+
+    driver = Driver(orchestrator)
+    driver.turn()
+    assert commands(driver.history) == [REQUESTED, TimerCreated(2, START_US + 5 * SECOND)]
+    locked(driver)
+    driver.now_us = START_US + 5 * SECOND  # what arrived goes before what is due
+    driver.turn()
+    assert TimerCancelled(2) in driver.history
+    assert driver.run() == ExecutionCompleted(b"null")
+    assert driver.replayed().outcome == driver.live.outcome
+
+
+def test_a_limit_of_no_time_and_one_of_ages() -> None:
+    async def orchestrator(ctx: Any) -> Any:
+        with pytest.raises(EntityLockTimeoutError):
+            await ctx.lock_entities([A, B], timeout=0)
+        await ctx.lock_entities([A, B], timeout=1e12)
+
+    driver = Driver(orchestrator)
+    driver.turn()
+    assert commands(driver.history) == [REQUESTED, RELEASED, EntityLocksRequested(2, BOTH)]
+
+
+@FORMS
+def test_being_cancelled_while_waiting_withdraws_the_request(
+    orchestrator: Callable[[Any], Any],
+) -> None:
+    async def waits(ctx: Any) -> Any:
+        part = orchestrator(ctx)
+        try:
+            async with asyncio.timeout(5):
+                await (drive(part) if isinstance(part, Generator) else part)
+        except TimeoutError:
+            return await ctx.call_entity(C, "get")
+
+    driver = Driver(waits)
+    driver.turn()
+    driver.answer(EntityLocked(2, BOTH[0]))
+    driver.turn()
+    driver.now_us += 5 * SECOND
+    result = driver.turn()
+    assert commands(result.events) == [
+        EntityLocksReleased(2),
+        EntityCalled(3, "@account@c", "get", None),
+    ]
+    assert result.released == {2: BOTH}
+    driver.answer(EntityLocked(2, BOTH[1]))
+    assert driver.turn().events == []
+    driver.answer(EntityCallCompleted(3, b"3"))
+    assert driver.run() == ExecutionCompleted(b"3")
+    assert driver.replayed().outcome == driver.live.outcome
+
+
+@FORMS
+def test_a_cancellation_at_the_moment_of_the_lock_does_not_leak_it(
+    orchestrator: Callable[[Any], Any],
+) -> None:
+    class Cancelling:
+        def __init__(self, ctx: Any) -> None:
+            self.ctx = ctx
+
+        def lock_entities(self, entities: Any) -> Any:
+            lock = self.ctx.lock_entities(entities)
+            task = asyncio.current_task()
+            assert task is not None
+            lock.add_done_callback(lambda _: task.cancel())
+            return lock
+
+    async def part(ctx: Any) -> Any:
+        inner = orchestrator(Cancelling(ctx))
+        return await (drive(inner) if isinstance(inner, Generator) else inner)
+
+    async def outer(ctx: Any) -> Any:
+        task = asyncio.create_task(part(ctx))
+        await asyncio.wait([task])
+        ctx.signal_entity(A, "add")
+        return task.cancelled()
+
+    driver = Driver(outer)
+    assert run_through(driver) == ExecutionCompleted(b"true")
+    assert commands(driver.history) == [
+        REQUESTED,
+        RELEASED,
+        EntitySignaled(2, "@account@a", "add", None),
+    ]
+
+
+def test_a_request_can_be_withdrawn_by_its_future() -> None:
+    async def orchestrator(ctx: Any) -> Any:
+        lock = ctx.lock_entities([A, B], timeout=9)
+        assert lock.cancel()
+        assert not lock.cancel()
+        async with ctx.lock_entities([C]):
+            assert not lock.cancel()
+
+    driver = Driver(orchestrator)
+    driver.turn()
+    assert commands(driver.history) == [
+        REQUESTED,
+        TimerCreated(2, START_US + 9 * SECOND),
+        RELEASED,
+        TimerCancelled(2),
+        EntityLocksRequested(3, ("@account@c",)),
+    ]
+    locked(driver, 3, ("@account@c",))
+    assert driver.run() == ExecutionCompleted(b"null")
+    assert driver.replayed().outcome == driver.live.outcome
+
+
+# -- whose code goes away
+
+
+@HOLDING
+@pytest.mark.parametrize("granted", [False, True], ids=["waiting", "holding"])
+def test_an_eviction_records_nothing(orchestrator: Callable[[Any], Any], granted: bool) -> None:
+    driver = Driver(orchestrator)
+    driver.turn()
+    if granted:
+        locked(driver)
+        driver.turn()
+    before = list(driver.history)
+    assert driver.live.evict()
+    assert driver.live._journal.recorded == []
+    assert driver.live._journal.released == {}
+    assert driver.history == before
+    assert driver.live._journal.loop.unfinished() == []
+
+
+@HOLDING
+@pytest.mark.parametrize("granted", [False, True], ids=["waiting", "holding"])
+def test_code_that_is_collected_records_nothing(
+    orchestrator: Callable[[Any], Any], granted: bool
+) -> None:
+    driver = Driver(orchestrator)
+    driver.turn()
+    if granted:
+        locked(driver)
+        driver.turn()
+    journal = driver.live._journal
+    coroutine = driver.live._root.get_coro()
+    coroutine.close()
+    gc.collect()
+    assert journal.recorded == []
+    assert journal.released == {}
+
+
+def test_a_generator_that_is_closed_by_the_code_unlocks() -> None:
+    async def orchestrator(ctx: Any) -> Any:
+        async def inside() -> Any:
+            async with ctx.lock_entities([A, B]):
+                yield 1
+
+        held = inside()
+        async for _ in held:
+            break
+        await held.aclose()
+        ctx.signal_entity(A, "add")
+
+    driver = Driver(orchestrator)
+    assert run_through(driver) == ExecutionCompleted(b"null")
+    assert RELEASED in driver.history
+
+
+def test_a_release_from_outside_of_the_turn_is_refused() -> None:
+    kept: list[Any] = []
+
+    async def orchestrator(ctx: Any) -> Any:
+        async with ctx.lock_entities([A, B]) as section:
+            kept.append(section)
+            await ctx.wait_for_external_event("never")
+
+    driver = Driver(orchestrator)
+    driver.turn()
+    locked(driver)
+    driver.turn()
+    with pytest.raises(OutsideOrchestrationError):
+        kept[0].release()
+    assert kept[0].state is SectionState.HELD
+    assert driver.turn().events == []
+    driver.live.evict()
+    kept[0].release()
