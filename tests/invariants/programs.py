@@ -95,8 +95,36 @@ simple_trees: st.SearchStrategy[Tree] = st.lists(
     max_size=8,
 ).map(lambda steps: ("sequence", tuple(steps)))
 
+_crashing = st.one_of(
+    _leaves, st.tuples(st.just("crash"), _numbers), st.tuples(st.just("crash"), _numbers)
+)
+
+
+def _grow_crashing(trees: st.SearchStrategy[Tree]) -> st.SearchStrategy[Tree]:
+    """Compounds out of which an error finds its way without starting anything new."""
+    some = st.lists(trees, min_size=1, max_size=4).map(tuple)
+    return st.one_of(
+        st.tuples(st.just("sequence"), some),
+        st.tuples(st.just("timeout"), _seconds, trees),
+        st.tuples(st.just("section"), _sets, _patience, st.booleans(), trees),
+        st.tuples(st.just("transfer"), _sets, _patience),
+        st.tuples(st.just("beside"), _leaves, trees),
+        st.tuples(st.just("awaited lock"), _sets, _patience, trees),
+    )
+
+
+crashing_trees: st.SearchStrategy[Tree] = st.lists(
+    st.one_of(_crashing, _grow_crashing(_crashing), _grow_crashing(_grow_crashing(_crashing))),
+    min_size=1,
+    max_size=4,
+).map(lambda steps: ("sequence", tuple(steps)))
+
 
 # -- performing them
+
+
+class CrashError(Exception):
+    """A mistake in the code of a program."""
 
 
 class Performer:
@@ -104,11 +132,13 @@ class Performer:
 
     Attributes:
         trace: What it did durably, in order, without what it cancelled.
+        mended: Whether it runs without its mistakes.
     """
 
-    def __init__(self, ctx: Any, trace: list[Any]) -> None:
+    def __init__(self, ctx: Any, trace: list[Any], mended: bool = False) -> None:
         self.ctx = ctx
         self.trace = trace
+        self.mended = mended
         self._latest: datetime = ctx.now()
 
     def note_timer(self, seconds: float) -> None:
@@ -155,6 +185,9 @@ class Performer:
             case _:
                 return False
         return True
+
+    def begin(self, tree: Tree) -> Any:
+        return self.call(*tree[1:]) if tree[0] == "call" else self.start(tree)
 
     def signal(self, number: int, delay: float | None) -> None:
         with suppress(EntityLockError):
@@ -292,6 +325,34 @@ async def _shield(do: Performer, seconds: float, tree: Tree) -> Any:
         return "left behind"
 
 
+async def _beside(do: Performer, leaf: Tree, tree: Tree) -> Any:
+    """Leave something under way, which is not awaited if the rest fails."""
+    other = None if do.at_once(leaf) or leaf[0] in ("sleep", "crash") else do.begin(leaf)
+    value = await do(tree)
+    return [value, other if other is None or isinstance(other, str) else await other]
+
+
+async def _awaited_lock(
+    do: Performer, numbers: tuple[int, ...], timeout: float | None, tree: Tree
+) -> Any:
+    """Ask for a section, and do something else until it is there."""
+    lock = do.lock(numbers, timeout)
+    value = await do(tree)
+    if isinstance(lock, str):
+        return [lock, value]
+    try:
+        async with lock:
+            return [value, show(await do(("call", numbers[0], "add")))]
+    except EntityLockTimeoutError as error:
+        return [value, show(error)]
+
+
+async def _crash(do: Performer, value: int) -> Any:
+    if not do.mended:
+        raise CrashError(value)
+    return await do(("activity", "ok", ["mended", value], "once"))
+
+
 async def _cleanup(do: Performer, tree: Tree, value: int) -> Any:
     try:
         return await do(tree)
@@ -365,6 +426,9 @@ _compounds: dict[str, Callable[..., Any]] = {
     "call": _call,
     "section": _section,
     "transfer": _transfer,
+    "beside": _beside,
+    "awaited lock": _awaited_lock,
+    "crash": _crash,
 }
 
 
@@ -385,12 +449,14 @@ def show(value: Any) -> Any:
     return f"{type(value).__name__}: {value}" if isinstance(value, BaseException) else value
 
 
-def asynchronous(tree: Tree, trace: list[Any]) -> Callable[[Any], Any]:
+def asynchronous(
+    tree: Tree, trace: list[Any], is_mended: Callable[[], bool] = lambda: False
+) -> Callable[[Any], Any]:
     """Return an ``async def`` orchestrator that performs a tree."""
 
     async def orchestrator(ctx: Any) -> Any:
         trace.clear()
-        return await Performer(ctx, trace)(tree)
+        return await Performer(ctx, trace, is_mended())(tree)
 
     return orchestrator
 

@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import logging
 import random
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import orjson
 
-from durable_async._kernel.futures import EntityCallFuture
+from durable_async._engine.rewind import rewound
+from durable_async._kernel.futures import ActivityFuture, EntityCallFuture
 from durable_async._kernel.orchestration import Orchestration, TurnResult
 from durable_async._kernel.program import Program
 from durable_async._kernel.sections import LockFuture
-from durable_async.errors import DurableError
+from durable_async.errors import DurableError, EntityLockLostError
 from durable_async.failure import FailureDetails
 from durable_async.model.history import (
     COMMANDS,
     ActivityCompleted,
     ActivityFailed,
     EntityCallCompleted,
+    EntityCalled,
     EntityCallFailed,
     EntityLocked,
     EntityLocksReleased,
@@ -38,6 +41,7 @@ from durable_async.model.history import (
     HistoryEvent,
     Letter,
     SubOrchestrationCompleted,
+    SubOrchestrationFailed,
     TurnStarted,
 )
 
@@ -73,7 +77,10 @@ class World:
     def __init__(self, orchestrator: Callable[[Any], Any]) -> None:
         self.program = Program("program", lambda ctx, data: orchestrator(ctx), Json())
         self.started = ExecutionStarted("program", None, None)
+        self.execution = 1
         self.turns: list[list[HistoryEvent]] = [[self.started]]
+        self.asked: Counter[int] = Counter()
+        self.mended = False
         self.script: list[Turn] = []
         self.letters: dict[int, Letter] = {}
         self.statuses: list[bytes] = []
@@ -90,7 +97,7 @@ class World:
         return self.live.outcome
 
     def fresh(self) -> Orchestration:
-        instance = Orchestration("world", 1, self.started, self.program)
+        instance = Orchestration("world", self.execution, self.started, self.program)
         _made.append(instance)
         return instance
 
@@ -103,11 +110,9 @@ class World:
             owner.deliver(mail_id, self.addressed(letter), letter)
         return owner
 
-    @staticmethod
-    def addressed(letter: Letter) -> int | None:
-        return (
-            None if isinstance(letter, (EventRaised, ExecutionSuspended, ExecutionResumed)) else 1
-        )
+    def addressed(self, letter: Letter) -> int | None:
+        is_for_any = isinstance(letter, (EventRaised, ExecutionSuspended, ExecutionResumed))
+        return None if is_for_any else self.execution
 
     def turn(self, letters: Sequence[Letter] = ()) -> None:
         """Let letters arrive, run a turn, and store what it gave."""
@@ -132,7 +137,29 @@ class World:
         sets = {e.seq: e.entity_ids for e in self.history if isinstance(e, EntityLocksRequested)}
         over = [e.seq for e in result.events if isinstance(e, EntityLocksReleased)]
         assert result.released == {seq: sets[seq] for seq in over}
-        assert result.repeated == []
+        assert result.repeated == [] or self.execution > 1
+        for event in (*result.repeated, *result.events):
+            if isinstance(event, (EntityCalled, EntityLocksRequested)):
+                self.asked[event.seq] += 1
+
+    def rewind(self) -> None:
+        """Let the failed execution go on as the next one, in a world where nothing fails any more."""
+        failed = frozenset(
+            event.seq for event in self.history if isinstance(event, SubOrchestrationFailed)
+        )
+        history = rewound(
+            self.history, execution=self.execution, parent=None, children=failed, reason=None
+        )
+        started = history[0]
+        assert isinstance(started, ExecutionStarted)
+        assert self.live.evict()
+        self.started = started
+        self.execution += 1
+        self.turns = [history]
+        self.asked.clear()
+        self.letters.clear()
+        self.mended = True
+        self.live = self.adopt()
 
     def hand_over(self) -> None:
         """Evict the instance, and let another owner rebuild it."""
@@ -142,12 +169,20 @@ class World:
         self.live = self.adopt()
         assert state_of(self.live) == state_of(old)
 
-    def improvise(self, chance: random.Random, suspensions: int = 2, patience: float = 0.7) -> None:
-        """Let things happen in some order until the instance ends; at a patience of 1, activities take no time."""
+    def improvise(
+        self,
+        chance: random.Random,
+        suspensions: int = 2,
+        patience: float = 0.7,
+        unrest: float = 0,
+    ) -> None:
+        """Let things happen in some order until the instance ends; at a patience of 1, activities take no time, at an unrest of 1, each turn has another owner."""
         self.turn()
         for step in range(STEPS_MAX):
             if self.outcome is not None:
                 return
+            if unrest and chance.random() < unrest:
+                self.hand_over()
             answers = list(self.answers())
             if self.live.suspended and (not answers or chance.random() < 0.2):
                 self.turn([ExecutionResumed()])
@@ -168,7 +203,7 @@ class World:
         """Go through what the outside could answer now."""
         for future in self.live.pending_activities():
             try:
-                value = outcome_of_activity(future.name, orjson.loads(future.input), future.attempt)
+                value = self.outcome_of(future)
             except ValueError as error:
                 yield ActivityFailed(future.seq, future.attempt, FailureDetails.of(error))
             else:
@@ -177,17 +212,23 @@ class World:
             yield SubOrchestrationCompleted(child.seq, orjson.dumps(["child", child.instance_id]))
         for operation in self.live._journal.pending.values():
             match operation:
-                case LockFuture():
+                case LockFuture() if operation.seq in self.asked:
                     for entity_id in sorted(operation.unheard):
                         yield EntityLocked(operation.seq, entity_id)
-                case EntityCallFuture(settled=False):
+                case EntityCallFuture(settled=False) if operation.seq in self.asked:
                     yield self.answer_of_entity(operation)
                 case _:
                     pass
 
-    @staticmethod
-    def answer_of_entity(call: EntityCallFuture[Any]) -> Letter:
-        if call.name == "refuse":
+    def outcome_of(self, activity: ActivityFuture[Any]) -> Any:
+        name = "ok" if self.mended else activity.name
+        return outcome_of_activity(name, orjson.loads(activity.input), activity.attempt)
+
+    def answer_of_entity(self, call: EntityCallFuture[Any]) -> Letter:
+        if call.section and call.section not in self.asked:
+            lost = EntityLockLostError(call.entity_id, call.name)
+            return EntityCallFailed(call.seq, FailureDetails.of(lost))
+        if call.name == "refuse" and not self.mended:
             return EntityCallFailed(call.seq, FailureDetails.of(ValueError(call.entity_id)))
         return EntityCallCompleted(call.seq, orjson.dumps([call.name, call.entity_id]))
 
