@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Any
 
 import asyncpg
 
 from durable_async.backend import Hearing
 from durable_async.backends._rows import STATUSES, encode_parent
-from durable_async.errors import BackendError, FencedError, InstanceNotFoundError
+from durable_async.errors import BackendError, InstanceNotFoundError
 from durable_async.model.records import (
     CommitItem,
     CommitResult,
     Delivery,
+    EntityFilter,
+    EntityPage,
+    EntityRecord,
     Fence,
     HistoryPage,
     HubStatistics,
     InstanceFilter,
     InstancePage,
     InstanceRecord,
+    Mail,
     NewInstance,
     Outgoing,
     Rewrite,
@@ -30,15 +36,29 @@ from .batch import Batch, Place
 from .claims import work_of
 from .columns import Columns
 from .leases import PostgresLeases
-from .reads import history_page, page_of, query_name, query_values, statistics_of
+from .reads import (
+    entity_page,
+    entity_query_values,
+    history_page,
+    page_of,
+    query_name,
+    query_values,
+    statistics_of,
+)
 from .requests import Requests
 from .rows import (
     INSTANCE_WIDTH,
     LETTER_WIDTH,
+    OPENS_COLUMN,
+    entity_record,
     instance_columns,
     instance_record,
     letter_columns,
+    mail_of,
 )
+
+_NOTHING_MORE: tuple[int, list[str], int, list[str], int] = (0, [], 0, [], 0)
+"""Limits of a fetch that claims nothing."""
 
 _REPETITIONS = 3
 """A repeated request that met its first attempt in flight asks again; more than once only if requests are repeated in a storm."""
@@ -72,22 +92,32 @@ class PostgresBackend(PostgresLeases):
         history_bytes_max: int,
     ) -> Work:
         """Claim ready work and collect letters for what is owned."""
-        hub, *rows = await self._do(
-            "claim_work",
-            self._hub,
-            fence.worker_id,
-            fence.epoch,
-            number,
-            instances,
-            list(names),
-            activities,
-            list(activity_names),
-            history_bytes_max,
-        )
-        self._clock.hear(hub["n"])
-        if hub["flag"]:
-            raise FencedError(fence.worker_id)
+        await self._resolve_doubt(fence)
+        limits = (instances, list(names), activities, list(activity_names), history_bytes_max)
+        hub, *rows = await self._fetch(fence, number, limits)
+        if any(row["kind"] == "instance" for row in rows):
+            await asyncio.sleep(0)  # an answer that came with this one has been taken in then
+            if self._near.has_news(fence.worker_id):
+                # Perhaps of what caused that something was there to claim. Nothing else is looked for under the same number.
+                rows += (await self._fetch(fence, number, _NOTHING_MORE))[1:]
         return work_of(rows, hub["at_us"])
+
+    async def _fetch(self, fence: Fence, number: int, limits: tuple[Any, ...]) -> list[Any]:
+        worker_id = fence.worker_id
+        told = self._near.take(worker_id)
+        asked = (list(told), list(told.values())) if told else (None, None)
+        try:
+            rows = await self._do(
+                "claim_work", self._hub, worker_id, fence.epoch, number, *limits, *asked
+            )
+        except BaseException:
+            self._near.put_back(worker_id, told)
+            raise
+        self._clock.hear(rows[0]["n"])
+        if rows[0]["flag"]:
+            raise self._fenced(worker_id)
+        self._near.report(worker_id, (row for row in rows if row["kind"] == "letter"))
+        return rows
 
     async def commit(self, fence: Fence, items: Sequence[CommitItem]) -> CommitResult:
         """Make a batch durable, all or nothing."""
@@ -95,21 +125,29 @@ class PostgresBackend(PostgresLeases):
         try:
             return await self._commit(fence, batch)
         except BackendError as error:
-            if not _is_history_conflict(error):
+            if not _is_conflict(error, "history_pkey"):
                 raise
         # Some turn is written already; nothing of the batch is. Find it, and write the others.
         return await self._commit(fence, Batch(items, await self._written(fence, batch.places)))
 
     async def _commit(self, fence: Fence, batch: Batch) -> CommitResult:
-        [row] = await self._on(
+        [row] = await self._put(
             self._commits.run,
             "commit_batch",
-            (self._hub, fence.worker_id, fence.epoch, fence.seq, *batch.parameters()),
+            (
+                self._hub,
+                fence.worker_id,
+                fence.epoch,
+                fence.seq,
+                *self._near.terms(),
+                *batch.parameters(),
+            ),
+            lambda rows: zip(rows[0]["near_worker"] or (), rows[0]["near_key"] or (), strict=True),
         )
         if row["fenced"]:
-            raise FencedError(fence.worker_id)
+            raise self._fenced(fence.worker_id)
         dropped = batch.dropped.union(batch.subjects(row["dropped"] or ()))
-        self._ears.give(row["brought_work"], batch.changed)
+        self._ears.give(row["brought_work"], batch.changed, batch.states)
         return CommitResult(
             fence=Fence(worker_id=fence.worker_id, epoch=fence.epoch, seq=fence.seq + 1),
             dropped=frozenset(dropped),
@@ -160,7 +198,7 @@ class PostgresBackend(PostgresLeases):
             columns.add(*instance_columns(new), request)
         if not columns:
             return []
-        rows = await self._once("create_instances", self._hub, *columns.arrays())
+        rows = await self._once(lambda: self._ask("create_instances", self._hub, *columns.arrays()))
         outcomes = {row["place"]: row for row in rows}
         answers = [
             StartOutcome(
@@ -184,11 +222,34 @@ class PostgresBackend(PostgresLeases):
             columns.add(*letter_columns(out), request)
         if not columns:
             return []
-        rows = await self._once("send_letters", self._hub, self._letters_max, *columns.arrays())
-        verdicts = {row["place"]: Delivery(row["verdict"]) for row in rows}
-        answers = [verdicts[place + 1] for place in range(len(columns))]
-        self._ears.give(Delivery.DELIVERED in answers, set())
+        rows = await self._once(
+            lambda: self._put(
+                self._clients.run,
+                "send_letters",
+                (
+                    self._hub,
+                    self._letters_max,
+                    *self._near.terms(),
+                    *columns.arrays(sparse=OPENS_COLUMN),
+                ),
+                lambda rows: ((row["near"], row["key"]) for row in rows if row["near"] is not None),
+            )
+        )
+        verdicts = {row["place"]: row["verdict"] for row in rows}
+        answers = [Delivery(verdicts[place + 1]) for place in range(len(columns))]
+        self._ears.give(any(row["key"] is not None and row["near"] is None for row in rows), set())
         return requests.answers(answers)
+
+    async def read_answers(self, request_ids: Sequence[str]) -> list[bytes | None]:
+        """Return the answers to requests in the order of the arguments."""
+        rows = await self._ask("read_answers", self._hub, list(request_ids))
+        found: dict[str, bytes] = {row["id"]: row["answer"] for row in rows}
+        return [found.get(request_id) for request_id in request_ids]
+
+    async def read_letters(self, instance_id: str, *, limit: int) -> list[Mail]:
+        """Return the first letters in a mailbox."""
+        rows = await self._ask("read_letters", self._hub, instance_id, limit)
+        return [mail_of(row) for row in rows]
 
     async def read(
         self, instance_ids: Sequence[str], *, payloads: bool
@@ -201,16 +262,36 @@ class PostgresBackend(PostgresLeases):
     async def query(
         self, where: InstanceFilter, *, limit: int, page: str | None, payloads: bool
     ) -> InstancePage:
-        """Return instances in order of creation, then id."""
+        """Return orchestrations in order of creation, then id."""
         values = query_values(where, limit, page, payloads=payloads)
         return page_of(await self._ask(query_name(where), self._hub, *values), limit)
 
+    async def read_entities(self, instance_ids: Sequence[str]) -> list[EntityRecord | None]:
+        """Return entities in the order of the arguments."""
+        rows = await self._ask("read_entities", self._hub, list(instance_ids))
+        found = {row["id"]: entity_record(row) for row in rows}
+        return [found.get(instance_id) for instance_id in instance_ids]
+
+    async def query_entities(
+        self, where: EntityFilter, *, limit: int, page: str | None
+    ) -> EntityPage:
+        """Return entities in byte order of their ids."""
+        values = entity_query_values(where, limit, page)
+        return entity_page(await self._ask("query_entities", self._hub, *values), limit)
+
+    async def discard_entities(self, instance_ids: Sequence[str]) -> list[str]:
+        """Forget those that hold neither state nor letters."""
+        return await self._forget("discard_entities", instance_ids)
+
     async def purge(self, instance_ids: Sequence[str]) -> list[str]:
         """Delete those that have ended: history, letters, outputs."""
-        rows = await self._ask("purge_instances", self._hub, list(instance_ids))
-        purged = {row[0] for row in rows}
-        self._ears.give(False, purged)
-        return [one for one in dict.fromkeys(instance_ids) if one in purged]
+        return await self._forget("purge_instances", instance_ids)
+
+    async def _forget(self, name: str, instance_ids: Sequence[str]) -> list[str]:
+        rows = await self._ask(name, self._hub, list(instance_ids))
+        forgotten = {row[0] for row in rows}
+        self._ears.give(False, forgotten)
+        return [one for one in dict.fromkeys(instance_ids) if one in forgotten]
 
     async def rewrite(self, rewrites: Sequence[Rewrite]) -> bool:
         """Set failed instances going again with another history, all or none."""
@@ -251,19 +332,15 @@ class PostgresBackend(PostgresLeases):
 
     # -- requests
 
-    async def _once(self, name: str, *values: object) -> list[asyncpg.Record]:
+    async def _once(self, ask: Callable[[], Awaitable[list[Any]]]) -> list[Any]:
         """Run a verb that answers each request once, again if its own repetition was faster."""
         for _ in range(_REPETITIONS):
             try:
-                return await self._ask(name, *values)
+                return await ask()
             except BackendError as error:
                 if not _is_conflict(error, "requests_pkey"):
                     raise
-        return await self._ask(name, *values)
-
-
-def _is_history_conflict(error: BackendError) -> bool:
-    return _is_conflict(error, "history_pkey")
+        return await ask()
 
 
 def _is_conflict(error: BackendError, constraint: str) -> bool:

@@ -11,8 +11,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, assert_never
 
+import orjson
+
 from durable_async.backends._rows import encode_failure
+from durable_async.model.policy import ReusePolicy
 from durable_async.model.records import (
+    NO_WILL,
     Abandon,
     ActivityProgress,
     ActivityRecount,
@@ -25,16 +29,25 @@ from durable_async.model.records import (
     Release,
     TurnCommit,
     UnclaimedActivity,
+    Will,
 )
 from durable_async.model.status import TERMINAL
 
 from .columns import Columns
-from .rows import INSTANCE_WIDTH, LETTER_WIDTH, instance_columns, letter_columns
+from .rows import (
+    INSTANCE_WIDTH,
+    LETTER_WIDTH,
+    OPENS_COLUMN,
+    instance_columns,
+    letter_columns,
+)
 
 Place: TypeAlias = tuple[str, int, int]
 """Where a turn stands: instance, execution, turn."""
 
+
 _UNKNOWN: frozenset[Place] = frozenset()
+_NO_WILL_JSON = "[]"
 
 
 @dataclass(slots=True)
@@ -42,6 +55,10 @@ class _Subject:
     """An instance that the batch is about, as the items so far have left it.
 
     One that was replaced and claimed anew may come twice, at two executions, of which the server knows the one that is there.
+
+    Attributes:
+        group: That its turn is part of, with which it is left out.
+        will: As the batch has left it; ``None`` for what is stored.
     """
 
     instance_id: str
@@ -49,6 +66,8 @@ class _Subject:
     expected: int | None
     execution: int | None
     has_turn: bool = False
+    group: int | None = None
+    will: Will | None = None
     is_gone: bool = False
     is_left_out: bool = False
     change: dict[str, Any] = field(default_factory=dict)
@@ -61,21 +80,28 @@ class Batch:
 
     Attributes:
         dropped: Instances of which a turn is left out, found while folding.
-        changed: Instances whose status may change.
+        changed: Instances whose status may change, and requests that are answered.
+        states: Entities whose state may change.
         places: The turns in the batch.
     """
 
     def __init__(self, items: Sequence[CommitItem], written: Collection[Place] = _UNKNOWN) -> None:
-        """Fold items; ``written`` are turns that are in history already and are left out with what follows them."""
+        """Fold items; ``written`` are turns that are in history already and are left out, with their groups and with what follows them."""
         self.dropped: set[str] = set()
         self.changed: set[str] = set()
+        self.states: set[str] = set()
         self.places: list[Place] = []
         self._written = set(written)
+        turns = (item for item in items if isinstance(item, TurnCommit) and item.group)
+        self._lost_groups = {turn.group for turn in turns if self._is_written(turn)}
         self._subjects: list[_Subject] = []
         self._latest: dict[str, _Subject] = {}
         self._locks: dict[str, None] = {}
+        self._dying: dict[str, None] = {}
         self._let_go_items: set[int] = set()
         self._turns = Columns(4)
+        self._wills = Columns(3)
+        self._answers = Columns(3)
         self._consumed = Columns(2)
         self._cancelled = Columns(2)
         self._recounted: dict[int, tuple[int, bool]] = {}
@@ -96,12 +122,12 @@ class Batch:
 
     def parameters(self) -> tuple[Any, ...]:
         """Return the arguments of ``commit_batch`` after the fence."""
-        subjects = Columns(3)
-        changes = Columns(8)
+        subjects = Columns(4)
+        changes = Columns(11)
         queued = Columns(7)
         counts = Columns(2)
         for subject in self._subjects:
-            subjects.add(subject.instance_id, subject.expected, subject.has_turn)
+            subjects.add(subject.instance_id, subject.expected, subject.has_turn, subject.group)
             if subject.change:
                 changes.add(subject.place, *_change_columns(subject))
             for item in subject.queued:
@@ -110,10 +136,13 @@ class Batch:
                 counts.add(subject.place, subject.attempts)
         return (
             list(self._locks),
-            *(subjects.arrays() if subjects else ([], [], [])),
+            list(self._dying) or None,
+            *(subjects.arrays(sparse=3) if subjects else ([], [], [], None)),
             *self._turns.arrays(),
             *self._consumed.arrays(),
             *changes.arrays(),
+            *self._wills.arrays(),
+            *self._answers.arrays(),
             *self._cancelled.arrays(),
             *queued.arrays(),
             *counts.arrays(),
@@ -121,7 +150,7 @@ class Batch:
             *self._progress().arrays(),
             *self._results.arrays(),
             *self._given_up.arrays(),
-            *self._letters.arrays(),
+            *self._letters.arrays(sparse=1 + OPENS_COLUMN),
             *self._children.arrays(),
             *self._freed.arrays(),
             self._seen,
@@ -195,12 +224,14 @@ class Batch:
             subject.is_gone
             or subject.is_left_out
             or subject.execution != item.execution
-            or (item.events and place in self._written)
+            or item.group in self._lost_groups
+            or self._is_written(item)
         ):
             subject.is_left_out = True
             self.dropped.add(instance_id)
             return
         subject.has_turn = True
+        subject.group = subject.group or item.group or None
         subject.attempts = None
         if item.events:
             self._written.add(place)
@@ -210,14 +241,22 @@ class Batch:
             self._consumed.add(subject.place, letter_id)
         self._fold_queue(subject, item)
         self._fold_change(subject, item)
+        for answer in item.answers:
+            self.changed.add(answer.request_id)
+            self._answers.add(subject.place, answer.request_id, answer.answer)
         for new in item.children:
             self._locks[new.instance_id] = None
+            if new.reuse is ReusePolicy.REPLACE:
+                self._dying[new.instance_id] = None
             if new.refusal is not None and new.parent is not None:
                 self._locks[new.parent.instance_id] = None
             self.changed.add(new.instance_id)
             self._children.add(*instance_columns(new), subject.place, new.refusal)
         for out in item.outbox:
             self._post(subject.place, out)
+
+    def _is_written(self, item: TurnCommit) -> bool:
+        return bool(item.events) and (item.instance_id, item.execution, item.turn) in self._written
 
     def _fold_queue(self, subject: _Subject, item: TurnCommit) -> None:
         if item.cancelled:
@@ -237,19 +276,39 @@ class Batch:
             change["custom_status"] = item.custom_status
         if item.status is not None:
             change["status"] = item.status.value
+        if item.will is not None:
+            subject.will = change["will"] = item.will
         if item.next_execution is not None:
             subject.execution = item.execution + 1
             change["execution"] = subject.execution
             change["version"] = item.next_execution.version
             self._turns.add(subject.place, subject.execution, 0, item.next_execution.events)
             self.places.append((item.instance_id, subject.execution, 0))
+            self._carry_out_will(subject)
         elif item.status in TERMINAL:
             change["output"] = item.output
             change["failure"] = encode_failure(item.failure)
             subject.is_gone = True
+            self._carry_out_will(subject)
+        if change.keys() - {"will"}:
+            self.changed.add(item.instance_id)
+        if item.state is not None:
+            change["state"] = item.state
+            self.states.add(item.instance_id)
         if change:
             self._locks[item.instance_id] = None
-            self.changed.add(item.instance_id)
+
+    def _carry_out_will(self, subject: _Subject) -> None:
+        will = subject.will
+        if will is None:
+            self._wills.add(subject.place, None, None)
+            self._dying[subject.instance_id] = None
+        elif will.receivers:
+            self._wills.add(subject.place, orjson.dumps(will.receivers).decode(), will.letter)
+            self._locks.update(dict.fromkeys(will.receivers))
+        subject.will = NO_WILL
+        if subject.change:
+            subject.change["will"] = NO_WILL
 
     def _fold_running(self, item: ActivityResult | ActivityProgress | ActivityRecount) -> None:
         match item:
@@ -291,6 +350,7 @@ class Batch:
         self._locks[item.instance_id] = None
         self._freed.add(subject.place, kind, at_us, reason)
         if kind == "park":
+            self._carry_out_will(subject)
             self.changed.add(item.instance_id)
 
 
@@ -304,7 +364,17 @@ def _change_columns(subject: _Subject) -> tuple[Any, ...]:
         "output" in change,
         change.get("output"),
         change.get("failure"),
+        change.get("state"),
+        *_will_columns(change.get("will")),
     )
+
+
+def _will_columns(will: Will | None) -> tuple[str | None, bytes | None]:
+    if will is None:
+        return None, None
+    if not will.receivers:
+        return _NO_WILL_JSON, None
+    return orjson.dumps(will.receivers).decode(), will.letter
 
 
 def _queued_columns(item: QueuedActivity) -> tuple[Any, ...]:

@@ -69,6 +69,7 @@ def _claimed(
         more_history=bool(turns) and turns[-1]["flag"],
         mail=tuple(mail),
         queued=tuple(queued),
+        state=row["body"],
     )
 
 

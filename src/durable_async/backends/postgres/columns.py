@@ -26,8 +26,10 @@ class Columns:
         """Return one column."""
         return self._columns[index]
 
-    def arrays(self) -> tuple[list[Any] | None, ...]:
-        """Return the columns as parameters."""
+    def arrays(self, *, sparse: int | None = None) -> tuple[list[Any] | None, ...]:
+        """Return the columns as parameters; one that is mostly empty goes as null, too, if it is."""
         if not self._columns[0]:
             return (None,) * len(self._columns)
-        return self._columns
+        if sparse is None or any(value is not None for value in self._columns[sparse]):
+            return self._columns
+        return (*self._columns[:sparse], None, *self._columns[sparse + 1 :])

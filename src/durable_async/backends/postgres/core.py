@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, TypeAlias
 
 from durable_async.environment import Environment, SystemEnvironment
 from durable_async.errors import (
@@ -17,12 +17,17 @@ from .address import SCHEMA, PostgresTarget, options_of
 from .clock import ServerClock
 from .connecting import connect
 from .ears import Ears
-from .failures import DRIVER_ERRORS, is_turned_away, translate
+from .failures import DRIVER_ERRORS, is_turned_away, is_unknown, translate
 from .inspection import inspect, warn
 from .lifelines import Lifelines
 from .link import ClientLinks, Link, close_gently
+from .near import Near
+from .rows import Row
 from .schema import find_hub, prepare
 from .statements import migrations_in, statements_in
+
+_Run: TypeAlias = Callable[[Callable[[Any], Awaitable[list[Any]]]], Awaitable[list[Any]]]
+"""Runs a job on a connection."""
 
 _LETTERS_MAX = 10_000
 _CLIENTS_MAX = 4
@@ -97,6 +102,7 @@ class PostgresCore:
         self._has_pool = pool is not None
         self._ears = Ears(self._target)
         self._lifelines = Lifelines(self._target)
+        self._near = Near()
 
     @property
     def description(self) -> str:
@@ -129,6 +135,7 @@ class PostgresCore:
     async def close(self) -> None:
         """Let go of every connection and thread. Safe to repeat."""
         self._is_open = False
+        self._near.clear()
         await self._ears.close()
         await self._lifelines.close()
         for link in (self._work, self._commits, self._clients):
@@ -189,13 +196,44 @@ class PostgresCore:
         """Run a worker's statement and return its rows."""
         return await self._on(self._work.run, name, values)
 
-    async def _on(
+    async def _on(self, run: _Run, name: str, values: tuple[Any, ...]) -> list[Any]:
+        sql = self._statement(name)
+        return await run(lambda connection: connection.fetch(sql, *values))
+
+    async def _put(
         self,
-        run: Callable[[Callable[[Any], Awaitable[list[Any]]]], Awaitable[list[Any]]],
+        run: _Run,
         name: str,
         values: tuple[Any, ...],
+        told_of: Callable[[Sequence[Row]], Iterable[tuple[str, int]]],
     ) -> list[Any]:
+        """Run a statement that may put letters into mailboxes of this process's own workers.
+
+        They are told of what ``told_of`` reads from its rows, also if the caller has left by then.
+        """
+        sql = self._statement(name)
+
+        async def job(connection: Any) -> list[Any]:
+            try:
+                rows: list[Any] = await connection.fetch(sql, *values)
+            except BaseException as error:
+                if self._may_have_landed(error) and self._near.doubt():
+                    self._ears.nudge()
+                raise
+            told = list(told_of(rows))
+            for worker_id, key in told:
+                self._near.tell(worker_id, key)
+            if told:
+                self._ears.nudge()
+            return rows
+
+        return await run(job)
+
+    def _may_have_landed(self, error: BaseException) -> bool:
+        known = isinstance(error, DRIVER_ERRORS)
+        return not known or is_unknown(translate(error, self.description))
+
+    def _statement(self, name: str) -> str:
         if not self._is_open:
             raise BackendError(f"{self.description} is not open")
-        sql = self._sql[name]
-        return await run(lambda connection: connection.fetch(sql, *values))
+        return self._sql[name]

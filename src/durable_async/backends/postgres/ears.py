@@ -12,7 +12,7 @@ import logging
 import os
 import random
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Set as AbstractSet
 from typing import Any
 
 from durable_async.errors import BackendError, ConfigurationError
@@ -26,6 +26,7 @@ from .link import close_gently
 _log = logging.getLogger("durable_async")
 
 _BETWEEN_SECONDS = 0.003
+_LATER_SECONDS = 0.05
 _STATEMENT_SECONDS = 5.0
 _OPEN_SECONDS = 0.5
 _CLOSE_SECONDS = 1.0
@@ -96,17 +97,25 @@ class Ears:
 
         return stop
 
-    def give(self, brought_work: bool, changed: set[str]) -> None:
-        """Tell of a commit, on the event loop: listeners here at once, others soon."""
-        if not (brought_work or changed):
+    def give(
+        self, brought_work: bool, changed: set[str], later: AbstractSet[str] = frozenset()
+    ) -> None:
+        """Tell of a commit, on the event loop: listeners here at once, others soon, or a little later where many changes may become one."""
+        if not (brought_work or changed or later):
             return
-        self._tell(brought_work, frozenset(changed))
+        self._tell(brought_work, frozenset(changed | later))
         if self._pid != os.getpid():
             self._leave_alone()
             self._start()  # whoever forked had it open
         if self._task is not None:
-            self._pending.add(brought_work, changed)
-            self._wake.set()
+            was_waiting = self._pending.has_later
+            self._pending.add(brought_work, changed, later)
+            if self._pending or not was_waiting:
+                self._wake.set()
+
+    def nudge(self) -> None:
+        """Tell listeners here, and nobody else, that there may be work."""
+        self._tell(True, frozenset())
 
     async def open(self) -> None:
         """Begin to listen. Returns when the first attempt has succeeded or failed, or soon; it goes on in the background."""
@@ -232,15 +241,20 @@ class Ears:
     async def _say_for(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
+        later = end
         while self._is_alive():
-            left_seconds = end - loop.time()
-            if left_seconds <= 0:
+            now = loop.time()
+            if now >= end:
                 return
-            if self._pending:
+            if not self._pending.has_later:
+                later = end
+            elif later == end:
+                later = min(now + _LATER_SECONDS, end)
+            if self._pending or now >= later:
                 await self._say(self._connection)
                 await asyncio.sleep(_BETWEEN_SECONDS)
             else:
-                await self._sleep(left_seconds)
+                await self._sleep(later - now)
 
     async def _say(self, connection: Any) -> None:
         await self._notify(connection, self._origin + encode(self._pending.take()))
@@ -273,7 +287,7 @@ class Ears:
 
     async def _say_goodbye(self, connection: Any) -> None:
         try:
-            if self._pending:
+            if self._pending or self._pending.has_later:
                 await self._say(connection)
         except BackendError as error:
             _log.debug("hints were lost: %s", error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import orjson
@@ -23,30 +24,42 @@ ANYTHING = Hint(brought_work=True, changed=None)
 
 
 class Pending:
-    """Hints that wait to go out together. Bounded: many instances become any."""
+    """Hints that wait to go out together: some at once, and some that can wait. Bounded: many instances become any."""
 
     def __init__(self) -> None:
         self._brought_work = False
         self._changed: set[str] | None = set()
+        self._later: set[str] | None = set()
 
     def __bool__(self) -> bool:
         return self._brought_work or self._changed is None or bool(self._changed)
 
-    def add(self, brought_work: bool, changed: set[str]) -> None:
+    @property
+    def has_later(self) -> bool:
+        """Whether there is something that can wait."""
+        return self._later is None or bool(self._later)
+
+    def add(
+        self, brought_work: bool, changed: AbstractSet[str], later: AbstractSet[str] = frozenset()
+    ) -> None:
         """Take in what a commit brought."""
         self._brought_work = self._brought_work or brought_work
-        if self._changed is None:
-            return
-        self._changed |= changed
-        if len(self._changed) > _IDS_MAX:
-            self._changed = None
+        self._changed = _union(self._changed, changed)
+        self._later = _union(self._later, later)
 
     def take(self) -> Hint:
         """Return all of it, and begin anew."""
-        changed = None if self._changed is None else frozenset(self._changed)
-        hint = Hint(brought_work=self._brought_work, changed=changed)
-        self._brought_work, self._changed = False, set()
+        changed = None if self._later is None else _union(self._changed, self._later)
+        hint = Hint(self._brought_work, None if changed is None else frozenset(changed))
+        self._brought_work, self._changed, self._later = False, set(), set()
         return hint
+
+
+def _union(some: set[str] | None, more: AbstractSet[str]) -> set[str] | None:
+    if some is None:
+        return None
+    some |= more
+    return None if len(some) > _IDS_MAX else some
 
 
 def channel_of(schema: str, hub: str) -> str:

@@ -48,6 +48,7 @@ class PostgresLeases(PostgresCore):
                 raise FencedError(worker_id) from error
             await self._lifelines.drop(worker_id)
             raise
+        self._near.add(worker_id)
         return Fence(worker_id=worker_id, epoch=row["epoch"], seq=0)
 
     def renew_lease(self, fence: Fence, lease_seconds: float) -> None:
@@ -65,6 +66,7 @@ class PostgresLeases(PostgresCore):
 
     async def retire_worker(self, fence: Fence) -> None:
         """Hand back everything the worker owns, ready for others at once, and forget the worker."""
+        self._near.forget(fence.worker_id)
         [row] = await self._do("retire_worker", self._hub, fence.worker_id, fence.epoch)
         await self._lifelines.drop(fence.worker_id)
         if not row[0]:
@@ -73,9 +75,10 @@ class PostgresLeases(PostgresCore):
 
     async def take_stock(self, fence: Fence, number: int) -> None:
         """Undo a fetch, and refuse it if it is still to come."""
+        self._near.forget_reports(fence.worker_id)
         [row] = await self._do("take_stock", self._hub, fence.worker_id, fence.epoch, number)
         if not row[0]:
-            raise FencedError(fence.worker_id)
+            raise self._fenced(fence.worker_id)
         self._ears.give(True, set())
 
     async def read_fence(self, worker_id: str) -> Fence:
@@ -83,12 +86,27 @@ class PostgresLeases(PostgresCore):
         rows = await self._do("read_fence", self._hub, worker_id)
         if not rows:
             await self._lifelines.drop(worker_id)
-            raise FencedError(worker_id)
+            raise self._fenced(worker_id)
         return Fence(worker_id=worker_id, epoch=rows[0]["epoch"], seq=rows[0]["seq"])
 
     async def withdraw(self, worker_id: str) -> None:
         """Let go of a worker's lock."""
+        self._near.forget(worker_id)
         await self._lifelines.drop(worker_id)
+
+    async def _resolve_doubt(self, fence: Fence) -> None:
+        """Have what a worker owns marked, if letters may have come that this process has not heard of."""
+        term = self._near.doubted(fence.worker_id)
+        if term is None:
+            return
+        [row] = await self._do("mark_unheard", self._hub, fence.worker_id, fence.epoch, term)
+        if not row[0]:
+            raise self._fenced(fence.worker_id)
+        self._near.settle(fence.worker_id, term)
+
+    def _fenced(self, worker_id: str) -> FencedError:
+        self._near.forget(worker_id)
+        return FencedError(worker_id)
 
     async def take_over(self, fence: Fence) -> int:
         """Free what dead workers own: those whose process is gone or whose lease ran out."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
 from durable_async.backends._rows import STATUSES, decode_page, encode_page
+from durable_async.model.identity import ID_CHARS_MAX
 from durable_async.model.records import (
+    EntityFilter,
+    EntityPage,
     HistoryPage,
     HistoryRow,
     HubStatistics,
@@ -16,10 +20,12 @@ from durable_async.model.records import (
     InstancePage,
 )
 
-from .rows import Row, instance_record
+from .rows import Row, entity_record, instance_record
 
 _FIRST_US = -(2**62)
 _LAST_US = 2**62
+_LAST = chr(sys.maxunicode) * (ID_CHARS_MAX + 1)
+"""After every id."""
 
 
 def query_name(where: InstanceFilter) -> str:
@@ -63,6 +69,37 @@ def page_of(rows: Sequence[Row], limit: int) -> InstancePage:
     )
 
 
+def entity_query_values(where: EntityFilter, limit: int, page: str | None) -> tuple[Any, ...]:
+    """Return the parameters of a query of entities after the hub; a page is the last id of the one before."""
+    return (
+        where.id_prefix,
+        _end_of(where.id_prefix),
+        page or "",
+        where.updated_from_us,
+        where.updated_to_us,
+        where.has_state,
+        limit + 1,
+    )
+
+
+def _end_of(prefix: str) -> str:
+    """Return the first text in the order of UTF-8 bytes, which is that of code points, after all that begin so."""
+    for place in range(len(prefix) - 1, -1, -1):
+        following = ord(prefix[place]) + 1
+        if following <= sys.maxunicode:
+            # In place of surrogates, which are no text.
+            char = "\ue000" if 0xD800 <= following <= 0xDFFF else chr(following)
+            return prefix[:place] + char
+    return _LAST
+
+
+def entity_page(rows: Sequence[Row], limit: int) -> EntityPage:
+    """Return a page out of one row more than it holds."""
+    items = tuple(entity_record(row) for row in rows[:limit])
+    more = bool(items) and len(rows) > limit
+    return EntityPage(items=items, next_page=items[-1].instance_id if more else None)
+
+
 def history_page(rows: Sequence[Row]) -> HistoryPage:
     """Return a page of history; one row without a turn tells that there is none."""
     taken = tuple(
@@ -80,6 +117,7 @@ def statistics_of(row: Row) -> HubStatistics:
     counts = orjson.loads(row["by_status"])
     return HubStatistics(
         by_status={STATUSES[status]: count for status, count in counts.items()},
+        entities=row["entities"],
         parked=row["parked"],
         workers=row["workers"],
         letters=row["letters"],

@@ -10,7 +10,7 @@ import orjson
 from durable_async.backends._rows import STATUSES, decode_failure, encode_parent
 from durable_async.model.history import ParentLink
 from durable_async.model.policy import ReusePolicy
-from durable_async.model.records import InstanceRecord, NewInstance, Outgoing
+from durable_async.model.records import EntityRecord, InstanceRecord, Mail, NewInstance, Outgoing
 
 Row: TypeAlias = Mapping[str, Any]
 
@@ -31,6 +31,7 @@ def letter_columns(out: Outgoing) -> tuple[Any, ...]:
         out.letter,
         out.urgent,
         out.final,
+        out.opens,
         *encode_parent(parent)[:3],
     )
 
@@ -50,7 +51,8 @@ def instance_columns(new: NewInstance) -> tuple[Any, ...]:
     )
 
 
-LETTER_WIDTH = 8
+LETTER_WIDTH = 9
+OPENS_COLUMN = 5
 INSTANCE_WIDTH = 12
 
 
@@ -84,4 +86,28 @@ def instance_record(row: Row) -> InstanceRecord:
         parked=row["parked"],
         owner=row["owner"],
         started_events=row["started_events"],
+    )
+
+
+def entity_record(row: Row) -> EntityRecord:
+    """Return what a client sees; the columns are those of ``entity_columns``."""
+    return EntityRecord(
+        instance_id=row["id"],
+        name=row["name"],
+        state=row["state"],
+        created_at_us=row["created_at_us"],
+        updated_at_us=row["updated_at_us"],
+        letters=row["letters"],
+        parked=row["parked"],
+        owner=row["owner"],
+    )
+
+
+def mail_of(row: Row) -> Mail:
+    """Return a letter in a mailbox."""
+    return Mail(
+        id=row["id"],
+        instance_id=row["instance_id"],
+        execution=row["execution"],
+        letter=row["letter"],
     )

@@ -17,7 +17,15 @@ from .statements import migrations_in, statements_in
 
 _log = logging.getLogger("durable_async")
 
-_VIEWS_TO_LOOK = ("v_hubs", "v_instances", "v_queue", "v_waits", "v_workers")
+_VIEWS_TO_LOOK = (
+    "v_entities",
+    "v_hubs",
+    "v_instances",
+    "v_locks",
+    "v_queue",
+    "v_waits",
+    "v_workers",
+)
 _PARAMETER = re.compile(r"\$(\d)")
 
 

@@ -10,7 +10,42 @@ from {schema}.create_instances($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12
 
 -- name: send_letters
 -- Each request is answered once, by a function.
-select place, verdict from {schema}.send_letters($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+select place, verdict, key, near from {schema}.send_letters($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+
+-- name: read_answers
+-- Asked by all who wait, so by a function.
+select * from {schema}.read_answers($1, $2)
+
+-- name: read_letters
+-- In order of arrival.
+select l.id, i.id as instance_id, l.execution, l.letter
+from {schema}.instances i
+join {schema}.letters l on l.hub = i.hub and l.key = i.key
+where i.hub = (select $1::integer) and i.id = $2
+order by l.id
+limit $3
+
+-- name: entity_columns
+-- As read_entities and query_entities return them.
+i.id, i.name, i.state, i.created_at_us, i.updated_at_us, i.parked, i.owner,
+    (select count(*) from {schema}.letters l where l.hub = i.hub and l.key = i.key) as letters
+
+-- name: read_entities
+-- The caller puts them in order.
+select
+-- include: entity_columns
+from {schema}.entities_of($1, $2) i
+
+-- name: query_entities
+-- Between two ids of the unique index, which is also the order of the answer.
+select
+-- include: entity_columns
+from {schema}.entities_within($1, $2, $3, $4, $5, $6, $7, $8) i
+order by i.id
+
+-- name: discard_entities
+-- In one transaction, by a function.
+select * from {schema}.discard_entities($1, $2)
 
 -- name: purge_instances
 -- In one transaction, by a function.
@@ -40,7 +75,7 @@ select * from {schema}.read_instances($1, $2, $3)
 
 -- name: instance_conditions
 -- A condition that is null holds for everything. Created between two bounds and after the page before: a range of the index.
-i.hub = (select $1::integer)
+i.hub = (select $1::integer) and not i.is_entity
     and i.created_at_us >= $3 and i.created_at_us < $4
     and (i.created_at_us, i.id) > ($5, $6::text)
     and ($7::text[] is null or i.status = any ($7::text[]))
@@ -97,8 +132,9 @@ order by t.turn
 -- Scans; statistics are asked for by people.
 select
     (select coalesce(json_object_agg(s.status, s.count), '{}')::text from (
-        select status, count(*) as count from {schema}.instances where hub = $1 group by status
+        select status, count(*) as count from {schema}.instances where hub = $1 and not is_entity group by status
     ) s) as by_status,
+    (select count(*) from {schema}.instances where hub = $1 and is_entity) as entities,
     (select count(*) from {schema}.instances where hub = $1 and parked is not null) as parked,
     (select count(*) from {schema}.workers where hub = $1) as workers,
     (select count(*) from {schema}.letters where hub = $1) as letters,

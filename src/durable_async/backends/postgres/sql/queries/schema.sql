@@ -82,7 +82,8 @@ alter default privileges in schema {schema} grant execute on functions to {role}
 -- The views, which show no inputs, results or custom statuses, and no table behind them. Their functions look into nothing.
 grant usage on schema {schema} to {role};
 grant select on {views} to {role};
-grant execute on function {schema}.clock_us, {schema}.moment, {schema}.waits_of, {schema}.events_of, {schema}.unpack, {schema}.readable
+grant execute on function {schema}.clock_us, {schema}.moment, {schema}.waits_of, {schema}.snapshot_of, {schema}.events_of, {schema}.unpack,
+    {schema}.readable
     to {role}
 
 -- name: function_settings

@@ -49,10 +49,11 @@ select {schema}.take_over($1, $2, $3, $4, $5)
 
 -- name: commit_batch
 -- The whole commit, by a function.
-select fenced, dropped, brought_work from {schema}.commit_batch(
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27,
-    $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52,
-    $53, $54, $55, $56, $57, $58, $59, $60, $61, $62, $63, $64, $65, $66, $67, $68, $69, $70, $71, $72, $73
+select fenced, dropped, brought_work, near_key, near_worker from {schema}.commit_batch(
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26,
+    $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51,
+    $52, $53, $54, $55, $56, $57, $58, $59, $60, $61, $62, $63, $64, $65, $66, $67, $68, $69, $70, $71, $72, $73, $74, $75, $76,
+    $77, $78, $79, $80, $81, $82, $83, $84, $85, $86, $87
 )
 
 -- name: written_turns
@@ -61,11 +62,15 @@ select id, execution, turn from {schema}.written_turns($1, $2, $3, $4, $5)
 
 -- name: claim_work
 -- Everything that a fetch answers, in rows of several kinds.
-select * from {schema}.claim_work($1, $2, $3, $4, $5, $6, $7, $8, $9)
+select * from {schema}.claim_work($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 
 -- name: take_stock
 -- In one transaction, by a function.
 select {schema}.take_stock($1, $2, $3, $4)
+
+-- name: mark_unheard
+-- In one transaction, by a function.
+select {schema}.mark_unheard($1, $2, $3, $4)
 
 -- name: claimed_activities
 -- Asked about once a second by a worker that runs some.

@@ -40,13 +40,15 @@ create table {schema}.workers (
     primary key (hub, id)
 ) with (fillfactor = 20, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0);
 
--- Beside the fence, so that a renewal never waits for a commit. fetched is the number of the worker's last fetch.
+-- Beside the fence, so that a renewal never waits for a commit. fetched is the number of the worker's last fetch. term is the number under
+-- which its process may put letters into its mailboxes without marking them; put_letters says what for.
 create table {schema}.leases (
     hub integer not null,
     worker text collate "C" not null,
     epoch bigint not null,
     until_us bigint not null,
     fetched bigint not null default 0,
+    term bigint not null default 0,
     primary key (hub, worker)
 ) with (fillfactor = 20, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0);
 
@@ -56,6 +58,8 @@ create sequence {schema}.instance_keys as bigint cache 32;
 -- ending says that its mailbox holds a letter that ends it, so that any worker may claim it.
 -- fetched_in is the number of its owner's fetch in which it was claimed.
 -- hold_until_us keeps an abandoned one from being woken; marked says that its owner has not yet been shown some letter.
+-- state is an entity's snapshot; it is replaced in almost every turn, as is updated_at_us, so neither may be in an index.
+-- will_letter goes to all of will_to, which are ids, when the execution ends or is parked, or the instance is replaced.
 create table {schema}.instances (
     hub integer not null,
     key bigint not null,
@@ -73,6 +77,7 @@ create table {schema}.instances (
     attempts integer not null default 0,
     marked boolean not null default false,
     ending boolean not null default false,
+    is_entity boolean not null default false,
     status text collate "C" not null,
     id text collate "C" not null,
     name text collate "C" not null,
@@ -84,6 +89,9 @@ create table {schema}.instances (
     custom_status bytea,
     failure bytea,
     output bytea,
+    state bytea,
+    will_to text[],
+    will_letter bytea,
     primary key (hub, key)
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05, vacuum_truncate = off);
 
@@ -94,7 +102,8 @@ create index instances_ready on {schema}.instances (hub, ready_at_us, id) where 
 
 create index instances_owned on {schema}.instances (hub, owner) where owner is not null;
 
-create index instances_by_creation on {schema}.instances (hub, created_at_us, id);
+-- Entities are many, and are asked for by their ids.
+create index instances_by_creation on {schema}.instances (hub, created_at_us, id) where not is_entity;
 
 create index instances_by_parent on {schema}.instances (hub, parent_id) where parent_id is not null;
 
@@ -166,6 +175,17 @@ create table {schema}.requests (
 
 create index requests_by_age on {schema}.requests (hub, answered_at_us);
 
+-- What came of requests, for clients that wait for it.
+create table {schema}.answers (
+    hub integer not null,
+    id text collate "C" not null,
+    answer bytea not null,
+    answered_at_us bigint not null,
+    primary key (hub, id)
+) with (vacuum_truncate = off);
+
+create index answers_by_age on {schema}.answers (hub, answered_at_us);
+
 -- The last execution of purged ids: a later life goes on above it, so that late letters miss it.
 create table {schema}.tombstones (
     hub integer not null,
@@ -189,10 +209,10 @@ create table {schema}.graves (
 -- that begins with the hub for as good as the right one; and it keeps such a plan for as long as a connection lives. So there are always
 -- some rows, in hub 0, which nobody opens: were they deleted, the next vacuum would find the tables empty, and say so to the planner.
 insert into {schema}.instances (
-    hub, key, execution, ready_at_us, start_at_us, created_at_us, updated_at_us, owner, marked, status, id, name, parent_id, tags
+    hub, key, execution, ready_at_us, start_at_us, created_at_us, updated_at_us, owner, marked, is_entity, status, id, name, parent_id, tags
 )
 select 0, n, 1, case when n % 10 = 0 then n end, n, n, n,
-    case when n % 10 in (1, 2) then 'sample-' || n % 4 end, n % 50 = 1,
+    case when n % 10 in (1, 2) then 'sample-' || n % 4 end, n % 50 = 1, n % 20 = 1,
     case when n % 10 <= 2 then 'running' else 'completed' end, 'sample-' || n, 'sample',
     case when n % 4 = 0 then 'sample-' || n / 4 end,
     case when n % 4 = 0 then jsonb_build_object('sample', n::text) end
@@ -208,6 +228,8 @@ select 0, n / 4, 1, n % 4, n, 1, 'sample', case when n % 4 <> 0 then 'sample-' |
 from generate_series(1, 400) n;
 insert into {schema}.requests (hub, id, answer, answered_at_us)
 select 0, n::text, 'sample', n from generate_series(1, 400) n;
+insert into {schema}.answers (hub, id, answer, answered_at_us)
+select 0, n::text, 'sample', n from generate_series(1, 400) n;
 insert into {schema}.tombstones (hub, id, execution, purged_at_us)
 select 0, n::text, 1, n from generate_series(1, 400) n;
 insert into {schema}.graves (hub, key, buried_at_us)
@@ -216,5 +238,5 @@ insert into {schema}.workers (hub, id, epoch, seq, host, pid, registered_at_us, 
 select 0, 'sample-' || n, 1, 0, 'sample', 0, n, 0 from generate_series(1, 200) n;
 insert into {schema}.leases (hub, worker, epoch, until_us)
 select 0, 'sample-' || n, 1, 0 from generate_series(1, 200) n;
-analyze {schema}.instances, {schema}.history, {schema}.letters, {schema}.queued_activities, {schema}.requests, {schema}.tombstones,
-    {schema}.graves, {schema}.marks, {schema}.workers, {schema}.leases;
+analyze {schema}.instances, {schema}.history, {schema}.letters, {schema}.queued_activities, {schema}.requests, {schema}.answers,
+    {schema}.tombstones, {schema}.graves, {schema}.marks, {schema}.workers, {schema}.leases;

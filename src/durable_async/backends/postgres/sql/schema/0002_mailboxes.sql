@@ -1,7 +1,52 @@
 -- Letters into mailboxes.
 --
 -- Each statement of a function in PL/pgSQL sees what was committed before it began. So every function locks first, and decides on
--- what the next statement sees: worker row, then lease, then instances in byte order of their ids.
+-- what the next statement sees: worker row, then entities that are missing, then lease, then instances in byte order of their ids.
+
+-- Brings the entities into being that letters open and that are not there; returns their keys. Called before any instance is locked.
+--
+-- No deadlock can come of it. Who inserts may wait for somebody who inserts the same id and has not committed: both go through their ids in
+-- one order, and hold no lock on an instance, for nobody else can see what was inserted. Or, if it came and was committed meanwhile, for
+-- somebody who already changes or deletes it: that one has its insertions behind it, is waited for by those who insert and waits for none of
+-- them. Those that are there are left out, so that neither a number is used up nor anybody waited for who writes to them.
+create function {schema}.open_entities(p_hub integer, o_to text[], o_opens text[]) returns bigint[]
+language plpgsql as $$
+declare
+    v_now_us bigint := {schema}.clock_us();
+    v_keys bigint[];
+begin
+    with opened as (
+        insert into {schema}.instances as i (
+            hub, key, id, name, is_entity, status, execution, ready_at_us, start_at_us, created_at_us, updated_at_us
+        )
+        select p_hub, nextval('{schema}.instance_keys'), n.id, n.name, true, 'running', coalesce(t.execution, 0) + 1, v_now_us, 0,
+            v_now_us, v_now_us
+        from (
+            select o.id collate "C" as id, min(o.name) as name
+            from unnest(o_to, o_opens) as o (id, name)
+            where o.name is not null
+            group by 1
+        ) n
+        left join {schema}.tombstones t on t.hub = p_hub and t.id = n.id
+        where not exists (select from {schema}.instances i where i.hub = p_hub and i.id = n.id)
+        order by n.id
+        on conflict do nothing
+        returning i.key
+    )
+    select array_agg(o.key) into v_keys from opened o;
+    return v_keys;
+end
+$$;
+
+-- Takes back what was opened for letters that did not go, because their turn was left out, or their request had been answered.
+create function {schema}.close_entities(p_hub integer, p_keys bigint[]) returns void
+language plpgsql as $$
+begin
+    delete from {schema}.instances i
+    where i.hub = p_hub and i.key = any (p_keys)
+        and not exists (select from {schema}.letters l where l.hub = p_hub and l.key = i.key);
+end
+$$;
 
 -- Locks a receiver that the caller could not lock, because it came, or came anew, while the caller waited for others: but only as the caller
 -- sees it, and if it is free, for locks are waited for in one order. Otherwise all is undone, to be tried again.
@@ -21,21 +66,32 @@ $$;
 -- Puts letters into the mailboxes of instances that the caller has locked, and sees to it that somebody looks.
 -- Whoever is written to unlocked might be claimed at the same time by a worker that does not see the letter and is not told of it.
 -- Items in p_skip are left out. p_max bounds a mailbox, null for no bound; a full one still takes a letter that ends its owner.
+--
+-- p_near are workers of the process that calls. What they own is not marked, for to mark is two writes here, and makes the owner's fetch write
+-- as well: the process remembers it as soon as it has the answer, until the fetch that tells of it. If it never gets the answer, it raises the
+-- worker's term (mark_unheard), and whoever comes under another term marks. With p_all_near, nothing is left unmarked unless all is: others
+-- may act on what they get of this call, and what comes of that must find the rest told.
+--
+-- Answers in rows of two kinds: place and verdict of a letter; key of a receiver, and the near worker that is to be told, if it is not marked.
 create function {schema}.put_letters(
     p_hub integer,
     p_now_us bigint,
     p_skip bigint[],
     p_max integer,
+    p_near text[],
+    p_near_term bigint[],
+    p_all_near boolean,
     o_to text[],
     o_execution bigint[],
     o_letter bytea[],
     o_urgent boolean[],
     o_final boolean[],
+    o_opens text[],
     o_parent_id text[],
     o_parent_execution bigint[],
     o_parent_seq bigint[],
     o_request text[]
-) returns table (place bigint, verdict text)
+) returns table (place bigint, verdict text, key bigint, near text)
 language plpgsql as $$
 declare
     v_own xid := pg_current_xact_id()::xid;  -- stands in each row that this transaction has locked or written
@@ -43,9 +99,10 @@ begin
     return query
     with
     found as (
-        select o.*, i.key, i.ending,
+        select o.*, i.key, i.ending, i.owner, v_own not in (i.xmin, i.xmax) as is_late,
             case
-                when i.key is null then 'not found'
+                when i.key is null and o.opens is null then 'not found'
+                when i.key is null and not {schema}.hold_receiver(p_hub, null, null) then 'discarded meanwhile'
                 when v_own not in (i.xmin, i.xmax) and not {schema}.hold_receiver(p_hub, i.key, i.xmin) then 'not found'
                 when o.execution <> i.execution then 'not found'
                 when o.parent_id is not null and (i.parent_id, i.parent_execution, i.parent_seq)
@@ -54,9 +111,9 @@ begin
                 else 'delivered'
             end as verdict
         from unnest(
-            o_to, o_execution, o_letter, o_urgent, o_final, o_parent_id, o_parent_execution, o_parent_seq, o_request
+            o_to, o_execution, o_letter, o_urgent, o_final, o_opens, o_parent_id, o_parent_execution, o_parent_seq, o_request
         ) with ordinality as o (
-            receiver, execution, letter, urgent, final, parent_id, parent_execution, parent_seq, request, place
+            receiver, execution, letter, urgent, final, opens, parent_id, parent_execution, parent_seq, request, place
         )
         left join {schema}.instances i on i.hub = p_hub and i.id = o.receiver
         where o.place <> all (p_skip)
@@ -73,7 +130,7 @@ begin
         from found f
     ),
     judged as (
-        select c.place, c.execution, c.letter, c.urgent, c.final, c.request, c.key,
+        select c.place, c.execution, c.letter, c.urgent, c.final, c.request, c.key, c.ending, c.owner, c.is_late,
             case
                 when c.verdict = 'delivered' and not (c.final and c.nth_final = 1 and not c.ending)
                     and max(c.held) over (partition by c.key) + c.nth > p_max then 'full'
@@ -87,13 +144,22 @@ begin
         from judged j
         where j.verdict = 'delivered'
         order by j.place
-        returning letters.key, letters.urgent, letters.final
+    ),
+    near as materialized (
+        select n.worker
+        from unnest(p_near, p_near_term) as n (worker, term)
+        join {schema}.leases l on l.hub = p_hub and l.worker = n.worker and l.term = n.term
     ),
     arrivals as (
-        select p.key, bool_or(p.urgent) as urgent, bool_or(p.final) as final from placed p group by p.key
+        -- One that is about to end is marked, for whether it is decides what becomes of it if its owner abandons it.
+        select j.key, bool_or(j.urgent) as urgent, bool_or(j.final) as final,
+            not bool_or(j.is_late or j.ending or j.final) and min(j.owner) in (select n.worker from near n) as is_near
+        from judged j
+        where j.verdict = 'delivered'
+        group by j.key
     ),
     noticed as (
-        select i.key, i.owner, i.owner is not null as marked, i.ending or a.final as ending,
+        select i.key, i.owner, m.near, i.owner is not null and (i.marked or m.near is null) as marked, i.ending or a.final as ending,
             case
                 when i.owner is not null then null
                 when a.final then least(i.ready_at_us, p_now_us)
@@ -105,6 +171,10 @@ begin
             end as ready_at_us
         from arrivals a
         join {schema}.instances i on i.hub = p_hub and i.key = a.key
+        cross join lateral (
+            select case when a.is_near and not (p_all_near and exists (select from arrivals b where b.is_near is not true)) then i.owner end
+                as near
+        ) m
     ),
     woken as (
         update {schema}.instances i
@@ -115,7 +185,7 @@ begin
     ),
     noted as (
         insert into {schema}.marks (hub, owner, key)
-        select p_hub, n.owner, n.key from noticed n where n.marked
+        select p_hub, n.owner, n.key from noticed n where n.owner is not null and n.near is null
         on conflict do nothing
     ),
     answered as (
@@ -124,7 +194,9 @@ begin
         from judged j
         where j.request is not null and j.verdict <> 'full'
     )
-    select j.place, j.verdict from judged j;
+    select j.place, j.verdict, null::bigint, null::text from judged j
+    union all
+    select null, null, n.key, n.near from noticed n;
 end
 $$;
 
@@ -132,22 +204,30 @@ $$;
 create function {schema}.send_letters(
     p_hub integer,
     p_max integer,
+    p_near text[],
+    p_near_term bigint[],
     o_to text[],
     o_execution bigint[],
     o_letter bytea[],
     o_urgent boolean[],
     o_final boolean[],
+    o_opens text[],
     o_parent_id text[],
     o_parent_execution bigint[],
     o_parent_seq bigint[],
     o_request text[]
-) returns table (place bigint, verdict text)
+) returns table (place bigint, verdict text, key bigint, near text)
 language plpgsql
 -- include: function_settings
 as $$
 declare
+    v_opened bigint[];
     v_known bigint[];
 begin
+    if o_opens is not null then
+        v_opened := {schema}.open_entities(p_hub, o_to, o_opens);
+    end if;
+
     perform from {schema}.instances i
     where i.hub = p_hub and i.id = any (o_to)
     order by i.id
@@ -159,15 +239,19 @@ begin
     join {schema}.requests r on r.hub = p_hub and r.id = o.request;
 
     return query
-    select o.place, r.answer
+    select o.place, r.answer, null::bigint, null::text
     from unnest(o_request) with ordinality as o (request, place)
     join {schema}.requests r on r.hub = p_hub and r.id = o.request
     where o.place = any (v_known);
 
     return query
     select * from {schema}.put_letters(
-        p_hub, {schema}.clock_us(), v_known, p_max,
-        o_to, o_execution, o_letter, o_urgent, o_final, o_parent_id, o_parent_execution, o_parent_seq, o_request
+        p_hub, {schema}.clock_us(), v_known, p_max, p_near, p_near_term, false,
+        o_to, o_execution, o_letter, o_urgent, o_final, o_opens, o_parent_id, o_parent_execution, o_parent_seq, o_request
     );
+
+    if v_opened is not null and v_known <> '{}' then
+        perform {schema}.close_entities(p_hub, v_opened);
+    end if;
 end
 $$;

@@ -15,8 +15,22 @@ begin
 end
 $$;
 
--- Creates instances, each according to its reuse policy: 0 keeps what is there, 1 replaces what has ended, 2 replaces anything.
--- The caller has locked those that are there. Items in p_skip are left out. Answers come in any order.
+-- Whose letters may have to go out when these ids are replaced or end: the receivers of their wills. To be locked with them; should a will change
+-- before they are, put_letters sees to it.
+create function {schema}.heirs_of(p_hub integer, p_ids text[]) returns text[]
+language plpgsql as $$
+begin
+    return (
+        select coalesce(array_agg(distinct h.id), '{}')
+        from {schema}.instances i
+        cross join lateral unnest(i.will_to) as h (id)
+        where i.hub = p_hub and i.id = any (p_ids)
+    );
+end
+$$;
+
+-- Creates instances, each according to its reuse policy: 0 keeps what is there, 1 replaces what has ended, 2 replaces any orchestration.
+-- The caller has locked those that are there. Items in p_skip are left out. Answers come in any order, with the will of what was replaced.
 create function {schema}.put_instances(
     p_hub integer,
     p_now_us bigint,
@@ -34,7 +48,7 @@ create function {schema}.put_instances(
     c_parent_seq bigint[],
     c_parent_depth integer[],
     c_request text[]
-) returns table (place bigint, created boolean, status text, execution bigint)
+) returns table (place bigint, created boolean, status text, execution bigint, will_to text[], will_letter bytea)
 language plpgsql as $$
 declare
     v_keys bigint[];
@@ -77,7 +91,7 @@ begin
     where n.request is not null;
 
     return query
-    select n.place, true, i.status, i.execution
+    select n.place, true, i.status, i.execution, null::text[], null::bytea
     from unnest(v_keys) with ordinality as n (key, place)
     join {schema}.instances i on i.hub = p_hub and i.key = n.key;
 
@@ -99,12 +113,12 @@ begin
         order by n.place
     loop
         if c.reuse = 0 then
-            select i.key, i.status, i.execution into v_there
+            select i.key, i.status, i.execution, i.is_entity, i.will_to, i.will_letter into v_there
             from {schema}.instances i
             where i.hub = p_hub and i.id = c.id;
         else
             -- Locked already, unless it came just now; then it is not waited for, because locks are waited for in one order.
-            select i.key, i.status, i.execution into v_there
+            select i.key, i.status, i.execution, i.is_entity, i.will_to, i.will_letter into v_there
             from {schema}.instances i
             where i.hub = p_hub and i.id = c.id
             for no key update skip locked;
@@ -113,13 +127,17 @@ begin
             raise exception 'the id came or went while it was looked at' using errcode = 'serialization_failure';
         end if;
         place := c.place;
-        created := c.reuse = 2
+        created := c.reuse = 2 and not v_there.is_entity
             or (c.reuse = 1 and v_there.status in ('completed', 'failed', 'terminated'));
         status := v_there.status;
         execution := v_there.execution;
+        will_to := null;
+        will_letter := null;
         if created then
             status := 'pending';
             execution := execution + 1;
+            will_to := v_there.will_to;
+            will_letter := v_there.will_letter;
             perform {schema}.remove_lives(p_hub, array[v_there.key]);
             insert into {schema}.instances (
                 hub, key, id, name, version, status, execution, ready_at_us, start_at_us, created_at_us, updated_at_us,
@@ -161,12 +179,22 @@ language plpgsql
 -- include: function_settings
 as $$
 declare
+    v_now_us bigint;
     v_known bigint[];
+    v_heirs text[] := '{}';
+    v_to text[] := '{}';
+    v_letter bytea[] := '{}';
+    v_none boolean[];
+    v_put record;
 begin
+    if 2 = any (c_reuse) then
+        v_heirs := {schema}.heirs_of(p_hub, c_id);
+    end if;
     perform from {schema}.instances i
-    where i.hub = p_hub and i.id = any (c_id)
+    where i.hub = p_hub and i.id = any (c_id || v_heirs)
     order by i.id
     for no key update;
+    v_now_us := {schema}.clock_us();
 
     -- Decided once, before they are answered: another answer may come in between, and that one is refused below.
     select coalesce(array_agg(n.place), '{}') into v_known
@@ -179,11 +207,50 @@ begin
     join {schema}.requests r on r.hub = p_hub and r.id = n.request
     where n.place = any (v_known);
 
+    for v_put in
+        select * from {schema}.put_instances(
+            p_hub, v_now_us, v_known, c_id, c_name, c_version, c_events, c_created_at_us, c_start_at_us,
+            c_tags, c_reuse, c_parent_id, c_parent_execution, c_parent_seq, c_parent_depth, c_request
+        )
+    loop
+        place := v_put.place;
+        created := v_put.created;
+        status := v_put.status;
+        execution := v_put.execution;
+        v_to := v_to || v_put.will_to;
+        v_letter := v_letter || array_fill(v_put.will_letter, array[coalesce(cardinality(v_put.will_to), 0)]);
+        return next;
+    end loop;
+
+    if v_to <> '{}' then
+        v_none := array_fill(false, array[cardinality(v_to)]);
+        perform {schema}.put_letters(
+            p_hub, v_now_us, '{}', null, null, null, false, v_to, null, v_letter, v_none, v_none, null, null, null, null, null
+        );
+    end if;
+end
+$$;
+
+-- Deletes lives that the caller has locked, remembers their last executions, and returns their ids.
+create function {schema}.bury_lives(p_hub integer, p_keys bigint[]) returns setof text
+language plpgsql as $$
+begin
+    if p_keys is null then
+        return;
+    end if;
+
+    insert into {schema}.tombstones (hub, id, execution, purged_at_us)
+    select i.hub, i.id, i.execution, {schema}.clock_us()
+    from {schema}.instances i
+    where i.hub = p_hub and i.key = any (p_keys)
+    order by i.id
+    on conflict (hub, id) do update
+        set execution = excluded.execution, purged_at_us = excluded.purged_at_us;
+
     return query
-    select * from {schema}.put_instances(
-        p_hub, {schema}.clock_us(), v_known, c_id, c_name, c_version, c_events, c_created_at_us, c_start_at_us,
-        c_tags, c_reuse, c_parent_id, c_parent_execution, c_parent_seq, c_parent_depth, c_request
-    );
+    select i.id from {schema}.instances i where i.hub = p_hub and i.key = any (p_keys);
+
+    perform {schema}.remove_lives(p_hub, p_keys);
 end
 $$;
 
@@ -203,22 +270,31 @@ begin
     select array_agg(i.key) into v_keys
     from {schema}.instances i
     where i.hub = p_hub and i.id = any (p_ids) and i.status in ('completed', 'failed', 'terminated');
-    if v_keys is null then
-        return;
-    end if;
+    return query select * from {schema}.bury_lives(p_hub, v_keys);
+end
+$$;
 
-    insert into {schema}.tombstones (hub, id, execution, purged_at_us)
-    select i.hub, i.id, i.execution, {schema}.clock_us()
+-- Forgets entities that hold nothing, and remembers their last execution; an owner's next turn finds nothing to be written to.
+create function {schema}.discard_entities(p_hub integer, p_ids text[]) returns setof text
+language plpgsql
+-- include: function_settings
+as $$
+declare
+    v_locked bigint[];
+    v_keys bigint[];
+begin
+    select array_agg(e.key) into v_locked
+    from (
+        select i.key from {schema}.instances i
+        where i.hub = p_hub and i.id = any (p_ids) and i.is_entity
+        order by i.id
+        for no key update
+    ) e;
+    select array_agg(i.key) into v_keys
     from {schema}.instances i
-    where i.hub = p_hub and i.key = any (v_keys)
-    order by i.id
-    on conflict (hub, id) do update
-        set execution = excluded.execution, purged_at_us = excluded.purged_at_us;
-
-    return query
-    select i.id from {schema}.instances i where i.hub = p_hub and i.key = any (v_keys);
-
-    perform {schema}.remove_lives(p_hub, v_keys);
+    where i.hub = p_hub and i.key = any (v_locked) and i.state is null
+        and not exists (select from {schema}.letters l where l.hub = p_hub and l.key = i.key);
+    return query select * from {schema}.bury_lives(p_hub, v_keys);
 end
 $$;
 
@@ -274,7 +350,7 @@ begin
 
     select array_agg(false) into v_none from unnest(o_to);
     perform {schema}.put_letters(
-        p_hub, v_now_us, '{}', null, o_to, o_execution, o_letter, v_none, v_none, null, null, null, null
+        p_hub, v_now_us, '{}', null, null, null, false, o_to, o_execution, o_letter, v_none, v_none, null, null, null, null, null
     );
     return true;
 end
@@ -356,5 +432,51 @@ begin
     else
         return query select i.* from {schema}.instances i where i.hub = p_hub and i.tags @> p_tags;
     end if;
+end
+$$;
+
+-- Entities by their ids; those between two ids, of which the second is left out, after a third, in order. In functions for the same reasons.
+create function {schema}.entities_of(p_hub integer, p_ids text[]) returns setof {schema}.instances
+language plpgsql stable
+-- include: function_settings
+as $$
+begin
+    return query select i.* from {schema}.instances i where i.hub = p_hub and i.id = any (p_ids) and i.is_entity;
+end
+$$;
+
+create function {schema}.entities_within(
+    p_hub integer,
+    p_from text,
+    p_below text,
+    p_after text,
+    p_updated_from_us bigint,
+    p_updated_to_us bigint,
+    p_has_state boolean,
+    p_max integer
+) returns setof {schema}.instances
+language plpgsql stable
+-- include: function_settings
+as $$
+begin
+    return query
+    select i.*
+    from {schema}.instances i
+    where i.hub = p_hub and i.id >= p_from and i.id < p_below and i.id > p_after and i.is_entity
+        and (p_updated_from_us is null or i.updated_at_us >= p_updated_from_us)
+        and (p_updated_to_us is null or i.updated_at_us < p_updated_to_us)
+        and (p_has_state is null or (i.state is not null) = p_has_state)
+    order by i.id
+    limit p_max;
+end
+$$;
+
+-- What came of requests.
+create function {schema}.read_answers(p_hub integer, p_ids text[]) returns table (id text, answer bytea)
+language plpgsql stable
+-- include: function_settings
+as $$
+begin
+    return query select a.id, a.answer from {schema}.answers a where a.hub = p_hub and a.id = any (p_ids);
 end
 $$;

@@ -3,21 +3,29 @@
 -- s_  the subjects: one row for each instance of which the batch holds turns, or that it lets go; the arrays below name them by their place
 -- t_  turns to append to history          l_  letters that turns consumed
 -- x_  what turns change on the instance   k_  queued activities that are no longer wanted, q_  new ones
+-- y_  answers to requests                 h_  subjects that end or are parked, whose wills go out: those given here, or else those stored
 -- n_  attempts of subjects, counted anew    a_  attempts of claimed activities, counted anew; and whether they are given back
 -- r_  results of claimed activities, u_ activities given up because nobody claimed them, p_ what claimed ones report meanwhile, with
 --     options in the last row of each; each of these releases a letter, by its place
 -- o_  letters to others                   c_  children
 -- g_  subjects that are let go: 'release', 'abandon' or 'park'
+-- Wills are lists of ids in JSON, for an array of arrays has no ragged edge; the empty list is no will.
+-- p_near, p_near_term: workers of the caller's process, as put_letters takes them; near_key, near_worker: what they are to be told of.
+-- p_locks are to be locked; p_dying are those whose stored wills may go out.
 -- An array that would be empty is null, so that its statement is not run at all.
 create function {schema}.commit_batch(
     p_hub integer,
     p_worker text,
     p_epoch bigint,
     p_seq bigint,
+    p_near text[],
+    p_near_term bigint[],
     p_locks text[],
+    p_dying text[],
     s_id text[],
     s_execution bigint[],
     s_has_turn boolean[],
+    s_group integer[],
     t_subject integer[],
     t_execution bigint[],
     t_turn bigint[],
@@ -32,6 +40,15 @@ create function {schema}.commit_batch(
     x_ended boolean[],
     x_output bytea[],
     x_failure bytea[],
+    x_state bytea[],
+    x_will_to text[],
+    x_will_letter bytea[],
+    h_subject integer[],
+    h_will_to text[],
+    h_will_letter bytea[],
+    y_subject integer[],
+    y_request text[],
+    y_answer bytea[],
     k_subject integer[],
     k_seq bigint[],
     q_subject integer[],
@@ -61,6 +78,7 @@ create function {schema}.commit_batch(
     o_letter bytea[],
     o_urgent boolean[],
     o_final boolean[],
+    o_opens text[],
     o_parent_id text[],
     o_parent_execution bigint[],
     o_parent_seq bigint[],
@@ -83,17 +101,23 @@ create function {schema}.commit_batch(
     g_at_us bigint[],
     g_reason text[],
     g_seen bigint[]
-) returns table (fenced boolean, dropped integer[], brought_work boolean)
+) returns table (fenced boolean, dropped integer[], brought_work boolean, near_key bigint[], near_worker text[])
 language plpgsql
 -- include: function_settings
 as $$
 declare
     v_now_us bigint;
     v_keys bigint[];
+    v_opened bigint[];
+    v_heirs text[] := '{}';
     v_attempted boolean;
     v_ending boolean;
     v_barred bigint[] := '{}';
     v_found boolean;
+    v_will_to text[] := '{}';
+    v_will_letter bytea[] := '{}';
+    v_created boolean := false;
+    v_none boolean[];
 begin
     -- The fence. It is also the lock that a takeover needs: from here on nobody can take this worker's instances.
     update {schema}.workers w set seq = w.seq + 1
@@ -105,22 +129,45 @@ begin
         return;
     end if;
 
+    if o_opens is not null then
+        v_opened := {schema}.open_entities(p_hub, o_to, o_opens);
+    end if;
+    if p_dying is not null then
+        v_heirs := {schema}.heirs_of(p_hub, p_dying);
+    end if;
+
     -- A plain turn only appends to history and takes letters out, which needs no lock on the instance.
     perform from {schema}.instances i
-    where i.hub = p_hub and i.id = any (p_locks || s_id)
-        and (i.id = any (p_locks) or i.attempts > 0 or i.ending)
+    where i.hub = p_hub and i.id = any (p_locks || s_id || v_heirs)
+        and (i.id = any (p_locks || v_heirs) or i.attempts > 0 or i.ending)
     order by i.id
     for no key update;
     v_now_us := {schema}.clock_us();
 
-    -- The subjects' keys in the order of their places; null for those that are not this worker's at that execution.
+    -- The subjects' keys in the order of their places; null for those that are not this worker's at that execution, and their groups.
     -- Compared so that no index on the owner is used, under which there are thousands.
-    select array_agg(i.key order by s.place), array_agg(s.place) filter (where i.key is null and s.has_turn),
-        bool_or(i.attempts > 0), bool_or(i.ending)
+    select array_agg(case when s.is_whole then s.key end order by s.place),
+        array_agg(s.place) filter (where s.has_turn and not (s.is_whole and s.key is not null)),
+        bool_or(s.attempts > 0), bool_or(s.ending)
     into v_keys, dropped, v_attempted, v_ending
-    from unnest(s_id, s_execution, s_has_turn) with ordinality as s (id, execution, has_turn, place)
-    left join {schema}.instances i
-        on i.hub = p_hub and i.id = s.id and i.owner is not distinct from p_worker and i.execution = coalesce(s.execution, i.execution);
+    from (
+        select s.place, s.has_turn, i.key, i.attempts, i.ending,
+            s."group" is null or bool_and(i.key is not null) over (partition by s."group") as is_whole
+        from unnest(s_id, s_execution, s_has_turn, s_group) with ordinality as s (id, execution, has_turn, "group", place)
+        left join {schema}.instances i
+            on i.hub = p_hub and i.id = s.id and i.owner is not distinct from p_worker and i.execution = coalesce(s.execution, i.execution)
+    ) s;
+
+    if h_subject is not null then
+        select coalesce(array_agg(r.id order by w.place, r.nth), '{}'),
+            coalesce(array_agg(case when w.will_to is null then i.will_letter else w.will_letter end order by w.place, r.nth), '{}')
+        into v_will_to, v_will_letter
+        from unnest(h_subject, h_will_to, h_will_letter) with ordinality as w (subject, will_to, will_letter, place)
+        join {schema}.instances i on i.hub = p_hub and i.key = v_keys[w.subject]
+        cross join lateral unnest(
+            case when w.will_to is null then i.will_to else array(select jsonb_array_elements_text(w.will_to::jsonb)) end
+        ) with ordinality as r (id, nth);
+    end if;
 
     if t_subject is not null then
         insert into {schema}.history (hub, key, execution, turn, events)
@@ -148,10 +195,19 @@ begin
             completed_at_us = case when x.ended then v_now_us end,
             marked = i.marked and not x.ended,
             ending = i.ending and not x.ended,
+            state = case when x.state is null then i.state else nullif(x.state, '') end,
+            will_to = case
+                when x.will_to is null then i.will_to
+                else nullif(array(select jsonb_array_elements_text(x.will_to::jsonb)), '{}')
+            end,
+            will_letter = case when x.will_to is null then i.will_letter else x.will_letter end,
             attempts = 0,
-            updated_at_us = v_now_us
-        from unnest(x_subject, x_status, x_execution, x_version, x_custom_status, x_ended, x_output, x_failure)
-            as x (subject, status, execution, version, custom_status, ended, output, failure)
+            updated_at_us = case
+                when num_nonnulls(x.status, x.execution, x.custom_status, x.state) > 0 then v_now_us else i.updated_at_us
+            end
+        from unnest(
+            x_subject, x_status, x_execution, x_version, x_custom_status, x_ended, x_output, x_failure, x_state, x_will_to, x_will_letter
+        ) as x (subject, status, execution, version, custom_status, ended, output, failure, state, will_to, will_letter)
         where i.hub = p_hub and i.key = v_keys[x.subject];
 
         if true = any (x_ended) or array_remove(x_execution, null) <> '{}' then
@@ -168,6 +224,15 @@ begin
             where q.hub = p_hub and q.key = v_keys[x.subject] and (x.ended or x.execution is not null);
             brought_work := brought_work or found;  -- some may be running: whoever runs them is to stop
         end if;
+    end if;
+
+    if y_subject is not null then
+        insert into {schema}.answers (hub, id, answer, answered_at_us)
+        select p_hub, y.request, y.answer, v_now_us
+        from unnest(y_subject, y_request, y_answer) with ordinality as y (subject, request, answer, place)
+        where v_keys[y.subject] is not null
+        order by y.request, y.place
+        on conflict do nothing;
     end if;
 
     if v_attempted then
@@ -249,6 +314,8 @@ begin
                 attempts = case g.kind when 'release' then 0 else i.attempts end,
                 hold_until_us = case g.kind when 'abandon' then g.at_us else i.hold_until_us end,
                 parked = case g.kind when 'park' then g.reason else i.parked end,
+                will_to = case g.kind when 'park' then null else i.will_to end,
+                will_letter = case g.kind when 'park' then null else i.will_letter end,
                 updated_at_us = case g.kind when 'park' then v_now_us else i.updated_at_us end,
                 ready_at_us = case g.kind
                     when 'release' then case when exists (
@@ -274,7 +341,7 @@ begin
 
     if c_id is not null then
         with asked as (
-            select p.place, p.created
+            select p.place, p.created, p.will_to, p.will_letter
             from {schema}.put_instances(
                 p_hub, v_now_us,
                 (
@@ -291,29 +358,50 @@ begin
             from unnest(c_parent_id, c_parent_execution, c_refusal) with ordinality
                 as c (parent_id, parent_execution, refusal, place)
             where c.refusal is not null and c.place in (select a.place from asked a where not a.created)
+        ),
+        left_behind as (
+            select h.id, a.will_letter as letter from asked a cross join lateral unnest(a.will_to) as h (id)
         )
         select
-            (select bool_or(a.created) from asked a),
+            (select coalesce(bool_or(a.created), false) from asked a),
+            v_will_to || (select array_agg(l.id) from left_behind l),
+            v_will_letter || (select array_agg(l.letter) from left_behind l),
             o_to || array_agg(r.parent_id order by r.place),
             o_execution || array_agg(r.parent_execution order by r.place),
             o_letter || array_agg(r.refusal order by r.place),
             o_urgent || array_agg(false),
             o_final || array_agg(false),
+            o_opens || array_agg(null::text),
             o_parent_id || array_agg(null::text),
             o_parent_execution || array_agg(null::bigint),
             o_parent_seq || array_agg(null::bigint)
-        into v_found, o_to, o_execution, o_letter, o_urgent, o_final, o_parent_id, o_parent_execution, o_parent_seq
+        into v_created, v_will_to, v_will_letter, o_to, o_execution, o_letter, o_urgent, o_final, o_opens, o_parent_id, o_parent_execution,
+            o_parent_seq
         from refused r;
-        brought_work := brought_work or coalesce(v_found, false);
+        brought_work := brought_work or v_created;
     end if;
 
     if o_to is not null then
-        select bool_or(p.verdict = 'delivered') into v_found
+        select array_agg(p.key) filter (where p.near is not null), array_agg(p.near) filter (where p.near is not null),
+            coalesce(bool_or(p.key is not null and p.near is null), false)
+        into near_key, near_worker, v_found
         from {schema}.put_letters(
-            p_hub, v_now_us, v_barred, null,
-            o_to, o_execution, o_letter, o_urgent, o_final, o_parent_id, o_parent_execution, o_parent_seq, null
+            p_hub, v_now_us, v_barred, null, case when not v_created and v_will_to = '{}' then p_near end, p_near_term, true,
+            o_to, o_execution, o_letter, o_urgent, o_final, o_opens, o_parent_id, o_parent_execution, o_parent_seq, null
         ) p;
-        brought_work := brought_work or coalesce(v_found, false);
+        brought_work := brought_work or v_found;
+    end if;
+
+    if v_will_to <> '{}' then
+        v_none := array_fill(false, array[cardinality(v_will_to)]);
+        perform {schema}.put_letters(
+            p_hub, v_now_us, '{}', null, null, null, true, v_will_to, null, v_will_letter, v_none, v_none, null, null, null, null, null
+        );
+        brought_work := true;
+    end if;
+
+    if v_opened is not null and v_barred <> '{}' then
+        perform {schema}.close_entities(p_hub, v_opened);
     end if;
 
     if q_subject is not null then

@@ -3,8 +3,9 @@
 -- Claims ready work and collects letters for what is owned, in one call. The rows differ by their kind:
 -- 'hub' (one, first): whether the worker is fenced, the clock in n, the earliest time at which something becomes ready in at_us
 -- 'instance': one claimed; 'turn': a row of its history, with whether more follow; 'queued': its activities in the queue
--- 'letter': in the mailbox of one claimed, or of one owned that was marked
+-- 'letter': in the mailbox of one claimed, or of one owned that was marked, or that the worker's process was told of
 -- 'activity': one claimed from the queue
+-- p_told are the latter, each with the last letter that was reported of it; later ones are asked for.
 create function {schema}.claim_work(
     p_hub integer,
     p_worker text,
@@ -14,7 +15,9 @@ create function {schema}.claim_work(
     p_names text[],
     p_activities integer,
     p_activity_names text[],
-    p_history_bytes bigint
+    p_history_bytes bigint,
+    p_told bigint[],
+    p_told_after bigint[]
 ) returns table (
     kind text,
     key bigint,
@@ -35,13 +38,13 @@ create function {schema}.claim_work(
     options bytea
 )
 language plpgsql
-set lock_timeout = '2s'  -- a renewal of the lease waits for this
 -- include: function_settings
 as $$
 declare
     v_now_us bigint := {schema}.clock_us();
     v_claimed bigint[];
     v_noted bigint[];
+    v_held bigint[];
     v_marked bigint[];
     v_items bigint[];
     v_some_ready boolean;
@@ -71,37 +74,27 @@ begin
     from {schema}.workers w
     where w.hub = p_hub and w.id = p_worker and w.epoch = p_epoch;
     flag := coalesce(flag, true);
-    if flag or not (v_some_ready or v_some_marked or v_some_queued) then
+    if flag or not (v_some_ready or v_some_marked or v_some_queued or p_told is not null) then
         return next;
         return;
     end if;
 
-    -- A takeover locks this row too: it either sees what is claimed here, or this claim sees that it was taken over.
-    update {schema}.leases l set fetched = p_number
-    where l.hub = p_hub and l.worker = p_worker and l.epoch = p_epoch and l.fetched < p_number;
-    if not found then
-        flag := not exists (
-            select from {schema}.leases l where l.hub = p_hub and l.worker = p_worker and l.epoch = p_epoch
-        );
-        return next;
-        return;
+    if v_some_ready or v_some_marked or v_some_queued then
+        -- A takeover locks this row too: it either sees what is claimed here, or this claim sees that it was taken over.
+        update {schema}.leases l set fetched = p_number
+        where l.hub = p_hub and l.worker = p_worker and l.epoch = p_epoch and l.fetched < p_number;
+        if not found then
+            flag := not exists (
+                select from {schema}.leases l where l.hub = p_hub and l.worker = p_worker and l.epoch = p_epoch
+            );
+            v_some_ready := false;
+            v_some_marked := false;
+            v_some_queued := false;
+        end if;
     end if;
     return next;
-
-    if v_some_marked then
-        select array_agg(m.key) into v_noted from {schema}.marks m where m.hub = p_hub and m.owner = p_worker;
-        -- All are locked, also those that are not marked any more: somebody may be about to mark one and find it noted already.
-        perform from {schema}.instances i
-        where i.hub = p_hub and i.key = any (v_noted) and i.owner is not distinct from p_worker
-        order by i.id
-        for no key update;
-        with taken as (
-            update {schema}.instances i set marked = false
-            where i.hub = p_hub and i.key = any (v_noted) and i.owner is not distinct from p_worker and i.marked
-            returning i.key
-        )
-        select array_agg(t.key) into v_marked from taken t;
-        delete from {schema}.marks m where m.hub = p_hub and m.owner = p_worker and m.key = any (v_noted);
+    if flag then
+        return;
     end if;
 
     if v_some_ready then
@@ -118,7 +111,7 @@ begin
         set owner = p_worker, fetched_in = p_number, ready_at_us = null, hold_until_us = 0, marked = false, attempts = i.attempts + 1, parked = null
         from unnest(v_claimed) with ordinality as c (key, place)
         where i.hub = p_hub and i.key = c.key
-        returning 'instance'::text, i.key, c.place, i.id, null::bytea, false, i.name, i.version, i.status, i.execution,
+        returning 'instance'::text, i.key, c.place, i.id, i.state, false, i.name, i.version, i.status, i.execution,
             i.attempts, i.start_at_us, i.parent_id, i.parent_execution, i.parent_seq, i.parent_depth, null::bytea;
 
         return query
@@ -144,13 +137,47 @@ begin
         order by 2, 3;
     end if;
 
-    if v_claimed is not null or v_marked is not null then
+    -- After the claim, so that a letter is told of that was there before something claimed became ready. Hence no lock is waited for: whose
+    -- row somebody else has keeps its mark, and is reported all the same.
+    if v_some_marked or v_claimed is not null then
+        select array_agg(m.key) into v_noted from {schema}.marks m where m.hub = p_hub and m.owner = p_worker;
+    end if;
+    if v_noted is not null then
+        -- All are locked, also those that are not marked any more: somebody may be about to mark one and find it noted already.
+        select array_agg(h.key) into v_held
+        from (
+            select i.key from {schema}.instances i
+            where i.hub = p_hub and i.key = any (v_noted) and i.owner is not distinct from p_worker
+            for no key update skip locked
+        ) h;
+        select array_agg(i.key) into v_marked
+        from {schema}.instances i
+        where i.hub = p_hub and i.key = any (v_noted) and i.owner is not distinct from p_worker and i.marked;
+        update {schema}.instances i set marked = false
+        where i.hub = p_hub and i.key = any (v_held) and i.marked;
+        delete from {schema}.marks m
+        where m.hub = p_hub and m.owner = p_worker and m.key = any (v_noted)
+            and (
+                m.key = any (v_held)
+                or not exists (
+                    select from {schema}.instances i where i.hub = p_hub and i.key = m.key and i.owner is not distinct from p_worker
+                )
+            );
+    end if;
+
+    if v_claimed is not null or v_marked is not null or p_told is not null then
         return query
         select 'letter'::text, l.key, l.id, i.id, l.letter, false, null::text, null::text, null::text, l.execution,
             null::integer, null::bigint, null::text, null::bigint, null::bigint, null::integer, null::bytea
-        from unnest(v_claimed || v_marked) as c (key)
-        join {schema}.instances i on i.hub = p_hub and i.key = c.key
-        join {schema}.letters l on l.hub = p_hub and l.key = i.key
+        from (
+            select c.key, 0::bigint as after from unnest(v_claimed || v_marked) as c (key)
+            union all
+            select t.key, t.after
+            from unnest(p_told, p_told_after) as t (key, after)
+            where t.key <> all (coalesce(v_claimed || v_marked, '{}'))
+        ) w
+        join {schema}.instances i on i.hub = p_hub and i.key = w.key and i.owner is not distinct from p_worker
+        join {schema}.letters l on l.hub = p_hub and l.key = i.key and l.id > w.after
         order by l.id;
     end if;
 

@@ -104,6 +104,22 @@ begin
 end
 $$;
 
+-- Marks what a worker owns and has letters; the caller has locked it.
+create function {schema}.mark_mailboxes(p_hub integer, p_worker text) returns void
+language plpgsql as $$
+begin
+    with marked as (
+        update {schema}.instances i set marked = true
+        where i.hub = p_hub and i.owner = p_worker
+            and exists (select from {schema}.letters l where l.hub = p_hub and l.key = i.key)
+        returning i.key
+    )
+    insert into {schema}.marks (hub, owner, key)
+    select p_hub, p_worker, m.key from marked m
+    on conflict do nothing;
+end
+$$;
+
 -- Undoes a fetch whose answer was lost, and refuses it if it is still to come; returns whether the worker stands. The lease is locked
 -- first, as a fetch does.
 create function {schema}.take_stock(p_hub integer, p_worker text, p_epoch bigint, p_number bigint) returns boolean
@@ -118,16 +134,30 @@ begin
         return false;
     end if;
     perform {schema}.free_work(p_hub, p_worker, 1, p_number);
+    perform {schema}.mark_mailboxes(p_hub, p_worker);
+    return true;
+end
+$$;
 
-    with marked as (
-        update {schema}.instances i set marked = true
-        where i.hub = p_hub and i.owner = p_worker
-            and exists (select from {schema}.letters l where l.hub = p_hub and l.key = i.key)
-        returning i.key
-    )
-    insert into {schema}.marks (hub, owner, key)
-    select p_hub, p_worker, m.key from marked m
-    on conflict do nothing;
+-- After letters were put in without a mark, and the answer that told its process was lost: from here on only who knows the new term leaves
+-- out the mark. Whoever read the old one holds the receiver's lock, so that its letter is there when the lock is had. Returns whether the
+-- worker stands.
+create function {schema}.mark_unheard(p_hub integer, p_worker text, p_epoch bigint, p_term bigint) returns boolean
+language plpgsql
+set lock_timeout = '2s'  -- a renewal of the lease waits for this
+-- include: function_settings
+as $$
+begin
+    update {schema}.leases l set term = greatest(l.term, p_term)
+    where l.hub = p_hub and l.worker = p_worker and l.epoch = p_epoch;
+    if not found then
+        return false;
+    end if;
+    perform from {schema}.instances i
+    where i.hub = p_hub and i.owner = p_worker
+    order by i.id
+    for no key update;
+    perform {schema}.mark_mailboxes(p_hub, p_worker);
     return true;
 end
 $$;
@@ -148,6 +178,13 @@ begin
         select r.ctid from {schema}.requests r
         where r.hub = p_hub and r.answered_at_us < v_now_us - p_requests_us
         order by r.answered_at_us
+        limit p_max
+        for update skip locked
+    ));
+    delete from {schema}.answers where ctid = any (array(
+        select a.ctid from {schema}.answers a
+        where a.hub = p_hub and a.answered_at_us < v_now_us - p_requests_us
+        order by a.answered_at_us
         limit p_max
         for update skip locked
     ));

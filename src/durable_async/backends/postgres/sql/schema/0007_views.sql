@@ -141,7 +141,19 @@ begin atomic
             (32, 'SubOrchestrationFailed', 'seq failure'),
             (33, 'SubOrchestrationCancelRequested', 'seq instance_id'),
             (40, 'EventRaised', 'name payload'),
-            (41, 'EventSent', 'seq instance_id name payload')
+            (41, 'EventSent', 'seq instance_id name payload'),
+            (50, 'EntitySignaled', 'seq entity_id operation input due_us'),
+            (51, 'EntityCalled', 'seq entity_id operation input section'),
+            (52, 'EntityCallCompleted', 'seq result'),
+            (53, 'EntityCallFailed', 'seq failure'),
+            (54, 'EntityCallAbandoned', 'seq'),
+            (55, 'EntityLocksRequested', 'seq entity_ids hold_us'),
+            (56, 'EntityLocked', 'seq entity_id'),
+            (57, 'EntityLocksReleased', 'seq'),
+            (60, 'EntityOperation', 'operation input caller request_id section due_us'),
+            (61, 'EntityLockRequest', 'holder hold_us'),
+            (62, 'EntityLockRelease', 'holder'),
+            (63, 'ParkedOperationsRetried', '')
     ) k (tag, kind, fields);
 end;
 
@@ -158,36 +170,49 @@ begin atomic
     ),
     operations as (
         select (v.event ->> 1)::bigint as seq,
-            max(v.tag) filter (where v.tag in (10, 20, 30)) as tag,
-            max(v.event ->> 2) filter (where v.tag in (10, 30)) as name,
-            max(v.event ->> 3) filter (where v.tag = 30) as instance_id,
+            max(v.tag) filter (where v.tag in (10, 20, 30, 51, 55)) as tag,
+            max(v.event ->> case v.tag when 51 then 3 else 2 end) filter (where v.tag in (10, 30, 51)) as name,
+            max(v.event ->> case v.tag when 51 then 2 else 3 end) filter (where v.tag in (30, 51)) as instance_id,
             max((v.event ->> 2)::bigint) filter (where v.tag = 20) as fire_at_us,
-            min(v.at_us) filter (where v.tag in (10, 20, 30)) as begun_at_us,
+            array_agg(v.event -> 2) filter (where v.tag = 55) as wanted,
+            array_agg(v.event ->> 2) filter (where v.tag = 56) as locked,
+            min(v.at_us) filter (where v.tag in (10, 20, 30, 51, 55)) as begun_at_us,
             max((v.event ->> 2)::integer) filter (where v.tag = 12) as failed,
             max((v.event ->> 2)::integer) filter (where v.tag = 13) as retried,
             max((v.event ->> 4)::bigint) filter (where v.tag = 12) as retry_at_us,
             max(v.at_us) filter (where v.tag in (12, 13)) as tried_at_us,
-            bool_or(v.tag in (11, 15, 21, 22, 31, 32, 33) or v.tag = 12 and v.event ->> 4 is null) as is_over
+            bool_or(v.tag in (11, 15, 21, 22, 31, 32, 33, 52, 53, 54, 57) or v.tag = 12 and v.event ->> 4 is null) as is_over
         from events v
-        where v.tag in (10, 11, 12, 13, 15, 20, 21, 22, 30, 31, 32, 33)
+        where v.tag in (10, 11, 12, 13, 15, 20, 21, 22, 30, 31, 32, 33, 51, 52, 53, 54, 55, 56, 57)
         group by (v.event ->> 1)::bigint
     )
     select o.seq,
-        case when o.tag = 20 then 'timer' when o.tag = 30 then 'child' when r.is_due then 'retry' else 'activity' end,
-        o.name,
+        case o.tag
+            when 20 then 'timer'
+            when 30 then 'child'
+            when 51 then 'entity call'
+            when 55 then 'lock'
+            else case when r.is_due then 'retry' else 'activity' end
+        end,
+        coalesce(o.name, l.missing),
         o.instance_id,
         case when o.tag = 10 then coalesce(o.retried, 1) + r.is_due::integer end,
         {schema}.moment(coalesce(o.tried_at_us, o.begun_at_us)),
         {schema}.moment(case when r.is_due then o.retry_at_us else o.fire_at_us end)
     from operations o
     cross join lateral (select coalesce(o.failed >= coalesce(o.retried, 1), false) as is_due) r
-    where o.tag is not null and not o.is_over
+    cross join lateral (
+        select string_agg(w.id, ', ' order by w.place) as missing
+        from jsonb_array_elements_text(o.wanted[1]) with ordinality as w (id, place)
+        where w.id <> all (coalesce(o.locked, '{}'))
+    ) l
+    where o.tag is not null and not o.is_over and (o.tag <> 55 or l.missing is not null)
     order by o.seq;
 end;
 
--- One row for each operation that an instance began and that has not ended.
+-- One row for each operation that an instance began and that has not ended. A lock is named after the entities that are not locked yet.
 create view {schema}.v_waits as
-select h.name as hub, i.id, i.execution, w.seq, w.kind, w.name, w.instance_id as child_id, w.attempt, w.since, w.due,
+select h.name as hub, i.id, i.execution, w.seq, w.kind, w.name, w.instance_id as target_id, w.attempt, w.since, w.due,
     coalesce(q.owner, case when q.id is null and w.kind = 'activity' then i.owner end) as runs_on,
     q.id is not null and q.owner is null as is_queued
 from {schema}.instances i
@@ -199,7 +224,7 @@ cross join lateral {schema}.waits_of((
 left join {schema}.queued_activities q on q.hub = i.hub and q.key = i.key and q.seq = w.seq and w.kind = 'activity'
 where i.status not in ('completed', 'failed', 'terminated');
 
--- One row for each instance. waiting_for and since read its history: name the columns that you want when you look at many. That code waits
+-- One row for each orchestration. waiting_for and since read its history: name the columns that you want when you look at many. That code waits
 -- for an event is not recorded, but follows where nothing else is open; a timer that is open alone may be the event's time limit.
 create view {schema}.v_instances as
 select h.name as hub, i.id, i.name, i.version, i.status, s.state,
@@ -212,7 +237,13 @@ select h.name as hub, i.id, i.name, i.version, i.status, s.state,
         else concat_ws(', ', case when i.status = 'suspended' then 'being resumed' end, (
             select concat_ws(
                 ', ',
-                string_agg(concat_ws(' ', w.kind, w.name, 'until ' || w.due::timestamptz(0)), ', ' order by w.seq),
+                string_agg(
+                    concat_ws(
+                        ' ', w.kind, w.name, case w.kind when 'entity call' then 'of ' || w.instance_id end,
+                        'until ' || w.due::timestamptz(0)
+                    ),
+                    ', ' order by w.seq
+                ),
                 case when coalesce(bool_and(w.kind = 'timer'), true) then 'an event' end
             )
             from {schema}.waits_of((
@@ -259,7 +290,68 @@ cross join lateral (
         when i.ready_at_us is not null then 'sleeping'
         else 'idle'
     end as state
-) s;
+) s
+where not i.is_entity;
+
+-- What an entity's snapshot says, but for its state. Nothing if it cannot be read.
+create function {schema}.snapshot_of(p_snapshot bytea)
+returns table (
+    has_state boolean, holder_id text, holder_execution bigint, holder_seq bigint, since timestamptz, until timestamptz, parked_operations integer
+)
+language sql immutable strict
+begin atomic
+    select get_byte(p_snapshot, 1) <> 192,  -- null
+        e.event #>> '{1,0,0}', (e.event #>> '{1,0,1}')::bigint, (e.event #>> '{1,0,2}')::bigint,
+        {schema}.moment((e.event #>> '{1,1}')::bigint), {schema}.moment(nullif((e.event #>> '{1,2}')::bigint, 0)),
+        jsonb_array_length(e.event -> 2)
+    from {schema}.events_of('\x91'::bytea || p_snapshot, false) e
+    where e.place = 1 and jsonb_typeof(e.event -> 2) = 'array';
+end;
+
+-- One row for each entity.
+create view {schema}.v_entities as
+select h.name as hub, i.id, substr(i.name, 2) as name, substr(i.id, length(i.name) + 2) as key,
+    case
+        when i.owner is not null then 'owned'
+        when i.ready_at_us <= {schema}.clock_us() then 'ready'
+        when i.parked is not null then 'parked'
+        when i.hold_until_us > {schema}.clock_us() then 'held back'
+        when i.ready_at_us is not null then 'sleeping'
+        else 'idle'
+    end as state,
+    {schema}.moment(case when i.ready_at_us > {schema}.clock_us() then i.ready_at_us end) as until,
+    i.parked, coalesce(s.has_state, i.state is not null) as has_state, coalesce(s.parked_operations, 0) as parked_operations,
+    s.holder_id as locked_by, s.since as locked_since, s.until as locked_until,
+    (select count(*) from {schema}.letters l where l.hub = i.hub and l.key = i.key) as letters,
+    i.owner, w.host, w.pid, i.attempts, i.execution,
+    {schema}.moment(i.created_at_us) as created_at,
+    {schema}.moment(i.updated_at_us) as updated_at
+from {schema}.instances i
+join {schema}.hubs h on h.hub = i.hub
+left join {schema}.workers w on w.hub = i.hub and w.id = i.owner
+left join lateral {schema}.snapshot_of(i.state) s on true
+where i.is_entity;
+
+-- One row for each orchestration that has an entity locked, at place 0, or waits for it, in order. is_going tells whether
+-- that execution still is; if not, the letter that ends the lock lies in the entity's mailbox.
+create view {schema}.v_locks as
+select h.name as hub, i.id as entity_id, k.place, k.holder_id as instance_id, k.execution, k.seq, k.since, k.until,
+    coalesce(o.execution = k.execution and o.status not in ('completed', 'failed', 'terminated') and o.parked is null, false) as is_going
+from {schema}.instances i
+join {schema}.hubs h on h.hub = i.hub
+cross join lateral (
+    select 0::bigint as place, s.holder_id, s.holder_execution as execution, s.holder_seq as seq, s.since, s.until
+    from {schema}.snapshot_of(i.state) s
+    where s.holder_id is not null
+    union all
+    select row_number() over (order by l.id), e.event #>> '{1,0}', (e.event #>> '{1,1}')::bigint, (e.event #>> '{1,2}')::bigint,
+        {schema}.moment(l.arrived_at_us), null
+    from {schema}.letters l
+    cross join lateral {schema}.events_of('\x91'::bytea || l.letter, false) e
+    where l.hub = i.hub and l.key = i.key and substr(l.letter, 2, 1) = '\x3d' and e.event ->> 0 = '61'
+) k
+left join {schema}.instances o on o.hub = i.hub and o.id = k.holder_id
+where i.is_entity;
 
 -- One row for each worker. It is gone as soon as nobody holds its lock; a standby does not know about locks.
 create view {schema}.v_workers as
@@ -306,11 +398,12 @@ select h.name as hub, c.*,
 from {schema}.hubs h
 cross join lateral (
     select count(*) filter (where i.status = 'pending') as pending,
-        count(*) filter (where i.status = 'running') as running,
+        count(*) filter (where i.status = 'running' and not i.is_entity) as running,
         count(*) filter (where i.status = 'suspended') as suspended,
         count(*) filter (where i.status = 'completed') as completed,
         count(*) filter (where i.status = 'failed') as failed,
         count(*) filter (where i.status = 'terminated') as terminated,
+        count(*) filter (where i.is_entity) as entities,
         count(*) filter (where i.parked is not null) as parked,
         count(*) filter (where i.owner is not null) as owned,
         count(*) filter (where i.ready_at_us <= {schema}.clock_us()) as ready,
@@ -342,7 +435,7 @@ left join {schema}.event_kinds() k on k.tag = (e.event ->> 0)::integer;
 -- One row for each letter that no turn has taken yet, payloads and all. Not among them either.
 create view {schema}.v_letters as
 select h.name as hub, i.id as instance_id, l.id, k.kind as letter,
-    case when k.kind = 'EventRaised' then e.event ->> 1 end as name,
+    case when k.kind in ('EventRaised', 'EntityOperation') then e.event ->> 1 end as name,
     {schema}.moment(l.arrived_at_us) as arrived_at, l.urgent, e.event - 0 as details
 from {schema}.letters l
 join {schema}.hubs h on h.hub = l.hub
