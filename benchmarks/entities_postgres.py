@@ -28,7 +28,9 @@ registry = Registry()
 class Counter(Entity[int]):
     """What the peer's counter is."""
 
-    initial_state = 0
+    def initial_state(self) -> int:
+        """Return what it begins with."""
+        return 0
 
     def add(self, amount: int) -> int:
         """Add, and return the sum."""
@@ -40,7 +42,9 @@ class Counter(Entity[int]):
 class Account(Entity[int]):
     """Money."""
 
-    initial_state = 100
+    def initial_state(self) -> int:
+        """Return what it is opened with."""
+        return 100
 
     def balance(self) -> int:
         """Return what is there."""
@@ -66,8 +70,8 @@ async def transfer(ctx: OrchestrationContext, pair: list[str]) -> bool:
 async def _applied(client: Client, ids: list[EntityId], each: int) -> None:
     for one in ids:
         while True:
-            found = await client.get_entity(one, int)
-            if found is not None and found.state is not None and found.state >= each:
+            found = await client.get_entity(one, Counter)
+            if found is not None and (found.state or 0) >= each:
                 break
             await asyncio.sleep(0.005)
 

@@ -122,11 +122,11 @@ class Slots:
             self._ready.append(slot)
 
     def next_ready(self) -> Slot | None:
-        """Take the first in line."""
+        """Take the first in line whose last turn is over; another one that has had one in the meantime comes again after that."""
         while self._ready:
             slot = self._ready.popleft()
             slot.queued = False
-            if self.holds(slot):
+            if self.holds(slot) and not (slot.committing or slot.is_busy):
                 self._by_id.move_to_end(slot.instance_id)
                 return slot
         return None
