@@ -16,7 +16,19 @@ from durable_async._kernel.entities.authoring import Entity
 from durable_async._kernel.entities.context import EntityContext, entity_context
 from durable_async._kernel.futures import DurableFuture, when_all, when_any
 from durable_async._kernel.guard import DeterminismWarning, GuardPolicy, unsafe_nondeterminism
-from durable_async.client import Client, OrchestrationHandle, OrchestrationState
+from durable_async.client import (
+    CleanedEntities,
+    Client,
+    EntityHandle,
+    EntityLockHolder,
+    EntityLocks,
+    EntityLockWaiter,
+    EntityParkedOperation,
+    EntityState,
+    OrchestrationHandle,
+    OrchestrationState,
+    OrphanedLock,
+)
 from durable_async.errors import (
     ActivityFailedError,
     BackendError,
@@ -87,6 +99,7 @@ __all__ = (
     "ActivityOptions",
     "BackendError",
     "BackendUnavailableError",
+    "CleanedEntities",
     "Client",
     "ConfigurationError",
     "CorruptHistoryError",
@@ -99,11 +112,17 @@ __all__ = (
     "EncodeError",
     "Entity",
     "EntityContext",
+    "EntityHandle",
     "EntityId",
     "EntityLockError",
+    "EntityLockHolder",
     "EntityLockLostError",
     "EntityLockTimeoutError",
+    "EntityLockWaiter",
+    "EntityLocks",
     "EntityOperationFailedError",
+    "EntityParkedOperation",
+    "EntityState",
     "EntityStateAbsentError",
     "ExecutionError",
     "FailureDetails",
@@ -128,6 +147,7 @@ __all__ = (
     "OrchestrationState",
     "OrchestrationTerminatedError",
     "Orchestrator",
+    "OrphanedLock",
     "OutsideOrchestrationError",
     "OverloadedError",
     "PayloadTooLargeError",

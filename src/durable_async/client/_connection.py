@@ -52,12 +52,8 @@ class Connection:
         self._read: Gatherer[str, InstanceRecord | None] = Gatherer(
             lambda ids: backend.read(ids, payloads=True)
         )
-        self._read_entity: Gatherer[str, EntityRecord | None] = Gatherer(
-            lambda ids: backend.read_entities(ids)  # noqa: PLW0108
-        )
-        self._read_answer: Gatherer[str, bytes | None] = Gatherer(
-            lambda ids: backend.read_answers(ids)  # noqa: PLW0108
-        )
+        self._read_entity: Gatherer[str, EntityRecord | None] = Gatherer(backend.read_entities)
+        self._read_answer: Gatherer[str, bytes | None] = Gatherer(backend.read_answers)
         self._instances: Waiters[InstanceRecord] = Waiters(
             backend,
             environment,
@@ -68,7 +64,7 @@ class Connection:
             backend,
             environment,
             read=self._patiently(self._read_answer),
-            look=lambda ids: backend.read_answers(ids),  # noqa: PLW0108
+            look=backend.read_answers,
         )
 
     @property

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from durable_async._kernel.entities.authoring import Entity, state_type
-from durable_async.model.entities import EntityLock, ParkedOperation
+from durable_async.model.entities import EntityLock, EntitySnapshot, ParkedOperation
 from durable_async.model.history import EntityLockRelease, EntityLockRequest, ParentLink
 from durable_async.model.identity import EntityId
 from durable_async.model.records import EntityRecord, Mail
@@ -99,35 +99,53 @@ class EntityParkedOperation:
 class EntityState(Generic[S]):
     """What the store knew of an entity at one moment.
 
+    What is stored of it is read when it is looked at, so that one that is damaged does not hide the others of a query.
+
     Attributes:
         entity_id: The entity.
-        has_state: Whether it has a state; one that has none was never given one, or was deleted.
         created_at: When it was first heard of, UTC.
         updated_at: When something of it last changed, UTC: its state, its lock, its parked operations.
-        backlog: How many operations and lock requests wait, delayed ones included.
-        locked_by: Who has it to itself, or ``None``.
-        parked_operations: Operations that were taken out of line, oldest first.
         parked: Why it was taken out of circulation as a whole, or ``None``; see ``Client.unpark``.
         owner: The worker that holds it at the moment, or ``None``.
     """
 
     def __init__(self, record: EntityRecord, state_type: Any, payloads: DataConverter) -> None:
-        snapshot = decode_snapshot(record.instance_id, record.state)
-        self._data = snapshot.state
+        self._record = record
         self._state_type = state_type
         self._payloads = payloads
         self.entity_id = EntityId.parse(record.instance_id)
-        self.has_state = snapshot.state is not None
         self.created_at = instant(record.created_at_us)
         self.updated_at = instant(record.updated_at_us)
-        self.backlog = record.letters + len(snapshot.retried)
-        self.locked_by = None if snapshot.lock is None else EntityLockHolder.of(snapshot.lock)
-        self.parked_operations = tuple(map(EntityParkedOperation.of, snapshot.parked))
         self.parked = record.parked
         self.owner = record.owner
 
     def __repr__(self) -> str:
         return f"<EntityState {self.entity_id}>"
+
+    @functools.cached_property
+    def _snapshot(self) -> EntitySnapshot:
+        return decode_snapshot(self._record.instance_id, self._record.state)
+
+    @property
+    def has_state(self) -> bool:
+        """Whether it has a state; one that has none was never given one, or was deleted."""
+        return self._snapshot.state is not None
+
+    @property
+    def backlog(self) -> int:
+        """How many operations and lock requests wait, delayed ones included."""
+        return self._record.letters + len(self._snapshot.retried)
+
+    @property
+    def locked_by(self) -> EntityLockHolder | None:
+        """Who has it to itself, or ``None``."""
+        lock = self._snapshot.lock
+        return None if lock is None else EntityLockHolder.of(lock)
+
+    @property
+    def parked_operations(self) -> tuple[EntityParkedOperation, ...]:
+        """Operations that were taken out of line, oldest first."""
+        return tuple(map(EntityParkedOperation.of, self._snapshot.parked))
 
     @property
     def state(self) -> S | None:
@@ -137,7 +155,7 @@ class EntityState(Generic[S]):
             DecodeError: It does not fit the type that was asked for.
         """
         where = f"state of entity {self.entity_id}"
-        state: S | None = self._payloads.decode(self._data, self._state_type, where)
+        state: S | None = self._payloads.decode(self._snapshot.state, self._state_type, where)
         return state
 
 

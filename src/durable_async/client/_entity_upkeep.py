@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from durable_async.errors import CorruptHistoryError
 from durable_async.model.entities import EntityLock
 from durable_async.model.history import EntityLockRelease, ParentLink, ParkedOperationsRetried
 from durable_async.model.identity import EntityId
@@ -71,7 +72,7 @@ class EntityUpkeep(EntityCalling):
     # -- locks that were left behind
 
     async def _release_orphaned(self, records: Sequence[EntityRecord]) -> list[OrphanedLock]:
-        locks = {one.instance_id: lock for one in records if (lock := lock_of(one)) is not None}
+        locks = {one.instance_id: lock for one in records if (lock := _readable_lock(one))}
         if not locks:
             return []
         ids = sorted({lock.holder.instance_id for lock in locks.values()})
@@ -100,6 +101,14 @@ class EntityUpkeep(EntityCalling):
         (record,) = await self._backend.read_entities([entity_id])
         now = None if record is None else lock_of(record)
         return now is not None and now.holder.is_same_operation(lock.holder)
+
+
+def _readable_lock(record: EntityRecord) -> EntityLock | None:
+    """Return an entity's lock; of one that is damaged, none: its worker says so, and the others are cleaned all the same."""
+    try:
+        return lock_of(record)
+    except CorruptHistoryError:
+        return None
 
 
 def _is_alive(holder: ParentLink, record: InstanceRecord | None) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from durable_async import (
+    EntityId,
     OrchestrationContext,
     OverloadedError,
     Registry,
@@ -49,8 +50,20 @@ async def asks(ctx: OrchestrationContext, verb: str) -> None:
             await client.get("x")
         case "query":
             await client.query_page()
+        case "signal_entity":
+            await client.signal_entity(EntityId("counter", "a"), "add", 1)
+        case "call_entity":
+            await client.entity(EntityId("counter", "a")).call("get")
+        case "get_entity":
+            await client.get_entity(EntityId("counter", "a"))
+        case "query_entities":
+            await client.query_entities_page()
+        case "clean_entities":
+            await client.clean_entities()
         case "statistics":
             await hubs[-1].statistics()
+        case _:
+            raise ValueError(verb)
 
 
 @registry.activity
@@ -119,7 +132,20 @@ async def test_who_waits_in_vain_hears_where_it_stands(env: VirtualEnvironment) 
                 await stalled.wait(timeout=60)
 
 
-@pytest.mark.parametrize("verb", ["start", "get", "query", "statistics"])
+@pytest.mark.parametrize(
+    "verb",
+    [
+        "start",
+        "get",
+        "query",
+        "signal_entity",
+        "call_entity",
+        "get_entity",
+        "query_entities",
+        "clean_entities",
+        "statistics",
+    ],
+)
 async def test_an_orchestrator_cannot_ask_the_client(
     verb: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
