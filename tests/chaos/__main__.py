@@ -4,6 +4,7 @@
     ./dev chaos postgres --kills 100         one kind of fault, so many times
     ./dev chaos postgres --short             everything, a few times each
     ./dev chaos sqlite --kills 100 --seed 7
+    ./dev chaos postgres --bank --transfers 10000
 
 The exit code is 1 if a promise was broken, 2 if a run met too little to prove anything, 3 with ``--limits`` if a time is over its limit.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import json
 import random
 import shutil
@@ -28,8 +30,10 @@ from world import run_in_world
 _BROKEN, _IDLE, _SLOW = 1, 2, 3
 
 
-async def play(name: str, scenario: Scenario, number: int, folder: Path, seed: int) -> Row:
-    """Run one scenario in a folder."""
+async def play(
+    name: str, scenario: Scenario, number: int, errands: int, folder: Path, seed: int
+) -> Row:
+    """Run one scenario in a folder, with so many faults, and at least so many errands of its customers."""
     folder.mkdir()
     began = time.monotonic()
     store = scenario.store(folder)
@@ -40,7 +44,8 @@ async def play(name: str, scenario: Scenario, number: int, folder: Path, seed: i
             store,
             scenario.nemesis(number, store),
             workers=scenario.workers,
-            customers=scenario.customers,
+            customers=functools.partial(scenario.kind, customers=scenario.customers, seed=seed),
+            errands=errands,
             settings=scenario.settings,
             seed=seed,
         )
@@ -58,7 +63,17 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("store", choices=sorted(SCENARIOS))
     names = sorted({name for scenarios in SCENARIOS.values() for name in scenarios})
     for name in names:
-        parser.add_argument(f"--{name}", type=int, metavar="N", help="only this, and others given")
+        parser.add_argument(
+            f"--{name}",
+            type=int,
+            nargs="?",
+            const=0,
+            metavar="N",
+            help="only this, and others given; without N, as often as in the long or short run",
+        )
+    parser.add_argument(
+        "--transfers", type=int, metavar="N", help="how many there are at least at the bank"
+    )
     parser.add_argument("--short", action="store_true", help="a few faults of each kind")
     parser.add_argument("--limits", action="store_true", help="fail if a time is over its limit")
     parser.add_argument("--keep", action="store_true", help="keep ledgers, logs and data")
@@ -70,14 +85,20 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def numbers(chosen: argparse.Namespace) -> dict[str, int]:
     """Return how many faults of which kind are asked for."""
     scenarios = SCENARIOS[chosen.store]
+    usual = {name: one.seldom if chosen.short else one.often for name, one in scenarios.items()}
     given = {
-        name: number
+        name: number or usual[name]
         for name in scenarios
         if (number := getattr(chosen, name.replace("-", "_"))) is not None
     }
-    return given or {
-        name: one.seldom if chosen.short else one.often for name, one in scenarios.items()
-    }
+    return given or usual
+
+
+def errands(chosen: argparse.Namespace, scenario: Scenario) -> int:
+    """Return how many errands of its customers are asked for."""
+    if scenario.errands_often and chosen.transfers is not None:
+        return int(chosen.transfers)
+    return scenario.errands_seldom if chosen.short else scenario.errands_often
 
 
 def main() -> int:
@@ -88,7 +109,8 @@ def main() -> int:
     rows: list[Row] = []
     for name, number in numbers(chosen).items():
         scenario = SCENARIOS[chosen.store][name]
-        rows.append(asyncio.run(play(name, scenario, number, folder / name, chosen.seed)))
+        least = errands(chosen, scenario)
+        rows.append(asyncio.run(play(name, scenario, number, least, folder / name, chosen.seed)))
         print(json.dumps(asdict(rows[-1])), flush=True)
     print(table(rows))
     if chosen.json is not None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from faults import Fault
 from ledger import Ledger
-from load import Acknowledged
+from load import Acknowledged, Found, end_of
 from stories import Story
 
 from durable_async import DurableError, Status, TaskHub
 from durable_async.model.records import HubStatistics
 
-_END_SECONDS = 60.0
+_QUIET_SECONDS = 30.0
+_LOOK_SECONDS = 0.1
 _CLOCKS_DIFFER_US = 20_000
 """A worker's estimate of the server's clock, by which turns are dated, is late by the way of an answer."""
 
@@ -54,7 +57,7 @@ async def await_ends(hub: TaskHub, acknowledged: Acknowledged, verdict: Verdict)
     verdict.lost += acknowledged.wrong
     for instance, expected in acknowledged.results.items():
         try:
-            result = await hub.client.wait(instance, timeout=_END_SECONDS)
+            result = await end_of(hub.client, instance)
         except DurableError as error:
             verdict.stuck.append(f"{instance}: {error!r}")
             continue
@@ -72,7 +75,7 @@ def check(
     """Hold stories and ledger against each other."""
     _check_tree(verdict, acknowledged, stories)
     for instance_id, story in stories.items():
-        if story.state.status is not Status.COMPLETED or story.state.parked:
+        if story.state.status is not acknowledged.status_of(instance_id) or story.state.parked:
             verdict.stuck.append(f"{instance_id}: {story.state.status.value} {story.state.parked}")
         verdict.doubled += (f"{instance_id}: {stray}" for stray in story.strays)
         for operation in story.operations():
@@ -85,10 +88,28 @@ def check(
     verdict.repeats = ledger.executions - verdict.activities
 
 
-def check_leftovers(verdict: Verdict, statistics: HubStatistics) -> None:
-    """Nothing lies in a mailbox or a queue any more."""
-    if statistics.parked or statistics.letters or statistics.queued_activities:
+def add_found(verdict: Verdict, found: Found) -> None:
+    """Take in what customers found out."""
+    verdict.lost += found.lost
+    verdict.stuck += found.stuck
+    verdict.doubled += found.doubled
+
+
+async def check_leftovers(hub: TaskHub, verdict: Verdict) -> None:
+    """Nothing lies in a mailbox or a queue after a while; what comes after an end, as the release of a lock, may take a moment."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_QUIET_SECONDS):
+            while not _is_quiet(await hub.statistics()):
+                await asyncio.sleep(_LOOK_SECONDS)
+    statistics = await hub.statistics()
+    if not _is_quiet(statistics):
         verdict.stuck.append(f"left over: {statistics}")
+
+
+def _is_quiet(statistics: HubStatistics) -> bool:
+    running = (statistics.by_status.get(one, 0) for one in Status if not one.is_terminal)
+    left = (statistics.parked, statistics.letters, statistics.queued_activities, *running)
+    return not any(left)
 
 
 def _check_tree(verdict: Verdict, acknowledged: Acknowledged, stories: dict[str, Story]) -> None:

@@ -16,7 +16,7 @@ class Fault:
     Attributes:
         at_us: When it fell.
         victims: The processes whose running activities it may have broken off.
-        owned: Instances that the victims owned just before.
+        owned: Instances, entities among them, that the victims owned just before.
         healed_us: When work was possible again, if nobody could work in between; times are counted from there.
         until_us: When the victims knew that they had been taken over, if they went on.
         shaken_us: How long after the fault, or its end, a victim may still lose its lease to it, if it went on.
@@ -84,11 +84,12 @@ def times_to_resume(faults: list[Fault], stories: dict[str, Story], ledger: Ledg
     """Measure how long everything that a fault hit, and that had work due, took to be seen to go on.
 
     That is each instance that a victim owned, if it had never run, an activity of it was under way, or a timer fell due, until its next turn
-    was recorded or that activity began again; and each activity that a victim ran for somebody else's instance, until it began again.
+    was recorded or that activity began again; each that had called, in a critical section, an entity that a victim owned, or was itself a victim's,
+    until its next turn; and each activity that a victim ran for somebody else's instance, until it began again.
     """
     times = Times()
     for fault in faults:
-        for instance_id in sorted(fault.owned):
+        for instance_id in sorted(fault.owned | _callers(stories, fault)):
             story = stories.get(instance_id)
             due_us = None if story is None else _due_us(story, fault)
             if story is not None and due_us is not None:
@@ -106,6 +107,16 @@ def times_to_resume(faults: list[Fault], stories: dict[str, Story], ledger: Ledg
     return times
 
 
+def _callers(stories: dict[str, Story], fault: Fault) -> set[str]:
+    """Return whose section waits for an entity of a victim. Outside of a section it may be waiting for somebody else's lock."""
+    return {
+        instance_id
+        for instance_id, story in stories.items()
+        for call in story.calls.values()
+        if call.section and call.key in fault.owned and call.is_open_at(fault.at_us)
+    }
+
+
 def _next(activity: Operation, fault: Fault, ledger: Ledger) -> Iterator[int]:
     yield from (one.at_us for one in ledger.began[activity.key] if one.at_us > fault.at_us)
     yield from (at_us for at_us in activity.outcomes_us if at_us > fault.at_us)
@@ -121,7 +132,8 @@ def _due_us(story: Story, fault: Fault) -> int | None:
     if story.turns_us[0] > fault.at_us:
         # Never run, or not in this execution: what it waited for is not known any more.
         return from_us if story.state.execution == 1 else None
-    if any(one.is_open_at(fault.at_us) for one in story.activities.values()):
+    sections = (call for call in story.calls.values() if call.section)
+    if any(one.is_open_at(fault.at_us) for one in (*story.activities.values(), *sections)):
         return from_us
     alarms = [one.fire_at_us for one in story.timers.values() if one.is_open_at(fault.at_us)]
     return max(min(alarms), from_us) if alarms else None

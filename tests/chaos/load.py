@@ -4,17 +4,51 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from faults import Fault
+from stories import Story
 from workload import Count, Plan
 
-from durable_async import BackendUnavailableError, Client, DurableError
+from durable_async import (
+    BackendUnavailableError,
+    Client,
+    DurableError,
+    OrchestrationFailedError,
+    OrchestrationTerminatedError,
+    Status,
+    TaskHub,
+)
 
 SIZE = 12
 _COUNTED = 6
 _AGAIN_SECONDS = 0.05
+_WAIT_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Ended:
+    """An end other than a result.
+
+    Attributes:
+        message: Why, of an orchestration that failed.
+    """
+
+    status: Status
+    message: str = ""
+
+
+async def end_of(client: Client, instance: str) -> object:
+    """Wait for the end of an instance: a result, or how it ended otherwise."""
+    try:
+        return await client.wait(instance, timeout=_WAIT_SECONDS)
+    except OrchestrationFailedError as error:
+        return Ended(Status.FAILED, error.failure.message)
+    except OrchestrationTerminatedError:
+        return Ended(Status.TERMINATED)
 
 
 @dataclass
@@ -33,9 +67,36 @@ class Acknowledged:
     unanswered: int = 0
     wrong: list[str] = field(default_factory=list)
 
+    def status_of(self, instance: str) -> Status:
+        """Return how an instance must end."""
+        expected = self.results.get(instance)
+        return expected.status if isinstance(expected, Ended) else Status.COMPLETED
 
-class Load:
-    """A number of customers, so many instances under way at a time, from here until it is told to stop."""
+
+@dataclass
+class Found:
+    """What customers find out in the end.
+
+    Attributes:
+        lost: What was acknowledged and not done.
+        stuck: What is left over.
+        doubled: What was done twice, or out of order.
+        notes: What else is counted.
+    """
+
+    lost: list[str] = field(default_factory=list)
+    stuck: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    notes: dict[str, float] = field(default_factory=dict)
+
+
+class Customers(ABC):
+    """A number of them, with so many instances under way at a time, from here until they are told to stop.
+
+    Attributes:
+        acknowledged: What they heard.
+        done: How many of their errands are done.
+    """
 
     def __init__(self, client: Client, ledger: str, *, customers: int, seed: int) -> None:
         self._client = client
@@ -43,8 +104,13 @@ class Load:
         self._customers = customers
         self._random = random.Random(seed)
         self._is_over = asyncio.Event()
-        self._numbers = 0
         self.acknowledged = Acknowledged()
+        self.done = 0
+
+    @property
+    def is_any(self) -> bool:
+        """Whether there are any customers."""
+        return self._customers > 0
 
     def stop(self) -> None:
         """Let each customer wait for what it has started, and go."""
@@ -53,36 +119,62 @@ class Load:
     async def run(self) -> None:
         """Serve all customers until told to stop and all have gone."""
         async with asyncio.TaskGroup() as group:
-            for number in range(self._customers):
-                group.create_task(self._serve(number))
+            for one in self._lives():
+                group.create_task(one)
+
+    @abstractmethod
+    def _lives(self) -> list[Coroutine[Any, Any, None]]:
+        """Return what each customer does until told to stop."""
+
+    async def examine(
+        self, hub: TaskHub, stories: Mapping[str, Story], faults: list[Fault]
+    ) -> Found:
+        """Check what only they know, when everything has ended."""
+        return Found()
+
+    async def _insist(
+        self, call: Callable[..., Coroutine[Any, Any, Any]], *args: Any, **kwargs: Any
+    ) -> Any:
+        """Make a call until it is answered; its request id makes that harmless."""
+        while True:
+            try:
+                return await call(*args, **kwargs)
+            except BackendUnavailableError:
+                self.acknowledged.unanswered += 1
+                await asyncio.sleep(_AGAIN_SECONDS)
+            except DurableError as error:
+                # Stuck or failed: the checker finds out which.
+                return error
+
+
+class Load(Customers):
+    """Customers of chains, fans, families and counts."""
+
+    def _lives(self) -> list[Coroutine[Any, Any, None]]:
+        return [self._serve(number) for number in range(self._customers)]
 
     async def _serve(self, customer: int) -> None:
         while not self._is_over.is_set():
-            self._numbers += 1
-            name = ("chain", "fan", "family", "count")[self._numbers % 4]
-            instance = f"{name}-{customer}-{self._numbers}"
+            self.done += 1
+            name = ("chain", "fan", "family", "count")[self.done % 4]
+            instance = f"{name}-{customer}-{self.done}"
             order = self._count if name == "count" else self._start
             expected = await order(name, instance)
-            result = await self._result(instance)
+            result = await self._insist(end_of, self._client, instance)
             if result != expected:
                 self.acknowledged.wrong.append(f"{instance}: {result!r} instead of {expected!r}")
 
-    async def _result(self, instance: str) -> object:
-        return await self._insist(lambda: self._client.wait(instance, timeout=60))
-
     async def _start(self, name: str, instance: str) -> object:
         plan = Plan(self._ledger, SIZE)
-        await self._insist(
-            lambda: self._client.start(name, plan, instance_id=instance, request_id=instance)
-        )
+        start = self._client.start
+        await self._insist(start, name, plan, instance_id=instance, request_id=instance)
         self.acknowledged.results[instance] = SIZE
         return SIZE
 
     async def _count(self, name: str, instance: str) -> object:
         first = Count([], _COUNTED)
-        await self._insist(
-            lambda: self._client.start(name, first, instance_id=instance, request_id=instance)
-        )
+        start = self._client.start
+        await self._insist(start, name, first, instance_id=instance, request_id=instance)
         expected = list(range(_COUNTED))
         self.acknowledged.results[instance] = expected
         for value in expected:
@@ -92,21 +184,8 @@ class Load:
 
     async def _raise(self, instance: str, value: int) -> None:
         request = f"{instance}/{value}"
-        delivered = await self._insist(
-            lambda: self._client.raise_event(instance, "number", value, request_id=request)
-        )
+        send = self._client.raise_event
+        delivered = await self._insist(send, instance, "number", value, request_id=request)
         if not delivered:
             self.acknowledged.wrong.append(f"{request}: refused, as if {instance} had ended")
         self.acknowledged.events += 1
-
-    async def _insist(self, call: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-        """Make a call until it is answered; its request id makes that harmless."""
-        while True:
-            try:
-                return await call()
-            except BackendUnavailableError:
-                self.acknowledged.unanswered += 1
-                await asyncio.sleep(_AGAIN_SECONDS)
-            except DurableError as error:
-                # Stuck or failed: the checker finds out which.
-                return error

@@ -95,6 +95,9 @@ def _judge(row: Row, scenario: Scenario, wanted: int) -> None:
         row.idle.append(f"only {row.measured} instances with work due were hit")
     if row.repeats < scenario.repeats_min * wanted:
         row.idle.append(f"only {row.repeats} activities were hit while they ran")
+    for name, least in scenario.notes_min.items():
+        if row.notes.get(name, 0) < least * wanted:
+            row.idle.append(f"{name}: only {row.notes.get(name, 0)}")
     if row.p99 is not None and row.p99 > scenario.limit_seconds:
         row.slow.append(f"p99 {row.p99:.2f} s, over {scenario.limit_seconds:g} s")
     if (

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bank.customers import Bank
+from load import Customers, Load
 from nemeses.networks import CutOffs, LostAnswers, LostWakeups
 from nemeses.processes import Kills, Zombies
 from nemeses.servers import Crashes, Promotions, Storms
+from nemeses.throughout import Throughout
 from nemeses.together import Together
 from stores import PostgresPair, PostgresStore, ProxiedStore, SqliteStore
 from world import World
@@ -33,9 +36,13 @@ class Scenario:
         seldom: how many the short one.
         limit_seconds: What the slowest may take, and
         median_seconds: what half of all may.
-        customers: How many there are.
+        customers: How many there are, and
+        kind: which.
+        errands_often: How many of their errands are done in the long run, at least, and
+        errands_seldom: how many in the short one.
         measured_min: Instances that were hit with work due, for each fault; below it a run proves nothing.
         repeats_min: Activities begun again, for each fault; likewise.
+        notes_min: What must have been counted, for each fault; likewise.
         settings: Of the workers.
     """
 
@@ -49,8 +56,12 @@ class Scenario:
     median_seconds: float | None = None
     workers: int = 3
     customers: int = 30
+    kind: type[Customers] = Load
+    errands_often: int = 0
+    errands_seldom: int = 0
     measured_min: float = 1.0
     repeats_min: float = 0.0
+    notes_min: dict[str, float] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
 
 
@@ -80,6 +91,35 @@ def _zombies(store: Callable[[Path], Any]) -> Scenario:
         limit_seconds=LEASE_SECONDS + 2.0,
         repeats_min=0.5,
         settings=_SHORT_LEASE,
+    )
+
+
+def _bank(
+    store: Callable[[Path], Any], title: str, nemesis: Callable[[int, Any], Strike], **other: Any
+) -> Scenario:
+    return Scenario(
+        title,
+        "each fault",
+        store,
+        nemesis,
+        often=100,
+        kind=Bank,
+        errands_often=10_000,
+        errands_seldom=100,
+        measured_min=0.5,
+        **other,
+    )
+
+
+def _bank_kills(store: Callable[[Path], Any]) -> Scenario:
+    return _bank(
+        store,
+        "bank transfers under lock while workers are killed",
+        lambda number, store: Throughout(number, [Kills(1, engaged_share=0.7)]),
+        seldom=3,
+        limit_seconds=2.0,
+        median_seconds=1.0,
+        notes_min={"hit_between": 0.3},
     )
 
 
@@ -156,11 +196,25 @@ POSTGRES = {
         limit_seconds=15.0,
         settings=_SHORT_LEASE,
     ),
+    "bank": _bank_kills(PostgresStore),
+    "bank-together": _bank(
+        PostgresStore,
+        "bank transfers under lock while workers die and freeze, the server crashes and connections are terminated",
+        lambda number, store: Throughout(
+            number,
+            [*[Kills(1, engaged_share=0.7)] * 5, Zombies(1, LEASE_SECONDS)],
+            beside=[Crashes(1, store), Storms(1, store), Storms(1, store)],
+        ),
+        seldom=5,
+        limit_seconds=15.0,
+        settings=_SHORT_LEASE,
+    ),
 }
 
 SQLITE = {
     "kills": _kills(SqliteStore),
     "zombies": _zombies(SqliteStore),
+    "bank": _bank_kills(SqliteStore),
 }
 
 SCENARIOS = {"sqlite": SQLITE, "postgres": POSTGRES}

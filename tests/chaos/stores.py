@@ -20,9 +20,10 @@ HUB = "chaos"
 _SETTINGS = {"max_connections": "200"}
 _SYNC_SECONDS = 30.0
 _AUDIT = """
-select a.*, i.id as instance from chaos.audit a
+select a.*, coalesce(i.id, a.key::text) as instance from chaos.audit a
 left join durable_async.instances i on i.hub = a.hub and i.key = a.key order by a.id
 """
+_DEADLOCKS = "select coalesce(sum(deadlocks), 0)::int from pg_stat_database"
 _CONFIGURATION = "postgresql.auto.conf"
 
 
@@ -59,6 +60,10 @@ class Store(Protocol):
         """Return what the store logged as an error."""
         ...
 
+    async def deadlocks(self) -> int:
+        """Return how many it had to resolve since it was started last."""
+        ...
+
 
 class SqliteStore:
     """A file."""
@@ -84,6 +89,10 @@ class SqliteStore:
     def errors(self) -> list[str]:
         """Nothing is logged."""
         return []
+
+    async def deadlocks(self) -> int:
+        """There is one lock."""
+        return 0
 
     def orders(self, number: int, identities: str, settings: dict[str, Any]) -> Orders:
         """Say what a worker does."""
@@ -153,6 +162,10 @@ class PostgresStore:
             return 0
         finally:
             await connection.close()
+
+    async def deadlocks(self) -> int:
+        """Return how many the server had to resolve since it was started last."""
+        return await self.execute(_DEADLOCKS)
 
     def errors(self) -> list[str]:
         """Return what the server logged as an error."""

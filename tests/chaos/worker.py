@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import bank.transfers  # noqa: F401 - registers the bank's code
 from workload import registry
 
 from durable_async import BackendUnavailableError, TaskHub

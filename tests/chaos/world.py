@@ -10,21 +10,22 @@ from pathlib import Path
 from typing import Any
 
 from audit import Audit, read_audit
-from checker import Verdict, await_ends, check, check_leftovers
+from checker import Verdict, add_found, await_ends, check, check_leftovers
 from faults import Fault, Times, times_to_resume
 from fleet import Fleet, WorkerProcess, now_us
 from ledger import Ledger
-from load import Load
+from load import Customers
 from stores import Store
 from stories import read_stories
 from worker import Orders, open_hub
 
-from durable_async import BackendUnavailableError, Status, TaskHub
-from durable_async.model.records import InstanceFilter
+from durable_async import BackendUnavailableError, Client, Status, TaskHub
+from durable_async.model.records import EntityFilter, InstanceFilter
 
 _ALL = 100_000
 _SECONDS_MAX = 20.0
 _MOMENT_US = 500_000
+_INSTANT_US = 20_000
 _LOOK_SECONDS = 0.05
 _TAIL_BYTES = 50_000
 
@@ -48,6 +49,7 @@ class World:
         hub: The customers' way to the store.
         fleet: The workers.
         load: The customers.
+        errands: How many of their errands are to be done at least.
         random: What decides when and whom a fault hits; the seed repeats the decisions, not the timing of processes.
         faults: What was done so far.
         notes: What else is counted.
@@ -56,7 +58,8 @@ class World:
     folder: Path
     hub: TaskHub
     fleet: Fleet
-    load: Load
+    load: Customers
+    errands: int
     random: random.Random
     faults: list[Fault] = field(default_factory=list)
     notes: dict[str, float] = field(default_factory=dict)
@@ -67,14 +70,17 @@ class World:
         return self.folder / "ledger"
 
     async def owned_by(self, victims: Iterable[WorkerProcess]) -> frozenset[str]:
-        """Return the running instances that some workers own at the moment."""
+        """Return the running orchestrations and the entities that some workers own at the moment."""
         workers = {identity.worker_id for one in victims for identity in one.identities()}
         where = InstanceFilter(statuses=(Status.PENDING, Status.RUNNING))
         try:
             page = await self.hub.backend.query(where, limit=_ALL, page=None, payloads=False)
+            entities = await self.hub.backend.query_entities(EntityFilter(), limit=_ALL, page=None)
         except BackendUnavailableError:
             return frozenset()  # another fault is under way
-        return frozenset(one.instance_id for one in page.items if one.owner in workers)
+        owners = [(one.instance_id, one.owner) for one in page.items]
+        owners += ((one.instance_id, one.owner) for one in entities.items)
+        return frozenset(instance_id for instance_id, owner in owners if owner in workers)
 
     async def until_ready(self, *workers: WorkerProcess) -> None:
         """Wait until these workers are registered."""
@@ -86,30 +92,56 @@ class World:
 
     async def busy_worker(self) -> WorkerProcess:
         """Choose one of those that wrote to the ledger a moment ago; others may have nothing to lose."""
+        return await self._choose(lambda: self._busy_pids(now_us() - _MOMENT_US), _LOOK_SECONDS)
+
+    async def engaged_worker(self) -> WorkerProcess:
+        """Choose one of those that have just begun an activity, and are in the midst of it."""
+        return await self._choose(
+            lambda: self._engaged_pids(now_us() - _INSTANT_US), _INSTANT_US / 4e6
+        )
+
+    async def _choose(self, pids: Callable[[], set[int]], look_seconds: float) -> WorkerProcess:
         found: list[WorkerProcess] = []
 
         def find() -> bool:
-            pids = self._busy_pids(now_us() - _MOMENT_US)
-            found[:] = (one for one in self.fleet.workers if one.pid in pids)
+            known = pids()
+            found[:] = (one for one in self.fleet.workers if one.pid in known)
             return bool(found)
 
-        await self._until(find)
+        await self._until(find, look_seconds)
         return self.random.choice(found)
 
-    async def _until(self, condition: Callable[[], bool]) -> None:
+    async def _until(
+        self, condition: Callable[[], bool], look_seconds: float = _LOOK_SECONDS
+    ) -> None:
         async with asyncio.timeout(_SECONDS_MAX):
             while not condition():
                 self.fleet.check()
-                await asyncio.sleep(_LOOK_SECONDS)
+                await asyncio.sleep(look_seconds)
 
     def _busy_pids(self, since_us: int) -> set[int]:
+        return {pid for _, _, pid in self._written(since_us)}
+
+    def _engaged_pids(self, since_us: int) -> set[int]:
+        open_ones: dict[str, int] = {}
+        for what, key, pid in self._written(since_us):
+            if what == "began":
+                open_ones[key] = pid
+            else:
+                open_ones.pop(key, None)
+        return set(open_ones.values())
+
+    def _written(self, since_us: int) -> list[tuple[str, str, int]]:
+        """Return what activities wrote after a time, as far as it is among the last lines: what, whose, where."""
         if not self.ledger.exists():
-            return set()
+            return []
         with self.ledger.open("rb") as lines:
             lines.seek(max(self.ledger.stat().st_size - _TAIL_BYTES, 0))
             lines.readline()
-            words = (line.split() for line in lines if line.endswith(b"\n"))
-            return {int(pid) for _, _, at_us, pid in words if int(at_us) > since_us}
+            words = (line.decode().split() for line in lines if line.endswith(b"\n"))
+            return [
+                (what, key, int(pid)) for what, key, at_us, pid in words if int(at_us) > since_us
+            ]
 
     async def pause(self, shortest: float, longest: float) -> None:
         """Let it work for a while."""
@@ -124,7 +156,13 @@ class World:
         stories = await read_stories(self.hub, audit.turns)
         ledger = Ledger.read(self.ledger)
         check(verdict, acknowledged, stories, ledger, self.faults)
-        check_leftovers(verdict, await self.hub.statistics())
+        await check_leftovers(self.hub, verdict)
+        found = await self.load.examine(self.hub, stories, self.faults)
+        add_found(verdict, found)
+        self.notes |= found.notes
+        deadlocks = await store.deadlocks()
+        if deadlocks:
+            verdict.stuck.append(f"{deadlocks} deadlocks in the store")
         self.notes["idle_at_first_max"] = ledger.idle_seconds(self.fleet.registered_us())
         times = times_to_resume(self.faults, stories, ledger)
         verdict.stuck += (f"{one}: never went on" for one in times.never)
@@ -137,7 +175,8 @@ async def run_in_world(
     strike: Callable[[World], Awaitable[None]],
     *,
     workers: int,
-    customers: int,
+    customers: Callable[[Client, str], Customers],
+    errands: int,
     settings: dict[str, Any],
     seed: int,
 ) -> Findings:
@@ -149,15 +188,15 @@ async def run_in_world(
 
     fleet = Fleet(orders, folder / "workers.log")
     async with open_hub(store.client()) as hub:
-        load = Load(hub.client, str(folder / "ledger"), customers=customers, seed=seed)
+        load = customers(hub.client, str(folder / "ledger"))
         await store.begin_audit()
-        world = World(folder, hub, fleet, load, random.Random(seed))
+        world = World(folder, hub, fleet, load, errands, random.Random(seed))
         try:
             await world.until_ready(*(fleet.spawn() for _ in range(workers)))
             async with asyncio.TaskGroup() as group:
                 group.create_task(load.run())
                 try:
-                    if customers:
+                    if load.is_any:
                         await world.until_busy(0)
                     await strike(world)
                 finally:

@@ -13,16 +13,23 @@ _LOOK_SECONDS = 0.02
 
 
 class Kills:
-    """Kill -9 of one of the workers; a new one takes its place."""
+    """Kill -9 of one of the workers; a new one takes its place.
 
-    def __init__(self, number: int) -> None:
+    Args:
+        number: How many.
+        engaged_share: How many of them, of 1, fall on a worker that is in the midst of an activity.
+    """
+
+    def __init__(self, number: int, engaged_share: float = 0.0) -> None:
         self._number = number
+        self._engaged_share = engaged_share
 
     async def __call__(self, world: World) -> None:
         """Kill them one after the other."""
         for _ in range(self._number):
             await world.pause(0.5, 1.5)
-            victim = await world.busy_worker()
+            is_engaged = world.random.random() < self._engaged_share
+            victim = await (world.engaged_worker() if is_engaged else world.busy_worker())
             owned = await world.owned_by([victim])
             fault = Fault(victim.kill(), frozenset({victim.pid}), owned)
             fault.until_us = now_us()  # it may have lived for a moment after the signal was sent
