@@ -120,6 +120,18 @@ def list_instances(
     anyio.run(_inspect.list_instances, url, hub, limit, Console())
 
 
+@app.command("entities")
+def list_entities(
+    url: Url,
+    hub: Hub = "default",
+    name: Annotated[str | None, typer.Option(help="Only those of this name.")] = None,
+    key_prefix: Annotated[str, typer.Option(help="Only those whose keys begin so.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
+) -> None:
+    """List the entities of a hub, in order of their ids, with their states."""
+    anyio.run(_inspect.list_entities, url, hub, name, key_prefix, limit, Console())
+
+
 @app.command()
 def show(
     instance: Annotated[str, typer.Argument(help="The instance id.")],

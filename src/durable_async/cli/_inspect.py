@@ -1,4 +1,4 @@
-"""Looking into a hub: list, show, stats."""
+"""Looking into a hub: list, entities, show, stats."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from durable_async import (
     TaskHub,
 )
 from durable_async.backend import Backend
+from durable_async.client import EntityConditions
 
 from . import _render
 
@@ -62,6 +63,24 @@ async def list_instances(url: str, hub: str, limit: int, console: Console) -> No
         console.print(f"There are no orchestrations in the hub {hub!r}: {description}.")
         return
     console.print(_render.instances(states))
+    if more is not None:
+        console.print(f"The first {limit}; --limit shows more.")
+
+
+async def list_entities(
+    url: str, hub: str, name: str | None, key_prefix: str, limit: int, console: Console
+) -> None:
+    """Print a table of entities."""
+    conditions: EntityConditions = {"key_prefix": key_prefix}
+    if name is not None:
+        conditions["name"] = name
+    async with _existing_hub(url, hub) as opened:
+        states, more = await opened.client.query_entities_page(limit=limit, **conditions)
+        description = opened.backend.description
+    if not states:
+        console.print(f"There are no such entities in the hub {hub!r}: {description}.")
+        return
+    console.print(_render.entities(states))
     if more is not None:
         console.print(f"The first {limit}; --limit shows more.")
 

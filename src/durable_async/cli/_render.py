@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
-from durable_async import FailureDetails, HubStatistics, OrchestrationState, Status
+from durable_async import (
+    DurableError,
+    EntityState,
+    FailureDetails,
+    HubStatistics,
+    OrchestrationState,
+    Status,
+)
 from durable_async.model import history as h
 
 PAYLOAD_CHARACTERS = 120
@@ -37,6 +45,33 @@ def instances(states: list[OrchestrationState]) -> Table:
             _seconds(state),
         )
     return table
+
+
+def entities(states: list[EntityState[Any]]) -> Table:
+    """Return a table with a row for each entity."""
+    table = _table("entity", "state", "waiting", "changed (UTC)", "remarks")
+    table.columns[0].no_wrap = True
+    table.columns[0].min_width = max(len(str(state.entity_id)) for state in states)
+    table.columns[2].justify = "right"
+    for one in states:
+        entity, changed = Text(str(one.entity_id)), _time(one.updated_at)
+        try:
+            shown = Text(_cut(repr(one.state))) if one.has_state else Text("")
+            table.add_row(entity, shown, f"{one.backlog:,}", changed, Text(_remarks(one)))
+        except DurableError as error:
+            table.add_row(entity, Text(str(error), style="bold red"), "", changed, "")
+    return table
+
+
+def _remarks(one: EntityState[Any]) -> str:
+    remarks = []
+    if one.locked_by is not None:
+        remarks.append(f"locked by {one.locked_by.instance_id}")
+    if one.parked_operations:
+        remarks.append(f"{len(one.parked_operations)} parked operations")
+    if one.parked is not None:
+        remarks.append(f"parked: {one.parked}")
+    return ", ".join(remarks)
 
 
 def state(one: OrchestrationState) -> Table:
@@ -70,6 +105,7 @@ def statistics(counts: HubStatistics) -> Table:
             Text(status.value, style=COLOURS[status]), f"{counts.by_status.get(status, 0):,}"
         )
     for label, count in (
+        ("entities", counts.entities),
         ("parked", counts.parked),
         ("workers", counts.workers),
         ("letters in mailboxes", counts.letters),
@@ -137,6 +173,24 @@ def _about_messages(event: h.HistoryEvent) -> str:
             return f"#{event.seq} {event.name} to {event.instance_id} {_payload(event.payload)}"
         case h.ActivityRetried():
             return f"#{event.seq} attempt {event.attempt}"
+        case _:
+            return _about_entities(event)
+
+
+def _about_entities(event: h.HistoryEvent) -> str:
+    match event:
+        case h.EntitySignaled() | h.EntityCalled():
+            return f"#{event.seq} {event.operation} on {event.entity_id} {_payload(event.input)}"
+        case h.EntityCallCompleted():
+            return f"#{event.seq} {_payload(event.result)}"
+        case h.EntityCallFailed():
+            return f"#{event.seq} {_failure(event.failure)}"
+        case h.EntityLocksRequested():
+            return f"#{event.seq} {', '.join(event.entity_ids)}"
+        case h.EntityLocked():
+            return f"#{event.seq} {event.entity_id}"
+        case h.EntityCallAbandoned() | h.EntityLocksReleased():
+            return f"#{event.seq}"
         case _:
             return ""
 

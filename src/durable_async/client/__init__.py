@@ -7,6 +7,7 @@ entities in `_entity_upkeep`, `_entities` and `_entity_reading`.
 from __future__ import annotations
 
 from ._client import Client
+from ._conditions import Conditions, EntityConditions
 from ._entity_handle import EntityHandle
 from ._entity_state import (
     CleanedEntities,
@@ -23,6 +24,8 @@ from ._state import OrchestrationState
 __all__ = (
     "CleanedEntities",
     "Client",
+    "Conditions",
+    "EntityConditions",
     "EntityHandle",
     "EntityLockHolder",
     "EntityLockWaiter",

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from durable_async import (
     ConfigurationError,
+    Entity,
+    EntityId,
+    EntityState,
     InstanceNotFoundError,
+    JsonConverter,
     OrchestrationContext,
     Registry,
     SchemaVersionError,
@@ -18,6 +25,11 @@ from durable_async import (
 )
 from durable_async.backends.postgres.administration import Administration
 from durable_async.cli._app import app
+from durable_async.cli._render import entities
+from durable_async.model.entities import EntityLock, EntitySnapshot, ParkedOperation
+from durable_async.model.history import EntityOperation, ParentLink
+from durable_async.model.records import EntityRecord
+from durable_async.serialization.events import encode_snapshot
 
 registry = Registry()
 
@@ -34,6 +46,23 @@ async def welcome(ctx: OrchestrationContext, name: str) -> str:
     ctx.set_custom_status("greeting")
     await asyncio.sleep(0.001)
     return await ctx.call_activity(greet, name)
+
+
+@registry.entity
+class Tally(Entity[int]):
+    def initial_state(self) -> int:
+        return 0
+
+    def add(self, amount: int) -> int:
+        self.state += amount
+        return self.state
+
+
+@registry.orchestrator
+async def tallies(ctx: OrchestrationContext) -> None:
+    async with ctx.lock_entities([Tally.entity_id("b"), Tally.entity_id("a")]):
+        await ctx.call_entity(Tally.entity_id("a"), Tally.add, 2)
+    ctx.signal_entity(Tally.entity_id("a"), Tally.add, 0)
 
 
 @pytest.fixture
@@ -67,6 +96,80 @@ def test_a_list_says_that_there_are_more(url: str) -> None:
     lines = say("list", "--url", url, "--limit", "2")
     assert [line.split()[0] for line in lines[1:3]] == ["good", "bad"]
     assert lines[3] == "The first 2; --limit shows more."
+
+
+@pytest.fixture
+async def url_with_entities(tmp_path: Path) -> str:
+    url = f"sqlite:///{tmp_path}/entities.db"
+    async with TaskHub.open(url, registry=registry) as hub, hub.worker():
+        for key in ("b", "a", "shop-1"):
+            await hub.client.call_entity(Tally.entity_id(key), Tally.add, len(key))
+        await hub.client.start(tallies, instance_id="tallies")
+        await hub.client.wait("tallies", timeout=30)
+    async with TaskHub.open(url, registry=registry) as hub:
+        await hub.client.signal_entity(EntityId("unknown", "x"), "add", 5)
+    return url
+
+
+def test_entities(url_with_entities: str) -> None:
+    lines = say("entities", "--url", url_with_entities)
+    assert [line.split(" 20")[0] for line in lines[1:]] == [
+        "@tally@a 3 0",
+        "@tally@b 1 0",
+        "@tally@shop-1 6 0",
+        "@unknown@x 1",
+    ]
+    named = say("entities", "--url", url_with_entities, "--name", "TALLY", "--key-prefix", "s")
+    assert [line.split()[0] for line in named[1:]] == ["@tally@shop-1"]
+    short = say("entities", "--url", url_with_entities, "--limit", "1")
+    assert [short[1].split()[0], short[2]] == ["@tally@a", "The first 1; --limit shows more."]
+    none = say("entities", "--url", url_with_entities, "--name", "nobody")
+    assert none[0].startswith("There are no such entities in the hub 'default'")
+    assert "entities 4" in say("stats", "--url", url_with_entities)
+
+
+def test_show_tells_what_an_orchestration_did_with_entities(url_with_entities: str) -> None:
+    lines = say("show", "tallies", "--url", url_with_entities)
+    assert {line for line in lines if line.startswith("Entity")} == {
+        "EntityLocksRequested #1 @tally@a, @tally@b",
+        "EntityLocked #1 @tally@a",
+        "EntityLocked #1 @tally@b",
+        "EntityCalled #2 add on @tally@a 2",
+        "EntityCallCompleted #2 3",
+        "EntityLocksReleased #1",
+        "EntitySignaled #3 add on @tally@a 0",
+    }
+
+
+def test_what_is_wrong_with_an_entity_is_remarked() -> None:
+    parked = ParkedOperation(EntityOperation("explode", None), "it exploded", 0)
+    lock = EntityLock(ParentLink("transfer", 1, 3), 0)
+    records = [
+        entity_record("a", encode_snapshot(EntitySnapshot(b"[1]", lock, (parked, parked)))),
+        entity_record("b", None, parked="broken"),
+        entity_record("c", b"nonsense"),
+    ]
+    console = Console(width=160, record=True, file=StringIO())
+    console.print(entities([EntityState(one, Any, JsonConverter()) for one in records]))
+    _, first, second, third, *_ = (
+        " ".join(one.split()) for one in console.export_text().splitlines()
+    )
+    at = "1970-01-01 00:00:00"
+    assert first == f"@tally@a [1] 1 {at} locked by transfer, 2 parked operations"
+    assert second == f"@tally@b 1 {at} parked: broken"
+    assert third.startswith("@tally@c the history of instance '@tally@c' cannot be read")
+
+
+def entity_record(key: str, state: bytes | None, **fields: Any) -> EntityRecord:
+    return EntityRecord(
+        instance_id=f"@tally@{key}",
+        name="@tally",
+        state=state,
+        created_at_us=0,
+        updated_at_us=0,
+        letters=1,
+        **fields,
+    )
 
 
 def test_show_tells_the_history(url: str) -> None:
