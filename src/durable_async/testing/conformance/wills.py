@@ -158,7 +158,9 @@ class WillConformance(ConformanceBase):
         assert await left(worker) == ONCE
         assert (await worker.claim_one()).execution == 2
 
-    @pytest.mark.parametrize("policy", set(ReusePolicy) - {ReusePolicy.REPLACE})
+    @pytest.mark.parametrize(
+        "policy", [one for one in ReusePolicy if one is not ReusePolicy.REPLACE]
+    )
     async def test_a_start_that_replaces_nothing_sends_nothing(
         self, worker: Driver, policy: ReusePolicy
     ) -> None:
