@@ -1,4 +1,4 @@
-"""What type checkers infer for users: `api` holds under both, and every mistake in it is found."""
+"""What type checkers infer for users: `api` and `entities` hold under both, and every mistake in them is found."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-API = Path(__file__).with_name("api.py")
-SRC = API.parents[2] / "src"
+APIS = [Path(__file__).with_name(name) for name in ("api.py", "entities.py")]
+SRC = Path(__file__).parents[2] / "src"
 PYRIGHTS = ("basedpyright", "pyright")
 
 
@@ -24,13 +24,14 @@ def pyright() -> str | None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("mypy") is None, reason="mypy is not installed")
-def test_mypy(tmp_path: Path) -> None:
+@pytest.mark.parametrize("api", APIS, ids=lambda api: api.stem)
+def test_mypy(api: Path, tmp_path: Path) -> None:
     settings = tmp_path / "mypy.ini"
     settings.write_text(
         f"[mypy]\nstrict = true\nmypy_path = {SRC}\ncache_dir = {tmp_path / 'cache'}\n"
     )
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--config-file", settings, API],
+        [sys.executable, "-m", "mypy", "--config-file", settings, api],
         capture_output=True,
         text=True,
         check=False,
@@ -40,11 +41,12 @@ def test_mypy(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(pyright() is None, reason="neither pyright nor basedpyright is installed")
-def test_pyright(tmp_path: Path) -> None:
+@pytest.mark.parametrize("api", APIS, ids=lambda api: api.stem)
+def test_pyright(api: Path, tmp_path: Path) -> None:
     program = pyright()
     assert program is not None
     settings = {
-        "include": [API.name],
+        "include": [api.name],
         "extraPaths": [str(SRC)],
         "pythonVersion": "3.11",
         "typeCheckingMode": "strict",
@@ -53,7 +55,7 @@ def test_pyright(tmp_path: Path) -> None:
         "reportUnusedFunction": "none",
         "reportUnusedCoroutine": "none",
     }
-    shutil.copy(API, tmp_path)  # it looks at nothing outside its project
+    shutil.copy(api, tmp_path)  # it looks at nothing outside its project
     (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings))
     done = subprocess.run(
         [program, "--project", tmp_path, "--pythonpath", sys.executable, "--outputjson"],
