@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 
 from durable_async._kernel.context import OrchestratorReference
-from durable_async._kernel.operations import check_entity, encode_call, encode_input
+from durable_async._kernel.operations import check_entity, encode_operation
 from durable_async._kernel.program import Payloads
 from durable_async._kernel.times import EPOCH, due_us
 from durable_async.errors import OutsideOrchestrationError, ValidationError
@@ -210,20 +210,13 @@ class EntityContext:
         due: datetime | Seconds | None,
     ) -> None:
         entity_id = check_entity(entity)
-        if isinstance(operation, str):
-            name = operation
-            payload = self._by_name(operation, *args, **kwargs)
-        else:
-            payload = encode_call(self._payloads, operation, args, kwargs)
-            name = operation.__name__
+        call = encode_operation(self._payloads, operation, args, kwargs)
         moment_us = 0 if due is None else due_us(due, self._now_us)
-        letter = EntityOperation(name, payload, due_us=moment_us if moment_us > self._now_us else 0)
+        later_us = moment_us if moment_us > self._now_us else 0
+        letter = EntityOperation(call.name, call.input, due_us=later_us)
         if self._signals is None:
             self._signals = []
         self._signals.append(EntitySignal(entity_id, entity.stored_name, letter))
-
-    def _by_name(self, operation: str, input: Any = None, /) -> bytes | None:
-        return encode_input(self._payloads, operation, input)
 
     @overload
     def start_orchestration(
