@@ -28,12 +28,16 @@ from durable_async.model.records import (
     CommitItem,
     CommitResult,
     Delivery,
+    EntityFilter,
+    EntityPage,
+    EntityRecord,
     Fence,
     HistoryPage,
     HubStatistics,
     InstanceFilter,
     InstancePage,
     InstanceRecord,
+    Mail,
     NewInstance,
     Outgoing,
     Rewrite,
@@ -337,6 +341,14 @@ class BridgedBackend:
         """As the real one."""
         return self._run(self._real.send(letters))
 
+    async def read_answers(self, request_ids: Sequence[str]) -> list[bytes | None]:
+        """As the real one."""
+        return self._look(self._real.read_answers(request_ids))
+
+    async def read_letters(self, instance_id: str, *, limit: int) -> list[Mail]:
+        """As the real one."""
+        return self._look(self._real.read_letters(instance_id, limit=limit))
+
     async def read(
         self, instance_ids: Sequence[str], *, payloads: bool
     ) -> list[InstanceRecord | None]:
@@ -348,6 +360,20 @@ class BridgedBackend:
     ) -> InstancePage:
         """As the real one."""
         return self._look(self._real.query(where, limit=limit, page=page, payloads=payloads))
+
+    async def read_entities(self, instance_ids: Sequence[str]) -> list[EntityRecord | None]:
+        """As the real one."""
+        return self._look(self._real.read_entities(instance_ids))
+
+    async def query_entities(
+        self, where: EntityFilter, *, limit: int, page: str | None
+    ) -> EntityPage:
+        """As the real one."""
+        return self._look(self._real.query_entities(where, limit=limit, page=page))
+
+    async def discard_entities(self, instance_ids: Sequence[str]) -> list[str]:
+        """As the real one."""
+        return self._run(self._real.discard_entities(instance_ids))
 
     async def purge(self, instance_ids: Sequence[str]) -> list[str]:
         """As the real one."""

@@ -21,6 +21,15 @@ select :hub, 1000000 + n, 1,
     case when n % 4 = 0 then jsonb_build_object('customer', 'c' || n % 1000) end
 from generate_series(1, 20000) n;
 
+-- 20,000 entities, which came before all others: a few are ready, of each ten one is owned by another, and all but those have a state.
+insert into durable_async.instances (
+    hub, key, execution, ready_at_us, start_at_us, created_at_us, updated_at_us, owner, is_entity, status, id, name, state
+)
+select :hub, 2000000 + n, 1, case when n <= 3 then n end, 0, 1600000000000000 + n * 1000, 1600000000000000 + n * 1000,
+    case when n % 10 = 4 then 'other-' || (1 + n % 4) end, true, 'running', '@counter@full-' || n, '@counter',
+    case when n > 3 then '\x93c40130c090'::bytea end
+from generate_series(1, 20000) n;
+
 insert into durable_async.marks (hub, owner, key)
 select i.hub, i.owner, i.key from durable_async.instances i where i.hub = :hub and i.marked and i.owner like 'other-%';
 
@@ -41,8 +50,11 @@ where n % 10 between 1 and 4;
 insert into durable_async.requests (hub, id, answer, answered_at_us)
 select :hub, 'request-' || n, 'delivered', durable_async.clock_us() from generate_series(1, 20000) n;
 
+insert into durable_async.answers (hub, id, answer, answered_at_us)
+select :hub, 'answer-' || n, 'x', durable_async.clock_us() from generate_series(1, 20000) n;
+
 insert into durable_async.tombstones (hub, id, execution, purged_at_us)
 select :hub, 'gone-' || n, 1, durable_async.clock_us() from generate_series(1, 20000) n;
 
 insert into durable_async.graves (hub, key, buried_at_us)
-select :hub, n, durable_async.clock_us() from generate_series(1, 1000) n;
+select :hub, 3000000 + n, durable_async.clock_us() from generate_series(1, 1000) n;

@@ -111,6 +111,39 @@ async def test_a_burst_goes_out_together(
         assert there.work <= 3
 
 
+async def test_what_can_wait_is_told_here_at_once_and_there_later(target: PostgresTarget) -> None:
+    async with two(target) as (one, other):
+        here, there = Listener(one), Listener(other)
+        one.give(False, set(), {"a"})
+        assert here.ids() == {"a"}
+        await there.until(lambda it: it.ids() == {"a"})
+        assert (here.work, there.work) == (0, 0)
+
+
+async def test_what_can_wait_goes_with_what_cannot(
+    target: PostgresTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("durable_async.backends.postgres.ears._LATER_SECONDS", 1_000_000.0)
+    async with two(target) as (one, other):
+        there = Listener(other)
+        for number in range(50):
+            one.give(False, set(), {f"entity-{number}"})
+            await asyncio.sleep(0)
+        one.give(True, {"b"})
+        await there.until(lambda it: it.work > 0)
+        assert [len(ids or ()) for ids in there.changed] == [51]
+
+
+async def test_who_is_nudged_hears_alone(target: PostgresTarget) -> None:
+    async with two(target) as (one, other):
+        here, there = Listener(one), Listener(other)
+        one.nudge()
+        assert (here.work, here.changed) == (1, [])
+        one.give(False, {"a"})
+        await there.until(lambda it: it.ids() == {"a"})
+        assert there.work == 0
+
+
 async def test_hubs_do_not_hear_each_other(target: PostgresTarget) -> None:
     elsewhere = PostgresTarget(target.dsn, hub=target.hub + "x")
     async with two(target) as (one, other), opened(elsewhere) as stranger:

@@ -58,6 +58,21 @@ def test_what_waits_goes_out_together_once(hints: list[Hint]) -> None:
     taken = pending.take()
     assert all(says(taken, hint) for hint in hints)
     assert not pending
+
+
+@given(st.lists(IDS, max_size=30), st.booleans())
+def test_what_can_wait_goes_out_with_what_cannot(later: list[frozenset[str]], urgent: bool) -> None:
+    pending = Pending()
+    for ids in later:
+        pending.add(False, set(), ids)
+    assert not pending
+    assert pending.has_later == any(later)
+    pending.add(urgent, set())
+    assert bool(pending) == urgent
+    taken = pending.take()
+    assert all(says(taken, Hint(urgent, ids)) for ids in later)
+    assert not pending
+    assert not pending.has_later
     assert pending.take() == Hint(brought_work=False, changed=frozenset())
 
 

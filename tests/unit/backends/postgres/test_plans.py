@@ -25,10 +25,11 @@ OLD_SERVER = Path("/usr/lib/postgresql/15/bin")
 HUB = "plans"
 APPLICATION = f"durable_async/{HUB}/"
 VAIN_ROWS_MAX = 100
-OWNED_BY_ONE = 1_000
+OWNED_BY_ONE = 2_000
 EXPIRE = "update durable_async.leases set until_us = 0 where worker = 'other-1'"
 
 TABLES = {
+    "answers",
     "graves",
     "history",
     "hubs",
@@ -60,9 +61,15 @@ MEANT: dict[str, tuple[str, ...]] = {
     ),
     "select array_agg(r.key) from ( select i.key": ("instances_ready",),
     "select array_agg(m.key) from": ("marks_pkey",),
-    "i.key = any (v_noted) and i.owner is not distinct from p_worker order by": ("instances_pkey",),
-    'with taken as ( update "durable_async".instances': ("instances_pkey",),
-    'delete from "durable_async".marks': ("marks_pkey",),
+    "select array_agg(h.key) from ( select i.key": ("instances_pkey",),
+    "i.key = any (v_noted) and i.owner is not distinct from p_worker and i.marked": (
+        "instances_pkey",
+    ),
+    "i.key = any (v_held) and i.marked": ("instances_pkey",),
+    'delete from "durable_async".marks m where m.hub = p_hub and m.owner = p_worker and m.key': (
+        "instances_pkey",
+        "marks_pkey",
+    ),
     "instances i set owner = p_worker, fetched_in": ("instances_pkey",),
     "select 'turn'::text": ("history_pkey", "instances_pkey"),
     "select distinct 'queued'::text": ("queued_activities_by_instance",),
@@ -74,8 +81,10 @@ MEANT: dict[str, tuple[str, ...]] = {
     ),
     # commit_batch
     'update "durable_async".workers w set seq': ("workers_pkey",),
-    "i.id = any (p_locks || s_id)": ("instances_by_id",),
-    "select array_agg(i.key order by s.place)": ("instances_by_id",),
+    "i.id = any (p_locks || s_id || v_heirs)": ("instances_by_id",),
+    "select array_agg(case when s.is_whole": ("instances_by_id",),
+    "cross join lateral unnest(i.will_to)": ("instances_by_id",),
+    "from unnest(h_subject": ("instances_pkey",),
     'delete from "durable_async".letters l using unnest(l_subject': ("letters_pkey",),
     "set status = coalesce(x.status": ("instances_pkey",),
     'delete from "durable_async".history h using unnest(x_subject': ("history_pkey",),
@@ -86,7 +95,14 @@ MEANT: dict[str, tuple[str, ...]] = {
     "with freed as": ("instances_pkey", "letters_pkey"),
     "h.execution = t.execution and h.turn = t.turn": ("history_pkey", "instances_by_id"),
     # put_letters, send_letters
-    "with found as ( select o.*": ("instances_by_id", "instances_pkey", "letters_pkey"),
+    'insert into "durable_async".instances as i': ("instances_by_id", "tombstones_pkey"),
+    "i.key = any (p_keys) and not exists": ("instances_pkey", "letters_pkey"),
+    "with found as ( select o.*": (
+        "instances_by_id",
+        "instances_pkey",
+        "leases_pkey",
+        "letters_pkey",
+    ),
     "i.id = any (o_to)": ("instances_by_id",),
     "unnest(o_request) with ordinality": ("requests_pkey",),
     # put_instances, create_instances, remove_lives
@@ -94,7 +110,7 @@ MEANT: dict[str, tuple[str, ...]] = {
     " updated_at_us, tags, parent_id, parent_execution, parent_seq, parent_depth ) select": (
         "tombstones_pkey",
     ),
-    "i.id = any (c_id)": ("instances_by_id",),
+    "i.id = any (c_id || v_heirs)": ("instances_by_id",),
     "unnest(c_request) with ordinality": ("requests_pkey",),
     'insert into "durable_async".graves': ("instances_pkey",),
     # take_over, free_work, retire_worker
@@ -103,20 +119,35 @@ MEANT: dict[str, tuple[str, ...]] = {
     "l.worker = p_dead for update": ("leases_pkey",),
     "i.owner = p_worker and (p_fetch is null": ("instances_owned",),
     "q.owner = p_worker and (p_fetch is null": ("queued_activities_owned",),
+    # take_stock, mark_unheard
+    "set term = greatest": ("leases_pkey",),
+    "i.owner = p_worker order by": ("instances_owned",),
+    "instances i set marked = true": ("instances_owned", "letters_pkey"),
     # the rest of a worker's
     'update "durable_async".leases set until_us': ("leases_pkey",),
     "select epoch, seq from": ("workers_pkey",),
     'delete from "durable_async".requests': ("requests_by_age",),
+    'delete from "durable_async".answers': ("answers_by_age",),
     'delete from "durable_async".tombstones': ("tombstones_by_age",),
     # clients
     "case when p_payloads then i.output": ("history_pkey", "instances_by_id"),
-    'from "durable_async".instances i where i.hub = (select $1::integer) and i.created_at_us': (
+    "i.hub = (select $1::integer) and not i.is_entity and i.created_at_us": (
         "history_pkey",
         "instances_by_creation",
     ),
     "i.parent_id = p_parent_id": ("instances_by_parent",),
     "i.tags @> p_tags": ("instances_by_tags",),
     "select t.execution, t.turn, t.events, t.more from": ("history_pkey", "instances_by_id"),
+    "l.id, i.id as instance_id": ("instances_by_id", "letters_pkey"),
+    "a.id = any (p_ids)": ("answers_pkey",),
+    'select i.* from "durable_async".instances i where i.hub = p_hub and i.id = any': (
+        "instances_by_id",
+    ),
+    "i.id >= p_from and i.id < p_below": ("instances_by_id",),
+    "entities_of($1, $2) i": ("letters_pkey",),
+    "entities_within($1": ("letters_pkey",),
+    "i.id = any (p_ids) and i.is_entity order by": ("instances_by_id",),
+    "i.key = any (v_locked) and i.state is null": ("instances_pkey", "letters_pkey"),
 }
 
 

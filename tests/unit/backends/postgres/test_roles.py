@@ -195,7 +195,15 @@ async def test_a_viewer_looks_and_touches_nothing(roles: Roles) -> None:
         await hub.client.start(story, 1, instance_id="one")
         async with connected(roles.viewer) as connection:
             seen = await look(connection)
-            assert set(seen) == {"v_hubs", "v_instances", "v_queue", "v_waits", "v_workers"}
+            assert set(seen) == {
+                "v_entities",
+                "v_hubs",
+                "v_instances",
+                "v_locks",
+                "v_queue",
+                "v_waits",
+                "v_workers",
+            }
             for name in ("instances", "history", "letters", "v_history", "v_letters", "meta"):
                 with pytest.raises(asyncpg.InsufficientPrivilegeError):
                     await connection.fetch(f"select * from durable_async.{name}")

@@ -101,10 +101,11 @@ class TestBytes:
     def test_every_event_is_named(self, postgres_lab: PostgresLab, owner: Any) -> None:
         sql = "select jsonb_object_agg(tag, jsonb_build_array(kind, fields))::text from durable_async.event_kinds()"
         named = msgspec.json.decode(ask(postgres_lab, owner, sql))
-        infos = [msgspec.structs.fields(kind) for kind in typing.get_args(h.HistoryEvent)]
+        kinds = typing.get_args(h.HistoryEvent | h.EntityLetter)
+        infos = [msgspec.structs.fields(kind) for kind in kinds]
         assert named == {
             str(kind.__struct_config__.tag): [kind.__name__, [field.name for field in fields]]
-            for kind, fields in zip(typing.get_args(h.HistoryEvent), infos, strict=True)
+            for kind, fields in zip(kinds, infos, strict=True)
         }
 
 
@@ -350,7 +351,7 @@ async def test_the_sample_is_in_no_view(postgres_database: str) -> None:
         views = await connection.fetch(
             "select viewname from pg_views where schemaname = 'durable_async'"
         )
-        assert len(views) == 7
+        assert len(views) == 9
         for (view,) in views:
             rows = await connection.fetch(f"select * from durable_async.{view}")
             assert [row["hub"] for row in rows] == ["default"] * (view == "v_hubs")

@@ -13,23 +13,39 @@ from durable_async.model.records import (
     ActivityProgress,
     ActivityRecount,
     ActivityResult,
+    Answer,
     ClaimedInstance,
+    EntityFilter,
     InstanceFilter,
     NextExecution,
+    Outgoing,
     Park,
     Recount,
     Rewrite,
     TurnCommit,
     UnclaimedActivity,
+    Will,
 )
 from durable_async.model.status import Status
-from durable_async.testing.conformance.driver import Driver, letter, new, queued, release, turn
+from durable_async.testing.conformance.driver import (
+    ENTITY,
+    Driver,
+    entity,
+    entity_turn,
+    letter,
+    new,
+    operation,
+    queued,
+    release,
+    turn,
+)
 
 TAGS = {"customer": "c4"}
 
 
 async def ask_as_client(backend: Backend, name: str) -> None:
     """Start, send, read and query; each request twice, for its answer must be found again."""
+    await _ask_for_entities(backend, name)
     fresh = [new(f"{name}-{n}", tags=TAGS, request_id=f"{name}-start-{n}") for n in range(12)]
     letters = [letter(f"{name}-{n}", request_id=f"{name}-send-{n}") for n in range(12)]
     for _ in range(2):
@@ -48,8 +64,21 @@ async def ask_as_client(backend: Backend, name: str) -> None:
             await backend.query(where, limit=5, page=page.next_page, payloads=False)
 
 
+async def _ask_for_entities(backend: Backend, name: str) -> None:
+    keys = [f"{name}-{n}" for n in range(4)]
+    signals = [operation(key, request_id=f"{name}-signal-{key}") for key in keys]
+    for _ in range(2):
+        await backend.send(signals)
+    await backend.read_entities([entity(key) for key in keys])
+    await backend.read_letters(entity(keys[0]), limit=5)
+    await backend.read_answers([f"{name}-answer", "never"])
+    page = await backend.query_entities(EntityFilter(id_prefix=f"{ENTITY}@"), limit=3, page=None)
+    await backend.query_entities(EntityFilter(has_state=False), limit=3, page=page.next_page)
+
+
 async def work(driver: Driver) -> None:
     """Claim, commit every kind of item, and look after what was claimed."""
+    await _work_on_entities(driver)
     claimed = (await driver.fetch(instances=10)).claimed
     await driver.commit(*(_plain_turn(one) for one in claimed[:2]))
     await driver.commit(_rich_turn(claimed[0]))
@@ -69,7 +98,40 @@ async def work(driver: Driver) -> None:
         Recount(instance_id=claimed[7].instance_id, attempts=0),
     )
     await driver.commit(turn(claimed[8], 0), turn(claimed[9], _next(claimed[9])))
+    await _leave_wills(driver, claimed[8:])
     await _clean_up(driver, claimed)
+
+
+async def _work_on_entities(driver: Driver) -> None:
+    """Those that came into being first are claimed first."""
+    first, second, third = (await driver.fetch(instances=3)).claimed
+    taken = tuple(mail.id for mail in first.mail)
+    answer = Answer(request_id=f"{driver.fence.worker_id}-answer", answer=b"1")
+    await driver.commit(
+        entity_turn(first, state=b"state", consumed=taken, answers=(answer,), group=1),
+        entity_turn(second, outbox=(_signal(first), operation("born in a turn")), group=1),
+        entity_turn(third, state=b"", consumed=tuple(mail.id for mail in third.mail)),
+    )
+    await driver.fetch_mail()
+    await driver.backend.send([_signal(second)])  # handed over
+    await driver.fetch_mail()
+    driver.backend._near.doubt()  # type: ignore[attr-defined]
+    await driver.fetch_mail()
+    await driver.backend.discard_entities([third.instance_id, second.instance_id])
+    await driver.commit(entity_turn(third, outbox=(operation("not born after all"),)))
+
+
+async def _leave_wills(driver: Driver, of: tuple[ClaimedInstance, ...]) -> None:
+    """One is parked, and one replaced."""
+    will = Will(receivers=(of[0].instance_id, entity("heir")), letter=b"will")
+    await driver.backend.send([operation("heir")])
+    await driver.commit(*(turn(one, _next(one, 5), will=will) for one in of))
+    await driver.commit(Park(instance_id=of[0].instance_id, reason="why"))
+    await driver.backend.create([new(of[1].instance_id, reuse=ReusePolicy.REPLACE)])
+
+
+def _signal(to: ClaimedInstance) -> Outgoing:
+    return letter(to.instance_id, opens=to.name)
 
 
 async def _run_activities(driver: Driver, of: ClaimedInstance) -> None:
