@@ -522,7 +522,7 @@ class HubStatistics(_Record, frozen=True, kw_only=True, gc=False):
     """
 
     by_status: dict[Status, int]
-    entities: int = 0
+    entities: int
     parked: int
     workers: int
     letters: int
