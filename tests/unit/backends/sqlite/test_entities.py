@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from hypothesis import given, settings, strategies as st
 
 from durable_async.backends.sqlite import SqliteBackend
 from durable_async.backends.sqlite.entities import end_of_prefix
+from durable_async.backends.sqlite.transaction import atomic
 from durable_async.environment import SystemEnvironment
 from durable_async.model.records import (
     Answer,
@@ -48,7 +51,7 @@ def test_a_prefix_is_a_range_in_byte_order(prefix: str, other: str) -> None:
     assert in_range == entity_id.startswith(begin)
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(
     ids=st.sets(keys.filter(bool).map("@n@".__add__), max_size=8),
     prefix=keys.map("@n@".__add__),
@@ -199,6 +202,37 @@ async def test_what_waits_in_a_mailbox_is_not_read_again_with_each_letter_that_a
         await work.backend.send([signal("@n@k", number)])
         assert [one.letter for one in await work.mail()] == [number]
     assert await work.mail() == ()
+
+
+async def test_a_letter_that_comes_with_a_start_while_a_fetch_waits_for_the_lock_is_reported_with_it(
+    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one moment of the clock. What was seen without the lock is out of date when the fetch has it."""
+    moment_us = work.backend.now_us() + 1
+    monkeypatch.setattr(SystemEnvironment, "now_us", lambda _: moment_us)
+    await work.backend.send([signal("@n@k", b"1")])
+    await work.claim()
+    await work.backend.create([new("ready")])
+    async with opened(tmp_path / "hub.db", inline=True) as other:
+
+        async def overtake() -> None:
+            await other.send([signal("@n@k", b"the cause")])
+            await other.create([new("effect")])
+
+        @contextmanager
+        def overtaken(connection: sqlite3.Connection) -> Iterator[None]:
+            if not caused:
+                caused.append(True)
+                with pytest.raises(StopIteration):
+                    overtake().send(None)  # an inline backend never waits
+            with atomic(connection):
+                yield
+
+        caused: list[bool] = []
+        monkeypatch.setattr("durable_async.backends.sqlite.claims.atomic", overtaken)
+        found = await fetch(work.backend, work.fence)
+    assert {one.instance_id for one in found.claimed} == {"ready", "effect"}
+    assert [one.letter for one in found.mail] == [b"the cause"]
 
 
 async def test_a_life_after_being_discarded_has_nothing_of_the_one_before(work: Work) -> None:
