@@ -95,8 +95,7 @@ def fold(
     for command in result.repeated:
         _follow_to_entities(instance, command, draft, result)
     for event in result.events:
-        _follow(instance, event, draft, effects, now_us)
-        _follow_to_entities(instance, event, draft, result)
+        _follow(instance, event, draft, effects, result, now_us)
     started = instance.started
     new_status, output, failure, following = _ending(instance, result, draft, effects)
     if new_status is None:
@@ -129,7 +128,12 @@ def _custom_status(result: TurnResult) -> bytes | None:
 
 
 def _follow(
-    instance: Orchestration, event: Any, draft: _Draft, effects: Effects, now_us: int
+    instance: Orchestration,
+    event: Any,
+    draft: _Draft,
+    effects: Effects,
+    result: TurnResult,
+    now_us: int,
 ) -> None:
     match event:
         case ActivityScheduled() | ActivityRetried():
@@ -150,7 +154,7 @@ def _follow(
         case EventSent():
             draft.outbox.append(_to(event.instance_id, EventRaised(event.name, event.payload)))
         case _:
-            pass
+            _follow_to_entities(instance, event, draft, result)
 
 
 def _follow_to_entities(

@@ -13,6 +13,7 @@ from durable_async.model.policy import Seconds, seconds_of
 
 from .futures import DurableFuture, EntityCallFuture
 from .journal import MICROSECONDS, Journal
+from .loop import NEVER_SECONDS
 from .operations import check_entity, encode_call, encode_input, signature_of
 from .program import Payloads
 from .sections import LockFuture
@@ -271,7 +272,10 @@ def _checked_set(entities: Sequence[EntityId]) -> tuple[str, ...]:
 def _hold_us(hold: Seconds | None) -> int:
     if hold is None:
         return 0
-    hold_us = round(seconds_of(hold, "hold") * MICROSECONDS)
-    if hold_us <= 0:
-        raise ValidationError("hold", "must be more than 0 seconds")
+    seconds = seconds_of(hold, "hold")
+    hold_us = round(seconds * MICROSECONDS) if seconds < NEVER_SECONDS else 0
+    if hold_us == 0:
+        raise ValidationError(
+            "hold", f"must be more than 0, and less than 1,000 years, not {hold!r}"
+        )
     return hold_us

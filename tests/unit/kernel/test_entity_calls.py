@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,6 +13,7 @@ from durable_async import JsonConverter
 from durable_async.errors import (
     EncodeError,
     EntityOperationFailedError,
+    NonDeterminismError,
     OutsideOrchestrationError,
     RegistrationError,
     ValidationError,
@@ -368,6 +369,55 @@ def test_a_time_that_is_none_is_refused(due: Any) -> None:
     driver = Driver(orchestrator)
     assert driver.run() == ExecutionCompleted(b"null")
     assert commands(driver.history) == []
+
+
+# -- replay
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda ctx: ctx.signal_entity(B, "add", 5, at=60),
+        lambda ctx: ctx.signal_entity(A, "put", 5, at=60),
+        lambda ctx: ctx.signal_entity(A, "add", 6, at=60),
+        lambda ctx: ctx.signal_entity(A, "add", None, at=60),
+        lambda ctx: ctx.signal_entity(A, "add", 5, at=61),
+        lambda ctx: ctx.signal_entity(A, "add", 5),
+        lambda ctx: ctx.call_entity(A, "add", 5),
+        lambda ctx: None,
+    ],
+)
+def test_another_signal_does_not_replay(change: Callable[[Any], Any]) -> None:
+    check_change(lambda ctx: ctx.signal_entity(A, "add", 5, at=60), change)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda ctx: ctx.call_entity(B, "add", 5),
+        lambda ctx: ctx.call_entity(A, "put", 5),
+        lambda ctx: ctx.call_entity(A, "add", 6),
+        lambda ctx: ctx.call_entity(A, "add", 5).cancel(),
+        lambda ctx: None,
+    ],
+)
+def test_another_call_does_not_replay(change: Callable[[Any], Any]) -> None:
+    check_change(lambda ctx: ctx.call_entity(A, "add", 5), change)
+
+
+def check_change(before: Callable[[Any], Any], after: Callable[[Any], Any]) -> None:
+    code = [before]
+
+    async def orchestrator(ctx: Any) -> Any:
+        code[-1](ctx)
+        await ctx.wait_for_external_event("end")
+
+    driver = Driver(orchestrator)
+    driver.turn()
+    driver.replayed()
+    code.append(after)
+    with pytest.raises(NonDeterminismError, match="Entity"):
+        driver.replayed()
 
 
 # -- eviction

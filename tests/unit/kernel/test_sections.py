@@ -16,6 +16,7 @@ from durable_async.errors import (
     EntityLockLostError,
     EntityLockTimeoutError,
     EntityOperationFailedError,
+    NonDeterminismError,
     OutsideOrchestrationError,
     ValidationError,
 )
@@ -125,7 +126,7 @@ def test_a_section_begins_when_all_are_locked_and_ends_with_the_block(
 
 
 def test_entities_are_asked_for_in_byte_order() -> None:
-    in_order = ["B", "a", "b", "é", "\uffff", "\U00010000"]
+    in_order = ["Bc", "a", "ab", "b", "ba", "é", "\uffff", "\U00010000"]
 
     async def orchestrator(ctx: Any) -> Any:
         ctx.lock_entities([EntityId("x", key) for key in reversed(in_order)])
@@ -152,8 +153,9 @@ def test_a_set_that_is_none_is_refused(entities: Any, complaint: str) -> None:
     async def orchestrator(ctx: Any) -> Any:
         with pytest.raises(ValidationError, match=complaint):
             ctx.lock_entities(entities)
-        with pytest.raises(ValidationError):
-            ctx.lock_entities([A], hold=0)
+        for hold in (0, -1, 1e-9, 1e12, float("inf"), float("nan")):
+            with pytest.raises(ValidationError):
+                ctx.lock_entities([A], hold=hold)
         with pytest.raises(ValidationError):
             ctx.lock_entities([A], timeout=-1)
         return ctx._journal.section
@@ -170,6 +172,31 @@ def test_how_long_it_may_be_held_is_recorded() -> None:
     driver = Driver(orchestrator)
     driver.turn()
     assert commands(driver.history) == [EntityLocksRequested(1, ("@account@a",), 1_500_000)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda ctx: ctx.lock_entities([A, C], hold=5),
+        lambda ctx: ctx.lock_entities([A], hold=5),
+        lambda ctx: ctx.lock_entities([A, B], hold=6),
+        lambda ctx: ctx.lock_entities([A, B]),
+        lambda ctx: ctx.signal_entity(A, "add"),
+    ],
+)
+def test_another_set_does_not_replay(change: Callable[[Any], Any]) -> None:
+    ask: list[Callable[[Any], Any]] = [lambda ctx: ctx.lock_entities([B, A], hold=5)]
+
+    async def orchestrator(ctx: Any) -> Any:
+        ask[-1](ctx)
+        await ctx.wait_for_external_event("end")
+
+    driver = Driver(orchestrator)
+    driver.turn()
+    assert driver.replayed()._journal.section is not None
+    ask.append(change)
+    with pytest.raises(NonDeterminismError, match="EntityLocksRequested"):
+        driver.replayed()
 
 
 # -- rules
