@@ -4,6 +4,9 @@ An orchestration that calls an entity which is warm here, idle, and quick, need 
 has its turn, and its answer gives the orchestration another turn, all before anything is written. What comes of it are commits of one
 group: all of them or none. So a chain of calls costs one commit. A letter that its receiver has not taken when the conversation ends goes
 through the store, as if nothing had been tried.
+
+Locks are given here only to whoever gets all that it asked for. Two who each had one of two entities, in conversations of two workers, and
+asked for the other through the store, would wait for each other for ever.
 """
 
 from __future__ import annotations
@@ -22,7 +25,9 @@ from durable_async.model.history import (
     EntityLockRelease,
     EntityLockRequest,
     EntityOperation,
+    Letter,
 )
+from durable_async.model.records import Outgoing
 from durable_async.serialization.events import decode_letter
 
 from ._drafts import Draft, Sent, is_empty
@@ -30,7 +35,10 @@ from ._slots import Slot
 from ._tools import Tools
 
 TURNS_MAX = 200
-"""The longest conversation; what is said then goes through the store."""
+"""After so many turns, what is said goes through the store; those who were addressed before still have theirs."""
+
+FREE_SECONDS = 60.0
+"""Longer than a worker that is in conversation, and does nothing else meanwhile, keeps its lease."""
 
 _PASSED_ON = (
     EntityCallCompleted,
@@ -95,14 +103,15 @@ class Conversations:
         drafts = {first.slot: first}
         heard: dict[Slot, None] = {}
         broken: dict[Slot, Exception] = {}
-        for _ in range(TURNS_MAX):
-            if not line:
-                break
+        turns = 0
+        while line:
             slot = line.popleft()
             heard[slot] = None
             if slot not in broken and self._may_hear(slot):
-                line += self._listen(slot, drafts, broken)
-        heard |= dict.fromkeys(line)
+                turns += 1
+                draft, said = self._listen(slot, drafts, broken)
+                if draft is not None and turns < TURNS_MAX:
+                    line += self._pass_on(draft, said)
         self._take_back(drafts.values(), heard)
         self._submit(list(drafts.values()))
         for slot, error in broken.items():  # what it did before the turn that failed is sound
@@ -110,22 +119,22 @@ class Conversations:
 
     def _listen(
         self, slot: Slot, drafts: dict[Slot, Draft], broken: dict[Slot, Exception]
-    ) -> Iterable[Slot]:
-        """Give a receiver its turn; returns whom it addressed."""
+    ) -> tuple[Draft | None, list[Sent]]:
+        """Give a receiver its turn; returns its draft, if anything came of it, and what it said."""
         former = drafts.get(slot)
         try:
             draft = self._turns.take(slot, former)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is one instance's trouble
             broken[slot] = error
-            return ()
+            return None, []
         if draft is None:
-            return ()
+            return None, []
         said = draft.outbox
         if former is None:
             drafts[slot] = draft
         else:
             former.add(draft)
-        return self._pass_on(drafts[slot], said)
+        return drafts[slot], said
 
     # -- passing on
 
@@ -133,21 +142,60 @@ class Conversations:
         """Give letters to those who are here; returns these."""
         if not outbox or not self._may_speak(draft.slot):
             return []
-        slots = self._tools.slots
+        letters = [
+            decode_letter(sent.outgoing.instance_id, sent.outgoing.letter) for sent in outbox
+        ]
+        receivers = [
+            self._receiver(sent.outgoing, letter)
+            for sent, letter in zip(outbox, letters, strict=True)
+        ]
+        refused = self._refused(draft, letters, receivers)
         addressed: dict[Slot, None] = {}
-        for sent in outbox:
+        for sent, slot, letter in zip(outbox, receivers, letters, strict=True):
             outgoing = sent.outgoing
-            slot = slots.get(outgoing.instance_id)
-            if slot is None or not self._may_hear(slot):
+            is_refused = isinstance(letter, EntityLockRequest) and letter.holder.seq in refused
+            if slot is None or is_refused or outgoing.instance_id in draft.posted:
+                draft.posted.add(outgoing.instance_id)
                 continue
-            if outgoing.execution not in (None, slot.execution):
-                continue
-            letter = decode_letter(outgoing.instance_id, outgoing.letter)
-            if isinstance(letter, _PASSED_ON):
-                sent.passed_as = next(self._letters)
-                slot.instance.deliver(sent.passed_as, outgoing.execution, letter)
-                addressed[slot] = None
+            sent.passed_as = next(self._letters)
+            slot.instance.deliver(sent.passed_as, outgoing.execution, letter)
+            addressed[slot] = None
         return list(addressed)
+
+    def _receiver(self, outgoing: Outgoing, letter: Letter) -> Slot | None:
+        """Return who would take a letter here now."""
+        slot = self._tools.slots.get(outgoing.instance_id)
+        if slot is None or outgoing.execution not in (None, slot.execution):
+            return None
+        return slot if isinstance(letter, _PASSED_ON) and self._may_hear(slot) else None
+
+    def _refused(
+        self, draft: Draft, letters: list[Letter], receivers: list[Slot | None]
+    ) -> set[int]:
+        """Return which critical sections cannot begin here now: an entity of theirs is not here, or has something else to do first."""
+        refused: set[int] = set()
+        earlier: set[Slot] = set()
+        for letter, slot in zip(letters, receivers, strict=True):
+            if isinstance(letter, EntityLockRequest) and (
+                slot is None
+                or slot in earlier
+                or slot.instance_id in draft.posted
+                or not self._is_free(slot)
+            ):
+                refused.add(letter.holder.seq)
+            if slot is not None:
+                earlier.add(slot)
+        return refused
+
+    def _is_free(self, slot: Slot) -> bool:
+        """Tell whether an entity would grant a lock at once, whatever else comes in this conversation before its turn."""
+        entity = slot.entity
+        until_us = self._tools.backend.now_us() + round(FREE_SECONDS * 1e6)
+        return (
+            entity.lock is None
+            and not entity.has_arrivals
+            and (entity.wake_at_us or until_us) >= until_us
+        )
 
     def _may_speak(self, slot: Slot) -> bool:
         """Tell whether nothing that it sent before it came here can be on its way still."""
@@ -194,3 +242,8 @@ class Conversations:
             if group:
                 draft.commit = msgspec.structs.replace(draft.commit, group=group)
             self._turns.submit(draft)
+
+
+def _is_request(letter: Letter, sections: set[int]) -> bool:
+    """Tell whether a letter asks for one of these critical sections."""
+    return isinstance(letter, EntityLockRequest) and letter.holder.seq in sections

@@ -37,6 +37,7 @@ class Draft:
         consumed: Letters that they took; those that were passed on here have ids below 0.
         outbox: What they sent, in order.
         effects: What may happen once they are durable.
+        posted: Receivers of letters that go through the store: what comes after these must not be faster.
     """
 
     slot: Slot
@@ -45,6 +46,7 @@ class Draft:
     consumed: list[int] = field(default_factory=list)
     outbox: list[Sent] = field(default_factory=list)
     effects: Effects = field(default_factory=Effects)
+    posted: set[str] = field(default_factory=set)
 
     @property
     def status(self) -> Status:
