@@ -64,6 +64,7 @@ class Store(MemoryBackend):
         is_deaf: Whether no hint gets through.
         meanwhile: What happens between a send and its acknowledgement.
         before_reading_instances: What happens then.
+        once_read: What happens after the next time that an entity or its mailbox was read.
         latency: Seconds that each send takes.
         silences: Before each of the next sends: whether it is silent ``"before"`` it takes effect, or ``"after"``; else anything.
     """
@@ -76,6 +77,7 @@ class Store(MemoryBackend):
         self.latency = 0.0
         self.meanwhile: Callable[[], Awaitable[None]] | None = None
         self.before_reading_instances: Callable[[], Awaitable[None]] | None = None
+        self.once_read: Callable[[], Awaitable[None]] | None = None
         self.silences: list[str] = []
 
     @property
@@ -115,7 +117,19 @@ class Store(MemoryBackend):
 
     async def read_entities(self, instance_ids: Sequence[str]) -> list[Any]:
         self._count("read_entities", len(instance_ids))
-        return await super().read_entities(instance_ids)
+        records = await super().read_entities(instance_ids)
+        await self._after_reading()
+        return records
+
+    async def read_letters(self, instance_id: str, *, limit: int) -> list[Mail]:
+        mail = await super().read_letters(instance_id, limit=limit)
+        await self._after_reading()
+        return mail
+
+    async def _after_reading(self) -> None:
+        then, self.once_read = self.once_read, None
+        if then is not None:
+            await then()
 
     def _count(self, verb: str, size: int) -> None:
         self.asked[verb].append(size)

@@ -384,26 +384,31 @@ async def let_it_end(world: World, end: str) -> None:
             await world.driver.commit(turn(claimed, next_execution=following))
 
 
+@pytest.mark.parametrize("taken", ["later", "at once", "meanwhile"])
 @virtual_time
 async def test_a_lock_that_is_being_released_is_none_that_was_left_behind(
-    env: VirtualEnvironment,
+    env: VirtualEnvironment, taken: str
 ) -> None:
-    """Its holder ends while the hub is looked through, and the entity takes the release at once, or does not."""
-    for is_taken in (False, True):
-        async with opened(env) as world:
-            await knock(world, COUNTER)
-            await world.save(EntitySnapshot(lock=EntityLock(TRANSFER, 0)))
+    """Its holder ends while the hub is looked through; the entity takes the release before, between or after what is read of it."""
+    async with opened(env) as world:
+        await knock(world, COUNTER)
+        await world.save(EntitySnapshot(lock=EntityLock(TRANSFER, 0)))
 
-            async def end(world: World = world, is_taken: bool = is_taken) -> None:
-                await post(world, EntityLockRelease(TRANSFER))
-                if is_taken:
-                    mail = await world.store.read_letters(str(COUNTER), limit=10)
-                    await world.turn(COUNTER, mail, state=b"")
+        async def take() -> None:
+            mail = await world.store.read_letters(str(COUNTER), limit=10)
+            await world.turn(COUNTER, mail, state=b"")
 
-            world.store.before_reading_instances = end
-            cleaned = await world.client.clean_entities()
-            assert cleaned == CleanedEntities(discarded=0, orphaned_locks=())
-            assert await world.letters() == [] if is_taken else [EntityLockRelease(TRANSFER)]
+        async def end() -> None:
+            await post(world, EntityLockRelease(TRANSFER))
+            if taken == "at once":
+                await take()
+            elif taken == "meanwhile":
+                world.store.once_read = take
+
+        world.store.before_reading_instances = end
+        cleaned = await world.client.clean_entities()
+        assert cleaned == CleanedEntities(discarded=0, orphaned_locks=())
+        assert await world.letters() == ([EntityLockRelease(TRANSFER)] if taken == "later" else [])
 
 
 # -- the wrong verb

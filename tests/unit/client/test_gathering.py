@@ -37,7 +37,7 @@ async def test_who_comes_during_a_call_shares_the_next(env: VirtualEnvironment) 
 @given(
     senders=st.integers(1, 60),
     questions=st.integers(1, 12),
-    turns=st.integers(0, RETURN_TURNS),
+    turns=st.integers(0, 2),
 )
 def test_senders_in_a_closed_loop_share_every_call_but_the_first(
     senders: int, questions: int, turns: int
