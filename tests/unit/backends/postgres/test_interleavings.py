@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -118,7 +118,7 @@ async def send_by_turn(backend: PostgresBackend, *letters: Outgoing) -> None:
     await sender.restate(claimed, outbox=letters)
 
 
-Send = Callable[..., Awaitable[None]]
+Send = Callable[..., Coroutine[Any, Any, None]]
 
 
 @pytest.mark.parametrize("is_there_before", [False, True], ids=["created", "replaced"])
