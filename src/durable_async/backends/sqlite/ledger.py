@@ -267,7 +267,10 @@ class Ledger:
             return
         stored = [key for key, will in self._bequests if will is None]
         rows = self.tx.all("load_wills", keys=json_list(stored))
-        loaded = {key: Will(receivers=orjson.loads(ids), letter=text) for key, ids, text in rows}
+        loaded = {
+            key: Will(receivers=tuple(orjson.loads(ids)), letter=letter)
+            for key, ids, letter in rows
+        }
         wills = [loaded[key] if will is None else will for key, will in self._bequests]
         receivers = unique(one for will in wills for one in will.receivers)
         self.load([one for one in receivers if one not in self._states])
