@@ -14,7 +14,7 @@ from durable_async.model.policy import Seconds, seconds_of
 from .futures import DurableFuture, EntityCallFuture
 from .journal import MICROSECONDS, Journal
 from .loop import NEVER_SECONDS
-from .operations import check_entity, encode_call, encode_input, signature_of
+from .operations import check_entity, encode_operation
 from .program import Payloads
 from .sections import LockFuture
 from .times import due_us
@@ -87,25 +87,16 @@ class EntityCalls:
         journal = self._journal
         if journal.section is not None and not journal.evicting:
             journal.section.check_call(entity_id)
-        if isinstance(operation, str):
-            payload, into = self._encode_named_call(operation, *args, **kwargs)
-            name = operation
-        else:
-            into = signature_of(operation).result_type
-            payload = encode_call(self._payloads, operation, args, kwargs)
-            name = operation.__name__
+        given = kwargs.pop("result_type", None) if isinstance(operation, str) else None
+        call = encode_operation(self._payloads, operation, args, kwargs)
+        into = call.result_type if given is None else given
         loop = journal.loop
         future: EntityCallFuture[Any] = EntityCallFuture(
-            loop, loop.next_order(), journal, entity_id, name, into
+            loop, loop.next_order(), journal, entity_id, call.name, into
         )
         if not journal.evicting:
-            journal.call_entity(future, payload)
+            journal.call_entity(future, call.input)
         return future
-
-    def _encode_named_call(
-        self, operation: str, input: Any = None, /, *, result_type: Any = Any
-    ) -> tuple[bytes | None, Any]:
-        return encode_input(self._payloads, operation, input), result_type
 
     # -- signals
 
@@ -196,20 +187,11 @@ class EntityCalls:
         journal = self._journal
         if journal.section is not None and not journal.evicting:
             journal.section.check_signal(entity_id)
-        if isinstance(operation, str):
-            name = operation
-            payload = self._encode_named_signal(operation, *args, **kwargs)
-        else:
-            payload = encode_call(self._payloads, operation, args, kwargs)
-            name = operation.__name__
+        call = encode_operation(self._payloads, operation, args, kwargs)
         if not journal.evicting:
             moment_us = 0 if due is None else due_us(due, journal.clock_us)
-            journal.signal_entity(
-                entity_id, name, payload, moment_us if moment_us > journal.clock_us else 0
-            )
-
-    def _encode_named_signal(self, operation: str, input: Any = None, /) -> bytes | None:
-        return encode_input(self._payloads, operation, input)
+            later_us = moment_us if moment_us > journal.clock_us else 0
+            journal.signal_entity(entity_id, call.name, call.input, later_us)
 
     # -- critical sections
 

@@ -36,15 +36,22 @@ def encode_operation(
     """Return what is stored of an operation in either form: a method with its arguments, or a name with one input at most.
 
     Raises:
-        ValidationError: It is neither, or the arguments do not fit.
+        ValidationError: It is neither, or the arguments do not fit the method.
+        TypeError: There is more than one input for a name.
         EncodeError: An argument cannot be stored.
     """
-    if not isinstance(operation, str):
-        data = encode_call(payloads, operation, args, kwargs)
-        return OperationCall(operation.__name__, data, signature_of(operation).result_type)
-    if kwargs or len(args) > 1:
-        raise ValidationError("operation", f"{operation!r} by name takes one input at most")
-    data = encode_input(payloads, operation, args[0] if args else None)
+    if isinstance(operation, str):
+        return _named(payloads, operation, *args, **kwargs)
+    signature = signature_of(operation)
+    name: str = operation.__name__
+    data = signature.encode(payloads, args, kwargs, _where(name))
+    return OperationCall(name, data, signature.result_type)
+
+
+def _named(payloads: Payloads, operation: str, input: Any = None, /) -> OperationCall:
+    """By name, ``None`` stands for no input."""
+    check_name(operation, "operation")
+    data = None if input is None else payloads.encode(input, _where(operation))
     return OperationCall(operation, data, Any)
 
 
@@ -64,32 +71,6 @@ def signature_of(method: Callable[..., Any]) -> Signature:
     if signature is None:
         signature = _signatures[method] = Signature.of_method(method)
     return signature
-
-
-def encode_call(
-    payloads: Payloads,
-    method: Callable[..., Any],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-) -> bytes:
-    """Return the arguments of a method as one payload.
-
-    Raises:
-        ValidationError: They do not fit.
-        EncodeError: One cannot be stored.
-    """
-    return signature_of(method).encode(payloads, args, kwargs, _where(method.__name__))
-
-
-def encode_input(payloads: Payloads, operation: str, input: Any) -> bytes | None:
-    """Return the input of an operation that is called by name; ``None`` stands for no input.
-
-    Raises:
-        ValidationError: The name cannot be one.
-        EncodeError: The input cannot be stored.
-    """
-    check_name(operation, "operation")
-    return None if input is None else payloads.encode(input, _where(operation))
 
 
 def check_entity(entity: Any) -> str:

@@ -159,11 +159,9 @@ async def test_a_store_that_stays_silent_is_the_callers_concern(env: VirtualEnvi
         lambda c: c.signal_entity(COUNTER, Counter.add, 1, at=5),
         lambda c: c.signal_entity(COUNTER, ""),
         lambda c: c.signal_entity(COUNTER, "a\x00b"),
-        lambda c: c.signal_entity(COUNTER, "add", 1, 2),
         lambda c: c.signal_entity(COUNTER, "add", 1, request_id=""),
         lambda c: c.signal_entity(COUNTER, "add", 1, at="tomorrow"),
         lambda c: c.signal_entity_at(1e99, COUNTER, "add", 1),
-        lambda c: c.call_entity(COUNTER, "add", 1, 2),
         lambda c: c.call_entity("@counter@a", Counter.get),
     ],
 )
@@ -173,6 +171,28 @@ async def test_what_means_nothing_is_refused_and_nothing_is_written(
 ) -> None:
     async with opened(env) as world:
         with pytest.raises(ValidationError):
+            await refused(world.client)
+        assert world.store.asked["send"] == []
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        lambda c: c.signal_entity(COUNTER, "add", 1, 2),
+        lambda c: c.signal_entity(COUNTER, "add", 1, timeout=5),
+        lambda c: c.signal_entity_at(5, COUNTER, "add", 1, at=5),
+        lambda c: c.call_entity(COUNTER, "add", 1, 2),
+        lambda c: c.call_entity(COUNTER, "add", 1, at=5),
+        lambda c: c.entity(COUNTER).signal("add", 1, result_type=int),
+        lambda c: c.entity(COUNTER).call("add", 1, at=5),
+    ],
+)
+@virtual_time
+async def test_what_does_not_fit_a_name_is_refused_as_python_does(
+    env: VirtualEnvironment, refused: Callable[[Client], Any]
+) -> None:
+    async with opened(env) as world:
+        with pytest.raises(TypeError):
             await refused(world.client)
         assert world.store.asked["send"] == []
 
