@@ -34,6 +34,10 @@ QUICK_SECONDS = 0.005
 QUICK_RUNS = 3
 """A ``def`` operation that was so quick so often in a row need not run in a thread."""
 
+SLOW_SECONDS = 0.1
+SLOW_RUNS = 3
+"""One that was slower than quick so often in a row, or once as slow as this, has to prove itself anew; a busy machine makes anything slow now and then."""
+
 EXPERIENCE_MAX = 10_000
 
 
@@ -42,9 +46,20 @@ class _Experience:
     """How a ``def`` operation has behaved in this process."""
 
     quick_runs: int = 0
+    slow_runs: int = 0
+
+    @property
+    def is_quick(self) -> bool:
+        return self.quick_runs >= QUICK_RUNS
 
     def note(self, seconds: float) -> None:
-        self.quick_runs = self.quick_runs + 1 if seconds <= QUICK_SECONDS else 0
+        if seconds <= QUICK_SECONDS:
+            self.quick_runs += 1
+            self.slow_runs = 0
+            return
+        self.slow_runs += 1
+        if not self.is_quick or self.slow_runs >= SLOW_RUNS or seconds > SLOW_SECONDS:
+            self.quick_runs = 0
 
 
 class EntityTurns:
@@ -135,7 +150,7 @@ class EntityTurns:
     def _is_quick(self, slot: Slot, operation: Operation) -> bool:
         if operation.is_async:
             return False
-        return self._known(slot, operation.letter).quick_runs >= QUICK_RUNS
+        return self._known(slot, operation.letter).is_quick
 
     def _known(self, slot: Slot, letter: EntityOperation) -> _Experience:
         key = (slot.entity.entity_id.name, letter.operation)
