@@ -14,10 +14,21 @@ from hypothesis import given, settings, strategies as st
 from durable_async.backends.postgres import PostgresBackend
 from durable_async.failure import FailureDetails
 from durable_async.model import history as h
+from durable_async.model.entities import EntityLock, EntitySnapshot, ParkedOperation
 from durable_async.model.records import Abandon, Park
 from durable_async.model.status import Status
-from durable_async.serialization.events import encode_events, encode_letter
-from durable_async.testing.conformance.driver import Driver, letter, new, queued, release, turn
+from durable_async.serialization.events import encode_events, encode_letter, encode_snapshot
+from durable_async.testing.conformance.driver import (
+    Driver,
+    entity,
+    entity_turn,
+    letter,
+    new,
+    operation,
+    queued,
+    release,
+    turn,
+)
 from durable_async.testing.postgres import PostgresLab
 
 from .schemas import backend, connected, opened
@@ -109,6 +120,7 @@ class TestBytes:
         }
 
 
+A, B = "@account@a", "@account@b"
 START = h.ExecutionStarted("checkout", None, b"1")
 
 
@@ -161,7 +173,42 @@ WAITS: list[tuple[list[list[h.HistoryEvent]], list[tuple[Any, ...]]]] = [
         [(2, "timer", None, None, 2, 0)],
     ),
     ([[START, at(1), h.EventSent(1, "other", "e", None)]], []),
+    ([[START, at(1), h.EntitySignaled(1, A, "add", b"1")]], []),
+    (
+        [[START, at(1), h.EntityCalled(1, A, "get", None)]],
+        [(1, "entity call", "get", None, 1, None)],
+    ),
+    (
+        [[START, at(1), h.EntityLocksRequested(1, (A, B))]],
+        [(1, "lock", f"{A}, {B}", None, 1, None)],
+    ),
+    (
+        [[START, at(1), h.EntityLocksRequested(1, (A, B))], [at(2), h.EntityLocked(1, A)]],
+        [(1, "lock", B, None, 1, None)],
+    ),
+    (
+        [
+            [START, at(1), h.EntityLocksRequested(1, (A, B))],
+            [at(2), h.EntityLocked(1, B), h.EntityLocked(1, A)],
+            [at(3), h.EntityCalled(2, B, "get", None, 1)],
+        ],
+        [(2, "entity call", "get", None, 3, None)],
+    ),
+    (
+        [
+            [START, at(1), h.EntityLocksRequested(1, (A, B))],
+            [at(2), h.EntityLocked(1, B), h.EntityLocksReleased(1)],
+        ],
+        [],
+    ),
 ]
+CALL_ENDS: tuple[h.HistoryEvent, ...] = (
+    h.EntityCallCompleted(1, b"1"),
+    h.EntityCallFailed(1, FAILURE),
+    h.EntityCallAbandoned(1),
+)
+for end in CALL_ENDS:
+    WAITS.append(([[START, at(1), h.EntityCalled(1, A, "get", None)], [at(2), end]], []))
 
 
 @pytest.mark.parametrize(("turns", "waits"), WAITS)
@@ -299,6 +346,105 @@ async def test_what_a_mailbox_holds(place: Place, postgres_lab: PostgresLab) -> 
     ]
 
 
+def locked_by(holder: str, until_second: int = 0, **fields: Any) -> bytes:
+    lock = EntityLock(h.ParentLink(holder, 1, 7), 5 * SECOND_US, until_second * SECOND_US)
+    return encode_snapshot(EntitySnapshot(lock=lock, **fields))
+
+
+async def test_where_an_entity_is_and_what_it_holds(place: Place) -> None:
+    worker = place.worker
+    names = ("idle", "owned", "parked", "held back", "sleeping", "ready")
+    await place.backend.send([operation(name) for name in names])
+    claimed = {one.instance_id: one for one in await worker.claim()}
+    parked = ParkedOperation(h.EntityOperation("boom", b"1"), "it crashed", 9 * SECOND_US)
+    states = {
+        "idle": encode_snapshot(EntitySnapshot(state=b"{}")),
+        "owned": locked_by("holder", 99, state=b"null"),
+        "parked": locked_by("holder"),
+        "held back": encode_snapshot(EntitySnapshot(parked=(parked, parked))),
+        "sleeping": b"",
+        "ready": b"no snapshot",
+    }
+    await worker.commit(
+        *(entity_turn(claimed[entity(name)], state=states[name]) for name in names),
+        release(entity("idle"), claimed[entity("idle")].mail),
+        Park(instance_id=entity("parked"), reason="poison"),
+        Abandon(instance_id=entity("held back"), retry_at_us=LATER_US),
+        release(entity("sleeping"), claimed[entity("sleeping")].mail, wake_at_us=LATER_US),
+        release(entity("ready")),
+    )
+    columns = (
+        "key, state, until is not null, has_state, parked_operations, locked_by, letters, owner"
+    )
+    assert await place.see("v_entities", columns, "name = 'counter'") == [
+        ("held back", "held back", True, False, 2, None, 1, None),
+        ("idle", "idle", False, True, 0, None, 1, None),
+        ("owned", "owned", False, True, 0, "holder", 1, "w"),
+        ("parked", "parked", False, False, 0, "holder", 1, None),
+        ("ready", "ready", False, True, 0, None, 1, None),
+        ("sleeping", "sleeping", True, False, 0, None, 1, None),
+    ]
+    lock = "extract(epoch from locked_since)::integer, extract(epoch from locked_until)::integer"
+    for key, times in (("owned", (5, 99)), ("parked", (5, None)), ("idle", (None, None))):
+        assert await place.see("v_entities", lock, f"key = '{key}'") == [times]
+    assert await place.see("v_hubs", "running, entities, parked, owned") == [(0, 6, 1, 1)]
+
+
+async def test_entities_are_no_orchestrations(place: Place) -> None:
+    await place.backend.create([started("a")])
+    await place.backend.send([operation("a", encode_letter(h.EntityOperation("add", b"1")))])
+    await place.worker.claim()
+    for view in ("v_instances", "v_history"):
+        assert await place.see(view, "id") == [("a",)]
+    assert await place.see("v_letters", "instance_id, letter, name") == [
+        (entity("a"), "EntityOperation", "add")
+    ]
+    [row] = await place.see("v_workers", "instances")
+    assert row == (2,)
+
+
+async def test_who_holds_a_lock_and_who_waits_for_it(place: Place) -> None:
+    """In order; whoever is not going any more is on the way out."""
+    worker = place.worker
+    await place.backend.create([started(name) for name in ("held", "first", "ended")])
+    requests = [
+        operation("a", encode_letter(h.EntityLockRequest(h.ParentLink(name, 1, seq))))
+        for name, seq in (("first", 3), ("ended", 4), ("never there", 5))
+    ]
+    others = encode_letter(h.EntityOperation("add", b"1"))
+    await place.backend.send([operation("a", others), *requests, operation("b", others)])
+    claimed = {one.instance_id: one for one in await worker.claim()}
+    await worker.commit(
+        entity_turn(claimed[entity("a")], state=locked_by("held", 99)),
+        turn(claimed["ended"], status=Status.COMPLETED, events=encode_events([at(1)])),
+    )
+    columns = "place, entity_id, instance_id, execution, seq, until is not null, is_going"
+    assert await place.see("v_locks", columns) == [
+        (0, entity("a"), "held", 1, 7, True, True),
+        (1, entity("a"), "first", 1, 3, False, True),
+        (2, entity("a"), "ended", 1, 4, False, False),
+        (3, entity("a"), "never there", 1, 5, False, False),
+    ]
+
+
+async def test_what_an_orchestration_awaits_of_entities(place: Place) -> None:
+    await place.backend.create([started("calls"), started("locks")])
+    claimed = {one.instance_id: one for one in await place.worker.claim()}
+    called = encode_events([at(1), h.EntityCalled(1, A, "get", None)])
+    wanted = encode_events([at(1), h.EntityLocksRequested(1, (A, B))])
+    await place.worker.commit(
+        turn(claimed["calls"], events=called), turn(claimed["locks"], events=wanted)
+    )
+    assert await place.see("v_instances", "id, waiting_for") == [
+        ("calls", f"entity call get of {A}"),
+        ("locks", f"lock {A}, {B}"),
+    ]
+    assert await place.see("v_waits", "id, kind, target_id") == [
+        ("calls", "entity call", A),
+        ("locks", "lock", None),
+    ]
+
+
 async def test_how_a_worker_is(place: Place, postgres_lab: PostgresLab) -> None:
     async def state() -> tuple[Any, ...]:
         [row] = await place.see("v_workers", "state, lease_left > interval '0'")
@@ -338,11 +484,20 @@ async def test_one_bad_row_does_not_hide_the_others(place: Place) -> None:
 
 async def test_views_do_not_mind_parallel_plans(place: Place) -> None:
     await place.backend.create([new("bad", events=b"nothing like it")])
+    claimed = await place.worker.open("bad", b"nothing like it")
+    await place.worker.commit(entity_turn(claimed, state=b"nothing like it"))
     async with connected(place.dsn) as connection:
         is_new = connection.get_server_version().major >= 16
         name = "debug_parallel_query" if is_new else "force_parallel_mode"
         await connection.execute(f"set {name} = on")
-        for view in ("v_history", "v_instances", "v_waits", "v_workers"):
+        for view in (
+            "v_entities",
+            "v_history",
+            "v_instances",
+            "v_locks",
+            "v_waits",
+            "v_workers",
+        ):
             await connection.fetch(f"select * from durable_async.{view} where hub = $1", place.hub)
 
 
