@@ -24,7 +24,7 @@ _SHARES = {"paused": 6, "plain": 3, STEPS: 3}
 
 _CHATTERS = 2
 _TALKERS = 4
-_CHAT_ROUNDS = 8
+_CHAT_ROUNDS = 4
 
 
 @dataclass
