@@ -207,8 +207,9 @@ CALL_ENDS: tuple[h.HistoryEvent, ...] = (
     h.EntityCallFailed(1, FAILURE),
     h.EntityCallAbandoned(1),
 )
-for end in CALL_ENDS:
-    WAITS.append(([[START, at(1), h.EntityCalled(1, A, "get", None)], [at(2), end]], []))
+WAITS.extend(
+    ([[START, at(1), h.EntityCalled(1, A, "get", None)], [at(2), end]], []) for end in CALL_ENDS
+)
 
 
 @pytest.mark.parametrize(("turns", "waits"), WAITS)
