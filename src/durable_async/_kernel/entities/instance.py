@@ -280,7 +280,9 @@ class EntityInstance:
 
     def _take_next(self, now_us: int) -> Waiting | None:
         while True:
-            if self._lock is None and self._retried:
+            if (
+                self._retried
+            ):  # never while it is locked: they are done before the next lock is given
                 return Waiting(0, self._retried[0], retried=True)
             line = self._line if self._lock is None else self._holders_line
             if not line:
