@@ -44,12 +44,13 @@ class StateCell:
     def working_copy(self, initial: Callable[[], Any]) -> Any:
         """Return the copy that the code changes in place; if there is no state, it begins as ``initial()``."""
         if self._copy is NO_COPY:
-            if self._data is None:
-                self._copy = initial()
-                self._copied_from = self._payloads.encode(self._copy, self._where)
-            else:
-                self._copy = self._payloads.decode(self._data, self._into, self._where)
-                self._copied_from = self._data
+            data = self._data
+            if (
+                data is None
+            ):  # also through bytes, so that what initial() returned is not changed in place
+                data = self._payloads.encode(initial(), self._where)
+            self._copy = self._payloads.decode(data, self._into, self._where)
+            self._copied_from = data
         return self._copy
 
     def replace_copy(self, value: Any) -> None:
