@@ -15,6 +15,8 @@ from stories import Story
 from durable_async import DurableError, Status, TaskHub
 from durable_async.model.records import HubStatistics
 
+_END_SECONDS = 60.0
+_IMPATIENT_SECONDS = 0.5
 _QUIET_SECONDS = 30.0
 _LOOK_SECONDS = 0.1
 _CLOCKS_DIFFER_US = 20_000
@@ -55,10 +57,12 @@ async def await_ends(hub: TaskHub, acknowledged: Acknowledged, verdict: Verdict)
     verdict.instances = len(acknowledged.results)
     verdict.events = acknowledged.events
     verdict.lost += acknowledged.wrong
+    patience = _END_SECONDS
     for instance, expected in acknowledged.results.items():
         try:
-            result = await end_of(hub.client, instance)
+            result = await end_of(hub.client, instance, patience)
         except DurableError as error:
+            patience = _IMPATIENT_SECONDS
             verdict.stuck.append(f"{instance}: {error!r}")
             continue
         if result != expected:

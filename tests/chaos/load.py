@@ -41,10 +41,10 @@ class Ended:
     message: str = ""
 
 
-async def end_of(client: Client, instance: str) -> object:
+async def end_of(client: Client, instance: str, timeout: float = _WAIT_SECONDS) -> object:
     """Wait for the end of an instance: a result, or how it ended otherwise."""
     try:
-        return await client.wait(instance, timeout=_WAIT_SECONDS)
+        return await client.wait(instance, timeout=timeout)
     except OrchestrationFailedError as error:
         return Ended(Status.FAILED, error.failure.message)
     except OrchestrationTerminatedError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 from world import World
 
@@ -37,7 +38,8 @@ class Throughout:
             if self._beside:
                 group.create_task(self._strike_beside(world, is_over))
             while len(world.faults) < self._number or done < world.errands:
-                await self._strike(world, self._kinds)
+                with suppress(TimeoutError):  # nobody is at work whom it could hit
+                    await self._strike(world, self._kinds)
                 if world.load.done > done:
                     done, done_at = world.load.done, time.monotonic()
                 elif time.monotonic() > done_at + _STANDSTILL_SECONDS:
@@ -48,7 +50,8 @@ class Throughout:
     async def _strike_beside(self, world: World, is_over: asyncio.Event) -> None:
         while not is_over.is_set():
             await world.pause(3.0, 8.0)
-            await self._strike(world, self._beside)
+            with suppress(TimeoutError):
+                await self._strike(world, self._beside)
 
     @staticmethod
     async def _strike(world: World, kinds: Sequence[Strike]) -> None:
