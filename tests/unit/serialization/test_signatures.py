@@ -342,3 +342,36 @@ def test_an_own_converter_sees_values_and_types() -> None:
     assert of(two).decode(Recorder(), b"x", WHERE) == ((), {"item": 1, "count": 2})
     assert seen[:2] == [(1, WHERE), ({"item": 1, "count": 2}, WHERE)]
     assert seen[2][0].__annotations__ == {"item": Item, "count": int}
+
+
+# -- methods of entities
+
+
+class Account:
+    def move(self, item: Item, count: int = 1) -> list[Item]: ...  # type: ignore[empty-body]
+    async def look(self, /) -> int: ...  # type: ignore[empty-body]
+    def no_object() -> None: ...  # type: ignore[misc]
+    def only_named(*, self: Any) -> None: ...  # type: ignore[misc]
+    def many(self, *items: Item) -> None: ...
+
+
+def test_the_object_of_a_method_does_not_travel() -> None:
+    move, look = Signature.of_method(Account.move), Signature.of_method(Account.look)
+    assert [p.name for p in move.parameters] == ["item", "count"]
+    assert (move.result_type, look.result_type, look.parameters) == (list[Item], int, ())
+    data = encode(move, Item("a", 1.0), count=5)
+    assert decode(move, data) == ((), {"item": Item("a", 1.0), "count": 5})
+    assert encode(look) == b"null"
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        (Account.no_object, "its first parameter must be self"),
+        (Account.only_named, "its first parameter must be self"),
+        (Account.many, "has no place in a payload"),
+    ],
+)
+def test_methods_that_cannot_be_operations(method: Callable[..., Any], message: str) -> None:
+    with pytest.raises(RegistrationError, match=message):
+        Signature.of_method(method)

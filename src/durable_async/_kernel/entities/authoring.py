@@ -150,7 +150,7 @@ def make(
     kind: type[Entity[Any]], cell: StateCell, context: EntityContext, initializes: bool
 ) -> Entity[Any]:
     """Return an object for one operation, which has its state and its context already in ``__init__``."""
-    made: Entity[Any] = object.__new__(kind)
+    made = kind.__new__(kind)
     made._durable_cell = cell
     made._durable_context = context
     if initializes:
