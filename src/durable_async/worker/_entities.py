@@ -73,6 +73,7 @@ class EntityTurns:
         go_on: Takes what a turn came to, when that took longer than ``take``.
         rest: Takes an entity of which nothing came.
         give_up: Lets an instance go whose turn cannot be had.
+        hand_back: Lets an entity go whose next operation is not begun here any more.
     """
 
     def __init__(
@@ -81,11 +82,13 @@ class EntityTurns:
         go_on: Callable[[Draft], None],
         rest: Callable[[Slot], None],
         give_up: Callable[[Slot, Exception], None],
+        hand_back: Callable[[Slot], None],
     ) -> None:
         self._tools = tools
         self._go_on = go_on
         self._rest = rest
         self._give_up = give_up
+        self._hand_back = hand_back
         self._experience: dict[tuple[str, str], _Experience] = {}
         self._threads = anyio.CapacityLimiter(tools.settings.threads_max)
         self._limiter = anyio.CapacityLimiter(tools.settings.operations_max)
@@ -176,7 +179,8 @@ class EntityTurns:
 
     def _take_time(self, slot: Slot) -> None:
         if self.closed:
-            return  # whoever claims it next begins
+            self._hand_back(slot)
+            return
         slot.is_busy = True
         self.running += 1
         self._group.create_task(self._carry_out(slot))

@@ -18,7 +18,7 @@ from durable_async._kernel.orchestration import Orchestration
 from durable_async.errors import BackendUnavailableError, CorruptHistoryError
 from durable_async.model.history import ExecutionStarted
 from durable_async.model.identity import ENTITY_MARK
-from durable_async.model.records import NO_WILL, Abandon, CommitItem, Mail, TurnCommit
+from durable_async.model.records import NO_WILL, Abandon, CommitItem, Mail, Release, TurnCommit
 from durable_async.serialization.events import decode_letter
 
 from ._calls import ActivityCalls, unsaved
@@ -59,7 +59,9 @@ class Turns:
         self._consumed: list[tuple[_Mailbox, list[int]]] = []
         self._conversations = Conversations(tools, self)
         self.calls = ActivityCalls(tools, self.enqueue)
-        self.entities = EntityTurns(tools, self._conversations.go_on, self._rest, self.give_up)
+        self.entities = EntityTurns(
+            tools, self._conversations.go_on, self._rest, self.give_up, self._hand_back
+        )
         self.turns = 0
 
     def enqueue(self, slot: Slot) -> None:
@@ -115,7 +117,7 @@ class Turns:
             draft = self.entities.take(slot, is_first=former is None)
         else:
             draft = self._take_orchestration(slot, former)
-        if draft is None and former is None and not slot.is_busy:
+        if draft is None and former is None and self._tools.slots.holds(slot) and not slot.is_busy:
             self._rest(slot)
         return draft
 
@@ -317,6 +319,16 @@ class Turns:
         # A turn on its way may be the last of its execution.
         execution = None if slot.committing else slot.execution
         self.refuse(slot.instance_id, execution, slot.claims, error)
+
+    def _hand_back(self, slot: Slot) -> None:
+        """Let an entity go that has work to do, for whoever claims it next."""
+        release = Release(
+            instance_id=slot.instance_id,
+            wake_at_us=self._tools.backend.now_us(),
+            execution=slot.execution,
+        )
+        self.drop(slot)
+        self._tools.committer.submit(release, ignore)
 
     def _save_results(self, slot: Slot) -> None:
         """Put outcomes that only this process knows into the instance's mailbox."""

@@ -1,0 +1,44 @@
+"""How a worker hosts operations of entities that take longer than a turn."""
+
+from __future__ import annotations
+
+import anyio
+
+from durable_async import Entity, Registry
+from durable_async.testing import VirtualEnvironment, virtual_time
+
+from .hubs import opened
+
+registry = Registry()
+
+
+@registry.entity
+class Sleeper(Entity[list[float]]):
+    def initial_state(self) -> list[float]:
+        return []
+
+    async def sleep(self, seconds: float) -> None:
+        await anyio.sleep(seconds)
+        self.state.append(seconds)
+
+
+@virtual_time
+async def test_a_worker_that_stops_hands_back_what_it_does_not_begin(
+    env: VirtualEnvironment,
+) -> None:
+    async with opened(env, registry) as (hub, _):
+        sleeper = Sleeper.entity_id("a")
+        async with hub.worker(shutdown_seconds=5):
+            for seconds in (1, 2):
+                await hub.client.signal_entity(sleeper, Sleeper.sleep, seconds)
+            await anyio.sleep(0.5)
+        assert env.monotonic() < 1.1, "it waited for the operation that was under way, not longer"
+        state = await hub.client.get_entity(sleeper, Sleeper)
+        assert state is not None
+        assert state.state == [1]
+        assert state.owner is None
+        async with hub.worker():
+            await anyio.sleep(2.1)
+            state = await hub.client.get_entity(sleeper, Sleeper)
+            assert state is not None
+            assert state.state == [1, 2]
