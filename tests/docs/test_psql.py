@@ -12,7 +12,7 @@ from datetime import timedelta
 import anyio
 import pytest
 
-from durable_async import OrchestrationContext, Registry, RetryPolicy, TaskHub
+from durable_async import Entity, OrchestrationContext, Registry, RetryPolicy, TaskHub
 from durable_async.backends.postgres.embedded import find_binaries
 
 from .markdown import ROOT, blocks
@@ -51,6 +51,21 @@ async def greet(ctx: OrchestrationContext, name: str) -> str:
     return f"hello {name}"
 
 
+@registry.entity
+class Stock(Entity[int]):
+    def initial_state(self) -> int:
+        return 0
+
+    def add(self, amount: int) -> None:
+        self.state += amount
+
+
+@registry.orchestrator
+async def count(ctx: OrchestrationContext, what: str) -> None:
+    async with ctx.lock_entities([Stock.entity_id(what)]):
+        await ctx.wait_for_external_event("counted")
+
+
 @asynccontextmanager
 async def shop(dsn: str) -> AsyncIterator[None]:
     async with TaskHub.open(dsn, hub="shop", registry=registry) as hub, hub.worker():
@@ -63,7 +78,14 @@ async def shop(dsn: str) -> AsyncIterator[None]:
         await client.raise_event("order-2", "approved")
         await client.raise_event("order-2", "thanks")
         await client.wait("hello-1", str, timeout=30)
+        await client.signal_entity(Stock.entity_id("apples"), Stock.add, 5)
         async with asyncio.timeout(30):
+            for number in (1, 2):
+                await client.start(count, "apples", instance_id=f"count-{number}")
+                while "EntityLocksRequested" not in await events(hub, f"count-{number}"):
+                    await asyncio.sleep(0.01)
+            while "EntityLocked" not in await events(hub, "count-1"):
+                await asyncio.sleep(0.01)
             while "ActivityFailed" not in await events(hub, "order-2"):
                 await asyncio.sleep(0.01)
             while "TimerCreated" not in await events(hub, "order-1"):
