@@ -164,13 +164,9 @@ def test_an_unfinished_audit_of_something_else_is_not_touched(tmp_path: Path, si
 def test_in_postgres_the_other_process_takes_over(
     tmp_path: Path, site: Path, postgres: tuple[str, ...]
 ) -> None:
-    for _ in range(3):
-        status, said = demo(tmp_path, *postgres, "--target", str(site))
-        assert status == 0, said
-        assert number(r"(\d+)  recorded results were computed a second time", said) == 0
-        if "from the kill to the moment" in said:
-            break  # in so small a job the other process may have had it all, and nothing was to be taken over
+    status, said = demo(tmp_path, *postgres, "--target", str(site))
 
+    assert status == 0, said
     assert len(re.findall(r"Process \d+ is dead", said)) == 1
     assert "exit status -9: killed by signal 9, SIGKILL" in said
     total = number(r"sub-orchestrations, (\d+) activities", said)

@@ -34,8 +34,7 @@ from .audit import AuditReport, AuditRequest, Distribution, Ledger, audit_enviro
 from .audit.records import find_distributions
 
 KILL_SHARE = 0.4
-KILL_SHARE_AT_LAST = 0.8
-"""For jobs so small that they would be over before anybody looks."""
+"""How much of the job is to be done before the kill."""
 
 POLL_SECONDS = 0.05
 
@@ -150,33 +149,29 @@ class Demo:
         return installed
 
     async def _kill_one(self, job: Job, crew: Crew) -> Cut:
-        """Kill the first process in the middle; what was recorded is read before, while it lives."""
-        hang_at = job.hang_at(self._place.workers)
-        await self._watch(
-            job,
-            crew,
-            lambda files: files >= job.files * KILL_SHARE or crew.executed_by_first() >= hang_at,
-        )
-        if not crew.living:
+        """Kill a process that is in the midst of its work; what was recorded is read before, while it lives."""
+        await self._watch(job, crew, lambda: crew.victim() is not None)
+        victim = crew.victim()
+        if victim is None:
             raise DemoFailedError("the audit was over before the kill")
         facts = await read_facts(self._client, job.instance_id)
         lines = len(self._ledger.read())
-        pid, status = await crew.kill_first()
+        status = await crew.kill(victim)
         if self._place.workers == 1:  # nobody else works: this is what the next one finds
             facts = await read_facts(self._client, job.instance_id)
-        view.tell_death(self._console, pid, status)
+        view.tell_death(self._console, victim, status)
         view.tell_what_is_left(self._console, self._place, facts, job.installed)
         return Cut(facts.recorded, lines)
 
     async def _leave(self, crew: Crew) -> int:
-        while crew.living:
-            view.tell_death(self._console, *await crew.kill_first())
+        for pid in crew.living:
+            view.tell_death(self._console, pid, await crew.kill(pid))
         self._console.print()
         view.line(self._console, "The job is not done. Run the same command again, and it goes on.")
         return EXIT_KILLED
 
     async def _finish(self, job: Job, crew: Crew, cut: Cut) -> int:
-        await self._watch(job, crew, lambda files: not crew.living)
+        await self._watch(job, crew, lambda: not crew.living)
         report = await self._client.wait(job.instance_id, AuditReport)
         facts = await read_facts(self._client, job.instance_id)
         return self._conclude(report, facts, cut)
@@ -196,7 +191,7 @@ class Demo:
 
     # -- watching
 
-    async def _watch(self, job: Job, crew: Crew, reached: Callable[[int], bool]) -> None:
+    async def _watch(self, job: Job, crew: Crew, reached: Callable[[], bool]) -> None:
         """Show progress until something is reached, or nobody works any more."""
         with view.progress_bar(self._console) as progress:
             bar = progress.add_task("", total=job.files)
@@ -204,7 +199,7 @@ class Demo:
                 crew.check()
                 files = await count_files(self._client, job.instance_id)
                 progress.update(bar, completed=files)
-                if not crew.living or reached(files):
+                if not crew.living or reached():
                     return
                 await self._refuse_parked(job.instance_id)
                 await anyio.sleep(POLL_SECONDS)
@@ -235,6 +230,5 @@ class Job:
         return sum(one.files for one in self.installed if one.chunks)
 
     def hang_at(self, workers: int) -> int:
-        """Return at which of its executions a process waits for its death at the latest."""
-        share = KILL_SHARE_AT_LAST if workers == 1 else KILL_SHARE_AT_LAST / (2 * workers)
-        return max(1, round(view.activities(self.installed) * share))
+        """Return at which of its executions the first of some processes waits to be killed; one of them comes so far."""
+        return max(1, round(view.activities(self.installed) * KILL_SHARE / workers))

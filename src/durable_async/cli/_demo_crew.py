@@ -17,7 +17,7 @@ from durable_async import DurableError
 from . import _demo_view as view
 from ._demo_files import URL_VARIABLE, DemoPlace
 from .audit import Ledger
-from .audit.ledger import ExecutionBegan, ProcessReady
+from .audit.ledger import ProcessReady
 
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows knows one way to end a process, as hard
 LOOK_SECONDS = 0.02
@@ -37,7 +37,7 @@ class Crew:
         self._instance_id = instance_id
         self._ledger = Ledger(place.ledger)
         self._log = place.log.open("wb")
-        self._living: list[Process] = []
+        self._living: dict[int, Process] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -49,41 +49,43 @@ class Crew:
         trace: TracebackType | None,
     ) -> None:
         with anyio.CancelScope(shield=True):
-            while self._living:
-                await self.kill_first()
+            for pid in self.living:
+                await self.kill(pid)
         self._log.close()
 
     @property
-    def living(self) -> int:
-        """How many are at work."""
-        return len(self._living)
+    def living(self) -> list[int]:
+        """Those that are at work, in the order in which they were started."""
+        return list(self._living)
 
     async def start(self, count: int, *, hang_at: int | None = None) -> None:
         """Start processes, and return when they can take on work.
 
         Args:
             count: How many.
-            hang_at: The first one does not come back from its execution of this number, so that it can be killed at work.
+            hang_at: Whichever is the first to come to its execution of this number does not come back from it; see `victim`.
 
         Raises:
             DemoFailedError: One of them ended.
         """
-        started = set()
-        for number in range(count):
-            started.add(await self._spawn(None if number else hang_at))
+        started = {await self._spawn(hang_at) for _ in range(count)}
         with anyio.fail_after(READY_SECONDS):
             while not started <= self._ready():
                 self.check()
                 await anyio.sleep(LOOK_SECONDS)
 
-    async def kill_first(self) -> tuple[int, int]:
-        """Kill the first one that lives; returns its pid and exit status."""
-        process = self._living.pop(0)
+    def victim(self) -> int | None:
+        """Return the one that waits to be killed in the midst of an execution; ``None`` as long as none has come so far."""
+        return self._ledger.victim()
+
+    async def kill(self, pid: int) -> int:
+        """Kill one of those that live; returns its exit status."""
+        process = self._living.pop(pid)
         process.kill()
         # By now it does nothing any more: what follows in the ledger is after its death.
-        self._ledger.process_ended(process.pid, -KILL)
+        self._ledger.process_ended(pid, -KILL)
         await process.wait()
-        return process.pid, process.returncode or 0
+        return process.returncode or 0
 
     def check(self) -> None:
         """Take out those that came to their end.
@@ -91,20 +93,16 @@ class Crew:
         Raises:
             DemoFailedError: One of them failed.
         """
-        for process in [one for one in self._living if one.returncode is not None]:
-            self._living.remove(process)
-            status = process.returncode or 0
-            self._ledger.process_ended(process.pid, status)
+        for pid in self.living:
+            status = self._living[pid].returncode
+            if status is None:
+                continue
+            del self._living[pid]
+            self._ledger.process_ended(pid, status)
             if status:
                 said = self._place.log.read_text(errors="replace").splitlines()[-LOG_LINES:]
-                ended = f"process {process.pid}: {view.ending(status)}"
+                ended = f"process {pid}: {view.ending(status)}"
                 raise DemoFailedError("\n".join([ended, *said]))
-
-    def executed_by_first(self) -> int:
-        """Return how many activities the first one has begun."""
-        pid = self._living[0].pid if self._living else 0
-        entries = self._ledger.read()
-        return sum(1 for one in entries if isinstance(one, ExecutionBegan) and one.pid == pid)
 
     async def _spawn(self, hang_at: int | None) -> int:
         command = [sys.executable, "-m", "durable_async", "demo-worker"]
@@ -118,7 +116,7 @@ class Crew:
             stderr=self._log,
             env=os.environ | {URL_VARIABLE: self._place.url},
         )
-        self._living.append(process)
+        self._living[process.pid] = process
         self._ledger.process_started(process.pid)
         return process.pid
 

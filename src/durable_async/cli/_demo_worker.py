@@ -20,7 +20,7 @@ SETTINGS = WorkerSettings(threads_max=2, sweep_seconds=0.2, instances_max=4, cla
 
 
 class Executions:
-    """Writes every execution into the ledger, and does not come back from the n-th: it is there that the kill finds this process."""
+    """Writes every execution into the ledger. The first process to come to its n-th does not come back from it: there the kill finds it."""
 
     def __init__(self, ledger: Ledger, hang_at: int | None) -> None:
         self._ledger = ledger
@@ -33,8 +33,8 @@ class Executions:
         self._ledger.execution_began(instance_id, seq)
         with self._lock:
             self._count += 1
-            hangs = self._count == self._hang_at
-        if hangs:
+            is_due = self._count == self._hang_at
+        if is_due and self._ledger.await_kill():
             threading.Event().wait(HANG_SECONDS)
 
 

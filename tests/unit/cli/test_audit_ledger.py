@@ -3,6 +3,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from durable_async.cli.audit.ledger import (
     ExecutionBegan,
     Ledger,
@@ -40,3 +42,15 @@ def test_a_new_audit_begins_with_nothing(tmp_path: Path) -> None:
 
 def test_nothing_is_noted_unless_somebody_records() -> None:
     note_execution()  # would raise outside an activity if it looked for its context
+
+
+def test_of_those_that_offer_to_be_killed_it_is_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger(tmp_path / "ledger")
+    assert ledger.victim() is None
+    assert ledger.await_kill()
+    assert ledger.victim() == os.getpid()
+    monkeypatch.setattr(os, "getpid", lambda: 7)
+    assert not Ledger(ledger.path).await_kill()
+    assert ledger.victim() != 7

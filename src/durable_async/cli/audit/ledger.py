@@ -41,6 +41,13 @@ class ExecutionBegan(msgspec.Struct, frozen=True, tag="execution_began"):
     seq: int
 
 
+class KillAwaited(msgspec.Struct, frozen=True, tag="kill_awaited"):
+    """A process is in the midst of an execution from which it does not come back, if it was the first to write this."""
+
+    at_us: int
+    pid: int
+
+
 class ProcessEnded(msgspec.Struct, frozen=True, tag="process_ended"):
     """A process was killed, or seen to have ended; ``status`` is minus the signal that killed it, or its exit status."""
 
@@ -49,7 +56,7 @@ class ProcessEnded(msgspec.Struct, frozen=True, tag="process_ended"):
     status: int
 
 
-Entry = ProcessStarted | ProcessReady | ExecutionBegan | ProcessEnded
+Entry = ProcessStarted | ProcessReady | ExecutionBegan | KillAwaited | ProcessEnded
 
 _decoder = msgspec.json.Decoder(Entry)
 
@@ -78,6 +85,15 @@ class Ledger:
     def process_ready(self) -> None:
         """Write that this process can take on work."""
         self._append(ProcessReady(self._environment.now_us(), os.getpid()))
+
+    def await_kill(self) -> bool:
+        """Offer this process to be killed in what it does now; ``False`` if another one was faster."""
+        self._append(KillAwaited(self._environment.now_us(), os.getpid()))
+        return self.victim() == os.getpid()
+
+    def victim(self) -> int | None:
+        """Return the process that awaits to be killed: of those that offered it, the first. Lines never change places."""
+        return next((one.pid for one in self.read() if isinstance(one, KillAwaited)), None)
 
     def process_ended(self, pid: int, status: int) -> None:
         """Write how a process ended."""
