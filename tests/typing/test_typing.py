@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-APIS = [Path(__file__).with_name(name) for name in ("api.py", "entities.py")]
+APIS = [Path(__file__).with_name(name) for name in ("api.py", "entities.py", "entity_code.py")]
 SRC = Path(__file__).parents[2] / "src"
 PYRIGHTS = ("basedpyright", "pyright")
 
