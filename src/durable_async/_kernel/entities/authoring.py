@@ -136,7 +136,9 @@ def _argument(kind: type[Any]) -> tuple[Any, str]:
             return (given[0] if given else Any), kind.__module__
         if isinstance(origin, type) and issubclass(origin, Entity):
             inner, module = _argument(origin)
-            bound = dict(zip(getattr(origin, "__parameters__", ()), given, strict=False))
+            bound: dict[Any, Any] = dict(
+                zip(getattr(origin, "__parameters__", ()), given, strict=False)
+            )
             if isinstance(inner, TypeVar):
                 return bound.get(inner, Any), kind.__module__
             open_ones = getattr(inner, "__parameters__", ())
