@@ -16,6 +16,7 @@ from durable_async._kernel.entities.authoring import Entity
 from durable_async._kernel.entities.context import EntityContext, entity_context
 from durable_async._kernel.futures import DurableFuture, when_all, when_any
 from durable_async._kernel.guard import DeterminismWarning, GuardPolicy, unsafe_nondeterminism
+from durable_async._kernel.sections import CriticalSection, LockFuture
 from durable_async.client import (
     CleanedEntities,
     Client,
@@ -103,6 +104,7 @@ __all__ = (
     "Client",
     "ConfigurationError",
     "CorruptHistoryError",
+    "CriticalSection",
     "DataConverter",
     "DecodeError",
     "DeterminismError",
@@ -137,6 +139,7 @@ __all__ = (
     "InvalidTransitionError",
     "JsonConverter",
     "LimitExceededError",
+    "LockFuture",
     "MissingExtraError",
     "NonDeterminismError",
     "NonRetryableError",
