@@ -18,6 +18,7 @@ from typing import Protocol
 
 import msgspec
 
+from durable_async._kernel.entities.instance import EntityInstance
 from durable_async.model.history import (
     EntityCallCompleted,
     EntityCallFailed,
@@ -233,7 +234,7 @@ class Conversations:
         written: list[Draft] = []
         for draft in drafts:
             draft.commit = draft.sealed()
-            if is_empty(draft.commit):
+            if is_empty(draft.commit) and not _may_be_gone(draft.slot):
                 self._turns.skip(draft)
             else:
                 written.append(draft)
@@ -244,6 +245,6 @@ class Conversations:
             self._turns.submit(draft)
 
 
-def _is_request(letter: Letter, sections: set[int]) -> bool:
-    """Tell whether a letter asks for one of these critical sections."""
-    return isinstance(letter, EntityLockRequest) and letter.holder.seq in sections
+def _may_be_gone(slot: Slot) -> bool:
+    """Tell whether the store may have forgotten an entity that is here still; what it did is void then, and its turn must be judged."""
+    return isinstance(slot.instance, EntityInstance) and slot.instance.snapshot.is_empty
