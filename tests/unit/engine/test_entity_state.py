@@ -80,6 +80,10 @@ class CartEntity(Entity[Cart]):
     def look(self) -> Cart:
         return self.state
 
+    def put_back(self) -> None:
+        cart = self.state
+        self.state = cart
+
 
 def test_the_working_copy_is_kept_when_the_code_changed_it_in_place() -> None:
     world = World(CartEntity)
@@ -132,6 +136,7 @@ def test_a_state_that_is_not_changed_is_not_written_anew() -> None:
     stored = b'{"items":["a"],"note":""}'
     world = World(CartEntity, stored)
     assert world.run("look").state is stored
+    assert world.run("put_back").state == stored
 
 
 # -- __init__

@@ -322,6 +322,18 @@ def test_arguments_are_checked_where_they_are_given(number: int, field: str) -> 
     assert World(Sender).result("mistake", b"%d" % number) == b'"%b"' % field.encode()
 
 
+@registry.entity
+class Reluctant(Entity[int]):
+    def delete(self) -> str:
+        return "not now"
+
+
+def test_a_delete_of_ones_own_deletes_what_it_wants() -> None:
+    world = World(Reluctant, b"3")
+    assert world.result("delete") == b'"not now"'
+    assert world.state == b"3"
+
+
 def test_whatever_the_code_raises_is_the_operations_failure() -> None:
     assert World(Sender).failure("last_words") == "SystemExit: 3"
 

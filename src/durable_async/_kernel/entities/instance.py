@@ -280,9 +280,8 @@ class EntityInstance:
 
     def _take_next(self, now_us: int) -> Waiting | None:
         while True:
-            if (
-                self._retried
-            ):  # never while it is locked: they are done before the next lock is given
+            # None are left when a lock is given, so no lock is in their way.
+            if self._retried:
                 return Waiting(0, self._retried[0], retried=True)
             line = self._line if self._lock is None else self._holders_line
             if not line:

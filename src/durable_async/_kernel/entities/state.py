@@ -14,7 +14,7 @@ class StateCell:
     """One operation's view of the state. What it leaves behind is saved if the operation succeeds.
 
     Attributes:
-        is_written: Whether the code set or deleted the state.
+        is_written: Whether ``set`` was called.
     """
 
     __slots__ = ("_copied_from", "_copy", "_data", "_into", "_payloads", "_where", "is_written")
@@ -45,9 +45,8 @@ class StateCell:
         """Return the copy that the code changes in place; if there is no state, it begins as ``initial()``."""
         if self._copy is NO_COPY:
             data = self._data
-            if (
-                data is None
-            ):  # also through bytes, so that what initial() returned is not changed in place
+            if data is None:
+                # Read back from its bytes, too, so that what initial() returned is not changed in place.
                 data = self._payloads.encode(initial(), self._where)
             self._copy = self._payloads.decode(data, self._into, self._where)
             self._copied_from = data
@@ -58,7 +57,6 @@ class StateCell:
         self._copy = NO_COPY if value is None else value
         self._copied_from = None
         self._data = None
-        self.is_written = True
 
     def flush(self) -> bytes | None:
         """Return the state as it would be saved now: an initial state that the code only looked at is none."""
@@ -66,7 +64,6 @@ class StateCell:
             data = self._payloads.encode(self._copy, self._where)
             if data != self._copied_from:
                 self._data = self._copied_from = data
-                self.is_written = True
         return self._data
 
     def seed(self, initialize: Callable[[], None]) -> None:
@@ -77,4 +74,3 @@ class StateCell:
             stored = self.flush()
         self._data = stored
         self._copy = NO_COPY
-        self.is_written = False
