@@ -63,6 +63,7 @@ class Book:
         reserved: By the number of a transfer: what is set aside for it.
         parts: By the name of a part of transfers: which of them it was done for.
         doubled: What was done a second time for the same transfer; the first few.
+        disturbed: What was done on the ground of a balance that was another by then, though the account was locked; the first few.
         ear: For the small talk.
         ticks: How many delayed signals came.
         entries: How many reports the journal was sent.
@@ -72,6 +73,7 @@ class Book:
     reserved: dict[str, int] = field(default_factory=dict)
     parts: dict[str, Marks] = field(default_factory=dict)
     doubled: list[str] = field(default_factory=list)
+    disturbed: list[str] = field(default_factory=list)
     ear: Ear = field(default_factory=Ear)
     ticks: int = 0
     entries: int = 0
@@ -86,6 +88,11 @@ class Book:
         is_new = self.parts.setdefault(part, Marks()).add(number)
         if not is_new and len(self.doubled) < _KEPT:
             self.doubled.append(f"{part} of {number}")
+
+    def expect(self, balance: int, number: int) -> None:
+        """Note if the balance is not what a transfer saw before in the same critical section."""
+        if balance != self.balance and len(self.disturbed) < _KEPT:
+            self.disturbed.append(f"{number} saw {balance}, and there is {self.balance}")
 
 
 class OverdrawnError(Exception):
@@ -108,9 +115,11 @@ class Account(Entity[Book]):
         """Return what can be spent, without a change."""
         return self.state.balance
 
-    def move(self, part: str, number: int, amount: int) -> int:
+    def move(self, part: str, number: int, amount: int, seen: int | None = None) -> int:
         """Add money, or take some away, for a part of a transfer. Refused at the very end, so that there is something to undo."""
         book = self.state
+        if seen is not None:
+            book.expect(seen, number)
         book.mark(part, number)
         book.balance += amount
         book.entries += 1
@@ -120,8 +129,9 @@ class Account(Entity[Book]):
             raise OverdrawnError(f"{book.balance} after {part} of {number}")
         return book.balance
 
-    async def reserve(self, number: int, amount: int) -> None:
+    async def reserve(self, number: int, amount: int, seen: int) -> None:
         """Set money aside for a transfer."""
+        self.state.expect(seen, number)
         self.state.mark("reserve", number)
         self.state.balance -= amount
         await asyncio.sleep(random.uniform(0.0, 0.01))

@@ -81,6 +81,7 @@ def _compare(
     key: str, book: Book, balance: int, parts: Mapping[str, set[int]], found: Found
 ) -> None:
     found.doubled += (f"{key}: {one} twice" for one in book.doubled)
+    found.lost += (f"{key}: {one}" for one in book.disturbed)
     if book.balance != balance or book.reserved:
         found.lost.append(f"{key}: {book.balance} and {book.reserved} instead of {balance}")
     for part in {*parts, *book.parts}:

@@ -66,12 +66,13 @@ def _mark(ctx: OrchestrationContext, order: Transfer) -> Mark:
     return Mark(order.ledger, f"{ctx.instance_id}/{ctx.execution}/0")
 
 
-async def _is_covered(ctx: OrchestrationContext, order: Transfer) -> bool:
-    return await ctx.call_entity(order.entities[0], Account.balance) >= order.cost
+async def _balance(ctx: OrchestrationContext, order: Transfer) -> int:
+    return await ctx.call_entity(order.entities[0], Account.balance)
 
 
-async def _withdraw(ctx: OrchestrationContext, order: Transfer) -> None:
-    await ctx.call_entity(order.entities[0], Account.move, "out", order.number, -order.cost)
+async def _withdraw(ctx: OrchestrationContext, order: Transfer, seen: int | None) -> None:
+    source = order.entities[0]
+    await ctx.call_entity(source, Account.move, "out", order.number, -order.cost, seen)
 
 
 async def _deposit(ctx: OrchestrationContext, order: Transfer) -> None:
@@ -85,9 +86,10 @@ async def _one_deposit(ctx: OrchestrationContext, order: Transfer, entity: Entit
 
 
 async def _move(ctx: OrchestrationContext, order: Transfer, *, pause: bool) -> str:
-    if not await _is_covered(ctx, order):
+    seen = await _balance(ctx, order)
+    if seen < order.cost:
         return "uncovered"
-    await _withdraw(ctx, order)
+    await _withdraw(ctx, order, seen)
     if pause:
         await ctx.call_activity(mark, _mark(ctx, order))
     await _deposit(ctx, order)
@@ -111,7 +113,7 @@ async def _blind(ctx: OrchestrationContext, order: Transfer) -> str:
     """Without a look at the balance: what the account refuses, it undoes."""
     async with ctx.lock_entities(order.entities):
         try:
-            await _withdraw(ctx, order)
+            await _withdraw(ctx, order, None)
         except EntityOperationFailedError as error:
             if not error.failure.is_type("OverdrawnError"):
                 raise
@@ -122,15 +124,16 @@ async def _blind(ctx: OrchestrationContext, order: Transfer) -> str:
 
 async def _fails_before(ctx: OrchestrationContext, order: Transfer) -> str:
     async with ctx.lock_entities(order.entities):
-        await _is_covered(ctx, order)
+        await _balance(ctx, order)
         raise TransferError("refused")
 
 
 async def _fails_between(ctx: OrchestrationContext, order: Transfer) -> str:
     async with ctx.lock_entities(order.entities):
-        if not await _is_covered(ctx, order):
+        seen = await _balance(ctx, order)
+        if seen < order.cost:
             raise TransferError("uncovered")
-        await _withdraw(ctx, order)
+        await _withdraw(ctx, order, seen)
         await ctx.call_activity(mark, _mark(ctx, order))
         await ctx.call_entity(order.entities[0], Account.move, "back", order.number, order.cost)
         raise TransferError("reversed")
@@ -145,7 +148,7 @@ async def _again_before(ctx: OrchestrationContext, order: Transfer) -> str:
     """It locks, looks, and begins anew from within the section."""
     async with ctx.lock_entities(order.entities):
         if order.round < 2:
-            await _is_covered(ctx, order)
+            await _balance(ctx, order)
             ctx.continue_as_new(replace(order, round=order.round + 1))
         return await _move(ctx, order, pause=True)
 
@@ -185,9 +188,11 @@ async def _held(ctx: OrchestrationContext, order: Transfer) -> str:
     is_reserved = False
     try:
         async with ctx.lock_entities(order.entities, hold=HOLD_SECONDS):
-            if not await _is_covered(ctx, order):
+            seen = await _balance(ctx, order)
+            if seen < order.cost:
                 return "uncovered"
-            await ctx.call_entity(order.entities[0], Account.reserve, order.number, order.cost)
+            source = order.entities[0]
+            await ctx.call_entity(source, Account.reserve, order.number, order.cost, seen)
             is_reserved = True
             await ctx.call_activity(mark, _mark(ctx, order))
             await ctx.call_entity(order.entities[1], Account.total)
@@ -243,7 +248,7 @@ def transfer_in_steps(ctx: OrchestrationContext, order: Transfer):  # type: igno
         balance = yield ctx.call_entity(source, "balance")
         if balance < order.cost:
             return "uncovered"
-        yield ctx.call_entity(source, Account.move, "out", order.number, -order.cost)
+        yield ctx.call_entity(source, Account.move, "out", order.number, -order.cost, balance)
         yield ctx.call_activity(mark, _mark(ctx, order))
         yield when_all(
             [
