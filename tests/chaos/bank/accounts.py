@@ -60,6 +60,7 @@ class Book:
 
     Attributes:
         balance: What can be spent.
+        change: What lies apart, now and then; small talk puts it there and back, and so shows if it comes into a critical section.
         reserved: By the number of a transfer: what is set aside for it.
         parts: By the name of a part of transfers: which of them it was done for.
         doubled: What was done a second time for the same transfer; the first few.
@@ -70,6 +71,7 @@ class Book:
     """
 
     balance: int = 0
+    change: int = 0
     reserved: dict[str, int] = field(default_factory=dict)
     parts: dict[str, Marks] = field(default_factory=dict)
     doubled: list[str] = field(default_factory=list)
@@ -81,7 +83,13 @@ class Book:
     @property
     def total(self) -> int:
         """All the money that is here."""
-        return self.balance + sum(self.reserved.values())
+        return self.balance + self.change + sum(self.reserved.values())
+
+    def fidget(self) -> None:
+        """Put a coin aside, or back."""
+        coin = -1 if self.change else min(self.balance, 1)
+        self.balance -= coin
+        self.change += coin
 
     def mark(self, part: str, number: int) -> None:
         """Note that a part of a transfer is done."""
@@ -148,11 +156,13 @@ class Account(Entity[Book]):
     def note(self, sender: str, number: int) -> int:
         """Take part in the small talk."""
         self.state.ear.hear(sender, number)
+        self.state.fidget()
         return number
 
     def tick(self) -> None:
         """Count a delayed signal."""
         self.state.ticks += 1
+        self.state.fidget()
 
 
 @registry.entity

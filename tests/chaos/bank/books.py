@@ -82,8 +82,8 @@ def _compare(
 ) -> None:
     found.doubled += (f"{key}: {one} twice" for one in book.doubled)
     found.lost += (f"{key}: {one}" for one in book.disturbed)
-    if book.balance != balance or book.reserved:
-        found.lost.append(f"{key}: {book.balance} and {book.reserved} instead of {balance}")
+    if book.total != balance or book.reserved:
+        found.lost.append(f"{key}: {book.total}, {book.reserved} of it set aside, not {balance}")
     for part in {*parts, *book.parts}:
         done = book.parts[part].numbers() if part in book.parts else set()
         for what, numbers in (
