@@ -14,6 +14,7 @@ from durable_async._engine.entity_fold import fold_entity
 from durable_async._engine.operations import Operation, begin
 from durable_async._kernel.entities.outcome import OperationOutcome
 from durable_async.errors import TurnBudgetError
+from durable_async.failure import FailureDetails
 from durable_async.model.history import EntityOperation
 
 from ._drafts import Draft, Sent
@@ -223,7 +224,7 @@ class EntityTurns:
 
     async def _perform(self, slot: Slot, operation: Operation) -> OperationOutcome:
         if operation.is_async:
-            return await operation.run_async()
+            return await self._perform_async(operation)
         environment = self._tools.environment
         if self._is_quick(slot, operation):
             return operation.run()
@@ -238,6 +239,18 @@ class EntityTurns:
         )
         self._note(slot, operation.letter, seconds)
         return outcome
+
+    async def _perform_async(self, operation: Operation) -> OperationOutcome:
+        try:
+            return await operation.run_async()
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if self.closed or task is None:
+                raise
+            # Nobody else cancels this task: its own code did, which is the operation's failure.
+            while task.uncancel():
+                pass
+            return OperationOutcome(failure=FailureDetails.of(error))
 
 
 def _most(slot: Slot) -> int:

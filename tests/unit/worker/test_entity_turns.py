@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import anyio
+import asyncio
 
-from durable_async import Entity, Registry
+import anyio
+import pytest
+
+from durable_async import Entity, EntityOperationFailedError, Registry
 from durable_async.testing import VirtualEnvironment, virtual_time
 
 from .hubs import opened
@@ -20,6 +23,32 @@ class Sleeper(Entity[list[float]]):
     async def sleep(self, seconds: float) -> None:
         await anyio.sleep(seconds)
         self.state.append(seconds)
+
+
+@registry.entity
+class Careless(Entity[int]):
+    def initial_state(self) -> int:
+        return 0
+
+    async def cancel_itself(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await anyio.sleep(1)
+
+    async def hello(self) -> str:
+        return "hello"
+
+
+@virtual_time
+async def test_an_operation_that_cancels_its_own_task_fails_and_the_next_one_does_not(
+    env: VirtualEnvironment,
+) -> None:
+    async with opened(env, registry) as (hub, _), hub.worker():
+        careless = Careless.entity_id("a")
+        with pytest.raises(EntityOperationFailedError, match="CancelledError"):
+            await hub.client.call_entity(careless, Careless.cancel_itself)
+        assert await hub.client.call_entity(careless, Careless.hello) == "hello"
 
 
 @virtual_time
