@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
@@ -11,6 +12,7 @@ import anyio.lowlevel
 import msgspec
 
 from durable_async import Registry, TaskHub, WorkerSettings
+from durable_async.backend import Hearing
 from durable_async.backends.memory import MemoryBackend
 from durable_async.backends.memory.store import MemoryStore
 from durable_async.errors import BackendUnavailableError
@@ -38,12 +40,15 @@ class Faults:
 
     Attributes:
         rate: Share of calls that are lost on their way, and again of answers that are.
+        delay: Longest time that a call is on its way, in seconds, and again an answer.
+        deafness: Share of hints that are lost; as many come late.
     """
 
     def __init__(self, chance: random.Random) -> None:
         self.chance = chance
         self.rate = chance.choice([0.0, 0.02, 0.1])
         self.delay = chance.choice([0.0, 0.01, 0.1])
+        self.deafness = 0.0
 
     async def pause(self) -> None:
         """Be on the way for a while."""
@@ -58,17 +63,15 @@ class Faults:
             raise BackendUnavailableError(what)
 
 
-class FaultyBackend(MemoryBackend):
-    """One process's way to the store: calls and answers take time, and get lost.
+class Faulty:
+    """One process's way to the store, mixed into a backend: calls and answers take time, and get lost.
 
     Attributes:
         is_dead: Whether the process was killed: nothing it says arrives any more.
     """
 
-    def __init__(self, store: MemoryStore, env: VirtualEnvironment, faults: Faults) -> None:
-        super().__init__(store, environment=env)
-        self._faults = faults
-        self.is_dead = False
+    _faults: Faults
+    is_dead = False
 
     async def _pass(self, call: Callable[[], Awaitable[T]]) -> T:
         self._check()
@@ -81,6 +84,68 @@ class FaultyBackend(MemoryBackend):
         self._faults.strike("sent, and no answer")
         return answer
 
+    def _check(self) -> None:
+        if self.is_dead:
+            raise BackendUnavailableError("the process is dead")
+
+    @property
+    def hearing(self) -> Hearing:
+        return Hearing.MOSTLY if self._faults.deafness else super().hearing  # type: ignore[misc,no-any-return]
+
+    def listen(self, on_work: Callable[[], None], on_changed: Callable[[Any], None]) -> Any:
+        is_over = anyio.Event()
+
+        def hard_of_hearing(listener: Callable[..., None]) -> Callable[..., None]:
+            def hear(*what: Any) -> None:
+                share = self._faults.deafness
+                luck = self._faults.chance.random() if share else 1.0
+                if luck >= 2 * share:
+                    listener(*what)
+                elif luck >= share:
+                    asyncio.get_running_loop().call_later(0.5 * luck, late, *what)
+
+            def late(*what: Any) -> None:
+                if not is_over.is_set():
+                    listener(*what)
+
+            return hear
+
+        stop = super().listen(hard_of_hearing(on_work), hard_of_hearing(on_changed))  # type: ignore[misc]
+
+        def stop_all() -> None:
+            is_over.set()
+            stop()
+
+        return stop_all
+
+    def renew_lease(self, fence: Fence, lease_seconds: float) -> None:
+        self._check()
+        super().renew_lease(fence, lease_seconds)  # type: ignore[misc]
+
+
+def _through(name: str) -> Any:
+    async def verb(self: Faulty, *args: Any, **kwargs: Any) -> Any:
+        plain = getattr(super(Faulty, self), name)
+        return await self._pass(lambda: plain(*args, **kwargs))
+
+    return verb
+
+
+for _name in (
+    "register_worker", "retire_worker", "take_over", "take_stock", "unwanted_activities", "read_fence", "fetch", "commit", "read_history",
+    "create", "send", "read", "read_answers", "read_letters", "read_entities", "query_entities", "discard_entities", "purge", "rewrite",
+    "unpark",
+):  # fmt: skip
+    setattr(Faulty, _name, _through(_name))
+
+
+class FaultyBackend(Faulty, MemoryBackend):
+    """A faulty way to a store in memory."""
+
+    def __init__(self, store: MemoryStore, env: VirtualEnvironment, faults: Faults) -> None:
+        super().__init__(store, environment=env)
+        self._faults = faults
+
     async def fetch(self, fence: Fence, **quotas: Any) -> Work:
         async def call() -> Work:
             work = await MemoryBackend.fetch(self, fence, **quotas)
@@ -91,32 +156,14 @@ class FaultyBackend(MemoryBackend):
 
         return await self._pass(call)
 
-    def _check(self) -> None:
-        if self.is_dead:
-            raise BackendUnavailableError("the process is dead")
-
-    def renew_lease(self, fence: Fence, lease_seconds: float) -> None:
-        self._check()
-        super().renew_lease(fence, lease_seconds)
-
-
-def _through(name: str) -> Any:
-    async def verb(self: FaultyBackend, *args: Any, **kwargs: Any) -> Any:
-        plain = getattr(super(FaultyBackend, self), name)
-        return await self._pass(lambda: plain(*args, **kwargs))
-
-    return verb
-
-
-for _name in (
-    "register_worker", "retire_worker", "take_over", "take_stock", "unwanted_activities", "read_fence", "commit", "read_history", "create",
-    "send", "read", "purge", "rewrite", "unpark",
-):  # fmt: skip
-    setattr(FaultyBackend, _name, _through(_name))
-
 
 class Fleet:
-    """Workers on one store, each on a backend of its own; they are stopped, cancelled, killed and fenced at random."""
+    """Workers on one store, each on a backend of its own; they are stopped, cancelled, killed and fenced at random.
+
+    Attributes:
+        is_over: Whether no worker begins any more.
+        settings: Those of the workers.
+    """
 
     def __init__(
         self, store: MemoryStore, env: VirtualEnvironment, registry: Registry, faults: Faults
@@ -126,6 +173,7 @@ class Fleet:
         self._registry = registry
         self._faults = faults
         self.is_over = False
+        self.settings = SETTINGS
 
     async def run(self, size: int) -> None:
         """Keep so many workers going, each for a short life after the other, until it is over; the last ones stay."""
@@ -138,7 +186,7 @@ class Fleet:
             await self._live()
 
     async def _live(self) -> None:
-        backend = FaultyBackend(self._store, self._env, self._faults)
+        backend = self._backend()
         await backend.open()
         hub = TaskHub(backend, registry=self._registry, environment=self._env)
         try:
@@ -150,7 +198,7 @@ class Fleet:
             await backend.close()
 
     async def _fate(self, life: anyio.CancelScope, backend: Any, hub: TaskHub, group: Any) -> None:
-        worker = hub.worker(settings=SETTINGS)
+        worker = hub.worker(settings=self.settings)
         group.start_soon(worker.run)
         await anyio.sleep(self._faults.chance.expovariate(1 / 4))
         match self._faults.chance.choice(["stop", "cancel", "kill", "fence", "fence"]):
@@ -166,6 +214,9 @@ class Fleet:
                 self._fence(worker.worker_id)
                 await anyio.sleep(self._faults.chance.expovariate(1 / 4))
                 life.cancel()
+
+    def _backend(self) -> Any:
+        return FaultyBackend(self._store, self._env, self._faults)
 
     def _fence(self, worker_id: str | None) -> None:
         """Let a lease run out, as if the process had been frozen."""
