@@ -26,7 +26,7 @@ from .link import close_gently
 _log = logging.getLogger("durable_async")
 
 _BETWEEN_SECONDS = 0.003
-_LATER_SECONDS = 0.05
+_LATER_SECONDS = 0.1
 _STATEMENT_SECONDS = 5.0
 _OPEN_SECONDS = 0.5
 _CLOSE_SECONDS = 1.0
@@ -241,20 +241,21 @@ class Ears:
     async def _say_for(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
-        later = end
+        due: float | None = None  # when to say what can wait
         while self._is_alive():
             now = loop.time()
             if now >= end:
                 return
             if not self._pending.has_later:
-                later = end
-            elif later == end:
-                later = min(now + _LATER_SECONDS, end)
-            if self._pending or now >= later:
+                due = None
+            elif due is None:
+                due = now + _LATER_SECONDS
+            if self._pending or (due is not None and now >= due):
                 await self._say(self._connection)
                 await asyncio.sleep(_BETWEEN_SECONDS)
+                due = None
             else:
-                await self._sleep(later - now)
+                await self._sleep((end if due is None else min(due, end)) - now)
 
     async def _say(self, connection: Any) -> None:
         await self._notify(connection, self._origin + encode(self._pending.take()))

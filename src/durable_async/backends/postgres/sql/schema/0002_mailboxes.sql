@@ -123,9 +123,13 @@ begin
             count(*) filter (where f.verdict = 'delivered') over (partition by f.key order by f.place) as nth,
             count(*) filter (where f.verdict = 'delivered' and f.final) over (partition by f.key order by f.place) as nth_final,
             case when p_max is not null and row_number() over (partition by f.key order by f.place) = 1 then (
-                select count(*) from (
-                    select from {schema}.letters l where l.hub = p_hub and l.key = f.key limit p_max
-                ) bounded
+                -- There are no more of them than numbers between the first and the last: what is far from full is not counted.
+                select case when max(l.id) - min(l.id) < p_max - cardinality(o_to) then 0 else (
+                    select count(*) from (
+                        select from {schema}.letters l where l.hub = p_hub and l.key = f.key limit p_max
+                    ) bounded
+                ) end
+                from {schema}.letters l where l.hub = p_hub and l.key = f.key
             ) end as held
         from found f
     ),
