@@ -14,6 +14,7 @@ from durable_async.testing.postgres import ThrowawayPostgres
 def nothing_registered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(default_registry, "_activities", {})
     monkeypatch.setattr(default_registry, "_orchestrators", {})
+    monkeypatch.setattr(default_registry, "_entities", {})
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import dataclasses
+import re
 
 import durable_async
 from durable_async import DurableError, WorkerSettings, errors, testing
@@ -14,6 +15,8 @@ from .markdown import ROOT, table_rows
 ERRORS = (ROOT / "docs/reference/errors.md").read_text(encoding="utf-8")
 SETTINGS = (ROOT / "docs/reference/settings.md").read_text(encoding="utf-8")
 GUARANTEES = (ROOT / "docs/explanation/guarantees.md").read_text(encoding="utf-8")
+ENTITIES_PAGE = ROOT / "docs/explanation/entities.md"
+ENTITIES = ENTITIES_PAGE.read_text(encoding="utf-8")
 SECTIONS = [line for line in ERRORS.splitlines() if line.startswith("## ")]
 
 
@@ -80,6 +83,7 @@ def test_every_setting_is_documented_with_its_default() -> None:
 
 def test_bounds_are_those_of_the_code() -> None:
     from durable_async._kernel.loop import CALLBACKS_PER_DRAIN_MAX, NEVER_SECONDS
+    from durable_async.backends.memory.backend import LETTERS_MAX
     from durable_async.model import identity
     from durable_async.serialization import converter
 
@@ -90,9 +94,32 @@ def test_bounds_are_those_of_the_code() -> None:
         "nesting of a value": [converter.DEPTH_MAX],
         "an instance id": [identity.ID_CHARS_MAX, identity.ID_BYTES_MAX],
         "names of orchestrators, activities, events, hubs": [identity.NAME_CHARS_MAX],
+        "letters from clients in a mailbox: external events, operations of an entity": [
+            LETTERS_MAX
+        ],
         "tags": [identity.TAGS_MAX, identity.TAG_CHARS_MAX],
         "a turn without rest": [CALLBACKS_PER_DRAIN_MAX],
         "a timer": [NEVER_SECONDS // year],
     }.items():
         for number in numbers:
             assert f"{number:,}" in bounds[what], what
+
+
+def test_each_promise_about_entities_names_the_tests_that_hold_it() -> None:
+    rows = table_rows(ENTITIES, "## What is promised")
+    assert len(rows) >= 15
+    for promise, *_, held_by in rows:
+        tests = re.findall(r"\[(test_\w+)\]\(([^)]+)\)", held_by)
+        assert tests, promise
+        for name, file in tests:
+            code = (ENTITIES_PAGE.parent / file).read_text(encoding="utf-8")
+            assert f"def {name}(" in code, f"{file}: {name}"
+
+
+def test_numbers_in_promises_about_entities_are_those_of_the_code() -> None:
+    from durable_async.backends.memory.backend import LETTERS_MAX
+    from durable_async.worker._entities import OPERATIONS_MAX
+
+    assert f"of up to {OPERATIONS_MAX:,} operations" in ENTITIES
+    assert f"With {LETTERS_MAX:,} letters in it" in ENTITIES
+    assert f"`attempts_max` ({WorkerSettings().attempts_max}) times" in ENTITIES
