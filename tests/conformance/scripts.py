@@ -61,7 +61,7 @@ turns = st.builds(
     state=st.sampled_from([None, b"", b"s", b"t"]),
     will=st.one_of(st.none(), st.lists(any_id, max_size=2, unique=True)),
     answers=st.lists(st.sampled_from(REQUESTS), max_size=2),
-    group=st.sampled_from([0, 0, 1, 2]),
+    group=st.sampled_from([0, 1, 1, 2]),
 )
 items = st.one_of(
     turns,
@@ -160,6 +160,10 @@ BEGINNING: tuple[Step, ...] = (
     {"do": "create", "news": [_start(one) for one in IDS]},
     {"do": "send", "letters": [_operation(ENTITIES[0])]},
     {"do": "fetch", "by": 0, "instances": 3, "activities": 0},
-    {"do": "commit", "by": 0, "items": [_turn(1, will=[ENTITIES[0]]), _turn(2, will=["c"])]},
+    {
+        "do": "commit",
+        "by": 0,
+        "items": [_turn(0, consume=1), _turn(1, will=[ENTITIES[0]]), _turn(2, will=["c"])],
+    },
 )
-"""What every script begins with: one worker has an entity and two instances with a will, and one instance is free."""
+"""What every script begins with: one worker has an entity that is empty and two instances with a will, and one instance is free."""

@@ -60,7 +60,7 @@ class QuickSqlite(SqliteBackend):
         self._connections["writer"].execute("pragma synchronous = off")
 
 
-@settings(max_examples=60)
+@settings(max_examples=100)
 @given(scripts)
 def test_any_script_gives_the_answers_of_the_reference_on_sqlite(
     script: list[Step],

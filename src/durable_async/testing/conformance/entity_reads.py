@@ -39,6 +39,7 @@ async def all_entities(backend: Backend, limit: int = 3, **where: Any) -> list[s
     while True:
         answer = await backend.query_entities(EntityFilter(**where), limit=limit, page=page)
         assert len(answer.items) <= limit
+        assert not {*found} & {*ids(answer.items)}
         found += ids(answer.items)
         page = answer.next_page
         if page is None:

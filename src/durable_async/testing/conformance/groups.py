@@ -252,3 +252,26 @@ class GroupConformance(ConformanceBase):
             logged = await letters_of(worker.backend, entity("log"))
             assert (b"%d" % number in logged) == is_written
             await worker.claim()
+
+    @pytest.mark.parametrize("is_before", [True, False])
+    async def test_a_replacement_in_the_same_batch_does_not_split_it(
+        self, worker: Driver, is_before: bool
+    ) -> None:
+        """A child of somebody else takes the place of one of its instances."""
+        claims = await prepare(worker)
+        caller, full = claims["caller"], claims[entity("full")]
+        child = new("caller", events=b"child", reuse=ReusePolicy.REPLACE)
+        replacing = turn(claims["other"], children=(child,))
+        group = (
+            turn(caller, group=1, outbox=(operation("log", b"written"),)),
+            entity_turn(full, group=1, state=b"written"),
+        )
+        batch = (replacing, *group) if is_before else (*group, replacing)
+        result = await worker.commit(*batch)
+        assert result.dropped in (frozenset(), {"caller", entity("full")})
+        is_written = not result.dropped
+        state = (await read_entity(worker.backend, "full")).state
+        assert (state == b"written") == is_written
+        logged = await letters_of(worker.backend, entity("log"))
+        assert (logged == [b"written"]) == is_written
+        assert (await read_one(worker.backend, "caller")).execution == 2

@@ -11,10 +11,10 @@ from durable_async.backends.memory import MemoryBackend, MemoryStore
 from durable_async.backends.memory.requests import RETENTION_US, Remembered
 from durable_async.errors import BackendError, FencedError, ValidationError
 from durable_async.model.policy import ReusePolicy
-from durable_async.model.records import InstanceFilter, Rewrite
+from durable_async.model.records import Answer, InstanceFilter, Rewrite
 from durable_async.model.status import Status
 from durable_async.testing.conformance import Driver, ManualClock
-from durable_async.testing.conformance.driver import ids, new, start, turn
+from durable_async.testing.conformance.driver import entity_turn, ids, new, start, turn
 from durable_async.testing.conformance.wakeups import Listener
 
 
@@ -120,6 +120,27 @@ async def test_a_request_may_be_repeated_within_a_day() -> None:
     await backend.create([new("b", request_id="r2")])
     [outcome] = await backend.create([wanted])
     assert outcome.execution == 2
+
+
+async def test_answers_of_turns_are_forgotten_after_a_day() -> None:
+    clock = ManualClock()
+    backend = MemoryBackend(environment=clock)
+    await backend.open()
+    worker = await Driver.register(backend, "w", lease_seconds=10**6)
+    claimed = await worker.open("a")
+
+    async def answer(request_id: str) -> None:
+        await worker.commit(
+            entity_turn(claimed, answers=(Answer(request_id=request_id, answer=b"answer"),))
+        )
+
+    await answer("r1")
+    clock.advance(24 * 3600 - 1)
+    await answer("r2")
+    assert await backend.read_answers(["r1", "r2"]) == [b"answer", b"answer"]
+    clock.advance(2)
+    await answer("r3")
+    assert await backend.read_answers(["r1", "r2", "r3"]) == [None, b"answer", b"answer"]
 
 
 async def test_hints_before_the_loop_turns_are_merged() -> None:
