@@ -148,6 +148,18 @@ class Styles:
         self._registries[GENERATOR].add_activity(made)
         return made
 
+    def entity(self, code: Any = None, /, **options: Any) -> Any:
+        """Register an entity with both."""
+        if code is None:
+            return lambda later: self.entity(later, **options)
+        first, second = self._registries.values()
+        made = first.entity(code) if not options else first.entity(**options)(code)
+        name = made.__durable_entity_name__ if isinstance(made, type) else made.name
+        definition = first.find_entity(f"@{name}")
+        assert definition is not None
+        second.add_entity(definition)
+        return made
+
     def both(self, function: Any) -> Any:
         """Register an orchestrator with both, as it is."""
         made: Orchestrator[Any, Any] = self._registries[ASYNC].orchestrator(function)
