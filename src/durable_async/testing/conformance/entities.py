@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-
+import anyio
+import anyio.lowlevel
 import pytest
 
 from durable_async.errors import FencedError
@@ -417,13 +417,13 @@ class EntityMailboxConformance(ConformanceBase):
 
         for number in range(20):
             heard: list[bytes] = []
-            caused = asyncio.ensure_future(cause(number))
-            while True:
-                work = await worker.fetch()
-                heard += [one.letter for one in work.mail if one.id not in known]
-                known |= {one.id for one in work.mail}
-                if work.claimed:
-                    break
-                await asyncio.sleep(0)
+            async with anyio.create_task_group() as group:
+                group.start_soon(cause, number)
+                while True:
+                    work = await worker.fetch()
+                    heard += [one.letter for one in work.mail if one.id not in known]
+                    known |= {one.id for one in work.mail}
+                    if work.claimed:
+                        break
+                    await anyio.lowlevel.checkpoint()
             assert heard == [b"%d" % number]
-            await caused
