@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from durable_async.model.records import (
     ClaimedInstance,
     NextExecution,
     Park,
+    Release,
     Rewrite,
     Will,
 )
@@ -46,8 +46,6 @@ ENDS: dict[str, dict[str, Any]] = {
     "goes on as new": {"next_execution": FOLLOWING},
 }
 """What a turn says of its instance's end."""
-
-LettingGo = Callable[[ClaimedInstance], Any]
 
 
 async def testator(worker: Driver, **fields: Any) -> ClaimedInstance:
@@ -199,16 +197,16 @@ class WillInVainConformance(ConformanceBase):
     @pytest.mark.parametrize(
         "let_go",
         [
-            lambda claimed: release(claimed.instance_id, wake_at_us=1),
-            lambda claimed: Abandon(instance_id=claimed.instance_id, retry_at_us=1),
+            release("holder", wake_at_us=1),
+            Abandon(instance_id="holder", retry_at_us=1),
         ],
     )
     async def test_to_be_let_go_is_no_end(
-        self, worker: Driver, rival: Driver, let_go: LettingGo
+        self, worker: Driver, rival: Driver, let_go: Release | Abandon
     ) -> None:
         """It still stands when the next owner ends it."""
-        claimed = await testator(worker)
-        await worker.commit(let_go(claimed))
+        await testator(worker)
+        await worker.commit(let_go)
         assert await left(worker) == NOTHING
         again = await rival.claim_one()
         await rival.restate(again, number=2, status=Status.COMPLETED)
