@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from durable_async.backends.memory import MemoryBackend
 from durable_async.backends.memory.store import MemoryStore
 from durable_async.backends.sqlite import SqliteBackend
 from durable_async.errors import BackendUnavailableError
-from durable_async.model.records import Fence
+from durable_async.model.records import CommitItem, CommitResult, Fence
 from durable_async.serialization import DataConverter
 from durable_async.testing import VirtualEnvironment
 from durable_async.testing.postgres import BridgedBackend, PostgresLab
@@ -74,12 +74,14 @@ class World:
     Attributes:
         kind: ``memory``, ``sqlite`` or ``postgres``.
         lab: Where hubs in Postgres are.
+        letters_max: How many letters a mailbox takes from clients.
     """
 
     kind: str
     folder: Path
     name: str
     lab: PostgresLab | None = None
+    letters_max: int = 10_000
     _store: MemoryStore | None = field(default=None)
 
     @asynccontextmanager
@@ -122,13 +124,14 @@ class World:
         return "memory://" if self.kind == MEMORY else f"sqlite:///{self.folder / 'real.db'}"
 
     def _backend(self, env: VirtualEnvironment) -> Backend:
+        bound: Any = {"letters_max": self.letters_max}
         if self.lab is not None:
-            return BridgedBackend(self.lab, env, clock=self.name, hub=self.name)
+            return BridgedBackend(self.lab, env, clock=self.name, hub=self.name, **bound)
         if self.kind == SQLITE:
-            return SqliteBackend(self.folder / "hub.db", environment=env, inline=True)
+            return SqliteBackend(self.folder / "hub.db", environment=env, inline=True, **bound)
         if self._store is None:
             self._store = MemoryStore(env)
-        return MemoryBackend(self._store)
+        return MemoryBackend(self._store, **bound)
 
 
 class Styles:
@@ -181,13 +184,23 @@ def elapsed(env: VirtualEnvironment) -> float:
 
 
 class _Silenced:
-    """A store that its worker does not reach any more when it would say goodbye."""
+    """A store that its worker does not reach any more when it has died, nor when it would say goodbye.
+
+    Attributes:
+        is_dead: Whether it has died.
+    """
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
+        self.is_dead = False
 
     def __getattr__(self, verb: str) -> Any:
         return getattr(self._backend, verb)
+
+    async def commit(self, fence: Fence, items: Sequence[CommitItem]) -> CommitResult:
+        if self.is_dead:
+            raise BackendUnavailableError(f"{fence.worker_id} is dead")
+        return await self._backend.commit(fence, items)
 
     async def retire_worker(self, fence: Fence) -> None:
         raise BackendUnavailableError(f"{fence.worker_id} is dead")
@@ -199,12 +212,18 @@ async def doomed(
 ) -> AsyncIterator[Callable[[], None]]:
     """Run a worker that dies when the block ends or the function is called: it hands nothing back, its lease runs out."""
     mortal = copy.copy(hub)
-    mortal.backend = cast("Backend", _Silenced(hub.backend))
+    silenced = _Silenced(hub.backend)
+    mortal.backend = cast("Backend", silenced)
     worker = mortal.worker(registry, **settings)
     async with anyio.create_task_group() as group:
         await group.start(worker.run)
-        yield group.cancel_scope.cancel
-        group.cancel_scope.cancel()
+
+        def die() -> None:
+            silenced.is_dead = True
+            group.cancel_scope.cancel()
+
+        yield die
+        die()
 
 
 async def until(condition: Callable[[], object], *, seconds: float = HOUR) -> None:

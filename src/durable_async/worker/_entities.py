@@ -127,6 +127,10 @@ class EntityTurns:
         tools, entity = self._tools, slot.entity
         now_us = tools.backend.now_us()
         clock = tools.environment.monotonic
+        if slot.claims > tools.settings.attempts_max:
+            parked = self._draft(slot, now_us)
+            if parked is not None:  # durable before the next one begins, which may be no better
+                return parked
         begun = clock()
         left = _most(slot)
         while (letter := entity.next_operation(now_us)) is not None:
