@@ -33,6 +33,7 @@ from durable_async.serialization.events import decode_letter
 
 from ._drafts import Draft, Sent, is_empty
 from ._slots import Slot
+from ._suspects import SUSPECT_ATTEMPTS
 from ._tools import Tools
 
 TURNS_MAX = 200
@@ -200,14 +201,14 @@ class Conversations:
 
     def _may_speak(self, slot: Slot) -> bool:
         """Tell whether nothing that it sent before it came here can be on its way still."""
-        return self._tools.fetches.taken >= slot.speaks_after and not slot.is_alone
+        return self._tools.fetches.taken >= slot.speaks_after and not _is_apart(slot)
 
     def _may_hear(self, slot: Slot) -> bool:
         """Tell whether a turn now would take what it is told, after all that was sent to it before."""
         return not (
             slot.committing
             or slot.is_busy
-            or slot.is_alone
+            or _is_apart(slot)
             or slot.instance.outcome is not None
             or self._tools.fetches.is_owed(slot.instance_id)
         ) and self._tools.slots.holds(slot)
@@ -243,6 +244,11 @@ class Conversations:
             if group:
                 draft.commit = msgspec.structs.replace(draft.commit, group=group)
             self._turns.submit(draft)
+
+
+def _is_apart(slot: Slot) -> bool:
+    """Tell whether it takes no part: its turns could not be stored together with others', or workers died of it, or may have."""
+    return slot.is_alone or slot.claims >= SUSPECT_ATTEMPTS
 
 
 def _may_be_gone(slot: Slot) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import anyio
+import pytest
 
 from durable_async import Entity, OrchestrationContext, Registry, TaskHub
 from durable_async.backends.memory import MemoryBackend
@@ -13,6 +14,7 @@ from durable_async.model.history import EntityOperation
 from durable_async.model.records import Outgoing, TurnCommit
 from durable_async.serialization.events import encode_letter, encode_snapshot
 from durable_async.testing import VirtualEnvironment, virtual_time
+from durable_async.worker._suspects import SUSPECT_ATTEMPTS
 
 from .hubs import opened
 
@@ -27,6 +29,12 @@ class Cell(Entity[int]):
 
 @registry.orchestrator
 async def reads(ctx: OrchestrationContext) -> int | None:
+    return await ctx.call_entity(Cell.entity_id("a"), Cell.get)
+
+
+@registry.orchestrator
+async def reads_later(ctx: OrchestrationContext) -> int | None:
+    await ctx.wait_for_external_event("now")
     return await ctx.call_entity(Cell.entity_id("a"), Cell.get)
 
 
@@ -74,3 +82,24 @@ async def test_an_entity_that_was_forgotten_is_not_read_where_it_was(
         await anyio.sleep(0.1)
         await backend.retire_worker(other)
         assert await handle.wait(timeout=10) == 7
+
+
+@pytest.mark.parametrize("claims", [0, SUSPECT_ATTEMPTS])
+@virtual_time
+async def test_what_a_suspect_asks_goes_through_the_store_so_that_it_is_not_blamed_for_others(
+    env: VirtualEnvironment, claims: int
+) -> None:
+    async with opened(env, registry) as (hub, backend), hub.worker() as worker:
+        await warm_up(hub)
+        handle = await hub.client.start(reads_later)
+        await anyio.sleep(0.1)
+        slot = worker._session._tools.slots.get(handle.instance_id)
+        slot.claims = claims
+        backend.batches.clear()
+        await hub.client.raise_event(handle, "now")
+        assert await handle.wait() is None
+        turns = [
+            item for batch in backend.batches for item in batch if isinstance(item, TurnCommit)
+        ]
+        grouped = [bool(turn.group) for turn in turns]
+        assert grouped == ([False, True, True] if claims else [True, True])  # it came through
