@@ -477,7 +477,7 @@ class Mailbox:
             await self.near.take_stock(self.worker.fence, self.worker.fetches)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(STEPS)
 def test_all_are_told_in_order_whatever_is_lost(
     postgres_lab: PostgresLab, steps: list[str]

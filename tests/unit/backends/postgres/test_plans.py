@@ -82,7 +82,7 @@ MEANT: dict[str, tuple[str, ...]] = {
     # commit_batch
     'update "durable_async".workers w set seq': ("workers_pkey",),
     "i.id = any (p_locks || s_id || v_heirs)": ("instances_by_id",),
-    "select array_agg(case when s.is_whole": ("instances_by_id",),
+    "select array_agg(i.key order by s.place)": ("instances_by_id",),
     "cross join lateral unnest(i.will_to)": ("instances_by_id",),
     "from unnest(h_subject": ("instances_pkey",),
     'delete from "durable_async".letters l using unnest(l_subject': ("letters_pkey",),

@@ -144,19 +144,25 @@ begin
     for no key update;
     v_now_us := {schema}.clock_us();
 
-    -- The subjects' keys in the order of their places; null for those that are not this worker's at that execution, and their groups.
+    -- The subjects' keys in the order of their places; null for those that are not this worker's at that execution.
     -- Compared so that no index on the owner is used, under which there are thousands.
-    select array_agg(case when s.is_whole then s.key end order by s.place),
-        array_agg(s.place) filter (where s.has_turn and not (s.is_whole and s.key is not null)),
-        bool_or(s.attempts > 0), bool_or(s.ending)
+    select array_agg(i.key order by s.place), array_agg(s.place) filter (where i.key is null and s.has_turn),
+        bool_or(i.attempts > 0), bool_or(i.ending)
     into v_keys, dropped, v_attempted, v_ending
-    from (
-        select s.place, s.has_turn, i.key, i.attempts, i.ending,
-            s."group" is null or bool_and(i.key is not null) over (partition by s."group") as is_whole
-        from unnest(s_id, s_execution, s_has_turn, s_group) with ordinality as s (id, execution, has_turn, "group", place)
-        left join {schema}.instances i
-            on i.hub = p_hub and i.id = s.id and i.owner is not distinct from p_worker and i.execution = coalesce(s.execution, i.execution)
-    ) s;
+    from unnest(s_id, s_execution, s_has_turn) with ordinality as s (id, execution, has_turn, place)
+    left join {schema}.instances i
+        on i.hub = p_hub and i.id = s.id and i.owner is not distinct from p_worker and i.execution = coalesce(s.execution, i.execution);
+
+    -- All of a group or nothing.
+    if dropped is not null and s_group is not null then
+        select array_agg(case when s.is_whole then s.key end order by s.place),
+            array_agg(s.place) filter (where s.has_turn and (s.key is null or not s.is_whole))
+        into v_keys, dropped
+        from (
+            select s.place, s.key, s.has_turn, s."group" is null or bool_and(s.key is not null) over (partition by s."group") as is_whole
+            from unnest(v_keys, s_has_turn, s_group) with ordinality as s (key, has_turn, "group", place)
+        ) s;
+    end if;
 
     if h_subject is not null then
         select coalesce(array_agg(r.id order by w.place, r.nth), '{}'),
