@@ -75,9 +75,8 @@ class EntityMethod:
         if data is None or data == b"null":
             if not parameters:
                 return (), {}
-            if data is None and not any(parameter.required for parameter in parameters):
-                return (), {}  # its own defaults
-            if self._is_lenient:
+            takes_defaults = not any(parameter.required for parameter in parameters)
+            if self._is_lenient or (data is None and takes_defaults):
                 return self.signature.decode(payloads, None, self._input_place)
             return self.signature.decode(payloads, data or b"null", self._input_place)
         if not parameters:

@@ -203,6 +203,26 @@ async def slow(ctx: EntityContext, input: int) -> Any:
 
 
 @registry.entity
+def untyped(ctx, input):  # type: ignore[no-untyped-def]
+    return input
+
+
+@registry.entity
+def optional(ctx: EntityContext, input: int | None) -> int | None:
+    return input
+
+
+@registry.entity
+def by_name(ctx: EntityContext, *, input: Any) -> Any:
+    return input
+
+
+@registry.entity
+def with_default(ctx: EntityContext, input: int = 7) -> int:
+    return input
+
+
+@registry.entity
 def bare(ctx: EntityContext) -> str:
     return ctx.operation
 
@@ -227,8 +247,17 @@ def test_delete_deletes_unless_the_function_wrote_the_state() -> None:
     assert kept.state == b'"kept"'
 
 
-def test_a_function_gets_none_for_no_input() -> None:
-    assert World(slow).result("anything") == b"null"
+@pytest.mark.parametrize("entity", [slow, untyped, optional, by_name])
+def test_a_function_gets_none_for_no_input(entity: Any) -> None:
+    assert World(entity).result("anything") == b"null"
+    assert World(entity).result("anything", b"null") == b"null"
+
+
+def test_a_functions_default_stands_for_no_input() -> None:
+    assert World(with_default).result("anything") == b"7"
+
+
+def test_a_function_need_not_take_an_input() -> None:
     assert World(bare).result("anything") == b'"anything"'
     assert World(bare).failure("anything", b"1").startswith("TypeError: entity 'bare' input")
 
