@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -14,6 +14,14 @@ from durable_async.serialization.signatures import Signature
 from .program import Payloads
 
 _signatures: WeakKeyDictionary[Callable[..., Any], Signature] = WeakKeyDictionary()
+
+_BESIDE_ARGUMENTS = {
+    "at": "say when with signal_entity_at(...)",
+    "timeout": "a client says it with client.entity(..., timeout=...), an orchestrator with asyncio.timeout(...)",
+    "request_id": "a client says it with client.entity(..., request_id=...)",
+    "result_type": "leave it out, for the method's annotation says it",
+}
+"""What callers may want to say and a method cannot take, and how to say it."""
 
 
 class OperationCall(NamedTuple):
@@ -37,15 +45,32 @@ def encode_operation(
 
     Raises:
         ValidationError: It is neither, or the arguments do not fit the method.
-        TypeError: There is more than one input for a name.
+        TypeError: With a name there is more than one input, or a keyword.
         EncodeError: An argument cannot be stored.
     """
     if isinstance(operation, str):
-        return _named(payloads, operation, *args, **kwargs)
+        if kwargs or len(args) > 1:
+            raise TypeError(_one_input_only(operation, len(args), kwargs))
+        return _named(payloads, operation, *args)
     signature = signature_of(operation)
     name: str = operation.__name__
-    data = signature.encode(payloads, args, kwargs, _where(name))
+    try:
+        data = signature.encode(payloads, args, kwargs, _where(name))
+    except ValidationError as error:
+        if error.field in kwargs and error.field in _BESIDE_ARGUMENTS:
+            hint = _BESIDE_ARGUMENTS[error.field]
+            raise ValidationError(error.field, f"{error.reason}: {hint}") from None
+        raise
     return OperationCall(name, data, signature.result_type)
+
+
+def _one_input_only(operation: str, count: int, keywords: Iterable[str]) -> str:
+    given = [f"{count} inputs"] if count > 1 else []
+    given += [f"{name}=" for name in keywords]
+    return (
+        f"operation {operation!r} is said by name, so there is one input, by position, and {', '.join(given)} does not fit:"
+        " pass the method itself, such as Counter.add, or put everything into one value"
+    )
 
 
 def _named(payloads: Payloads, operation: str, input: Any = None, /) -> OperationCall:

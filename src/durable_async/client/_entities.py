@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar, assert_never, overload
 
@@ -109,8 +110,7 @@ class EntityCalling(EntityReading):
         """
         options = _NO_OPTIONS
         if kwargs and isinstance(operation, str):
-            options = _signal_options(**kwargs)
-            kwargs = {}
+            options, kwargs = _parted(kwargs, ("at", "request_id"))
         await self._signal(entity, operation, args, kwargs, options)
 
     @overload
@@ -159,8 +159,8 @@ class EntityCalling(EntityReading):
         """
         options = OperationOptions(at=due)
         if kwargs and isinstance(operation, str):
-            options = _signal_options(at=due, **kwargs)
-            kwargs = {}
+            options, kwargs = _parted(kwargs, ("request_id",))
+            options = replace(options, at=due)
         await self._signal(entity, operation, args, kwargs, options)
 
     async def _signal(
@@ -242,8 +242,7 @@ class EntityCalling(EntityReading):
         """
         options = _NO_OPTIONS
         if kwargs and isinstance(operation, str):
-            options = _call_options(**kwargs)
-            kwargs = {}
+            options, kwargs = _parted(kwargs, ("result_type", "timeout", "request_id"))
         return await self._call(entity, operation, args, kwargs, options)
 
     async def _call(
@@ -326,13 +325,10 @@ class EntityCalling(EntityReading):
         return moment_us if moment_us > now_us else 0
 
 
-def _signal_options(
-    *, at: datetime | Seconds | None = None, request_id: str | None = None
-) -> OperationOptions:
-    return OperationOptions(at=at, request_id=request_id)
-
-
-def _call_options(
-    *, result_type: Any = None, timeout: float | None = None, request_id: str | None = None
-) -> OperationOptions:
-    return OperationOptions(result_type=result_type, timeout=timeout, request_id=request_id)
+def _parted(
+    kwargs: dict[str, Any], ours: tuple[str, ...]
+) -> tuple[OperationOptions, dict[str, Any]]:
+    """Return the options among the keywords of an operation by name, and the rest, which is one too many."""
+    options = {name: value for name, value in kwargs.items() if name in ours}
+    rest = {name: value for name, value in kwargs.items() if name not in ours}
+    return OperationOptions(**options), rest
