@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from anyio.abc import TaskStatus
 from durable_async._engine.entity_fold import fold_entity
 from durable_async._engine.operations import Operation, begin
 from durable_async._kernel.entities.outcome import OperationOutcome
-from durable_async.errors import TurnBudgetError
+from durable_async.errors import EntityOperationFailedError, TurnBudgetError
 from durable_async.failure import FailureDetails
 from durable_async.model.history import EntityOperation
 
@@ -21,6 +22,8 @@ from ._drafts import Draft, Sent
 from ._slots import Slot
 from ._suspects import SUSPECT_ATTEMPTS
 from ._tools import Tools
+
+_log = logging.getLogger("durable_async")
 
 OPERATIONS_MAX = 1_000
 """Operations in one turn."""
@@ -141,7 +144,7 @@ class EntityTurns:
                     return None
                 break
             started = clock()
-            entity.conclude(operation.run())
+            self._conclude(slot, operation, operation.run())
             ended = clock()
             self._note(slot, letter, ended - started)
             left -= 1
@@ -154,6 +157,15 @@ class EntityTurns:
         definition = tools.registry.find_entity(entity.entity_id.stored_name)
         assert definition is not None, "only registered names are claimed"
         return begin(definition, entity, letter, tools.payloads, now_us, tools.environment.new_id)
+
+    @staticmethod
+    def _conclude(slot: Slot, operation: Operation, outcome: OperationOutcome) -> None:
+        letter, failure = operation.letter, outcome.failure
+        if failure is not None and letter.caller is None and letter.request_id is None:
+            # A signal's failure is told nobody and is in no history, so it would be lost.
+            error = EntityOperationFailedError(slot.instance_id, letter.operation, failure)
+            _log.warning("%s, and nobody waits for it\n%s", error, failure.stack_trace.rstrip())
+        slot.entity.conclude(outcome)
 
     def _is_quick(self, slot: Slot, operation: Operation) -> bool:
         if operation.is_async:
@@ -220,7 +232,7 @@ class EntityTurns:
             if letter is None:
                 break
             operation = self._begin(slot, letter, now_us)
-            entity.conclude(await self._perform(slot, operation))
+            self._conclude(slot, operation, await self._perform(slot, operation))
             left -= 1
             if left == 0 or clock() - begun > BATCH_SECONDS:
                 break

@@ -39,6 +39,9 @@ class Careless(Entity[int]):
     async def hello(self) -> str:
         return "hello"
 
+    def trip(self) -> None:
+        raise LookupError("a stone")
+
 
 @virtual_time
 async def test_an_operation_that_cancels_its_own_task_fails_and_the_next_one_does_not(
@@ -49,6 +52,25 @@ async def test_an_operation_that_cancels_its_own_task_fails_and_the_next_one_doe
         with pytest.raises(EntityOperationFailedError, match="CancelledError"):
             await hub.client.call_entity(careless, Careless.cancel_itself)
         assert await hub.client.call_entity(careless, Careless.hello) == "hello"
+
+
+@virtual_time
+async def test_the_failure_of_a_signal_is_logged_with_its_stack_for_nobody_else_hears_of_it(
+    env: VirtualEnvironment, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(env, registry) as (hub, _), hub.worker():
+        careless = Careless.entity_id("a")
+        with pytest.raises(EntityOperationFailedError, match="a stone"):
+            await hub.client.call_entity(careless, Careless.trip)
+        assert caplog.messages == [], "who calls is told"
+        for operation in ("trip", "cancel_itself", "jump"):
+            await hub.client.signal_entity(careless, operation)
+        assert await hub.client.call_entity(careless, Careless.hello) == "hello"
+    tripped, cancelled, unknown = caplog.messages
+    assert "'trip' on entity @careless@a failed: LookupError: a stone" in tripped
+    assert "in trip\n" in tripped, "where it happened"
+    assert "CancelledError" in cancelled
+    assert "no operation 'jump'" in unknown
 
 
 @virtual_time
