@@ -31,7 +31,11 @@ app.add_typer(_migrate.app, name="migrate")
 EXIT_INTERRUPTED = 130
 
 Url = Annotated[
-    str, typer.Option("--url", help="The store: sqlite:///file.db, sqlite:////absolute/file.db.")
+    str,
+    typer.Option(
+        "--url",
+        help="The store: sqlite:///file.db, sqlite:////absolute/file.db, postgresql://user@host/database.",
+    ),
 ]
 Hub = Annotated[str, typer.Option("--hub", help="The task hub in the store.")]
 
@@ -134,12 +138,14 @@ def list_entities(
 
 @app.command()
 def show(
-    instance: Annotated[str, typer.Argument(help="The instance id.")],
+    instance: Annotated[
+        str, typer.Argument(help="The id of an orchestration, or of an entity: @name@key.")
+    ],
     url: Url,
     hub: Hub = "default",
     limit: Annotated[int, typer.Option(min=1, help="How many events at most.")] = 200,
 ) -> None:
-    """Show an orchestration and its history."""
+    """Show an orchestration and its history; or an entity, who has it locked, and who waits for that."""
     anyio.run(_inspect.show_instance, url, hub, instance, limit, Console())
 
 

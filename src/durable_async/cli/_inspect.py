@@ -11,11 +11,13 @@ from rich.console import Console
 
 from durable_async import (
     ConfigurationError,
+    EntityId,
     InstanceNotFoundError,
     TaskHub,
 )
 from durable_async.backend import Backend
 from durable_async.client import EntityConditions
+from durable_async.model.identity import ENTITY_MARK
 
 from . import _render
 
@@ -86,7 +88,10 @@ async def list_entities(
 
 
 async def show_instance(url: str, hub: str, instance_id: str, limit: int, console: Console) -> None:
-    """Print an instance's state and history."""
+    """Print an instance's state and history; of an entity, its state and locks."""
+    if instance_id.startswith(ENTITY_MARK):
+        await _show_entity(url, hub, EntityId.parse(instance_id), console)
+        return
     async with _existing_hub(url, hub) as opened:
         state = await opened.client.get(instance_id)
         if state is None:
@@ -96,6 +101,15 @@ async def show_instance(url: str, hub: str, instance_id: str, limit: int, consol
     console.print(_render.history(history[:limit]))
     if len(history) > limit:
         console.print(f"The first {limit} of {len(history):,} events; --limit shows more.")
+
+
+async def _show_entity(url: str, hub: str, entity: EntityId, console: Console) -> None:
+    async with _existing_hub(url, hub) as opened:
+        state = await opened.client.get_entity(entity)
+        if state is None:
+            raise InstanceNotFoundError(str(entity))
+        locks = await opened.client.entity_locks(entity)
+    console.print(_render.entity(state, locks))
 
 
 async def show_statistics(url: str, hub: str, console: Console) -> None:

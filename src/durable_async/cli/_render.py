@@ -11,6 +11,7 @@ from rich.text import Text
 
 from durable_async import (
     DurableError,
+    EntityLocks,
     EntityState,
     FailureDetails,
     HubStatistics,
@@ -74,11 +75,39 @@ def _remarks(one: EntityState[Any]) -> str:
     return ", ".join(remarks)
 
 
-def state(one: OrchestrationState) -> Table:
-    """Return a grid of what is known of an instance."""
+def entity(one: EntityState[Any], locks: EntityLocks) -> Table:
+    """Return a grid of what is known of an entity."""
+    grid = _grid()
+    grid.add_row("entity", Text(str(one.entity_id)))
+    grid.add_row("state", Text(_cut(repr(one.state)) if one.has_state else "none"))
+    grid.add_row("created", f"{_time(one.created_at)} UTC")
+    grid.add_row("changed", f"{_time(one.updated_at)} UTC")
+    grid.add_row("waiting", f"{one.backlog:,} letters, the requests for its lock among them")
+    if (holder := locks.held_by) is not None:
+        until = "" if holder.until is None else f", until {_time(holder.until)} UTC at most"
+        since = f"since {_time(holder.since)} UTC{until}"
+        grid.add_row("locked by", Text(f"{holder.instance_id}, {since}"))
+    for place, waiter in enumerate(locks.waiting, 1):
+        grid.add_row(f"{place}. in line", Text(waiter.instance_id))
+    for parked in one.parked_operations:
+        what = f"{parked.operation}, {_time(parked.at)} UTC: {parked.reason}"
+        grid.add_row("parked operation", Text(what))
+    if one.parked is not None:
+        grid.add_row("parked", Text(one.parked))
+    grid.add_row("worker", Text(one.owner or "none has it in memory"))
+    return grid
+
+
+def _grid() -> Table:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
+    return grid
+
+
+def state(one: OrchestrationState) -> Table:
+    """Return a grid of what is known of an instance."""
+    grid = _grid()
     grid.add_row("instance", Text(one.instance_id))
     grid.add_row(
         "orchestrator", Text(one.name if one.version is None else f"{one.name} {one.version}")

@@ -15,6 +15,7 @@ from durable_async import (
     ConfigurationError,
     Entity,
     EntityId,
+    EntityLocks,
     EntityState,
     InstanceNotFoundError,
     JsonConverter,
@@ -25,7 +26,7 @@ from durable_async import (
 )
 from durable_async.backends.postgres.administration import Administration
 from durable_async.cli._app import app
-from durable_async.cli._render import entities
+from durable_async.cli._render import entities, entity
 from durable_async.model.entities import EntityLock, EntitySnapshot, ParkedOperation
 from durable_async.model.history import EntityOperation, ParentLink
 from durable_async.model.records import EntityRecord
@@ -63,6 +64,12 @@ async def tallies(ctx: OrchestrationContext) -> None:
     async with ctx.lock_entities([Tally.entity_id("b"), Tally.entity_id("a")]):
         await ctx.call_entity(Tally.entity_id("a"), Tally.add, 2)
     ctx.signal_entity(Tally.entity_id("a"), Tally.add, 0)
+
+
+@registry.orchestrator
+async def keeps(ctx: OrchestrationContext) -> None:
+    async with ctx.lock_entities([Tally.entity_id("a")], hold=3600):
+        await ctx.wait_for_external_event("go")
 
 
 @pytest.fixture
@@ -139,6 +146,38 @@ def test_show_tells_what_an_orchestration_did_with_entities(url_with_entities: s
         "EntityLocksReleased #1",
         "EntitySignaled #3 add on @tally@a 0",
     }
+
+
+async def test_show_tells_who_has_an_entity_and_who_waits_for_it(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/locked.db"
+    async with TaskHub.open(url, registry=registry) as hub, hub.worker():
+        await hub.client.call_entity(Tally.entity_id("a"), Tally.add, 3)
+        for instance_id in ("first", "second", "third"):
+            await hub.client.start(keeps, instance_id=instance_id)
+            await hub.client.wait_for_start(instance_id, timeout=30)
+    lines = await asyncio.to_thread(say, "show", "@tally@a", "--url", url)
+    assert {"entity @tally@a", "state 3", "1. in line second", "2. in line third"} <= set(lines)
+    assert "waiting 2 letters, the requests for its lock among them" in lines
+    (holder,) = (line for line in lines if line.startswith("locked by"))
+    assert holder.startswith("locked by first, since 20")
+    assert holder.endswith(" UTC at most")
+    assert "worker none has it in memory" in lines
+    with pytest.raises(InstanceNotFoundError):
+        await asyncio.to_thread(say, "show", "@tally@nobody", "--url", url)
+
+
+def test_show_tells_what_is_parked_of_an_entity() -> None:
+    parked = ParkedOperation(EntityOperation("explode", None), "it exploded", 0)
+    record = entity_record(
+        "a", encode_snapshot(EntitySnapshot(None, None, (parked,))), parked="all"
+    )
+    console = Console(width=160, record=True, file=StringIO())
+    state: EntityState[Any] = EntityState(record, Any, JsonConverter())
+    console.print(entity(state, EntityLocks(held_by=None, waiting=())))
+    lines = [" ".join(line.split()) for line in console.export_text().splitlines()]
+    assert "state none" in lines
+    assert "parked operation explode, 1970-01-01 00:00:00 UTC: it exploded" in lines
+    assert "parked all" in lines
 
 
 def test_what_is_wrong_with_an_entity_is_remarked() -> None:
