@@ -19,6 +19,7 @@ from .books import Expected, check_books, check_locks
 from .transfers import MOVED_OR_NOT, OUTCOMES, STEPS, WAYS, Chat, Transfer
 
 TOTAL = OPENING * len(KEYS)
+MEETING = ["m0", "m1"]
 _SHARES = {"paused": 6, "plain": 3, STEPS: 3}
 """How many of the ways there are in the hat, of those that are there more than once."""
 
@@ -37,6 +38,7 @@ class Heard:
         ticks: By account: how many delayed signals were sent.
         audits: How many sums were right.
         ended: How many who sat on locks were ended.
+        meetings: How often two had locked the same accounts at the same time, one after the other.
     """
 
     transfers: dict[int, tuple[Transfer, str]] = field(default_factory=dict)
@@ -44,6 +46,7 @@ class Heard:
     ticks: Counter[str] = field(default_factory=Counter)
     audits: int = 0
     ended: int = 0
+    meetings: int = 0
 
 
 class Bank(Customers):
@@ -66,6 +69,7 @@ class Bank(Customers):
             *(self._talk(f"talker-{number}") for number in range(_TALKERS)),
             self._audit(),
             self._sit(),
+            self._meet(),
         ]
 
     async def examine(
@@ -83,6 +87,7 @@ class Bank(Customers):
             **{f"transfers_{outcome}": count for outcome, count in sorted(outcomes.items())},
             "audits": heard.audits,
             "sitters": heard.ended,
+            "meetings": heard.meetings,
             "said": sum(sum(one.values()) for one in heard.said.values()),
             "sections_hit": _hit(stories, faults, Story.is_in_section_at),
             "hit_between": _hit(stories, faults, _is_under_way),
@@ -98,6 +103,9 @@ class Bank(Customers):
             balance = await self._insist(handle.call, Account.move, "open", 0, OPENING)
             if balance != OPENING:
                 self.acknowledged.wrong.append(f"{key} opened with {balance!r}")
+        for key in MEETING:  # what has no state would be cleaned
+            handle = self._client.entity(Account.entity_id(key), request_id=f"open-{key}")
+            await self._insist(handle.call, Account.note, "opener", 1)
         self._is_open.set()
 
     async def _order(self) -> None:
@@ -175,6 +183,19 @@ class Bank(Customers):
                 self.acknowledged.wrong.append(f"{instance}: {end!r}")
             self.heard.ended += 1
             await asyncio.sleep(self._random.uniform(0.0, 1.0))
+
+    async def _meet(self) -> None:
+        """Two lock the same two accounts at the same time, over and over; nobody else does."""
+        await self._is_open.wait()
+        number = 0
+        while not self._is_over.is_set():
+            number += 1
+            pair = [self._run("meet", MEETING, f"meet-{number}-{one}") for one in ("x", "y")]
+            for end in await asyncio.gather(*pair):
+                if end != len(MEETING):
+                    self.acknowledged.wrong.append(f"meet-{number}: {end!r}")
+            self.heard.meetings += 1
+            await asyncio.sleep(self._random.uniform(0.0, 0.2))
 
     async def _chat(self, chatter: int) -> None:
         number = 0

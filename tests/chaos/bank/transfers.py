@@ -272,6 +272,13 @@ def audit(ctx: OrchestrationContext, _: None):  # type: ignore[no-untyped-def]
 
 
 @registry.orchestrator
+async def meet(ctx: OrchestrationContext, keys: list[str]) -> int:
+    """Lock accounts that are free most of the time, and let them go at once."""
+    async with ctx.lock_entities([Account.entity_id(key) for key in keys]):
+        return len(keys)
+
+
+@registry.orchestrator
 async def sit(ctx: OrchestrationContext, keys: list[str]) -> None:
     """Lock accounts and do nothing, until it is ended from outside."""
     async with ctx.lock_entities([Account.entity_id(key) for key in keys]):
