@@ -203,7 +203,7 @@ async def slow(ctx: EntityContext, input: int) -> Any:
 
 
 @registry.entity
-def untyped(ctx, input):  # type: ignore[no-untyped-def]
+def without_types(ctx, input):  # type: ignore[no-untyped-def]
     return input
 
 
@@ -247,7 +247,7 @@ def test_delete_deletes_unless_the_function_wrote_the_state() -> None:
     assert kept.state == b'"kept"'
 
 
-@pytest.mark.parametrize("entity", [slow, untyped, optional, by_name])
+@pytest.mark.parametrize("entity", [slow, without_types, optional, by_name])
 def test_a_function_gets_none_for_no_input(entity: Any) -> None:
     assert World(entity).result("anything") == b"null"
     assert World(entity).result("anything", b"null") == b"null"
