@@ -87,7 +87,7 @@ class Operation:
     def _succeeded(self, method: EntityMethod, value: Any) -> OperationOutcome:
         result = self._payloads.encode(value, method.result_place)
         cell, context = self._cell, self._context
-        state = cell.flush()
+        state = cell.save()
         if (
             self.letter.operation == DELETE
             and not cell.is_written

@@ -111,6 +111,33 @@ def test_what_cannot_be_stored_fails_the_operation() -> None:
     )
 
 
+@registry.entity
+class Mistaken(Entity[int]):
+    def replace(self) -> None:
+        self.state = "five"  # type: ignore[assignment]
+
+    def write(self) -> None:
+        self.set_state("five")  # type: ignore[arg-type]
+
+    def look_away(self) -> str:
+        return "fine"
+
+
+@pytest.mark.parametrize("operation", ["replace", "write"])
+def test_a_state_of_another_type_fails_the_operation_and_not_those_after_it(operation: str) -> None:
+    world = World(Mistaken, b"5")
+    assert world.failure(operation).startswith(
+        "DecodeError: entity 'mistaken' state at $: Expected `int`"
+    )
+    assert world.state == b"5"
+
+
+def test_a_stored_state_that_does_not_fit_harms_nobody_who_does_not_look_at_it() -> None:
+    world = World(Mistaken, b'"of an earlier release"')
+    assert world.result("look_away") == b'"fine"'
+    assert world.state == b'"of an earlier release"'
+
+
 def test_reads_are_fresh_copies_and_see_what_the_code_changed() -> None:
     world = World(CartEntity, b'{"items":[],"note":""}')
     whole = b'{"items":["a"],"note":"b"}'

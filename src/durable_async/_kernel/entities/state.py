@@ -17,10 +17,19 @@ class StateCell:
         is_written: Whether ``set`` was called.
     """
 
-    __slots__ = ("_copied_from", "_copy", "_data", "_into", "_payloads", "_where", "is_written")
+    __slots__ = (
+        "_copied_from",
+        "_copy",
+        "_data",
+        "_into",
+        "_payloads",
+        "_stored",
+        "_where",
+        "is_written",
+    )
 
     def __init__(self, data: bytes | None, into: Any, payloads: Payloads, where: str) -> None:
-        self._data = data
+        self._data = self._stored = data
         self._into = into
         self._payloads = payloads
         self._where = where
@@ -65,6 +74,18 @@ class StateCell:
             if data != self._copied_from:
                 self._data = self._copied_from = data
         return self._data
+
+    def save(self) -> bytes | None:
+        """Return the state as it is to be stored.
+
+        Raises:
+            EncodeError: It does not become bytes.
+            DecodeError: It is not of the entity's type: stored, it would fail each later operation that looks at it.
+        """
+        data = self.flush()
+        if data is not None and data != self._stored and self._into is not Any:
+            self._payloads.decode(data, self._into, self._where)
+        return data
 
     def seed(self, initialize: Callable[[], None]) -> None:
         """Let code set a state that is absent; one that is there stays as it is, whatever the code does to it."""
