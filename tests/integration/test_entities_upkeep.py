@@ -21,6 +21,8 @@ pytestmark = pytest.mark.pattern("entity upkeep")
 registry = Registry()
 gate = threading.Event()
 entered = threading.Event()
+spun: list[str] = []
+free: list[bool] = []
 
 
 @registry.entity
@@ -51,9 +53,11 @@ class Gate(Entity[list[str]]):
         return self.enter(name)
 
     def spin(self, name: str) -> list[str]:
-        """Be quick until it is to be slow."""
-        while name == "slow" and not gate.is_set():
-            entered.set()
+        """Be quick until it is to be slow. It is interrupted anywhere, so it must not take the lock of an event."""
+        if name == "slow":
+            spun.append(name)
+            while not free:
+                pass
         return self.enter(name)
 
 
@@ -165,10 +169,13 @@ async def _until_entered() -> None:
 
 @pytest.fixture
 def closed_gate() -> Any:
-    gate.clear()
-    entered.clear()
+    for flag in (gate, entered):
+        flag.clear()
+    for seen in (spun, free):
+        seen.clear()
     yield
     gate.set()
+    free.append(True)
 
 
 @pytest.mark.usefixtures("closed_gate")
@@ -176,7 +183,7 @@ def test_an_operation_that_blocks_its_thread_keeps_only_its_own_entity(world: Wo
     async def story() -> None:
         async with world.real_hub(registry) as hub, hub.worker(), asyncio.timeout(60):
             slow = asyncio.create_task(_call(hub, "a", "block", "slow"))
-            await _until_entered()
+            await _until(entered.is_set)
             behind = asyncio.create_task(_call(hub, "a", "enter", "behind"))
             for key in ("b", "c"):
                 assert await _call(hub, key, "enter", key) == [key]
@@ -201,11 +208,10 @@ def test_an_operation_that_was_quick_and_is_not_any_more_is_moved_out_of_the_way
             for _ in range(5):
                 await _call(hub, "a", "spin", "quick")
             slow = asyncio.create_task(_call(hub, "a", "spin", "slow"))
-            await asyncio.sleep(0)
             assert await _call(hub, "b", "enter", "other") == ["other"]
-            await _until_entered()
+            await _until(lambda: len(spun) == 2)  # interrupted, and begun again in a thread
             assert await _call(hub, "b", "spin", "another") == ["other", "another"]
-            gate.set()
+            free.append(True)
             assert await slow == [*["quick"] * 5, "slow"]
             assert (await hub.statistics()).parked == 0
 
