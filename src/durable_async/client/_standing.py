@@ -18,7 +18,7 @@ def instance_standing(record: InstanceRecord | None) -> str:
         case Status.PENDING if record.start_at_us:
             return "it is pending, and was started with start_at"
         case Status.PENDING:
-            return f"it is pending; is a worker running that registers {record.name!r}?"
+            return f"it is pending; is a worker running that registers {record.name!r}, and does its log tell of trouble?"
         case Status.SUSPENDED:
             return "it is suspended, until resume is called"
         case _:
