@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -162,8 +163,9 @@ async def _call(hub: TaskHub, key: str, operation: str, name: str) -> list[str]:
     return await hub.client.call_entity(Gate.entity_id(key), operation, name, result_type=list[str])
 
 
-async def _until_entered() -> None:
-    while not entered.is_set():
+async def _until(condition: Callable[[], object]) -> None:
+    """Wait for what another thread does."""
+    while not condition():
         await asyncio.sleep(0.001)
 
 
