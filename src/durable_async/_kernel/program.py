@@ -78,7 +78,7 @@ def _thrower(generator: Generator[Any, Any, Any], error: BaseException) -> Calla
 
 
 def _not_awaitable(yielded: Any) -> OutsideOrchestrationError:
-    return OutsideOrchestrationError(
-        f"the orchestrator yielded {yielded!r}",
-        "yield what ctx.call_activity, ctx.create_timer, when_all ... return",
-    )
+    instead = "yield what ctx.call_activity, ctx.create_timer, when_all ... return"
+    if yielded is None:
+        instead += "; what is not waited for, such as ctx.signal_entity, is called without yield"
+    return OutsideOrchestrationError(f"the orchestrator yielded {yielded!r}", instead)

@@ -8,6 +8,7 @@ from typing import Any
 from durable_async._kernel.futures import when_all, when_any
 from durable_async.errors import ActivityFailedError
 from durable_async.model.history import ExecutionCompleted, ExecutionFailed
+from durable_async.model.identity import EntityId
 
 from .driver import Driver, commands
 
@@ -103,6 +104,15 @@ def test_what_cannot_be_awaited_is_thrown_back_with_advice() -> None:
     outcome = run(orchestrator)
     assert b"yielded [1, 2]" in outcome.result
     assert b"when_all" in outcome.result
+
+
+def test_a_signal_is_not_yielded_and_the_error_says_so() -> None:
+    def orchestrator(ctx: Any) -> Any:
+        yield ctx.signal_entity(EntityId("counter", "a"), "add", 1)
+
+    outcome = run(orchestrator)
+    assert isinstance(outcome, ExecutionFailed)
+    assert "ctx.signal_entity, is called without yield" in outcome.failure.message
 
 
 def test_an_input_that_cannot_be_read_fails_the_orchestration() -> None:
