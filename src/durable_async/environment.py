@@ -14,7 +14,6 @@ import random
 import socket
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from typing import Protocol, TypeVar, TypeVarTuple
 
@@ -111,8 +110,8 @@ class SystemEnvironment:
         return time.monotonic()
 
     def new_id(self) -> str:
-        """Return a random UUID in hex."""
-        return uuid.uuid4().hex
+        """Return 128 random bits in hex."""
+        return os.urandom(16).hex()
 
     def random(self) -> random.Random:
         """Return the operating system's source of chance."""

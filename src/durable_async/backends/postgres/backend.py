@@ -49,7 +49,7 @@ from .requests import Requests
 from .rows import (
     INSTANCE_WIDTH,
     LETTER_WIDTH,
-    OPENS_COLUMN,
+    SPARSE_IN_LETTERS,
     entity_record,
     instance_columns,
     instance_record,
@@ -230,7 +230,7 @@ class PostgresBackend(PostgresLeases):
                     self._hub,
                     self._letters_max,
                     *self._near.terms(),
-                    *columns.arrays(sparse=OPENS_COLUMN),
+                    *columns.arrays(sparse=(*SPARSE_IN_LETTERS, LETTER_WIDTH)),
                 ),
                 lambda rows: ((row["near"], row["key"]) for row in rows if row["near"] is not None),
             )

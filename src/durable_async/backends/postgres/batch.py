@@ -33,7 +33,7 @@ from durable_async.model.records import (
 )
 from durable_async.model.status import TERMINAL
 
-from .columns import Columns
+from .columns import Columns, numbers
 from .rows import (
     INSTANCE_WIDTH,
     LETTER_WIDTH,
@@ -73,6 +73,10 @@ class _Subject:
     change: dict[str, Any] = field(default_factory=dict)
     queued: list[QueuedActivity] = field(default_factory=list)
     attempts: int | None = None
+
+
+SPARSE_IN_CHANGES = (1, 2, 3, 4, 6, 7, 8, 9, 10)
+"""All but whose they are, and whether it ends."""
 
 
 class Batch:
@@ -137,10 +141,11 @@ class Batch:
         return (
             list(self._locks),
             list(self._dying) or None,
-            *(subjects.arrays(sparse=3) if subjects else ([], [], [], None)),
+            *(subjects.arrays(sparse=(3,)) if subjects else ([], [], [], None)),
             *self._turns.arrays(),
-            *self._consumed.arrays(),
-            *changes.arrays(),
+            numbers(self._consumed.column(0)),
+            numbers(self._consumed.column(1)),
+            *changes.arrays(sparse=SPARSE_IN_CHANGES),
             *self._wills.arrays(),
             *self._answers.arrays(),
             *self._cancelled.arrays(),
@@ -150,7 +155,7 @@ class Batch:
             *self._progress().arrays(),
             *self._results.arrays(),
             *self._given_up.arrays(),
-            *self._letters.arrays(sparse=1 + OPENS_COLUMN),
+            *self._letters.arrays(sparse=(1 + OPENS_COLUMN,)),
             *self._children.arrays(),
             *self._freed.arrays(),
             self._seen,

@@ -53,6 +53,9 @@ def instance_columns(new: NewInstance) -> tuple[Any, ...]:
 
 LETTER_WIDTH = 9
 OPENS_COLUMN = 5
+SPARSE_IN_LETTERS = (1, 3, 4, OPENS_COLUMN, 6, 7, 8)
+"""Columns of letters that are mostly null or false."""
+
 INSTANCE_WIDTH = 12
 
 

@@ -110,11 +110,15 @@ begin
                 when i.status in ('completed', 'failed', 'terminated') then 'terminal'
                 else 'delivered'
             end as verdict
-        from unnest(
-            o_to, o_execution, o_letter, o_urgent, o_final, o_opens, o_parent_id, o_parent_execution, o_parent_seq, o_request
-        ) with ordinality as o (
-            receiver, execution, letter, urgent, final, opens, parent_id, parent_execution, parent_seq, request, place
-        )
+        from (
+            select u.receiver, u.execution, u.letter, coalesce(u.urgent, false) as urgent, coalesce(u.final, false) as final, u.opens,
+                u.parent_id, u.parent_execution, u.parent_seq, u.request, u.place
+            from unnest(
+                o_to, o_execution, o_letter, o_urgent, o_final, o_opens, o_parent_id, o_parent_execution, o_parent_seq, o_request
+            ) with ordinality as u (
+                receiver, execution, letter, urgent, final, opens, parent_id, parent_execution, parent_seq, request, place
+            )
+        ) o
         left join {schema}.instances i on i.hub = p_hub and i.id = o.receiver
         where o.place <> all (p_skip)
     ),
