@@ -153,7 +153,8 @@ def test_the_will_unlocks_exactly_what_is_asked_for_or_held(
         assert will.receivers == (() if section is None else section.entity_ids)
         if section is not None:
             release = decode_letter("world", will.letter)
-            assert release == EntityLockRelease(ParentLink("world", 1, section.seq))
+            holder = ParentLink("world", 1, section.seq)
+            assert release == EntityLockRelease(holder, is_will=True)
 
 
 def expected_letters(history: list[HistoryEvent]) -> Iterator[tuple[str, bool, Any]]:

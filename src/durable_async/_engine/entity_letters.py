@@ -48,7 +48,7 @@ def releases(entity_ids: Sequence[str], holder: ParentLink) -> Iterator[Outgoing
 
 def will(entity_ids: tuple[str, ...], holder: ParentLink) -> Will:
     """Return what is to be sent if the holder ends meanwhile."""
-    return Will(receivers=entity_ids, letter=encode_letter(EntityLockRelease(holder)))
+    return Will(receivers=entity_ids, letter=encode_letter(EntityLockRelease(holder, is_will=True)))
 
 
 def _to(entity_id: str, letter: bytes) -> Outgoing:

@@ -345,9 +345,15 @@ class EntityLockRequest(_Event, tag=61, frozen=True, array_like=True, gc=False):
 
 
 class EntityLockRelease(_Event, tag=62, frozen=True, array_like=True, gc=False):
-    """Unlock the entity, or forget that it was to be locked. Nothing happens if it is not locked by this holder."""
+    """Unlock the entity, or forget that it was to be locked. Nothing happens if it is not locked by this holder.
+
+    Attributes:
+        is_will: Whether the store sends it for a holder that ended or was parked. One that waits for the lock is told that it has it,
+            since it may be put back, and would wait for ever: it learns that it has lost it as others do, who held it.
+    """
 
     holder: ParentLink
+    is_will: bool = False
 
 
 class ParkedOperationsRetried(_Event, tag=63, frozen=True, array_like=True, gc=False):

@@ -72,7 +72,7 @@ def test_a_lock_request_goes_to_every_entity_and_into_the_will() -> None:
     commit = committed(driver_of(orchestrator))
     request = EntityLockRequest(holder(1), 2_000_000)
     assert letters(commit) == [(str(A), "@account", request), (str(B), "@account", request)]
-    release = EntityLockRelease(holder(1))
+    release = EntityLockRelease(holder(1), is_will=True)
     assert commit.will == Will(receivers=BOTH, letter=encode_letter(release))
 
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
+from typing import Any
 
 import anyio
 import pytest
 
-from durable_async import Entity, EntityId, OrchestrationContext, Registry, TaskHub
+from durable_async import (
+    Entity,
+    EntityId,
+    EntityOperationFailedError,
+    OrchestrationContext,
+    Registry,
+    TaskHub,
+)
 from durable_async.backends.memory.store import MemoryStore
 from durable_async.model.records import CommitItem, CommitResult, Fence
 from durable_async.testing import VirtualEnvironment, run_virtual
@@ -123,5 +131,48 @@ def test_a_set_that_is_not_all_free_is_asked_for_through_the_store(
 
     async def main(env: VirtualEnvironment) -> None:
         await with_two_workers(env, ("x", "y", "first"), ("second", "keep_y"), delays, story)
+
+    run_virtual(main, seed=1)
+
+
+async def wait_in_line(ctx: OrchestrationContext) -> str:
+    async with ctx.lock_entities(BOTH):
+        try:
+            return await ctx.call_entity(BOTH[0], "get", result_type=str)
+        except EntityOperationFailedError as error:
+            return error.failure.error_type
+
+
+async def another_way(ctx: OrchestrationContext) -> str:
+    await ctx.wait_for_external_event("go")
+    return "another"
+
+
+def test_who_is_parked_while_it_waits_in_line_and_put_back_does_not_wait_for_ever() -> None:
+    """Others go on without it, so it has lost its place; that it learns from its first call."""
+
+    def registered(waits: Callable[[OrchestrationContext], Coroutine[Any, Any, str]]) -> Registry:
+        registry = registry_of("x", "y", "keep_y")
+        registry.orchestrator(name="waits")(waits)
+        return registry
+
+    async def main(env: VirtualEnvironment) -> None:
+        store = MemoryStore(env)
+        async with opened(env, registered(wait_in_line), store) as (hub, _), hub.worker():
+            keeper = await hub.client.start("keep_y")
+            await anyio.sleep(5)
+            waiting = await hub.client.start("waits")
+            await anyio.sleep(5)
+        async with opened(env, registered(another_way), store) as (hub, _), hub.worker():
+            await hub.client.raise_event(waiting.instance_id, "wake up")
+            await anyio.sleep(60)
+            state = await hub.client.get(waiting.instance_id)
+            assert state is not None
+            assert state.parked is not None
+        async with opened(env, registered(wait_in_line), store) as (hub, _), hub.worker():
+            await hub.client.unpark(waiting.instance_id)
+            await hub.client.raise_event(keeper.instance_id, "go")
+            result = await hub.client.wait(waiting.instance_id, timeout=60)
+            assert result.endswith("EntityLockLostError")
 
     run_virtual(main, seed=1)

@@ -258,11 +258,12 @@ class EntityInstance:
                 self._requests[_section(letter.holder)] = waiting
                 self._line.append(waiting)
             case EntityLockRelease():
-                self._put_release(waiting, _section(letter.holder))
+                self._put_release(waiting, letter)
             case _:
                 self._mail.consume(waiting)
 
-    def _put_release(self, waiting: Waiting, section: _Section) -> None:
+    def _put_release(self, waiting: Waiting, release: EntityLockRelease) -> None:
+        section = _section(release.holder)
         if section == self._holder:
             self._holders_line.append(waiting)
             return
@@ -271,6 +272,8 @@ class EntityInstance:
         if request is not None and not request.withdrawn:
             request.withdrawn = True
             self._mail.consume(request)
+            if release.is_will:
+                self._tell_locked(release.holder)
 
     @property
     def _holder(self) -> _Section | None:
@@ -301,8 +304,7 @@ class EntityInstance:
                 until_us = now_us + letter.hold_us if letter.hold_us else 0
                 self._lock = EntityLock(letter.holder, now_us, until_us)
                 self._changed = True
-                locked = EntityLocked(letter.holder.seq, self.instance_id)
-                self._replies.append((letter.holder, locked))
+                self._tell_locked(letter.holder)
             case EntityLockRelease():
                 self._unlock()
             case _:
@@ -339,6 +341,9 @@ class EntityInstance:
         else:
             self._mail.consume(done)
         return done
+
+    def _tell_locked(self, holder: ParentLink) -> None:
+        self._replies.append((holder, EntityLocked(holder.seq, self.instance_id)))
 
     def _lose(self, waiting: Waiting) -> None:
         self._mail.consume(waiting)

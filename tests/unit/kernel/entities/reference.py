@@ -77,7 +77,7 @@ class Reference:
                 case EntityLockRequest(holder=holder, hold_us=hold_us):
                     self.take(lying)
                     self.lock = EntityLock(holder, now_us, now_us + hold_us if hold_us else 0)
-                    self.replies.append((holder, EntityLocked(holder.seq, self.instance_id)))
+                    self.tell_locked(holder)
                 case EntityLockRelease():
                     self.take(lying)
                     self.lock = None
@@ -123,13 +123,15 @@ class Reference:
                         lost = EntityLockLostError(self.instance_id, lying.letter.operation)
                         self.take(lying)
                         self.tell(lying.letter, FailureDetails.of(lost))
-                case EntityLockRelease(holder=holder) if not self.is_holders(lying.letter):
+                case EntityLockRelease(holder, is_will) if not self.is_holders(lying.letter):
                     for other in self.mailbox[: self.mailbox.index(lying)]:
                         if (
                             isinstance(other.letter, EntityLockRequest)
                             and other.letter.holder == holder
                         ):
                             self.take(other)
+                            if is_will:
+                                self.tell_locked(holder)
                     self.take(lying)
                 case (
                     EntityOperation()
@@ -146,6 +148,9 @@ class Reference:
             if not lying.delayed and (self.lock is None or self.is_holders(lying.letter)):
                 return lying
         return None
+
+    def tell_locked(self, holder: ParentLink) -> None:
+        self.replies.append((holder, EntityLocked(holder.seq, self.instance_id)))
 
     def take(self, lying: Lying) -> None:
         self.mailbox.remove(lying)

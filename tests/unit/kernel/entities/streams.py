@@ -69,7 +69,7 @@ _operations = st.builds(
 _locks = st.builds(Send, st.just("lock"), _senders, st.sampled_from([0, 0, 10]))  # held for
 _others = st.one_of(
     st.builds(Send, st.just("section"), _senders, st.just(0), _does),
-    st.builds(Send, st.just("unlock"), _senders),
+    st.builds(Send, st.sampled_from(["unlock", "end"]), _senders),
     st.builds(Send, st.sampled_from(["retry", "noise"]), _senders),
 )
 _works = st.builds(Work, st.integers(1, 4))
@@ -152,6 +152,8 @@ class Post:
                 return EntityLockRequest(self.holder(sender), send.number)
             case "unlock":
                 return EntityLockRelease(self.holder(sender))
+            case "end":
+                return EntityLockRelease(self.holder(sender), is_will=True)
             case "retry":
                 return ParkedOperationsRetried()
             case _:

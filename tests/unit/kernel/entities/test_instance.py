@@ -247,6 +247,23 @@ def test_a_release_takes_back_a_request_that_waits() -> None:
     assert [link for link, _ in turn.replies] == [ANN]
 
 
+def test_who_was_parked_while_it_waited_for_a_lock_is_told_that_it_has_it_and_finds_it_lost() -> (
+    None
+):
+    instance = entity(
+        EntityLockRequest(ANN), EntityLockRequest(BOB), EntityLockRelease(BOB, is_will=True)
+    )
+    assert run(instance) == []
+    instance.deliver(4, None, section_call(8, BOB))
+    assert run(instance) == []
+    (bobs, anns, lost) = instance.finish().replies
+    assert anns == (ANN, EntityLocked(7, "@account@x"))
+    assert bobs == (BOB, EntityLocked(2, "@account@x"))
+    assert isinstance(lost[1], EntityCallFailed)
+    assert lost[1].failure.is_type("EntityLockLostError")
+    assert instance.lock == EntityLock(ANN, 0)
+
+
 def test_a_lock_ends_by_itself_and_its_section_with_it() -> None:
     instance = entity(EntityLockRequest(ANN, hold_us=10), GET)
     assert run(instance, now_us=100) == []
