@@ -140,8 +140,11 @@ class EntityTurns:
             operation = self._begin(slot, letter, now_us)
             if not self._is_quick(slot, operation):
                 if is_first and left == _most(slot):
-                    self._take_time(slot)
-                    return None
+                    # What was said here, such as the end of a section, is taken in the group of whoever said it, or not at all.
+                    done = self._draft(slot, now_us)
+                    if done is None:
+                        self._take_time(slot)
+                    return done
                 break
             started = clock()
             self._conclude(slot, operation, operation.run())

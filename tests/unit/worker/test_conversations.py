@@ -103,3 +103,41 @@ async def test_what_a_suspect_asks_goes_through_the_store_so_that_it_is_not_blam
         ]
         grouped = [bool(turn.group) for turn in turns]
         assert grouped == ([False, True, True] if claims else [True, True])  # it came through
+
+
+@registry.entity
+class Door(Entity[int]):
+    def initial_state(self) -> int:
+        return 0
+
+    async def knock(self) -> None:
+        self.state += 1
+
+
+@registry.orchestrator
+async def keeps_it_shut(ctx: OrchestrationContext) -> None:
+    async with ctx.lock_entities([Door.entity_id("a")]):
+        await ctx.wait_for_external_event("open")
+
+
+@virtual_time
+async def test_the_end_of_a_section_is_taken_with_it_also_if_what_waited_for_that_takes_longer(
+    env: VirtualEnvironment,
+) -> None:
+    async with opened(env, registry) as (hub, backend), hub.worker():
+        handle = await hub.client.start(keeps_it_shut)
+        await anyio.sleep(1)
+        await hub.client.signal_entity(Door.entity_id("a"), Door.knock)
+        await anyio.sleep(1)
+        backend.batches.clear()
+        await hub.client.raise_event(handle, "open")
+        await handle.wait()
+        await anyio.sleep(1)
+        turns = [
+            item for batch in backend.batches for item in batch if isinstance(item, TurnCommit)
+        ]
+        end, unlocked, knocked = turns
+        assert end.outbox == ()
+        assert end.group == unlocked.group > 0
+        assert unlocked.state == b""
+        assert len(knocked.consumed) == 1
