@@ -39,6 +39,9 @@ from ._tools import Tools
 TURNS_MAX = 200
 """After so many turns, what is said goes through the store; those who were addressed before still have theirs."""
 
+TALK_SECONDS = 0.01
+"""The same after this time, for the event loop is held meanwhile."""
+
 FREE_SECONDS = 60.0
 """Longer than a worker that is in conversation, and does nothing else meanwhile, keeps its lease."""
 
@@ -106,13 +109,15 @@ class Conversations:
         heard: dict[Slot, None] = {}
         broken: dict[Slot, Exception] = {}
         turns = 0
+        clock = self._tools.environment.monotonic
+        end = clock() + TALK_SECONDS
         while line:
             slot = line.popleft()
             heard[slot] = None
             if slot not in broken and self._may_hear(slot):
                 turns += 1
                 draft, said = self._listen(slot, drafts, broken)
-                if draft is not None and turns < TURNS_MAX:
+                if draft is not None and turns < TURNS_MAX and clock() <= end:
                     line += self._pass_on(draft, said)
         self._take_back(drafts.values(), heard)
         self._submit(list(drafts.values()))

@@ -11,9 +11,10 @@ from durable_async import Entity, OrchestrationContext, Registry, TaskHub
 from durable_async.backends.memory import MemoryBackend
 from durable_async.model.entities import EntitySnapshot
 from durable_async.model.history import EntityOperation
-from durable_async.model.records import Outgoing, TurnCommit
+from durable_async.model.records import CommitItem, Outgoing, TurnCommit
 from durable_async.serialization.events import encode_letter, encode_snapshot
 from durable_async.testing import VirtualEnvironment, virtual_time
+from durable_async.worker import _conversations
 from durable_async.worker._suspects import SUSPECT_ATTEMPTS
 
 from .hubs import opened
@@ -36,6 +37,12 @@ async def reads(ctx: OrchestrationContext) -> int | None:
 async def reads_later(ctx: OrchestrationContext) -> int | None:
     await ctx.wait_for_external_event("now")
     return await ctx.call_entity(Cell.entity_id("a"), Cell.get)
+
+
+def groups_of(batches: list[list[CommitItem]]) -> list[list[bool]]:
+    """Tell of each commit's turns whether they are of a group."""
+    turns = [[item for item in batch if isinstance(item, TurnCommit)] for batch in batches]
+    return [[bool(turn.group) for turn in some] for some in turns if some]
 
 
 async def in_another_life(backend: MemoryBackend, cell: str, state: bytes) -> Any:
@@ -141,3 +148,17 @@ async def test_the_end_of_a_section_is_taken_with_it_also_if_what_waited_for_tha
         assert end.group == unlocked.group > 0
         assert unlocked.state == b""
         assert len(knocked.consumed) == 1
+
+
+@virtual_time
+async def test_a_conversation_that_takes_long_goes_on_through_the_store(
+    env: VirtualEnvironment,
+) -> None:
+    async with opened(env, registry) as (hub, backend), hub.worker():
+        await warm_up(hub)
+        for seconds, groups in ((0.01, [[True, True]]), (-1.0, [[True, True], [False]])):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(_conversations, "TALK_SECONDS", seconds)
+                backend.batches.clear()
+                assert await (await hub.client.start(reads)).wait() is None
+                assert groups_of(backend.batches) == groups
