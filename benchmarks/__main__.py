@@ -3,12 +3,14 @@
 ./dev bench                      all
 ./dev bench throughput --rounds 5
 ./dev bench postgres
+./dev bench entities
 ./dev bench replay
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import subprocess
@@ -31,7 +33,10 @@ def main() -> None:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__)
     parser.add_argument(
-        "what", nargs="?", choices=("all", "throughput", "postgres", "replay"), default="all"
+        "what",
+        nargs="?",
+        choices=("all", "throughput", "postgres", "entities", "replay"),
+        default="all",
     )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=10_000, help="length of the replayed history")
@@ -46,6 +51,8 @@ def main() -> None:
         throughput(chosen.rounds, chosen.disk)
     if chosen.what in ("all", "postgres"):
         on_postgres(chosen.rounds, chosen.disk)
+    if chosen.what in ("all", "entities"):
+        entities(chosen.rounds, chosen.disk)
     if chosen.what in ("all", "replay"):
         replay(chosen.rounds, chosen.steps)
 
@@ -122,6 +129,55 @@ def on_postgres(rounds: int, disk: str) -> None:
         )
     broken = sum(sum(one.values("deadlocks")) for one in ours)
     print(f"deadlocks: {broken:.0f}\n")
+
+
+SIGNALS = {
+    "one sender, 1 entity": [1, 1, 1000],
+    "50 senders, 1 entity": [50, 1, 5000],
+    "50 senders, 100 entities": [50, 100, 5000],
+}
+"""Senders, entities, signals: each sender waits for its signal before the next."""
+
+TRANSFERS = {"transfer, one at a time": [200, 1], "transfer, 50 at a time": [1000, 50]}
+"""Transfers, and how many at once."""
+
+
+def entities(rounds: int, disk: str) -> None:
+    """Compare signals to entities with the peer and its backend in memory, and count what a transfer under lock costs."""
+    ours = Series(
+        "durable_async, Postgres",
+        [sys.executable, "-m", "benchmarks.entities_postgres", json.dumps(SIGNALS | TRANSFERS)],
+    )
+    peer = Series(
+        f"{PEER}, in memory",
+        [str(peer_python()), "benchmarks/peer_entities.py", json.dumps(SIGNALS)],
+    )
+    with server(disk) as postgres:
+        os.environ[DSN_VARIABLE] = postgres.dsn
+        interleave([ours, peer], rounds)
+    columns = {
+        "a second": ("per_second", "{:,.0f}"),
+        "write transactions": ("commits", "{:.3f}"),
+        "worker's commits": ("worker_commits", "{:.3f}"),
+        "CPU us": ("cpu_us", "{:.0f}"),
+        "server CPU us": ("server_cpu_us", "{:.0f}"),
+        "WAL bytes": ("wal_bytes", "{:,.0f}"),
+    }
+    rows = [
+        [case, *(spread(ours.values(f"{case}_{key}"), form) for key, form in columns.values())]
+        for case in SIGNALS | TRANSFERS
+    ]
+    print("Entities on Postgres, client and worker in one process; all per signal or transfer")
+    print(table(["", *columns], rows))
+    print()
+    for case in SIGNALS:
+        for kind, what in (("", "tasks"), ("_threads", "threads")):
+            theirs = peer.values(f"{case}{kind}_per_second")
+            ratios = [a / b for a, b in zip(ours.values(f"{case}_per_second"), theirs, strict=True)]
+            print(
+                f"{case}: {spread(ratios, '{:.1f}')} times the peer's {spread(theirs)} a second with {what}"
+            )
+    print(f"deadlocks: {sum(ours.values('deadlocks')):.0f}\n")
 
 
 def replay(rounds: int, steps: int) -> None:

@@ -10,6 +10,8 @@ import json
 import sys
 import time
 
+import asyncpg
+
 from benchmarks.samples import emit
 from benchmarks.server import counts, database, deadlocks
 from durable_async import (
@@ -19,6 +21,7 @@ from durable_async import (
     OrchestrationContext,
     Registry,
     TaskHub,
+    Worker,
 )
 
 registry = Registry()
@@ -104,14 +107,25 @@ async def transfers(client: Client, total: int, at_once: int) -> float:
     return time.perf_counter() - started
 
 
+async def _commits(dsn: str, worker: Worker) -> int:
+    """Return how often the worker has committed."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        query = "select seq from durable_async.workers where id = $1"
+        return int(await connection.fetchval(query, worker.worker_id))
+    finally:
+        await connection.close()
+
+
 async def main(cases: dict[str, list[int]]) -> None:
     """Run one round, and print its figures."""
     async with database() as (dsn, watcher):
         figures: dict[str, float] = {}
-        async with TaskHub.open(dsn, registry=registry) as hub, hub.worker():
+        async with TaskHub.open(dsn, registry=registry) as hub, hub.worker() as worker:
             await signals(hub.client, "warm", 1, 1, 50)
             await transfers(hub.client, 200, 10)
             for name, case in cases.items():
+                seq = await _commits(dsn, worker)
                 before = await counts(watcher)
                 cpu = time.process_time()
                 if name.startswith("transfer"):
@@ -122,9 +136,11 @@ async def main(cases: dict[str, list[int]]) -> None:
                     seconds = await signals(hub.client, name, *case)
                 cpu = time.process_time() - cpu
                 after = await counts(watcher)
+                seq = await _commits(dsn, worker) - seq
                 figures |= {
                     f"{name}_per_second": total / seconds,
                     f"{name}_commits": (after.transactions - before.transactions) / total,
+                    f"{name}_worker_commits": seq / total,
                     f"{name}_cpu_us": cpu / total * 1e6,
                     f"{name}_server_cpu_us": (after.cpu_seconds - before.cpu_seconds) / total * 1e6,
                     f"{name}_wal_bytes": (after.wal_bytes - before.wal_bytes) / total,

@@ -36,7 +36,7 @@ async def applied(hub, ids, each):
 
 def drive_threads(hub, name, senders, entity_count, signals):
     """The same with the blocking client, a thread a sender, as a ``def`` program would."""
-    ids = [entities.EntityInstanceId("counter", f"{name}-{n}") for n in range(entity_count)]
+    ids = [entities.EntityInstanceId("counter", f"{name}-threads-{n}") for n in range(entity_count)]
 
     def sender(number):
         for n in range(signals // senders):
@@ -111,7 +111,7 @@ def main():
             figures = asyncio.run(measure(address, cases))
             blocking = client.TaskHubGrpcClient(host_address=address)
             for name, case in cases.items():
-                figures |= drive_threads(blocking, f"{name}-t", *case)
+                figures |= drive_threads(blocking, name, *case)
         backend.stdin.close()
     print(json.dumps(figures))
 

@@ -191,3 +191,34 @@ async def test_what_is_tried_again_and_kills_again_is_parked_again(
         found = await hub.client.get_entity(entity)
         assert found is not None
         assert len(found.parked_operations) == 1
+
+
+@virtual_time
+async def test_an_entity_that_keeps_as_many_as_it_may_is_parked_itself_and_loses_nothing(
+    env: VirtualEnvironment,
+    world: World,
+    style: str,
+    kind: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("durable_async._kernel.entities.instance.PARKED_MAX", 1)
+    entity = EntityId(kind, "a")
+    poisons = ["poison 0", "poison 1"]
+    lethal.update(dict.fromkeys(poisons, True))
+    async with world.hub(env, styles[style]) as hub, mortal_workers(hub):
+        for poison in poisons:
+            await hub.client.signal_entity(entity, "swallow", poison)
+        await hub.client.signal_entity(entity, "note", "after")
+        await anyio.sleep(DAY)
+        found = await hub.client.get_entity(entity)
+        assert found is not None
+        assert "retry or delete it" in (found.parked or "")
+        lethal.clear()
+        await hub.client.retry_parked_operations(entity)
+        await hub.client.unpark(entity)
+        assert await hub.client.call_entity(entity, "note", "last", timeout=DAY) == [
+            "poison 1",
+            "after",
+            "poison 0",
+            "last",
+        ]

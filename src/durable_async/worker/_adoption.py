@@ -67,6 +67,10 @@ def _adopt_entity(claimed: ClaimedInstance, tools: Tools, turns: Turns) -> None:
             entity.deliver(mail.id, mail.execution, decode_letter(claimed.instance_id, mail.letter))
         if claimed.attempts > attempts:
             reason = f"begun {attempts} times, and its worker never came through"
+            if not entity.can_park:
+                reason = f"its next operation was {reason}, and as much is parked as may be: retry or delete it"
+                tools.committer.submit(park(claimed.instance_id, claimed.execution, reason), ignore)
+                return
             operation = entity.park(reason, tools.backend.now_us(), attempts)
             if operation is not None:
                 _log.error(

@@ -36,6 +36,8 @@ POLLS_PER_PERIOD = 50
 DEAF_POLLS = 4
 ROOM_SHARE = 10
 DRAIN_POLL_SECONDS = 0.001
+SIGNALS_GAP_SECONDS = 0.004
+"""Signals that come one after the other are taken several at a time: each fetch and each commit costs as much as some of them."""
 HISTORY_BYTES_PER_CLAIM = 1024 * 1024
 
 _log = logging.getLogger("durable_async")
@@ -66,6 +68,7 @@ class Session:
         self._lost = anyio.Event()
         self._stopping = anyio.Event()
         self._is_behind = False
+        self._is_awaited = False
         self._claimed_at = environment.monotonic()
         self._loop = asyncio.get_running_loop()
         self._complaints = Complaints(environment)
@@ -225,7 +228,13 @@ class Session:
             if work.claimed or work.mail or work.activities:
                 wait = self._poll
             heard = await self._listen(wait, work.next_ready_us)
+            if heard and self._are_only_signals(work):
+                await anyio.sleep(SIGNALS_GAP_SECONDS)
             wait = self._poll if heard else min(wait * 2, self._longest_wait())
+
+    def _are_only_signals(self, work: Work) -> bool:
+        """Tell whether nobody waits for what came of a fetch: then the next may as well tell of several."""
+        return bool(work.mail) and not (work.claimed or work.activities) and not self._is_awaited
 
     def _longest_wait(self) -> float:
         """Return how long nobody looks for work when nothing is heard; where nothing can be heard, that is less."""
@@ -292,6 +301,7 @@ class Session:
 
     async def _take(self, work: Work) -> bool:
         """Take in what was fetched; returns whether there may be more at once."""
+        self._is_awaited = False
         for mail in work.mail:
             self._receive(mail)
         for item in work.activities:
@@ -312,7 +322,7 @@ class Session:
     def _receive(self, mail: Mail) -> None:
         slot = self._tools.slots.get(mail.instance_id)
         if slot is not None:
-            self._turns.receive(slot, mail)
+            self._is_awaited |= self._turns.receive(slot, mail)
         else:
             self._suspects.receive(mail)
 

@@ -16,7 +16,7 @@ from durable_async._kernel.entities.instance import EntityInstance
 from durable_async._kernel.futures import ActivityFuture
 from durable_async._kernel.orchestration import Orchestration
 from durable_async.errors import BackendUnavailableError, CorruptHistoryError
-from durable_async.model.history import ExecutionStarted
+from durable_async.model.history import EntityOperation, ExecutionStarted
 from durable_async.model.identity import ENTITY_MARK
 from durable_async.model.records import NO_WILL, Abandon, CommitItem, Mail, Release, TurnCommit
 from durable_async.serialization.events import decode_letter
@@ -276,15 +276,20 @@ class Turns:
 
         self._tools.committer.submit(commit, done)
 
-    def receive(self, slot: Slot, mail: Mail) -> None:
-        """Take a letter that came through the store."""
+    def receive(self, slot: Slot, mail: Mail) -> bool:
+        """Take a letter that came through the store; returns whether somebody may be waiting for what comes of it."""
         try:
             letter = decode_letter(mail.instance_id, mail.letter)
         except CorruptHistoryError as error:
             self.give_up(slot, error)
-            return
+            return True
         if slot.instance.deliver(mail.id, mail.execution, letter):
             self.enqueue(slot)
+        return not (
+            isinstance(letter, EntityOperation)
+            and letter.caller is None
+            and letter.request_id is None
+        )
 
     # -- letting go
 

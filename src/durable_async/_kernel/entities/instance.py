@@ -26,6 +26,9 @@ from durable_async.model.identity import EntityId
 from .mail import EntityMail, Waiting
 from .outcome import EntitySignal, EntityTurn, OperationOutcome, OrchestrationStart
 
+PARKED_MAX = 100
+PARKED_BYTES_MAX = 1024 * 1024
+
 _Section: TypeAlias = tuple[str, int, int]
 
 
@@ -193,6 +196,12 @@ class EntityInstance:
             self._replies.append((caller, EntityCallCompleted(caller.seq, outcome.result)))
         elif request_id is not None:
             self._answers.append((request_id, EntityCallCompleted(0, outcome.result)))
+
+    @property
+    def can_park(self) -> bool:
+        """Whether another operation can be kept in the snapshot; it is written as a whole whenever something changes."""
+        size = sum(len(parked.operation.input or b"") for parked in self._parked)
+        return len(self._parked) < PARKED_MAX and size < PARKED_BYTES_MAX
 
     def park(self, reason: str, now_us: int, attempts: int) -> EntityOperation | None:
         """Take the operation that is next out of line, keep it in the snapshot, and tell its caller; return it, if there is one.
