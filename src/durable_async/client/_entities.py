@@ -9,12 +9,14 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, assert_never, overload
 
 import anyio
 
+from durable_async._kernel.entities.context import current_entity
 from durable_async._kernel.operations import OperationCall, encode_operation
 from durable_async._kernel.times import due_us
 from durable_async.errors import (
     BackendError,
     BackendUnavailableError,
     EntityOperationFailedError,
+    OutsideOrchestrationError,
     OverloadedError,
     WaitTimeoutError,
 )
@@ -254,6 +256,7 @@ class EntityCalling(EntityReading):
         options: OperationOptions,
     ) -> Any:
         entity_id = entity_id_of(entity)
+        _refuse_itself(entity)
         call = encode_operation(self._payloads, operation, args, kwargs)
         request_id = self._request_id(options.request_id)
         letter = EntityOperation(
@@ -332,3 +335,13 @@ def _parted(
     options = {name: value for name, value in kwargs.items() if name in ours}
     rest = {name: value for name, value in kwargs.items() if name not in ours}
     return OperationOptions(**options), rest
+
+
+def _refuse_itself(entity: EntityId) -> None:
+    """Refuse that an operation waits for one that waits for it."""
+    context = current_entity.get(None)
+    if context is not None and context.entity_id == entity:
+        raise OutsideOrchestrationError(
+            f"an operation of {entity} calls {entity}, which would wait for itself",
+            "call the method directly, or signal it",
+        )

@@ -31,6 +31,8 @@ from ._tools import SLICE_SECONDS, Tools, ignore
 
 DETERMINISM_ATTEMPTS = 3
 BACKOFF_SECONDS_MAX = 60.0
+STRANGERS_MAX = 1_000
+"""Entities that nobody here registers, of which it is said once each."""
 
 _log = logging.getLogger("durable_async")
 
@@ -57,6 +59,7 @@ class Turns:
         self._arrived = anyio.Event()
         self._programs: dict[str, Any] = {}
         self._consumed: list[tuple[_Mailbox, list[int]]] = []
+        self._strangers: set[str] = set()
         self._conversations = Conversations(tools, self)
         self.calls = ActivityCalls(tools, self.enqueue)
         self.entities = EntityTurns(
@@ -206,6 +209,18 @@ class Turns:
             slot.status = commit.status
         for outgoing in commit.outbox:
             tools.fetches.owe(outgoing.instance_id)
+            if outgoing.opens is not None:
+                self._warn_of_stranger(outgoing.opens)
+
+    def _warn_of_stranger(self, name: str) -> None:
+        if name in self._strangers or self._tools.registry.find_entity(name) is not None:
+            return
+        if len(self._strangers) < STRANGERS_MAX:
+            self._strangers.add(name)
+            _log.warning(
+                "entity %r is not registered here: what is sent to it waits for a worker that registers it",
+                name.removeprefix(ENTITY_MARK),
+            )
 
     def _rest(self, slot: Slot) -> None:
         """It has nothing on its way: another turn if something came meanwhile, else an alarm for what is due."""

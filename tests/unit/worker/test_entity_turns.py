@@ -7,7 +7,14 @@ import asyncio
 import anyio
 import pytest
 
-from durable_async import Entity, EntityOperationFailedError, Registry
+from durable_async import (
+    Entity,
+    EntityId,
+    EntityOperationFailedError,
+    OrchestrationContext,
+    Registry,
+    TaskHub,
+)
 from durable_async.testing import VirtualEnvironment, virtual_time
 
 from .hubs import opened
@@ -39,8 +46,40 @@ class Careless(Entity[int]):
     async def hello(self) -> str:
         return "hello"
 
+    async def call_itself(self) -> str:
+        return await hubs[0].client.call_entity(Careless.entity_id("a"), Careless.hello)
+
     def trip(self) -> None:
         raise LookupError("a stone")
+
+
+hubs: list[TaskHub] = []
+
+
+@registry.orchestrator
+async def calls_a_stranger(ctx: OrchestrationContext) -> None:
+    ctx.signal_entity(EntityId("nobody", "a"), "hello")
+    ctx.signal_entity(EntityId("nobody", "b"), "hello")
+
+
+@virtual_time
+async def test_an_operation_that_would_wait_for_itself_is_refused(env: VirtualEnvironment) -> None:
+    async with opened(env, registry) as (hub, _), hub.worker():
+        hubs[:] = [hub]
+        with pytest.raises(EntityOperationFailedError, match="wait for itself"):
+            await hub.client.call_entity(Careless.entity_id("a"), Careless.call_itself)
+
+
+@virtual_time
+async def test_that_nobody_here_registers_an_entity_is_said_once(
+    env: VirtualEnvironment, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(env, registry) as (hub, _), hub.worker():
+        for _number in range(2):
+            await (await hub.client.start(calls_a_stranger)).wait()
+    said = [record.getMessage() for record in caplog.records if "nobody" in record.getMessage()]
+    assert len(said) == 1
+    assert "not registered here" in said[0]
 
 
 @virtual_time
