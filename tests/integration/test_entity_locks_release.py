@@ -198,6 +198,30 @@ def _end_in_steps(ctx: OrchestrationContext, what: str) -> Generator[Any, Any, s
     return what
 
 
+@styles.in_async("patient")
+async def patient(ctx: OrchestrationContext) -> str:
+    async with ctx.lock_entities(SEATS):
+        return await _sit(ctx, "patient")
+
+
+@styles.in_generator("patient")
+def patient_in_steps(ctx: OrchestrationContext) -> Generator[Any, Any, str]:
+    with (yield ctx.lock_entities(SEATS)):
+        return (yield from _sit_in_steps(ctx, "patient"))
+
+
+@changed.in_async("patient")
+async def changed_patient(ctx: OrchestrationContext) -> str:
+    await ctx.create_timer(1)
+    return "something else"
+
+
+@changed.in_generator("patient")
+def changed_patient_in_steps(ctx: OrchestrationContext) -> Generator[Any, Any, str]:
+    yield ctx.create_timer(1)
+    return "something else"
+
+
 @changed.in_async("holder")
 async def changed_holder(ctx: OrchestrationContext, order: str) -> str:
     await ctx.create_timer(1)
@@ -211,6 +235,12 @@ def changed_holder_in_steps(ctx: OrchestrationContext, order: str) -> Generator[
 
 
 # -- the stage
+
+
+async def until_parked(hub: TaskHub, handle: OrchestrationHandle[Any]) -> None:
+    with anyio.fail_after(HOUR):
+        while (state := await hub.client.get(handle)) is None or state.parked is None:
+            await anyio.sleep(1)
 
 
 @dataclass
@@ -245,9 +275,7 @@ class Story:
         return found
 
     async def until_parked(self) -> None:
-        with anyio.fail_after(HOUR):
-            while (state := await self.client.get(self.holder)) is None or state.parked is None:
-                await anyio.sleep(1)
+        await until_parked(self.hub, self.holder)
 
     async def follower_gets_it(self) -> None:
         """Look who holds what at the end."""
@@ -425,6 +453,27 @@ async def test_a_parked_holder_that_is_put_back_is_told_that_its_lock_is_lost(
             await story.tell("call")
             assert await story.holder.wait(timeout=MINUTE) == "EntityLockLostError"
             assert await story.standing() == [(None, []), (None, [])]
+
+
+@virtual_time
+async def test_who_was_parked_while_it_waited_and_is_put_back_does_not_wait_for_ever(
+    env: VirtualEnvironment, world: World, style: str
+) -> None:
+    async with world.hub(env, styles[style]) as hub:
+        async with hub.worker():
+            blocking = await hub.client.start(blocker)
+            await anyio.sleep(1)
+            waiting = await hub.client.start("patient")
+            await anyio.sleep(1)
+            assert len((await hub.client.entity_locks(SEATS[1])).waiting) == 1
+        async with hub.worker(changed[style]):
+            await until_parked(hub, waiting)
+            assert (await hub.client.entity_locks(SEATS[1])).waiting == ()
+        async with hub.worker():
+            assert await hub.client.unpark(waiting)
+            assert await waiting.wait(timeout=MINUTE) == "EntityLockLostError"
+            await hub.client.raise_event(blocking, "go")
+            assert await (await hub.client.start("patient")).wait(timeout=MINUTE) == "sat"
 
 
 @pytest.mark.parametrize("leaves", [True, False])

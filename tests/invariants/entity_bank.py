@@ -164,7 +164,7 @@ class Bank:
         await stage.pause(1)
         chance = stage.chance
         order = {
-            "keys": chance.sample(ACCOUNTS, chance.randint(2, 3)),
+            "keys": chance.sample(ACCOUNTS[: chance.choice([4, 8])], chance.randint(2, 3)),
             "amount": chance.randint(1, 60),
             "how": chance.choice(
                 ["approve", "pause", "fail at once", "slowly", "fail", "return", "again", "leave"]

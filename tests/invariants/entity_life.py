@@ -139,8 +139,8 @@ class Life:
 
     async def _cleaner(self, stage: Stage) -> None:
         client = await stage.client()
-        for _ in range(6):
-            await stage.pause(0.4)
+        for _ in range(20):
+            await stage.pause(0.1)
             cleaned = await persist(client.clean_entities)
             assert cleaned.orphaned_locks == ()
 

@@ -31,7 +31,7 @@ from .entity_stage import Stage, persist, states, suspend_for_a_while
 
 LEDGERS = ("@ledger@a", "@ledger@b", "@slow@a", "@plain@a", "@patient@a")
 CLIENTS, CLIENT_STEPS = 2, 8
-NARRATORS, NARRATOR_STEPS = 4, 7
+NARRATORS, NARRATOR_STEPS, REPLACEMENTS_MAX = 4, 7, 4
 
 registry = Registry()
 
@@ -304,7 +304,8 @@ class Streams:
         client = await stage.client()
         generation = 0
         while True:
-            await stage.pause(0.3)
+            await stage.pause(0.1)
+            fate = stage.chance.choice(["end", "end", "replace", "replace", "terminate", "suspend"])
             script, sent = _script(stage, f"{name}.{generation}")
             self.sent += sent
             request = stage.new_id()
@@ -314,10 +315,9 @@ class Streams:
                     o, [s, None], instance_id=name, reuse=ReusePolicy.REPLACE, request_id=r
                 )
             )
-            fate = stage.chance.choice(["end", "end", "end", "replace", "terminate", "suspend"])
-            if fate == "replace" and generation < 2:
+            if fate == "replace" and generation < REPLACEMENTS_MAX:
                 generation += 1
-                await stage.pause(0.4)
+                await stage.pause(stage.chance.choice([0.02, 0.1, 0.4]))
                 continue
             if fate == "terminate":
                 await stage.pause(0.4)
@@ -410,6 +410,7 @@ def check_sections(order: list[Sent]) -> None:
 def _script(stage: Stage, sender: str) -> tuple[list[Step], list[Sent]]:
     """Write what an orchestration is to do, and what it will have sent."""
     chance = stage.chance
+    favourite = chance.choice(LEDGERS)
     script: list[Step] = []
     sent: list[Sent] = []
 
@@ -440,7 +441,7 @@ def _script(stage: Stage, sender: str) -> tuple[list[Step], list[Sent]]:
         elif how == "lock":
             script.append(_section(stage, new, f"{sender}!{number}"))
         else:
-            one = new(chance.choice(LEDGERS))
+            one = new(favourite if stage.toss(0.6) else chance.choice(LEDGERS))
             one.is_delayed = how == "later"
             script.append([how, one.ledger, one.item])
     return script, sent

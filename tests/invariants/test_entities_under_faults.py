@@ -16,7 +16,7 @@ from .entity_life import Life
 from .entity_stage import InFile, Simulation, run
 from .entity_streams import Streams
 
-SEEDS = {Streams: 110, Bank: 30, Life: 110}
+SEEDS = {Streams: 140, Bank: 36, Life: 140}
 SEEDS_IN_FILE = 6
 CHUNK = 10
 
