@@ -160,7 +160,7 @@ class World:
         found = await self.load.examine(self.hub, stories, self.faults)
         add_found(verdict, found)
         self.notes |= found.notes
-        deadlocks = await store.deadlocks()
+        self.notes["deadlocks"] = deadlocks = await store.deadlocks()
         if deadlocks:
             verdict.stuck.append(f"{deadlocks} deadlocks in the store")
         self.notes["idle_at_first_max"] = ledger.idle_seconds(self.fleet.registered_us())
