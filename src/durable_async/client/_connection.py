@@ -120,7 +120,7 @@ def id_of(instance: Instance) -> str:
         return instance.instance_id
     if str(instance).startswith(ENTITY_MARK):  # so does that of an EntityId
         raise ValidationError(
-            "instance",
+            "instance_id",
             f"{str(instance)!r} is an entity: use call_entity, signal_entity, get_entity, delete_entity",
         )
     return check_instance_id(instance)

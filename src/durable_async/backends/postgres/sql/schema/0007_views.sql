@@ -152,7 +152,7 @@ begin atomic
             (57, 'EntityLocksReleased', 'seq'),
             (60, 'EntityOperation', 'operation input caller request_id section due_us'),
             (61, 'EntityLockRequest', 'holder hold_us'),
-            (62, 'EntityLockRelease', 'holder'),
+            (62, 'EntityLockRelease', 'holder is_will'),
             (63, 'ParkedOperationsRetried', '')
     ) k (tag, kind, fields);
 end;
