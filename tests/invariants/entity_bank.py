@@ -161,7 +161,7 @@ class Bank:
 
     async def _transfer(self, stage: Stage, name: str) -> None:
         client = await stage.client()
-        await stage.pause(1)
+        await stage.pause(stage.chance.choice([0.05, 0.3, 1]))
         chance = stage.chance
         order = {
             "keys": chance.sample(ACCOUNTS[: chance.choice([4, 8])], chance.randint(2, 3)),

@@ -25,7 +25,7 @@ from .entity_stage import SETTLE_SECONDS, Stage, persist, states
 from .linearizability import UNHEARD, Call, explain
 
 CELLS = ("@cell@a", "@cell@b", "@lazycell@a")
-CLIENTS, STEPS, CALLERS = 2, 7, 4
+CLIENTS, STEPS, CALLERS = 2, 5, 10
 ABSENT = "EntityStateAbsentError"
 
 registry = Registry()
@@ -139,7 +139,7 @@ class Life:
 
     async def _cleaner(self, stage: Stage) -> None:
         client = await stage.client()
-        for _ in range(20):
+        for _ in range(25):
             await stage.pause(0.1)
             cleaned = await persist(client.clean_entities)
             assert cleaned.orphaned_locks == ()
@@ -204,9 +204,9 @@ class Life:
 
     async def _caller(self, stage: Stage, name: str) -> None:
         client = await stage.client()
-        await stage.pause(0.6)
+        await stage.pause(1)
         steps: list[list[Any]] = []
-        for _ in range(stage.chance.randint(1, 4)):
+        for _ in range(stage.chance.randint(1, 3)):
             operation, value = _operation(stage)
             steps.append([stage.chance.choice(CELLS), operation, value, stage.toss(0.3)])
         request, begun = stage.new_id(), stage.tick()

@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeVar
 from unittest.mock import patch
 
 import anyio
+from anyio.abc import TaskGroup
 
 from durable_async import Client, EntityId, OrchestrationHandle, Registry, TaskHub
 from durable_async.backends.memory.store import MemoryStore
@@ -30,6 +31,9 @@ from .faults import SETTINGS, Faults, Faulty, FaultyBackend, Fleet
 A = TypeVar("A")
 
 SETTLE_SECONDS = 600.0
+RESIDENTS_MAX = 2
+"""Workers that live where a client does, as long as the story."""
+
 ORDERLY = replace(SETTINGS, instances_max=1_000, batch_turns_max=500, claim_batch=50)
 
 
@@ -140,6 +144,7 @@ class Stage:
         store: Store,
         registry: Registry,
         stack: AsyncExitStack,
+        group: TaskGroup,
     ) -> None:
         self.env = env
         self.chance = chance
@@ -150,7 +155,8 @@ class Stage:
         self._store = store
         self._registry = registry
         self._stack = stack
-        self._ticks = 0
+        self._group = group
+        self._residents = self._ticks = 0
 
     def tick(self) -> int:
         """Return a moment that is later than all before."""
@@ -175,8 +181,12 @@ class Stage:
         return hub
 
     async def client(self) -> Client:
-        """Return the client of a process of its own."""
-        return (await self.hub()).client
+        """Return the client of a process of its own, in which there may be a worker as well."""
+        hub = await self.hub()
+        if self._residents < RESIDENTS_MAX and self.toss(0.3):
+            self._residents += 1
+            self._group.start_soon(hub.worker(settings=self.fleet.settings).run)
+        return hub.client
 
     def new_id(self) -> str:
         """Return an id for a request."""
@@ -248,16 +258,16 @@ def run(simulation: Simulation, seed: int, store: Store | None = None) -> None:
     """
 
     async def main(env: VirtualEnvironment) -> None:
-        async with AsyncExitStack() as stack:
+        async with AsyncExitStack() as stack, anyio.create_task_group() as group:
             chance = random.Random(seed)
-            stage = Stage(env, chance, store or InMemory(), simulation.registry, stack)
-            async with anyio.create_task_group() as group:
-                group.start_soon(stage.fleet.run, chance.randint(1, 3))
-                await simulation.play(stage)
-                async with stage.order() as hub:
-                    await settle(hub)
-                    await simulation.check(stage)
-                group.cancel_scope.cancel()
+            place = store or InMemory()
+            stage = Stage(env, chance, place, simulation.registry, stack, group)
+            group.start_soon(stage.fleet.run, chance.randint(1, 3))
+            await simulation.play(stage)
+            async with stage.order() as hub:
+                await settle(hub)
+                await simulation.check(stage)
+            group.cancel_scope.cancel()
 
     trust = random.Random(f"{seed}:trust").choice([0, 0, _entities.QUICK_RUNS])
     with _complaints() as said, patch.object(_entities, "QUICK_RUNS", trust):

@@ -144,6 +144,8 @@ async def narrate(ctx: OrchestrationContext, script: list[Step], told: _Told) ->
                 ctx.continue_as_new([script[position + 1 :], told.value])
             case "lock":
                 await _in_section(ctx, whom, what, told)
+            case "withdraw":
+                await _change_mind(ctx, whom, what)
             case _:
                 await _call(ctx, how, whom, what, told)
 
@@ -167,6 +169,15 @@ async def _in_section(
             await narrate(ctx, inside, told)
     except EntityLockTimeoutError:
         told.lost += [item for _, _, item in calls]
+
+
+async def _change_mind(ctx: OrchestrationContext, ledgers: list[str], pause: float) -> None:
+    """Ask for ledgers, and want them no more."""
+    lock = ctx.lock_entities([EntityId.parse(whom) for whom in ledgers])
+    if pause:
+        await asyncio.sleep(pause)
+    if not lock.cancel():
+        (await lock).release()
 
 
 @registry.orchestrator
@@ -432,12 +443,16 @@ def _script(stage: Stage, sender: str) -> tuple[list[Step], list[Sent]]:
                 "again",
                 "lock",
                 "lock",
+                "withdraw",
             ]
         )
         if how == "pause":
             script.append([how, None, chance.choice([0.01, 0.3])])
         elif how == "again":
             script.append([how, None, None])
+        elif how == "withdraw":
+            ledgers = [favourite, *chance.sample(LEDGERS, chance.randint(0, 2))]
+            script.append([how, list(dict.fromkeys(ledgers)), chance.choice([0, 0, 0.01, 0.3])])
         elif how == "lock":
             script.append(_section(stage, new, f"{sender}!{number}"))
         else:
