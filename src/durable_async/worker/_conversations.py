@@ -101,6 +101,9 @@ class Conversations:
 
     def go_on(self, first: Draft) -> None:
         """Pass on what a turn sent, until nobody has anything to say; then submit everything."""
+        if not first.outbox:  # the usual case, of which there are many
+            self._turns.submit(first)
+            return
         line = deque(self._pass_on(first, first.outbox))
         if not line:
             self._turns.submit(first)
