@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import anyio
 
@@ -43,6 +44,11 @@ class Entry:
         if not isinstance(self.item, TurnCommit):
             return 64
         return 64 + len(self.item.events) + len(self.item.state or b"")
+
+    @property
+    def instance_id(self) -> str:
+        """Which instance it is about; nothing if it is about an activity in the queue."""
+        return getattr(self.item, "instance_id", "")
 
     @property
     def group(self) -> int:
@@ -108,16 +114,27 @@ class Committer:
 
     def _next_batch(self) -> list[Entry]:
         batch: list[Entry] = []
+        about: set[str] = set()
         size = 0
         while self._waiting and len(batch) < self._settings.batch_turns_max:
             size += self._waiting[0].size
-            if batch and size > self._settings.batch_bytes_max:
+            unit = self._next_unit()
+            # One that was replaced may have a turn of its former life on its way: what is left out of that must not take this along.
+            if batch and (size > self._settings.batch_bytes_max or _has_turn_of(unit, about)):
                 break
-            batch.append(self._waiting.popleft())
-            while self._waiting and batch[-1].group and self._waiting[0].group == batch[-1].group:
-                size += self._waiting[0].size
-                batch.append(self._waiting.popleft())
+            size += sum(entry.size for entry in unit[1:])
+            about.update(entry.instance_id for entry in unit)
+            batch += unit
+            for _ in unit:
+                self._waiting.popleft()
         return batch
+
+    def _next_unit(self) -> list[Entry]:
+        """Return what comes next and cannot be parted: an item, or a group."""
+        first = self._waiting[0]
+        if not first.group:
+            return [first]
+        return list(takewhile(lambda entry: entry.group == first.group, self._waiting))
 
     async def _commit(self, batch: Sequence[Entry]) -> None:
         try:
@@ -214,6 +231,13 @@ class Committer:
             if found.epoch != fence.epoch:
                 raise FencedError(fence.worker_id)
             return found
+
+
+def _has_turn_of(unit: Sequence[Entry], instance_ids: Collection[str]) -> bool:
+    """Tell whether one of these instances has a turn in it."""
+    return any(
+        isinstance(entry.item, TurnCommit) and entry.instance_id in instance_ids for entry in unit
+    )
 
 
 def _middle(batch: Sequence[Entry]) -> int:

@@ -92,6 +92,33 @@ async def test_a_batch_is_bounded_by_items_and_bytes(env: VirtualEnvironment) ->
     assert [len(batch) for batch in backend.batches] == [4, 2, 1, 1]
 
 
+def turn(instance_id: str, execution: int, *, group: int = 0) -> TurnCommit:
+    return TurnCommit(
+        instance_id=instance_id, execution=execution, turn=1, events=b"x", group=group
+    )
+
+
+@pytest.mark.parametrize(
+    "former", [turn("replaced", 1), Abandon(instance_id="replaced", retry_at_us=0)]
+)
+@virtual_time
+async def test_a_turn_shares_no_batch_with_what_there_is_of_a_former_life(
+    env: VirtualEnvironment, former: TurnCommit | Abandon
+) -> None:
+    """What is left out of a former life would take the turn along, and tear its group."""
+    one, backend = await committer(env)
+    group = [turn("other", 1, group=7), turn("replaced", 2, group=7)]
+    answered: list[str] = []
+    for item in [abandon(0), former, *group, abandon(1)]:
+        one.submit(item, lambda dropped, item=item: answered.append(item.instance_id))  # type: ignore[misc]
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(one.run)
+        while len(answered) < 5:
+            await anyio.sleep(0.001)
+        tasks.cancel_scope.cancel()
+    assert backend.batches == [[abandon(0), former], [*group, abandon(1)]]
+
+
 @virtual_time
 async def test_a_lost_answer_is_found_out_and_nothing_is_sent_twice(
     env: VirtualEnvironment,
