@@ -132,3 +132,23 @@ async def test_a_worker_that_stops_hands_back_what_it_does_not_begin(
             state = await hub.client.get_entity(sleeper, Sleeper)
             assert state is not None
             assert state.state == [1, 2]
+
+
+@virtual_time
+async def test_signals_in_quick_succession_are_taken_several_at_a_time(
+    env: VirtualEnvironment,
+) -> None:
+    async with opened(env, registry) as (hub, _), hub.worker() as worker:
+        careless = Careless.entity_id("a")
+        assert await hub.client.call_entity(careless, Careless.hello) == "hello"
+        assert worker._session is not None
+        fetches = worker._session._tools.fetches
+        before = fetches.begun
+        for _number in range(40):
+            await hub.client.signal_entity(careless, Careless.hello)
+            await anyio.sleep(0.001)
+        assert 40 / 8 < fetches.begun - before < 40 / 2
+        await anyio.sleep(1)
+        state = await hub.client.get_entity(careless)
+        assert state is not None
+        assert state.backlog == 0, "and all are taken"
