@@ -1,0 +1,248 @@
+"""Engines: one thread with an event loop and an open store, for everybody in the process who uses one hub."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import concurrent.futures
+import contextlib
+import logging
+import os
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from durable_async import Registry, TaskHub
+from durable_async.backend import Backend
+from durable_async.backends.memory import MemoryBackend, MemoryStore
+from durable_async.environment import SystemEnvironment
+
+from .addresses import Address
+from .texts import TextPayloads
+
+T = TypeVar("T")
+
+EXIT_SECONDS = 10.0
+"""So long the end of the process waits for what still runs."""
+
+_log = logging.getLogger("durabletask")
+
+
+class Engine:
+    """A thread of its own with an event loop, and a store that is open as long as the thread lives.
+
+    Attributes:
+        address: The hub.
+        users: How many use it; the engines' table counts.
+        pid: The process that it lives in. A forked child has its memory, but not its thread.
+    """
+
+    def __init__(self, address: Address, backend: str | Backend) -> None:
+        self.address = address
+        self.users = 0
+        self.pid = os.getpid()
+        self._made_of = backend
+        self._opened: concurrent.futures.Future[TaskHub] = concurrent.futures.Future()
+        self._loop = asyncio.new_event_loop()
+        self._stopping = asyncio.Event()
+        self._lock = threading.Lock()
+        self._is_ending = False
+        self._hubs: list[TaskHub] = []
+        self._thread = threading.Thread(
+            target=self._live, name=f"durabletask hub {address.hub}", daemon=True
+        )
+
+    # -- what the thread does
+
+    def start(self) -> None:
+        """Begin to open the store."""
+        self._thread.start()
+
+    def _live(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            try:
+                runner.run(self._serve())
+            except BaseException as error:  # noqa: BLE001 - whoever waits for the opening has to hear of it
+                if self._opened.done():
+                    _log.warning("closing %s failed", self.address.hub, exc_info=error)
+                else:
+                    self._opened.set_exception(error)
+
+    async def _serve(self) -> None:
+        opening = TaskHub.open(
+            self._made_of, hub=self.address.hub, registry=Registry(), payloads=TextPayloads()
+        )
+        async with opening as hub:
+            self._opened.set_result(hub)
+            await self._stopping.wait()
+            await self._end_tasks()
+            for extra in self._hubs:
+                extra.client.close()
+
+    async def _end_tasks(self) -> None:
+        """Take nothing more, cancel what nobody stopped, and let it clean up while the store is open."""
+        with self._lock:
+            self._is_ending = True
+        await asyncio.sleep(0)  # what was handed in before is a task now
+        while left := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+
+    # -- what other threads do
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the caller runs in the engine's thread."""
+        return threading.current_thread() is self._thread
+
+    def hub(self) -> TaskHub:
+        """Return the open hub; wait for it if need be.
+
+        Raises:
+            DurableError: The store could not be opened.
+        """
+        return self._opened.result()
+
+    def submit(self, coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+        """Let a coroutine run on the loop; cancelling the future cancels it.
+
+        Raises:
+            RuntimeError: It is about to end.
+        """
+        with self._lock:
+            if not self._is_ending:
+                return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        coroutine.close()
+        raise RuntimeError("the hub that this client or worker uses is closed")
+
+    def make_hub(self, make: Callable[[], TaskHub]) -> TaskHub:
+        """Make one more hub over the store, on the loop's own thread, and close its client with the engine."""
+
+        def made() -> TaskHub:
+            hub = make()
+            self._hubs.append(hub)
+            return hub
+
+        async def soon() -> TaskHub:
+            return made()
+
+        return made() if self.is_here else self.submit(soon()).result()
+
+    def stop(self) -> None:
+        """Ask it to end."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed: it has ended
+            self._loop.call_soon_threadsafe(self._stopping.set)
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for its end, except in its own thread."""
+        if not self.is_here:
+            self._thread.join(timeout)
+
+
+class Engines:
+    """The engines of a process, by address."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: dict[Address, Engine] = {}
+        self._ending: dict[Address, Engine] = {}
+        self._stores: dict[Address, MemoryStore] = {}
+
+    def attach(self, address: Address) -> Engine:
+        """Return the engine of an address, with one more user; start it if there is none.
+
+        Raises:
+            DurableError: The store could not be opened; nobody is attached then.
+        """
+        engine = self._one_more(address)
+        try:
+            if not engine.is_here:
+                engine.hub()
+        except BaseException:
+            self.detach(engine)
+            raise
+        return engine
+
+    def _one_more(self, address: Address) -> Engine:
+        while True:
+            with self._lock:
+                before = self._ending.get(address)
+                if before is None or before.is_here:
+                    engine = self._running.get(address)
+                    if engine is None:
+                        engine = Engine(address, self._made_of(address))
+                        engine.start()
+                        self._running[address] = engine
+                    engine.users += 1
+                    return engine
+            before.join()
+            self._has_ended(before)
+
+    def detach(self, engine: Engine) -> None:
+        """Take one user away; the last one closes the store, and returns when that is done."""
+        address = engine.address
+        with self._lock:
+            engine.users -= 1
+            if engine.users or self._running.get(address) is not engine:
+                return
+            del self._running[address]
+            self._ending[address] = engine
+        engine.stop()
+        if not engine.is_here:
+            engine.join()
+            self._has_ended(engine)
+
+    def _has_ended(self, engine: Engine) -> None:
+        with self._lock:
+            if self._ending.get(engine.address) is engine:
+                del self._ending[engine.address]
+
+    def close_all(self) -> None:
+        """Stop whatever runs, at the end of the process; what takes long is left to itself."""
+        with self._lock:
+            running, self._running = list(self._running.values()), {}
+        for engine in running:
+            engine.stop()
+        for engine in running:
+            engine.join(EXIT_SECONDS)
+
+    def keep(self, address: Address, store: MemoryStore) -> None:
+        """Let an address in memory mean a store of the caller's."""
+        with self._lock:
+            self._stores[address] = store
+
+    def drop(self, address: Address) -> None:
+        """Forget what an address in memory holds, once nobody uses it."""
+        with self._lock:
+            self._stores.pop(address, None)
+
+    def _made_of(self, address: Address) -> str | Backend:
+        """What is in memory outlives the engine: it would be gone with it otherwise."""
+        if not address.is_memory:
+            return address.url
+        store = self._stores.get(address)
+        if store is None:
+            store = self._stores[address] = MemoryStore(SystemEnvironment())
+        return MemoryBackend(store, hub=address.hub)
+
+
+_engines = Engines()
+_left_behind: list[Engines] = []
+
+
+def engines() -> Engines:
+    """Return the engines of this process."""
+    return _engines
+
+
+def _begin_anew() -> None:
+    """Let a forked child make its own; the parent's are kept, so that nothing closes what the parent uses."""
+    global _engines  # noqa: PLW0603 - one table for the process
+    _left_behind.append(_engines)
+    _engines = Engines()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
+atexit.register(lambda: engines().close_all())
