@@ -13,17 +13,14 @@ import argparse
 import json
 import os
 import platform
-import subprocess
 import sys
 import tempfile
-import venv
-from pathlib import Path
 from statistics import median
 
-from benchmarks.samples import ROOT, Series, interleave, paired_ratios, spread, table
+from benchmarks.peer import PEER, peer_python
+from benchmarks.samples import Series, interleave, paired_ratios, spread, table
 from benchmarks.server import DSN_VARIABLE, server
 
-PEER = "durabletask==1.12.0"
 RAW_STEPS = 5_000
 RAW_STEPS_POSTGRES = 8_000
 PROCESSES = (1, 2, 4)
@@ -195,16 +192,6 @@ def replay(rounds: int, steps: int) -> None:
     for shape in shapes:
         ratios = paired_ratios(peer, ours, shape)
         print(f"{shape}: {median(ratios):.1f} times as fast, {spread(ratios, '{:.1f}')}")
-
-
-def peer_python() -> Path:
-    """Return the interpreter of an environment that has the peer; made on first use."""
-    folder = ROOT / ".venvs" / "peer-durabletask"
-    python = folder / "bin" / "python"
-    if not python.exists():
-        venv.create(folder, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", PEER], check=True)
-    return python
 
 
 if __name__ == "__main__":

@@ -14,8 +14,9 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from durabletask import client, entities, worker
 from durabletask.testing import create_test_backend
+
+from durabletask import client, entities, worker
 
 
 def counter(ctx, value):
