@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import traceback
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
 MESSAGE_CHARS_MAX = 8_192
 STACK_CHARS_MAX = 16_384
 CAUSE_DEPTH_MAX = 10
+PROPERTIES_DEPTH_MAX = 10
+
+_INTEGERS = range(-(2**63), 2**63)
 
 
 class FailureDetails(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What is kept of an exception: strings only, so that nothing is rebuilt by name from data.
+    """What is kept of an exception: plain data only, so that nothing is rebuilt by name from data.
+
+    An exception whose attribute ``recorded_as`` is ``FailureDetails`` is recorded as exactly those, wherever it is raised: in an activity,
+    an orchestrator or an operation of an entity, or as the cause of another. So layers above decide what is kept of their errors, and with
+    ``non_retryable`` whether another attempt is made.
 
     Attributes:
         error_type: Qualified name, such as ``shop.errors.CardDeclined`` or ``builtins.ValueError``.
@@ -20,6 +30,8 @@ class FailureDetails(msgspec.Struct, frozen=True, array_like=True, gc=False):
         stack_trace: The formatted traceback, cut at 16,384 characters (the end is kept).
         cause: The failure that this one was raised from, at most ten deep; of a group, the first in it.
         non_retryable: Whether the code that raised it ruled out another attempt.
+        properties: Further facts as JSON has them, ten levels deep at most, or ``None``. Only ``recorded_as`` gives an exception any; of what
+            JSON does not have, the text is recorded.
     """
 
     error_type: str
@@ -27,12 +39,14 @@ class FailureDetails(msgspec.Struct, frozen=True, array_like=True, gc=False):
     stack_trace: str = ""
     cause: FailureDetails | None = None
     non_retryable: bool = False
+    properties: dict[str, Any] | None = None
 
     @classmethod
     def of(cls, error: BaseException, *, non_retryable: bool | None = None) -> FailureDetails:
         """Describe an exception and what caused it.
 
-        An error that itself carries ``FailureDetails`` in ``.failure`` keeps them as the cause.
+        An error that itself carries ``FailureDetails`` in ``.failure`` keeps them as the cause. One that carries them in
+        ``.recorded_as`` is described by them, ``non_retryable`` included.
         """
         return _describe(error, CAUSE_DEPTH_MAX, set(), non_retryable)
 
@@ -57,6 +71,9 @@ def qualified_name(error_class: type[BaseException]) -> str:
 def _describe(
     error: BaseException, depth: int, seen: set[int], non_retryable: bool | None
 ) -> FailureDetails:
+    recorded = getattr(error, "recorded_as", None)
+    if isinstance(recorded, FailureDetails):
+        return _storable(recorded, depth)
     seen.add(id(error))
     return FailureDetails(
         error_type=qualified_name(type(error)),
@@ -89,4 +106,49 @@ def _text(error: BaseException) -> str:
             text = f"{text}: {inner}"
     except Exception as broken:  # noqa: BLE001 - one whose __str__ raises must still be recorded
         text = f"<unprintable: {type(broken).__name__}>"
+    return _valid(text)
+
+
+def _valid(text: str) -> str:
+    """Return a text that can be stored: half a surrogate pair cannot."""
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _storable(failure: FailureDetails, depth: int) -> FailureDetails:
+    """Return what layers above made as the stores can keep it, so that it is the same before and after."""
+    cause, properties = failure.cause, failure.properties
+    return FailureDetails(
+        error_type=_valid(failure.error_type),
+        message=_valid(failure.message),
+        stack_trace=_valid(failure.stack_trace),
+        cause=None if cause is None or depth <= 1 else _storable(cause, depth - 1),
+        non_retryable=failure.non_retryable,
+        properties=None if properties is None else _as_object(properties, PROPERTIES_DEPTH_MAX),
+    )
+
+
+def _as_object(values: Mapping[Any, Any], depth: int) -> dict[str, Any]:
+    return {_printed(key): _as_json(value, depth - 1) for key, value in values.items()}
+
+
+def _as_json(value: Any, depth: int) -> Any:
+    match value:
+        case None | bool():
+            return value
+        case int() if value in _INTEGERS:
+            return int(value)
+        case float() if math.isfinite(value):
+            return float(value)
+        case Mapping() if depth > 0:
+            return _as_object(value, depth)
+        case list() | tuple() if depth > 0:
+            return [_as_json(one, depth - 1) for one in value]
+        case _:
+            return _printed(value)
+
+
+def _printed(value: Any) -> str:
+    try:
+        return _valid(str(value))
+    except Exception as broken:  # noqa: BLE001 - one whose __str__ raises must still be recorded
+        return f"<unprintable: {type(broken).__name__}>"

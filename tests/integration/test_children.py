@@ -13,6 +13,7 @@ from durable_async import (
     OrchestrationContext,
     OrchestrationFailedError,
     Registry,
+    ReusePolicy,
     Status,
     SubOrchestrationFailedError,
     when_all,
@@ -104,6 +105,28 @@ def careful_generator(ctx: OrchestrationContext, name: str) -> Generator[Any, An
     except SubOrchestrationFailedError as error:
         inner = error.failure.cause or error.failure
         return f"{error.failure.error_type} <- {inner.error_type}: {inner.message}"
+
+
+@styles.in_async("renewing")
+async def renewing(ctx: OrchestrationContext, items: list[str]) -> list[str]:
+    return [
+        await ctx.call_sub_orchestrator(
+            child, item, instance_id="renewed", reuse=ReusePolicy.REPLACE_TERMINAL
+        )
+        for item in items
+    ]
+
+
+@styles.in_generator("renewing")
+def renewing_generator(
+    ctx: OrchestrationContext, items: list[str]
+) -> Generator[Any, Any, list[str]]:
+    options: Any = {"instance_id": "renewed", "reuse": ReusePolicy.REPLACE_TERMINAL}
+    results = []
+    for item in items:
+        result = yield ctx.call_sub_orchestrator("child", item, **options)
+        results.append(result)
+    return results
 
 
 @styles.in_async("tree")
@@ -224,6 +247,35 @@ async def test_a_child_whose_id_is_taken_fails_in_the_parent(
         await (await hub.client.start("who", instance_id="child-of-careful")).wait()
         handle = await hub.client.start("careful", "child")
         assert "InstanceExistsError" in await handle.wait()
+
+
+@virtual_time
+async def test_a_child_may_begin_anew_under_the_id_of_one_that_has_ended(
+    env: VirtualEnvironment, world: World, style: str
+) -> None:
+    async with world.hub(env, styles[style]) as hub:
+        handle = await hub.client.start("renewing", ITEMS)
+        async with doomed(hub):
+            await until_recorded(hub, handle, "SubOrchestrationCompleted", times=2)
+        async with hub.worker():
+            assert await handle.wait() == RESULTS
+        state = await hub.client.get("renewed")
+        assert state is not None
+        assert (state.execution, state.parent_instance_id) == (4, handle.instance_id)
+
+
+@virtual_time
+async def test_a_child_that_has_not_ended_is_not_replaced(
+    env: VirtualEnvironment, world: World, style: str
+) -> None:
+    async with world.running(env, styles[style]) as hub:
+        await hub.client.start("tree", 0, instance_id="renewed")
+        await hub.client.wait_for_start("renewed")
+        with pytest.raises(OrchestrationFailedError, match="'renewed' has not ended"):
+            await (await hub.client.start("renewing", ITEMS)).wait()
+        state = await hub.client.get("renewed")
+        assert state is not None
+        assert (state.status, state.execution) == (Status.RUNNING, 1)
 
 
 @virtual_time

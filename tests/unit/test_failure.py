@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
 import pytest
 
 from durable_async import FailureDetails
+from durable_async.backends._rows import decode_failure, encode_failure
 
 
 class UnprintableError(Exception):
@@ -67,3 +73,61 @@ def test_an_error_can_rule_out_another_attempt() -> None:
 
     assert FailureDetails.of(error).non_retryable
     assert not FailureDetails.of(ValueError()).non_retryable
+
+
+class LayerError(Exception):
+    def __init__(self, recorded_as: Any) -> None:
+        super().__init__("the layer's own text")
+        self.recorded_as = recorded_as
+
+
+def test_a_layer_above_decides_what_is_recorded() -> None:
+    wanted = FailureDetails(
+        "shop.Declined", "no cover", "theirs", FailureDetails("Inner", "x"), True, {"code": 51}
+    )
+
+    assert FailureDetails.of(raised(LayerError(wanted))) == wanted
+    assert FailureDetails.of(LayerError(wanted), non_retryable=False) == wanted
+    assert FailureDetails.of(raised(ValueError("outer"), LayerError(wanted))).cause == wanted
+    assert FailureDetails.of(LayerError("no details")).error_type.endswith("LayerError")
+
+
+class Unwritable:
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({"a": [1, 2.5, None, True, "x"]}, {"a": [1, 2.5, None, True, "x"]}),
+        ({1: (2,)}, {"1": [2]}),
+        ({"big": 2**63, "odd": float("nan")}, {"big": str(2**63), "odd": "nan"}),
+        ({"half": "\ud800", "bytes": b"x"}, {"half": "?", "bytes": "b'x'"}),
+        ({"m": MappingProxyType({"k": ValueError("v")})}, {"m": {"k": "v"}}),
+        ({"u": Unwritable()}, {"u": "<unprintable: RuntimeError>"}),
+        ({}, {}),
+    ],
+)
+def test_properties_are_kept_as_json_has_them(given: Any, kept: Mapping[str, Any]) -> None:
+    recorded = FailureDetails.of(LayerError(FailureDetails("E", "m", properties=given)))
+
+    assert recorded.properties == kept
+    assert decode_failure(encode_failure(recorded)) == recorded
+    decoder = msgspec.msgpack.Decoder(FailureDetails)
+    assert decoder.decode(msgspec.msgpack.encode(recorded)) == recorded
+
+
+def test_what_turns_in_a_circle_ends() -> None:
+    circle: dict[str, Any] = {}
+    circle["again"] = circle
+
+    recorded = FailureDetails.of(LayerError(FailureDetails("E", "m", properties=circle)))
+
+    assert decode_failure(encode_failure(recorded)) == recorded
+
+
+def test_failures_of_earlier_releases_are_read() -> None:
+    earlier = msgspec.json.encode(["E", "m", "s", None, True])
+
+    assert decode_failure(earlier) == FailureDetails("E", "m", "s", None, True)

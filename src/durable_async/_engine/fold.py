@@ -185,13 +185,14 @@ def _child(instance: Orchestration, event: SubOrchestrationScheduled, now_us: in
     above = instance.started.parent
     depth = 1 if above is None else above.depth + 1
     parent = ParentLink(instance.instance_id, instance.execution, event.seq, depth)
-    taken = taken_failure(event.instance_id)
+    taken = taken_failure(event.instance_id, event.reuse)
     return NewInstance(
         instance_id=event.instance_id,
         name=event.name,
         version=event.version,
         events=encode_events([ExecutionStarted(event.name, event.version, event.input, parent)]),
         created_at_us=now_us,
+        reuse=event.reuse,
         parent=parent,
         refusal=encode_letter(SubOrchestrationFailed(event.seq, taken)),
     )

@@ -18,6 +18,7 @@ from durable_async.model.history import (
     SubOrchestrationFailed,
     SubOrchestrationScheduled,
 )
+from durable_async.model.policy import ReusePolicy
 from durable_async.model.records import ClaimedInstance, Outgoing, TurnCommit
 from durable_async.model.status import Status
 from durable_async.serialization.events import encode_events, encode_letter
@@ -43,11 +44,14 @@ def terminated_failure(instance_id: str) -> FailureDetails:
     )
 
 
-def taken_failure(instance_id: str) -> FailureDetails:
+def taken_failure(instance_id: str, reuse: ReusePolicy = ReusePolicy.REJECT) -> FailureDetails:
     """Describe to a parent that the id of its child belongs to another instance."""
+    is_running = reuse is ReusePolicy.REPLACE_TERMINAL
     return FailureDetails(
         "durable_async.errors.InstanceExistsError",
-        f"instance {instance_id!r} exists already: choose another id for the sub-orchestration",
+        f"instance {instance_id!r} has not ended: wait for that, or choose another id for the sub-orchestration"
+        if is_running
+        else f"instance {instance_id!r} exists already: choose another id for the sub-orchestration",
     )
 
 

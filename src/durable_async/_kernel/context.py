@@ -13,7 +13,12 @@ from typing import Any, NoReturn, ParamSpec, Protocol, TypeVar, overload
 from durable_async.errors import OutsideOrchestrationError, ValidationError
 from durable_async.model.history import ParentLink
 from durable_async.model.identity import check_instance_id, check_name
-from durable_async.model.policy import DEFAULT_ACTIVITY_OPTIONS, ActivityOptions, Seconds
+from durable_async.model.policy import (
+    DEFAULT_ACTIVITY_OPTIONS,
+    ActivityOptions,
+    ReusePolicy,
+    Seconds,
+)
 
 from .entity_calls import EntityCalls
 from .futures import (
@@ -32,6 +37,8 @@ P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
 T = TypeVar("T")
 In = TypeVar("In", contravariant=True)
+
+_REUSES_OF_CHILDREN = (ReusePolicy.REJECT, ReusePolicy.REPLACE_TERMINAL)
 
 current_context: ContextVar[OrchestrationContext] = ContextVar("durable_async_orchestration")
 
@@ -285,6 +292,7 @@ class OrchestrationContext(EntityCalls):
         *,
         instance_id: str | None = None,
         version: str | None = None,
+        reuse: ReusePolicy = ...,
     ) -> DurableFuture[R]: ...
     @overload
     def call_sub_orchestrator(
@@ -295,6 +303,7 @@ class OrchestrationContext(EntityCalls):
         *,
         instance_id: str | None = None,
         version: str | None = None,
+        reuse: ReusePolicy = ...,
         result_type: Any = ...,
     ) -> DurableFuture[Any]: ...
     def call_sub_orchestrator(
@@ -305,6 +314,7 @@ class OrchestrationContext(EntityCalls):
         *,
         instance_id: str | None = None,
         version: str | None = None,
+        reuse: ReusePolicy = ReusePolicy.REJECT,
         result_type: Any = Any,
     ) -> DurableFuture[Any]:
         """Start a child and wait for its result.
@@ -314,9 +324,12 @@ class OrchestrationContext(EntityCalls):
             input: Its input.
             instance_id: Its id; by default one that is derived from this instance's.
             version: What the child sees as ``ctx.version``.
+            reuse: Whether it may begin anew under the id of one that has ended: ``REPLACE_TERMINAL``, whosever it was. By default, and as long as
+                that one has not ended, an id that is taken is refused.
             result_type: With a name: what the result is decoded into.
 
         Raises:
+            ValidationError: An argument is refused.
             SubOrchestrationFailedError: Through the future: it failed, was terminated, or its id was taken.
         """
         journal = self._journal
@@ -340,7 +353,9 @@ class OrchestrationContext(EntityCalls):
             payload = orchestrator.encode_input(self._payloads, input)
         if instance_id is not None:
             check_instance_id(instance_id)
-        journal.schedule_child(future, instance_id, version or None, payload)
+        if reuse not in _REUSES_OF_CHILDREN:
+            raise ValidationError("reuse", f"must be REJECT or REPLACE_TERMINAL, not {reuse!r}")
+        journal.schedule_child(future, instance_id, version or None, payload, reuse)
         return future
 
     def send_event(self, instance_id: str, name: str, payload: Any = None) -> None:

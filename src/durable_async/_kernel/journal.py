@@ -31,6 +31,7 @@ from durable_async.model.history import (
     TimerCreated,
 )
 from durable_async.model.identity import child_instance_id
+from durable_async.model.policy import ReusePolicy
 
 from .futures import (
     ActivityFuture,
@@ -50,7 +51,7 @@ MICROSECONDS = 1_000_000
 _content: dict[type[Any], Callable[[Any], Any]] = {
     ActivityScheduled: attrgetter("name", "input"),
     TimerCreated: attrgetter("fire_at_us"),
-    SubOrchestrationScheduled: attrgetter("name", "version", "input"),
+    SubOrchestrationScheduled: attrgetter("name", "version", "input", "reuse"),
     EventSent: attrgetter("instance_id", "name", "payload"),
     EntitySignaled: attrgetter("entity_id", "operation", "input", "due_us"),
     EntityCalled: attrgetter("entity_id", "operation", "input", "section"),
@@ -59,7 +60,7 @@ _content: dict[type[Any], Callable[[Any], Any]] = {
 """What makes two commands the same, beside their kind."""
 
 _seq_of = attrgetter("seq")
-_child_with_id = attrgetter("name", "version", "input", "instance_id")
+_child_with_id = attrgetter("name", "version", "input", "reuse", "instance_id")
 
 
 class Due(Enum):
@@ -289,11 +290,12 @@ class Journal:
         instance_id: str | None,
         version: str | None,
         payload: bytes,
+        reuse: ReusePolicy = ReusePolicy.REJECT,
     ) -> None:
         """Record the start of a sub-orchestration; without an id of its own it gets one from its sequence number."""
         derived = instance_id or child_instance_id(self.instance_id, self.execution, self.next_seq)
         entry = self.command(
-            SubOrchestrationScheduled(self.next_seq, future.name, derived, version, payload),
+            SubOrchestrationScheduled(self.next_seq, future.name, derived, version, payload, reuse),
             None if instance_id is None else _child_with_id,
         )
         future.seq = entry.seq

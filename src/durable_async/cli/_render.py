@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from rich.table import Table
 from rich.text import Text
 
@@ -225,7 +226,10 @@ def _about_entities(event: h.HistoryEvent) -> str:
 
 
 def _failure(failure: FailureDetails) -> str:
-    return f"{failure.error_type}: {failure.message}"
+    text = f"{failure.error_type}: {failure.message}"
+    if not failure.properties:
+        return text
+    return f"{text} {_payload(msgspec.json.encode(failure.properties))}"
 
 
 def _table(*columns: str) -> Table:

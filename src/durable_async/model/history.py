@@ -14,6 +14,7 @@ from typing import TypeAlias
 import msgspec
 
 from durable_async.failure import FailureDetails
+from durable_async.model.policy import ReusePolicy
 
 
 class ParentLink(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -186,13 +187,18 @@ class TimerCancelled(_Event, tag=22, frozen=True, array_like=True, gc=False):
 
 
 class SubOrchestrationScheduled(_Event, tag=30, frozen=True, array_like=True, gc=False):
-    """Command: start a child."""
+    """Command: start a child.
+
+    Attributes:
+        reuse: What to do if the id is taken.
+    """
 
     seq: int
     name: str
     instance_id: str
     version: str | None
     input: bytes | None
+    reuse: ReusePolicy = ReusePolicy.REJECT
 
 
 class SubOrchestrationCompleted(_Event, tag=31, frozen=True, array_like=True, gc=False):

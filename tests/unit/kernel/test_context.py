@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from durable_async import OrchestrationContext, Registry
+from durable_async import OrchestrationContext, Registry, ReusePolicy
 from durable_async._kernel.context import require_context
 from durable_async.errors import DurableError, OutsideOrchestrationError, ValidationError
 from durable_async.model.history import (
@@ -101,6 +101,10 @@ BAD_CALLS: dict[str, Any] = {
     "event name": lambda ctx: ctx.wait_for_external_event(""),
     "orchestrator name": lambda ctx: ctx.call_sub_orchestrator(""),
     "child id": lambda ctx: ctx.call_sub_orchestrator("child", instance_id=""),
+    "child reuse": lambda ctx: ctx.call_sub_orchestrator(
+        "child", instance_id="x", reuse=ReusePolicy.REPLACE
+    ),
+    "no policy": lambda ctx: ctx.call_sub_orchestrator("child", reuse="replace_terminal"),
     "receiver": lambda ctx: ctx.send_event("", "go"),
 }
 

@@ -40,9 +40,13 @@ values = st.recursive(
     st.none()
     | st.booleans()
     | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(-1e15, 1e15, allow_subnormal=False)
     | st.text(max_size=80)
     | st.binary(max_size=400),
-    lambda inner: st.lists(inner, max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=20)
+        | st.dictionaries(st.text(st.characters(exclude_characters="\0"), max_size=40), inner)
+    ),
     max_leaves=40,
 )
 
@@ -67,6 +71,8 @@ def shown(value: Any, *, payloads: bool) -> Any:
             return readable(value.encode())
         case list():
             return [shown(one, payloads=payloads) for one in value]
+        case dict():
+            return {key: shown(one, payloads=payloads) for key, one in value.items()}
         case _:
             return value
 
@@ -96,6 +102,14 @@ class TestBytes:
         )
         answer = ask(postgres_lab, owner, sql, data, payloads)
         assert msgspec.json.decode(answer) == shown(turn_events, payloads=payloads)
+
+    @pytest.mark.parametrize("number", [1.7e308, -1.7e308, 5.5e200, 2.3e-308, 0.1, -0.0])
+    def test_floats_at_the_edges(
+        self, postgres_lab: PostgresLab, owner: Any, number: float
+    ) -> None:
+        sql = "select event::text from durable_async.events_of($1, true)"
+        answer = ask(postgres_lab, owner, sql, msgspec.msgpack.encode([number]))
+        assert float(answer) == number
 
     @pytest.mark.parametrize("size", [15, 16, 31, 32, 255, 256, 65_535, 65_536])
     def test_sizes_at_the_edges(self, postgres_lab: PostgresLab, owner: Any, size: int) -> None:

@@ -16,6 +16,17 @@ exception when character_not_in_repertoire or untranslatable_character then
 end
 $$;
 
+-- The number that 64 bits stand for; what is nearer to 0 than any that is written in full is 0.
+create function {schema}.double_of(p_bits bigint) returns double precision
+language sql immutable strict parallel safe
+begin atomic
+    select case
+        when (p_bits >> 52 & 2047) = 0 then 0
+        else (1 + (p_bits & 4503599627370495) / 4503599627370496::double precision)
+            * power(2::double precision, (p_bits >> 52 & 2047) - 1023)
+    end * case when p_bits < 0 then -1 else 1 end;
+end;
+
 -- One value of MessagePack at an offset, and where the next one begins. Bytes are left out unless wanted.
 create function {schema}.unpack(p_data bytea, p_at integer, p_payloads boolean, out value jsonb, out next_at integer)
 language plpgsql immutable as $$
@@ -24,21 +35,25 @@ declare
     v_kind text;
     v_width integer := 0;
     v_number bigint := 0;
+    v_key text;
     v_item record;
 begin
     case
         when v_byte <= 127 then v_kind := 'number'; v_number := v_byte;
         when v_byte >= 224 then v_kind := 'number'; v_number := v_byte - 256;
+        when v_byte between 128 and 143 then v_kind := 'map'; v_number := v_byte - 128;
         when v_byte between 144 and 159 then v_kind := 'array'; v_number := v_byte - 144;
         when v_byte between 160 and 191 then v_kind := 'text'; v_number := v_byte - 160;
         when v_byte = 192 then v_kind := 'null';
         when v_byte = 194 then v_kind := 'false';
         when v_byte = 195 then v_kind := 'true';
         when v_byte between 196 and 198 then v_kind := 'bytes'; v_width := 1 << (v_byte - 196);
+        when v_byte = 203 then v_kind := 'float'; v_width := 8;
         when v_byte between 204 and 207 then v_kind := 'number'; v_width := 1 << (v_byte - 204);
         when v_byte between 208 and 211 then v_kind := 'number'; v_width := 1 << (v_byte - 208);
         when v_byte between 217 and 219 then v_kind := 'text'; v_width := 1 << (v_byte - 217);
         when v_byte between 220 and 221 then v_kind := 'array'; v_width := 2 << (v_byte - 220);
+        when v_byte between 222 and 223 then v_kind := 'map'; v_width := 2 << (v_byte - 222);
         else raise exception 'a history holds the byte %, which this version of the schema cannot read', v_byte;
     end case;
     if v_byte between 208 and 211 and get_byte(p_data, p_at + 1) >= 128 then
@@ -50,6 +65,7 @@ begin
     next_at := p_at + 1 + v_width;
     case v_kind
         when 'number' then value := to_jsonb(v_number);
+        when 'float' then value := to_jsonb({schema}.double_of(v_number));
         when 'null' then value := 'null';
         when 'false' then value := 'false';
         when 'true' then value := 'true';
@@ -58,6 +74,15 @@ begin
             for n in 1..v_number loop
                 v_item := {schema}.unpack(p_data, next_at, p_payloads);
                 value := value || jsonb_build_array(v_item.value);
+                next_at := v_item.next_at;
+            end loop;
+        when 'map' then
+            value := '{}';
+            for n in 1..v_number loop
+                v_item := {schema}.unpack(p_data, next_at, p_payloads);
+                v_key := v_item.value #>> '{}';
+                v_item := {schema}.unpack(p_data, v_item.next_at, p_payloads);
+                value := value || jsonb_build_object(v_key, v_item.value);
                 next_at := v_item.next_at;
             end loop;
         else
@@ -136,7 +161,7 @@ begin atomic
             (20, 'TimerCreated', 'seq fire_at_us'),
             (21, 'TimerFired', 'seq'),
             (22, 'TimerCancelled', 'seq'),
-            (30, 'SubOrchestrationScheduled', 'seq name instance_id version input'),
+            (30, 'SubOrchestrationScheduled', 'seq name instance_id version input reuse'),
             (31, 'SubOrchestrationCompleted', 'seq result'),
             (32, 'SubOrchestrationFailed', 'seq failure'),
             (33, 'SubOrchestrationCancelRequested', 'seq instance_id'),
