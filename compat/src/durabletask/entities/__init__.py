@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from .durable_entity import DurableEntity
+from .entity_context import EntityContext
 from .entity_instance_id import EntityInstanceId
 from .entity_lock import EntityLock
 from .entity_metadata import EntityMetadata
 from .entity_operation_failed_exception import EntityOperationFailedException
 
 __all__ = [
+    "DurableEntity",
+    "EntityContext",
     "EntityInstanceId",
     "EntityLock",
     "EntityMetadata",
