@@ -8,6 +8,7 @@ from typing import Any
 
 import durable_async
 from durabletask._vocabulary.failures import FailureDetails, TaskFailedError
+from durabletask.entities import EntityInstanceId, EntityOperationFailedException
 
 CAUSE_DEPTH_MAX = 10
 STACK_CHARS_MAX = 16_384
@@ -58,6 +59,19 @@ def details_to_native(details: FailureDetails) -> durable_async.FailureDetails:
         stack_trace=details.stack_trace or "",
         cause=None if details.inner_failure is None else details_to_native(details.inner_failure),
         properties=details.properties,
+    )
+
+
+def operation_failure(
+    entity: EntityInstanceId, operation: str, failure: durable_async.FailureDetails
+) -> FailureDetails:
+    """Return the failure of an entity's operation as its caller is told, with the operation's own failure within."""
+    kind = EntityOperationFailedException
+    return FailureDetails(
+        message=f"Operation '{operation}' of entity '{entity}' failed: {failure.message}",
+        error_type=f"{kind.__module__}.{kind.__qualname__}",
+        stack_trace=None,
+        inner_failure=from_native(failure),
     )
 
 

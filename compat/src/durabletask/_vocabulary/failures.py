@@ -44,7 +44,7 @@ class FailureDetails:
         return any(self._is_class(kind) for kind in _with_subclasses(error_type))
 
     def _is_named(self, name: str) -> bool:
-        if not name or not self.error_type:
+        if not name:
             return False
         if "." in name and "." in self.error_type:
             return name == self.error_type
@@ -54,7 +54,7 @@ class FailureDetails:
         qualified = f"{kind.__module__}.{kind.__qualname__}"
         if "." in self.error_type:
             return self.error_type == qualified
-        return bool(self.error_type) and self.error_type == qualified.rpartition(".")[2]
+        return self.error_type == qualified.rpartition(".")[2]
 
 
 def _with_subclasses(kind: type) -> set[type]:

@@ -64,10 +64,10 @@ class Task(ABC, Generic[T]):
 
     def __await__(self) -> Generator[Any, Any, T]:
         if not self._is_complete:
-            yield from self._arrival().__await__()
+            yield from self.arrival().__await__()
         return self.get_result()
 
-    def _arrival(self) -> asyncio.Future[None]:
+    def arrival(self) -> asyncio.Future[None]:
         """Return a future that is done when this is complete."""
         arrival: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.on_completed(lambda _: None if arrival.done() else arrival.set_result(None))
@@ -80,7 +80,8 @@ class Task(ABC, Generic[T]):
         else:
             self._listeners.append(listener)
 
-    def _settle(self, result: Any, error: Exception | None) -> None:
+    def settle(self, result: Any, error: Exception | None) -> None:
+        """Give it its outcome, unless it has one."""
         if self._is_complete:
             return
         self._is_complete = True
@@ -92,19 +93,23 @@ class Task(ABC, Generic[T]):
 
 
 class CompletableTask(Task[T]):
-    """A task whose outcome comes from outside: an activity, a sub-orchestration, an entity's operation, a lock."""
+    """A task whose outcome comes from outside: an activity, a sub-orchestration, an entity's operation, a lock.
+
+    Attributes:
+        expected_type: What its result is read into, or ``None``.
+    """
 
     def __init__(self, expected_type: type | None = None) -> None:
         super().__init__()
-        self._expected_type = expected_type
+        self.expected_type = expected_type
 
     def complete(self, result: T) -> None:
         """Give it its result."""
-        self._settle(result, None)
+        self.settle(result, None)
 
     def fail(self, message: str, details: FailureDetails | Exception) -> None:
         """Let it fail."""
-        self._settle(None, TaskFailedError(message, details))
+        self.settle(None, TaskFailedError(message, details))
 
 
 class RetryableTask(CompletableTask[T]):
@@ -146,7 +151,7 @@ class CancellableTask(CompletableTask[T]):
         self._is_cancelled = True
         if self._cancel_handler is not None:
             self._cancel_handler()
-        self._settle(None, None)
+        self.settle(None, None)
         return True
 
     def __await__(self) -> Generator[Any, Any, T]:
@@ -219,9 +224,9 @@ class WhenAllTask(CompositeTask[list[T]]):
         if self._is_complete or self._distinct_left:
             return
         if self._failed_first is not None:
-            self._settle(None, _failure_of(self._failed_first))
+            self.settle(None, _failure_of(self._failed_first))
         else:
-            self._settle([task.get_result() for task in self._tasks], None)
+            self.settle([task.get_result() for task in self._tasks], None)
 
 
 class WhenAnyTask(CompositeTask[Task[T]]):
@@ -232,7 +237,7 @@ class WhenAnyTask(CompositeTask[Task[T]]):
 
     def on_child_completed(self, task: Task[Any]) -> None:
         """Take note that one of them is complete."""
-        self._settle(task, None)
+        self.settle(task, None)
 
 
 def _failure_of(task: Task[Any]) -> Exception | None:

@@ -1,0 +1,125 @@
+"""Serving: a worker at work, from its start to its end, on the thread of its hub."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import logging
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from durable_async import BackendUnavailableError, Registry, TaskHub, WorkerSettings
+
+from .hosts import Address, Host, attach
+
+if TYPE_CHECKING:
+    from durabletask.payload import PayloadStore
+
+RETRY_SECONDS = 1.0
+RETRY_SECONDS_MAX = 30.0
+
+
+class Serving:
+    """A worker at work.
+
+    Args:
+        address: The hub.
+        registry: What it runs.
+        settings: Its bounds.
+        payload_store: Where large payloads are kept, or ``None`` for the hub's own store.
+        logger: The worker's.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        registry: Registry,
+        settings: WorkerSettings,
+        payload_store: PayloadStore | None,
+        logger: logging.Logger,
+    ) -> None:
+        self._address = address
+        self._registry = registry
+        self._settings = settings
+        self._payload_store = payload_store
+        self._log = logger
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._host: Host | None = None
+        self._work: concurrent.futures.Future[None] | None = None
+        self._end: Callable[[], object] | None = None
+        self._patient: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to work; a store that does not answer is tried again until it does.
+
+        Raises:
+            ConfigurationError: There is no such store, or it cannot be used.
+        """
+        try:
+            self._begin()
+        except BackendUnavailableError as error:
+            self._log.warning("the store does not answer, and is tried again: %s", error)
+            self._patient = threading.Thread(
+                target=self._begin_patiently, name="durabletask worker start", daemon=True
+            )
+            self._patient.start()
+
+    def _begin_patiently(self) -> None:
+        wait = RETRY_SECONDS
+        while not self._stopping.wait(wait):
+            try:
+                self._begin()
+            except BackendUnavailableError:
+                wait = min(wait * 2, RETRY_SECONDS_MAX)
+            except Exception:  # noqa: BLE001 - nobody waits for this thread, so it says what it met
+                self._log.exception("the worker could not be started")
+                return
+            else:
+                self._log.info("the store answers")
+                return
+
+    def _begin(self) -> None:
+        host = attach(self._address)
+        with self._lock:
+            if self._stopping.is_set():
+                host.detach()
+                return
+            self._host = host
+            self._work = host.submit(self._serve(self._hub(host)))
+            self._work.add_done_callback(self._ended)
+
+    def _hub(self, host: Host) -> TaskHub:
+        if self._payload_store is None:
+            return host.task_hub(self._registry)
+        from .offloading import offloading
+
+        return host.hub_over(offloading(host.backend, self._payload_store), self._registry)
+
+    async def _serve(self, hub: TaskHub) -> None:
+        loop, stop = asyncio.get_running_loop(), asyncio.Event()
+        self._end = lambda: loop.call_soon_threadsafe(stop.set)
+        if self._stopping.is_set():
+            return
+        async with hub.worker(settings=self._settings):
+            self._log.info("working on %s", hub)
+            await stop.wait()
+
+    def _ended(self, work: concurrent.futures.Future[None]) -> None:
+        error = None if work.cancelled() else work.exception()
+        if error is not None:
+            self._log.error("the worker ended: %s", error, exc_info=error)
+
+    def stop(self) -> None:
+        """Hand everything back, and let go of the hub; waits until that is done."""
+        self._stopping.set()
+        with self._lock:
+            host, work, end = self._host, self._work, self._end
+            self._host = None
+        if host is None or work is None:
+            return
+        if end is not None:
+            end()
+        concurrent.futures.wait([work])
+        host.detach()
