@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta, timezone
 from typing import Any, TypedDict
 
 import pytest
@@ -14,7 +14,7 @@ from durable_async import OrchestrationContext, RegistrationError, Registry
 from durable_async.testing import VirtualEnvironment, virtual_time
 from durabletask._runtime.entity_operations import add_entity, unregistered_entity
 from durabletask._runtime.failures import to_native as recorded
-from durabletask.entities import EntityContext, EntityInstanceId
+from durabletask.entities import DurableEntity, EntityContext, EntityInstanceId
 
 from .stage import CONVERTER, registry_of, staged
 
@@ -66,9 +66,9 @@ def _further(ctx: EntityContext, input: Any) -> Any:
         case "forward":
             ctx.signal_entity(B, "set", input)
         case "in_an_hour":
-            now = datetime.fromisoformat(input)
-            ctx.signal_entity(B, "set", "aware", now + timedelta(hours=1))
-            naive = now.astimezone(UTC).replace(tzinfo=None)
+            naive = ctx.current_utc_datetime
+            aware = naive.replace(tzinfo=UTC).astimezone(timezone(timedelta(hours=5)))
+            ctx.signal_entity(B, "set", "aware", aware + timedelta(hours=1))
             ctx.signal_entity(A, "set", "naive", naive + timedelta(hours=2))
             ctx.signal_entity(B, "set", "past", naive - timedelta(hours=2))
         case "start":
@@ -138,6 +138,27 @@ async def test_an_input_of_an_annotated_type(env: VirtualEnvironment, memory: Wo
 
 
 @virtual_time
+async def test_annotations_that_are_known_only_around(
+    env: VirtualEnvironment, memory: World
+) -> None:
+    @dataclass
+    class Local:
+        x: int
+
+    def function(ctx: EntityContext, local: Local) -> str:
+        return type(local).__name__
+
+    class Kind(DurableEntity):
+        def take(self, local: Local) -> str:
+            return type(local).__name__
+
+    registry = registry_of(function=function, kind=Kind)
+    async with staged(env, memory, registry) as stage:
+        for name in ("function", "kind"):
+            assert await stage.call(EntityInstanceId(name, "a"), "take", {"x": 1}) == "Local"
+
+
+@virtual_time
 async def test_functions_that_wait(env: VirtualEnvironment, world: World) -> None:
     async with staged(env, world, REGISTRY) as stage:
         for name in ("slow", "callables"):
@@ -167,8 +188,7 @@ async def test_signals_now_and_later(env: VirtualEnvironment, world: World) -> N
     async with staged(env, world, REGISTRY) as stage:
         await stage.call(A, "forward", "at once")
         assert await stage.call(B, "get") == "at once"
-        now = datetime.fromtimestamp(stage.hub.backend.now_us() / 1e6, UTC)
-        await stage.call(A, "in_an_hour", now.isoformat())
+        await stage.call(A, "in_an_hour")
         assert await stage.call(B, "get") == "past"
         await asyncio.sleep(3_500)
         assert await stage.call(B, "get") == "past"

@@ -24,6 +24,12 @@ def test_states_are_texts() -> None:
     assert StateShim(None, JsonDataConverter()).get_state(int, 3) == 3
 
 
+def test_time_is_naive() -> None:
+    before = datetime.now(UTC).replace(tzinfo=None)
+    now = context(StateShim(None, JsonDataConverter())).current_utc_datetime
+    assert before <= now <= datetime.now(UTC).replace(tzinfo=None)
+
+
 def test_what_is_done_is_kept_or_taken_back() -> None:
     state = StateShim(1, JsonDataConverter())
     ctx = context(state)

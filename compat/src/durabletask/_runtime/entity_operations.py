@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Final
 
 from durable_async import EntityContext as NativeContext, FailureDetails, Registry
@@ -109,7 +110,8 @@ class _ProgramEntity(_TextEntity):
     ) -> None:
         super().__init__(name, code, failures)
         self._converter = converter
-        self._types: dict[str, Any] = {}
+        # Found out now, while the names around a nested function can still be seen.
+        self._types = self._input_types()
 
     def is_async(self, operation: str) -> bool:
         return _is_async(self.code)
@@ -140,15 +142,16 @@ class _ProgramEntity(_TextEntity):
     def _call(
         self, context: EntityContext, state: StateShim, text: str | None
     ) -> Callable[[], Any]:
-        value = self._input(self.name, context.operation, text)
+        value = self._input(self.name, text)
         return lambda: self.code(context, value)
 
-    def _input(self, known_as: str, operation: str, text: str | None) -> Any:
+    def _input_types(self) -> dict[str, Any]:
+        return {self.name: entity_input_type(self.code, self.name, self._converter)}
+
+    def _input(self, known_as: str, text: str | None) -> Any:
         if text is None:
             return None
-        if known_as not in self._types:
-            self._types[known_as] = entity_input_type(self.code, operation, self._converter)
-        return self._converter.deserialize(text, self._types[known_as])
+        return self._converter.deserialize(text, self._types.get(known_as))
 
     def _finish(self, native: NativeContext, state: StateShim, value: Any) -> str | None:
         _refuse_awaitable(value, native.operation)
@@ -167,6 +170,13 @@ class _ClassEntity(_ProgramEntity):
         super().__init__(name, code, converter, failures)
         self._needs_input: dict[str, bool] = {}
 
+    def _input_types(self) -> dict[str, Any]:
+        return {
+            operation: entity_input_type(self.code, operation, self._converter)
+            for operation in dir(self.code)
+            if not _is_special(operation)
+        }
+
     def is_async(self, operation: str) -> bool:
         return _is_async(getattr(self.code, operation, None))
 
@@ -175,7 +185,7 @@ class _ClassEntity(_ProgramEntity):
     ) -> Callable[[], Any]:
         operation = context.operation
         method = self._method(_made(self.code, context, state), context)
-        value = self._input(operation, operation, text)
+        value = self._input(operation, text)
         if operation not in self._needs_input:
             self._needs_input[operation] = _needs_input(method)
         if value is None and not self._needs_input[operation]:
@@ -185,8 +195,7 @@ class _ClassEntity(_ProgramEntity):
     @staticmethod
     def _method(entity: Any, context: EntityContext) -> Callable[..., Any]:
         operation = context.operation
-        hidden = operation.startswith("__") and operation.endswith("__")
-        if hidden or not hasattr(entity, operation):
+        if _is_special(operation) or not hasattr(entity, operation):
             raise AttributeError(
                 f"Entity '{context.entity_id}' does not have operation '{operation}'"
             )
@@ -205,6 +214,10 @@ class _State(StateShim):
         text = None if stored is _ABSENT else "null" if stored is None else stored
         super().__init__(text, converter, is_serialized=True)
         self._native = native
+
+    def now(self) -> datetime:
+        """Return the store's time at which the operation began, aware, UTC."""
+        return self._native.now()
 
     def _put(self, text: str | None) -> None:
         super()._put(text)
@@ -230,6 +243,10 @@ def _made(kind: Any, context: EntityContext, state: StateShim) -> Any:
     with state.seeding():
         entity.__init__()
     return entity
+
+
+def _is_special(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__")
 
 
 def _is_async(code: Any) -> bool:

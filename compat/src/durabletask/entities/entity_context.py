@@ -62,6 +62,11 @@ class EntityContext:
         """The entity."""
         return self._entity_id
 
+    @property
+    def current_utc_datetime(self) -> datetime:
+        """The store's time at which the operation began: naive, UTC, as orchestrations have it."""
+        return self._state.now().replace(tzinfo=None)
+
     @overload
     def get_state(self, intended_type: type[TState], default: TState) -> TState: ...
     @overload

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 if TYPE_CHECKING:
@@ -107,6 +107,10 @@ class StateShim:
     def encode_state(self) -> str | None:
         """Return the state as the converter's text; ``None`` if there is none."""
         return self._text
+
+    def now(self) -> datetime:
+        """Return the time, aware, UTC."""
+        return datetime.now(UTC)
 
     @contextmanager
     def seeding(self) -> Iterator[None]:
