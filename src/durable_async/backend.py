@@ -130,18 +130,20 @@ class WorkQueue(Protocol):
         number: int,
         instances: int,
         activities: int,
-        names: frozenset[str],
-        activity_names: frozenset[str],
+        names: frozenset[str] | None,
+        activity_names: frozenset[str] | None,
         history_bytes_max: int,
+        passed_over: frozenset[tuple[str, str]] = frozenset(),
     ) -> Work:
         """Claim ready work and collect letters for what is owned.
 
-        Claims up to ``instances`` instances that are ready (due, free, not parked, of one of these names), oldest first, and counts
-        the attempt in the same transaction. One that is ready and holds a final letter is claimed whatever its name, and also if it is
+        Claims up to ``instances`` instances that are ready (due, free, not parked, of one of these names, or of any if that is ``None``),
+        oldest first, and counts the attempt in the same transaction. Those whose name and version stand in ``passed_over``, ``""`` for no
+        version, are left to others. One that is ready and holds a final letter is claimed whatever its name and version, and also if it is
         parked; the claim takes the park off. Collects the letters of owned instances that were marked ready and takes the mark off
         under the row's lock: each arrival is reported at least once, letters already reported may come again until consumed.
         A letter that was there before an instance that is claimed became ready is reported, too: so what caused a start is known here.
-        Claims up to ``activities`` queued activities of the given names.
+        Claims up to ``activities`` queued activities of the given names, or of any.
         ``number`` grows from fetch to fetch of a worker, from 1: one that is not above that of the last one that found something, or was
         undone, is late and takes nothing.
         If the answer is lost, the worker may own what it never heard of: it undoes that fetch with `take_stock` before the next.

@@ -40,6 +40,7 @@ starts = st.builds(
     partial(dict, kind="start"),
     id=some_id,
     name=st.sampled_from(["o", "o", "unregistered"]),
+    version=st.sampled_from([None, None, "1", "2"]),
     reuse=st.sampled_from(ReusePolicy),
     delay=delay,
     tags=st.sampled_from([{}, {"k": "1"}, {"k": "2", "l": "1"}]),
@@ -80,6 +81,8 @@ items = st.one_of(
     ),
 )
 worker = st.integers(0, 1)
+named = st.sampled_from([True, True, True, False])
+over = st.one_of(st.just([]), st.lists(st.sampled_from(["", "1", "2"]), max_size=2, unique=True))
 some_ids = st.lists(any_id, max_size=3)
 
 steps = st.one_of(
@@ -90,12 +93,24 @@ steps = st.one_of(
         by=worker,
         instances=st.integers(0, 3),
         activities=st.integers(0, 2),
+        named=named,
+        over=over,
     ),
     st.builds(
-        partial(dict, do="fetch"), by=worker, instances=st.just(3), activities=st.integers(0, 2)
+        partial(dict, do="fetch"),
+        by=worker,
+        instances=st.just(3),
+        activities=st.integers(0, 2),
+        named=st.just(True),
+        over=st.just([]),
     ),
     st.builds(
-        partial(dict, do="lose"), by=worker, instances=st.integers(1, 3), activities=st.just(2)
+        partial(dict, do="lose"),
+        by=worker,
+        instances=st.integers(1, 3),
+        activities=st.just(2),
+        named=named,
+        over=over,
     ),
     st.builds(partial(dict, do="commit"), by=worker, items=st.lists(items, max_size=5)),
     st.builds(partial(dict, do="commit"), by=worker, items=st.lists(turns, min_size=1, max_size=3)),
@@ -117,6 +132,7 @@ def _start(instance_id: str) -> Step:
     return {
         "id": instance_id,
         "name": "o",
+        "version": None,
         "reuse": ReusePolicy.REJECT,
         "delay": None,
         "tags": {"k": "1"},
@@ -159,7 +175,7 @@ def _turn(of: int, **fields: Any) -> Step:
 BEGINNING: tuple[Step, ...] = (
     {"do": "create", "news": [_start(one) for one in IDS]},
     {"do": "send", "letters": [_operation(ENTITIES[0])]},
-    {"do": "fetch", "by": 0, "instances": 3, "activities": 0},
+    {"do": "fetch", "by": 0, "instances": 3, "activities": 0, "named": True, "over": []},
     {
         "do": "commit",
         "by": 0,

@@ -105,9 +105,10 @@ class World:
             number=process.next_fetch(),
             instances=step["instances"],
             activities=step["activities"],
-            names=frozenset({"o", KIND}),
-            activity_names=frozenset({"x"}),
+            names=frozenset({"o", KIND}) if step["named"] else None,
+            activity_names=frozenset({"x"}) if step["named"] else None,
             history_bytes_max=1000,
+            passed_over=frozenset(("o", version) for version in step["over"]),
         )
         process.claims |= {one.instance_id: one for one in work.claimed}
         process.activities += work.activities
@@ -192,7 +193,7 @@ class World:
         return NewInstance(
             instance_id=one["id"],
             name=one["name"],
-            version=None,
+            version=one["version"],
             events=self.unique("start"),
             created_at_us=self.count,
             start_at_us=self.at(one["delay"]) or 0,

@@ -42,6 +42,7 @@ from .commits import apply_batch
 from .hints import Listener
 from .queries import run_entity_query, run_query
 from .rows import History, Instance, WorkerRow
+from .schedule import Wanted
 from .state import HubState
 from .store import Clock, MemoryStore
 
@@ -177,9 +178,10 @@ class MemoryBackend:
         number: int,
         instances: int,
         activities: int,
-        names: frozenset[str],
-        activity_names: frozenset[str],
+        names: frozenset[str] | None,
+        activity_names: frozenset[str] | None,
         history_bytes_max: int,
+        passed_over: frozenset[tuple[str, str]] = frozenset(),
     ) -> Work:
         """Claim ready work and collect letters that have arrived since the last time."""
         hub = self._opened()
@@ -190,8 +192,10 @@ class MemoryBackend:
         row.fetched = number
         return Work(
             mail=_collect_mail(hub, row),
-            claimed=_claim_instances(hub, row, now_us, instances, names, history_bytes_max),
-            activities=_claim_activities(hub, row, now_us, activities, activity_names),
+            claimed=_claim_instances(
+                hub, row, now_us, instances, Wanted(names, passed_over), history_bytes_max
+            ),
+            activities=_claim_activities(hub, row, now_us, activities, Wanted(activity_names)),
             next_ready_us=hub.schedule.next_after(now_us),
         )
 
@@ -412,12 +416,12 @@ def _claim_instances(
     row: WorkerRow,
     now_us: int,
     quota: int,
-    names: frozenset[str],
+    wanted: Wanted,
     history_bytes_max: int,
 ) -> tuple[ClaimedInstance, ...]:
     claimed: list[ClaimedInstance] = []
     while len(claimed) < quota:
-        instance_id = hub.schedule.claim(now_us, names)
+        instance_id = hub.schedule.claim(now_us, wanted)
         if instance_id is None:
             break
         instance = hub.instances[instance_id]
@@ -446,11 +450,11 @@ def _claimed(instance: Instance, history_bytes_max: int) -> ClaimedInstance:
 
 
 def _claim_activities(
-    hub: HubState, row: WorkerRow, now_us: int, quota: int, names: frozenset[str]
+    hub: HubState, row: WorkerRow, now_us: int, quota: int, wanted: Wanted
 ) -> tuple[ClaimedActivity, ...]:
     claimed: list[ClaimedActivity] = []
     while len(claimed) < quota:
-        item_id = hub.activity_queue.claim(now_us, names)
+        item_id = hub.activity_queue.claim(now_us, wanted)
         if item_id is None:
             break
         activity = hub.activities[item_id]

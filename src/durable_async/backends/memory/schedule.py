@@ -1,37 +1,54 @@
-"""What is due, by name, oldest first."""
+"""What is due, by kind, oldest first."""
 
 from __future__ import annotations
 
-from collections.abc import Set as AbstractSet
+from collections.abc import Container, Hashable
+from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 Key = TypeVar("Key", str, int)
-ANY_NAME: Final = None
-"""Stands for the name of what is claimed under every name."""
+ANY_KIND: Final = None
+"""Stands for the kind of what is claimed by everybody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The kinds, each a name and a version, that somebody claims.
+
+    Attributes:
+        names: ``None`` stands for any.
+        passed_over: Pairs of a name and a version that are left to others.
+    """
+
+    names: frozenset[str] | None
+    passed_over: frozenset[tuple[str, str]] = frozenset()
+
+    def __contains__(self, kind: Any) -> bool:
+        return (self.names is None or kind[0] in self.names) and kind not in self.passed_over
 
 
 class Schedule(Generic[Key]):
-    """Keys that become due at a time, to be claimed in the order ``(time, key)`` among some names.
+    """Keys that become due at a time, to be claimed in the order ``(time, key)`` among some kinds.
 
-    Two kinds of heaps: one for all that wait for their time, one a name for those that are due. What was removed or moved stays
+    There is one heap for all that wait for their time, and one a kind for those that are due. What was removed or moved stays
     in its heap until it surfaces; when more than half is such chaff, the heaps are rebuilt. So every verb costs a logarithm.
     """
 
     def __init__(self) -> None:
-        self._entries: dict[Key, tuple[int, str | None]] = {}
+        self._entries: dict[Key, tuple[int, Hashable]] = {}
         self._waiting: list[tuple[int, Key]] = []
-        self._due: dict[str | None, list[tuple[int, Key]]] = {}
+        self._due: dict[Hashable, list[tuple[int, Key]]] = {}
         self._size = 0
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def put(self, key: Key, name: str | None, at_us: int) -> None:
+    def put(self, key: Key, kind: Hashable, at_us: int) -> None:
         """Schedule a key, or move it to another time."""
-        if self._entries.get(key) == (at_us, name):
+        if self._entries.get(key) == (at_us, kind):
             return
-        self._entries[key] = (at_us, name)
+        self._entries[key] = (at_us, kind)
         heappush(self._waiting, (at_us, key))
         self._size += 1
         if self._size > 2 * len(self._entries) + 64:
@@ -46,16 +63,16 @@ class Schedule(Generic[Key]):
         entry = self._entries.get(key)
         return None if entry is None else entry[0]
 
-    def claim(self, now_us: int, names: AbstractSet[str]) -> Key | None:
-        """Take out the first key that is due under one of these names, or under any."""
+    def claim(self, now_us: int, wanted: Container[Any]) -> Key | None:
+        """Take out the first key that is due and of one of these kinds, or of any."""
         self._advance(now_us)
-        due = [name for name in self._due if name is ANY_NAME or name in names]
-        heads = [head for name in due if (head := self._head(name)) is not None]
+        due = [kind for kind in self._due if kind is ANY_KIND or kind in wanted]
+        heads = [head for kind in due if (head := self._head(kind)) is not None]
         if not heads:
             return None
         _, key = min(heads)
-        _, name = self._entries.pop(key)
-        heappop(self._due[name])
+        _, kind = self._entries.pop(key)
+        heappop(self._due[kind])
         self._size -= 1
         return key
 
@@ -68,24 +85,24 @@ class Schedule(Generic[Key]):
         return self._waiting[0][0] if self._waiting else None
 
     def _advance(self, now_us: int) -> None:
-        """Move what became due to the heap of its name."""
+        """Move what became due to the heap of its kind."""
         while self._waiting and self._waiting[0][0] <= now_us:
             item = heappop(self._waiting)
-            at_us, name = self._entries.get(item[1], (None, ""))
+            at_us, kind = self._entries.get(item[1], (None, ""))
             if at_us == item[0]:
-                heappush(self._due.setdefault(name, []), item)
+                heappush(self._due.setdefault(kind, []), item)
             else:
                 self._size -= 1
 
-    def _head(self, name: str | None) -> tuple[int, Key] | None:
-        """Return the first key of a name that is still wanted; the heap goes when it is empty."""
-        heap = self._due[name]
-        while heap and self._entries.get(heap[0][1]) != (heap[0][0], name):
+    def _head(self, kind: Hashable) -> tuple[int, Key] | None:
+        """Return the first key of a kind that is still wanted; the heap goes when it is empty."""
+        heap = self._due[kind]
+        while heap and self._entries.get(heap[0][1]) != (heap[0][0], kind):
             heappop(heap)
             self._size -= 1
         if heap:
             return heap[0]
-        del self._due[name]
+        del self._due[kind]
         return None
 
     def _rebuild(self) -> None:

@@ -23,7 +23,7 @@ from durable_async.model.status import Status
 from .hints import Hints
 from .requests import Remembered
 from .rows import ActivityRow, History, Instance, WorkerRow
-from .schedule import ANY_NAME, Schedule
+from .schedule import ANY_KIND, Schedule
 
 
 class HubState:
@@ -140,8 +140,8 @@ class HubState:
         if at_us is None:
             self.schedule.remove(instance.instance_id)
         else:
-            name = ANY_NAME if instance.final else instance.name
-            self.schedule.put(instance.instance_id, name, at_us)
+            kind = ANY_KIND if instance.final else (instance.name, instance.version or "")
+            self.schedule.put(instance.instance_id, kind, at_us)
             self.hints.work = True
 
     # -- letters
@@ -313,7 +313,7 @@ class HubState:
     def give_back(self, row: ActivityRow) -> None:
         """Put a queued activity where every worker may claim it."""
         row.owner = None
-        self.activity_queue.put(row.item_id, row.activity.name, 0)
+        self.activity_queue.put(row.item_id, (row.activity.name, ""), 0)
         self.hints.work = True
 
     def drop_activity(self, row: ActivityRow) -> None:

@@ -33,7 +33,7 @@ from durable_async.model.records import (
 )
 
 from .batch import Batch, Place
-from .claims import work_of
+from .claims import any_or, pairs_or_none, work_of
 from .columns import Columns
 from .leases import PostgresLeases
 from .reads import (
@@ -57,7 +57,7 @@ from .rows import (
     mail_of,
 )
 
-_NOTHING_MORE: tuple[int, list[str], int, list[str], int] = (0, [], 0, [], 0)
+_NOTHING_MORE: tuple[Any, ...] = (0, [], None, None, 0, [], 0)
 """Limits of a fetch that claims nothing."""
 
 _REPETITIONS = 3
@@ -87,13 +87,21 @@ class PostgresBackend(PostgresLeases):
         number: int,
         instances: int,
         activities: int,
-        names: frozenset[str],
-        activity_names: frozenset[str],
+        names: frozenset[str] | None,
+        activity_names: frozenset[str] | None,
         history_bytes_max: int,
+        passed_over: frozenset[tuple[str, str]] = frozenset(),
     ) -> Work:
         """Claim ready work and collect letters for what is owned."""
         await self._resolve_doubt(fence)
-        limits = (instances, list(names), activities, list(activity_names), history_bytes_max)
+        limits = (
+            instances,
+            any_or(names),
+            *pairs_or_none(passed_over),
+            activities,
+            any_or(activity_names),
+            history_bytes_max,
+        )
         hub, *rows = await self._fetch(fence, number, limits)
         if any(row["kind"] == "instance" for row in rows):
             await asyncio.sleep(0)  # an answer that came with this one has been taken in then

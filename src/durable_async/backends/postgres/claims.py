@@ -21,6 +21,20 @@ from .rows import Row, parent_of
 T = TypeVar("T")
 
 
+def any_or(names: frozenset[str] | None) -> list[str] | None:
+    """Return names as a parameter; none stands for any."""
+    return None if names is None else list(names)
+
+
+def pairs_or_none(
+    pairs: frozenset[tuple[str, str]],
+) -> tuple[list[str], list[str]] | tuple[None, None]:
+    """Return pairs as two parameters; none where there are none, so that nothing is looked up."""
+    if not pairs:
+        return None, None
+    return [name for name, _ in pairs], [version for _, version in pairs]
+
+
 def work_of(rows: Iterable[Row], next_ready_us: int | None) -> Work:
     """Put together what the rows after the first tell."""
     kinds: defaultdict[str, list[Row]] = defaultdict(list)

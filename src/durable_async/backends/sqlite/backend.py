@@ -69,9 +69,10 @@ class SqliteBackend(SqliteLeases, SqliteCore):
         number: int,
         instances: int,
         activities: int,
-        names: frozenset[str],
-        activity_names: frozenset[str],
+        names: frozenset[str] | None,
+        activity_names: frozenset[str] | None,
         history_bytes_max: int,
+        passed_over: frozenset[tuple[str, str]] = frozenset(),
     ) -> Work:
         """Claim ready work and collect letters for what is owned."""
         fetch = Fetch(
@@ -82,6 +83,7 @@ class SqliteBackend(SqliteLeases, SqliteCore):
             names=names,
             activity_names=activity_names,
             history_bytes_max=history_bytes_max,
+            passed_over=passed_over,
         )
 
         def job() -> Work:

@@ -32,16 +32,18 @@ class Fetch:
         number: int,
         instances: int,
         activities: int,
-        names: frozenset[str],
-        activity_names: frozenset[str],
+        names: frozenset[str] | None,
+        activity_names: frozenset[str] | None,
         history_bytes_max: int,
+        passed_over: frozenset[tuple[str, str]],
     ) -> None:
         self._fence = fence
         self._number = number
         self._instances = instances
         self._activities = activities
-        self._names = json_list(sorted(names))
-        self._activity_names = json_list(sorted(activity_names))
+        self._names = _any_or(names)
+        self._activity_names = _any_or(activity_names)
+        self._passed_over = json_list(sorted(passed_over)) if passed_over else None
         self._history_bytes_max = history_bytes_max
 
     def run(self, connection: sqlite3.Connection, tx: Statements) -> Work:
@@ -71,6 +73,7 @@ class Fetch:
             now_us=tx.now_us,
             instances=self._instances,
             names=self._names,
+            passed_over=self._passed_over,
             activities=self._activities,
             activity_names=self._activity_names,
         )
@@ -84,6 +87,7 @@ class Fetch:
             hub=tx.hub,
             now_us=tx.now_us,
             names=self._names,
+            passed_over=self._passed_over,
             instances=self._instances,
         )
         self._own(tx, "claim_instances", rows)
@@ -141,6 +145,10 @@ class Fetch:
 
     def _own(self, tx: Statements, name: str, rows: Iterable[Row]) -> None:
         tx.each(name, [(self._fence.worker_id, self._number, row[0]) for row in rows])
+
+
+def _any_or(names: frozenset[str] | None) -> str | None:
+    return None if names is None else json_list(sorted(names))
 
 
 def unwanted_activities(tx: Statements, worker_id: str, item_ids: Iterable[int]) -> frozenset[int]:

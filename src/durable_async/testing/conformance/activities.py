@@ -120,6 +120,16 @@ class ActivityQueueConformance(ConformanceBase):
         )
         assert [item.activity.seq for item in work.activities] == [1, 3]
 
+    async def test_without_names_any_activity_is_claimed(self, worker: Driver) -> None:
+        """In the order of all."""
+        claimed = await worker.start("a")
+        names = ("x", "it's", "\N{PARTY POPPER}", "x")
+        items = tuple(queued(claimed, seq, name=name) for seq, name in enumerate(names))
+        await worker.restate(claimed, queued=items)
+        for expected in ([0, 1, 2], [3], []):
+            work = await worker.fetch(instances=0, activities=3, activity_names=None)
+            assert [item.activity.seq for item in work.activities] == expected
+
     async def test_each_is_claimed_once(self, worker: Driver, rival: Driver) -> None:
         """Two workers that fetch at the same time share without overlap."""
         claimed = await worker.start("a")

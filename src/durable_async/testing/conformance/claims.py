@@ -7,7 +7,7 @@ import asyncio
 from durable_async.backend import Backend
 from durable_async.model.history import ParentLink
 from durable_async.model.policy import ReusePolicy
-from durable_async.model.records import Abandon, Park, Release
+from durable_async.model.records import Abandon, NextExecution, Park, Recount, Release
 from durable_async.model.status import Status
 
 from .base import ConformanceBase, StoreClock
@@ -20,9 +20,11 @@ from .driver import (
     Driver,
     bodies,
     deliver,
+    entity,
     ids,
     letter,
     new,
+    operation,
     read_one,
     release,
     restart,
@@ -122,6 +124,91 @@ class ClaimConformance(ConformanceBase):
         assert (await worker.fetch(names=frozenset())).claimed == ()
         late = await worker.fetch(names=frozenset({"unknown"}))
         assert ids(late.claimed) == ["a1", "a2"]
+
+    async def test_without_names_any_is_claimed(self, worker: Driver, clock: StoreClock) -> None:
+        """Orchestrations and entities of all names, in the order of all."""
+        at = clock.now_us() + SECOND_US
+        for number, name in enumerate(("x", "it's", "\N{PARTY POPPER}", "x")):
+            at_us = at + number * SECOND_US
+            await start(worker.backend, f"{9 - number}", name=name, start_at_us=at_us)
+        clock.advance(60)
+        await deliver(worker.backend, operation("k", name="@anything"))
+        work = await worker.fetch(names=None, instances=3)
+        assert ids(work.claimed) == ["9", "8", "7"]
+        work = await worker.fetch(names=None, instances=3)
+        assert ids(work.claimed) == ["6", entity("k", "@anything")]
+
+    async def test_what_is_passed_over_is_left_to_others(
+        self, worker: Driver, rival: Driver
+    ) -> None:
+        """By name and version both, and without hiding what comes after it."""
+        versions = {"a": "1", "b": "2", "c": None, "d": "it's", "e": "1"}
+        names = {"e": "third"}
+        for instance_id, version in versions.items():
+            name = names.get(instance_id, ORCHESTRATOR)
+            await start(worker.backend, instance_id, name=name, version=version)
+        passed_over = frozenset(
+            {(ORCHESTRATOR, "1"), (ORCHESTRATOR, "it's"), ("third", ""), ("absent", "2")}
+        )
+        wanted = frozenset({ORCHESTRATOR, "third"})
+        for names_wanted, expected in ((wanted, ["b", "c"]), (None, ["e"])):
+            work = await worker.fetch(instances=2, names=names_wanted, passed_over=passed_over)
+            assert sorted(ids(work.claimed)) == expected
+        assert (await worker.fetch(names=None, passed_over=passed_over)).claimed == ()
+        without = await rival.fetch(names=None, passed_over=frozenset({(ORCHESTRATOR, "")}))
+        assert sorted(ids(without.claimed)) == ["a", "d"]
+
+    async def test_no_version_is_passed_over_as_an_empty_one(self, worker: Driver) -> None:
+        """Of a name that has others as well."""
+        await start(worker.backend, "none")
+        await start(worker.backend, "some", version="1")
+        passed_over = frozenset({(ORCHESTRATOR, "")})
+        assert ids((await worker.fetch(passed_over=passed_over)).claimed) == ["some"]
+        assert ids((await worker.fetch()).claimed) == ["none"]
+
+    async def test_the_version_of_the_current_execution_counts(self, worker: Driver) -> None:
+        """Continue-as-new may change it."""
+        await start(worker.backend, "a", version="1")
+        old, new_one = frozenset({(ORCHESTRATOR, "1")}), frozenset({(ORCHESTRATOR, "2")})
+        claimed = await worker.claim_one()
+        following = NextExecution(events=b"again", version="2")
+        await worker.commit(turn(claimed, next_execution=following), release("a", wake_at_us=1))
+        assert (await worker.fetch(passed_over=new_one)).claimed == ()
+        [again] = (await worker.fetch(passed_over=old)).claimed
+        assert (again.execution, again.version) == (2, "2")
+
+    async def test_what_is_to_end_is_passed_over_by_nobody(self, worker: Driver) -> None:
+        """No code of its version is needed for that."""
+        await start(worker.backend, "a", version="1")
+        passed_over = frozenset({(ORCHESTRATOR, "1")})
+        assert (await worker.fetch(passed_over=passed_over)).claimed == ()
+        await deliver(worker.backend, letter("a", b"end", final=True))
+        [claimed] = (await worker.fetch(passed_over=passed_over)).claimed
+        assert bodies(claimed.mail) == [b"end"]
+
+    async def test_many_may_be_passed_over(self, worker: Driver) -> None:
+        """A thousand pairs, of which most stand for nothing that is there."""
+        await start(worker.backend, "a", version="7")
+        await start(worker.backend, "b", version="1000")
+        passed_over = frozenset((ORCHESTRATOR, str(number)) for number in range(1000))
+        assert ids((await worker.fetch(passed_over=passed_over)).claimed) == ["b"]
+
+    async def test_what_is_handed_back_uncounted_is_ready_at_once(
+        self, worker: Driver, rival: Driver, clock: StoreClock
+    ) -> None:
+        """Its claims before stand, the one that is handed back does not."""
+        await start(worker.backend, "a", version="1")
+        await worker.claim_one()
+        await worker.commit(Abandon(instance_id="a", retry_at_us=clock.now_us()))
+        claimed = await worker.claim_one()
+        assert claimed.attempts == 2
+        await worker.commit(
+            Recount(instance_id="a", attempts=1, execution=claimed.execution),
+            Abandon(instance_id="a", retry_at_us=clock.now_us(), execution=claimed.execution),
+        )
+        passed_over = frozenset({(ORCHESTRATOR, "1")})
+        assert (await worker.fetch(passed_over=passed_over)).claimed == ()
+        assert (await rival.claim_one()).attempts == 2
 
     async def test_the_longest_ready_come_first_among_names(
         self, worker: Driver, clock: StoreClock

@@ -6,14 +6,14 @@ from typing import Any
 
 from hypothesis import given, strategies as st
 
-from durable_async.backends.memory.schedule import ANY_NAME, Schedule
+from durable_async.backends.memory.schedule import ANY_KIND, Schedule
 
 NAMES = ("x", "y", "z")
 
 keys = st.sampled_from("abcdef")
 names = st.sampled_from(NAMES)
 steps = st.one_of(
-    st.tuples(st.just("put"), keys, st.one_of(names, st.just(ANY_NAME)), st.integers(0, 20)),
+    st.tuples(st.just("put"), keys, st.one_of(names, st.just(ANY_KIND)), st.integers(0, 20)),
     st.tuples(st.just("remove"), keys),
     st.tuples(st.just("claim"), st.frozensets(names)),
     st.tuples(st.just("next")),
@@ -31,7 +31,7 @@ class SortedList:
         due = sorted(
             (at, key)
             for key, (at, name) in self.entries.items()
-            if at <= now_us and (name is ANY_NAME or name in among)
+            if at <= now_us and (name is ANY_KIND or name in among)
         )
         if not due:
             return None
@@ -66,12 +66,12 @@ def test_it_does_what_a_sorted_list_does(sequence: list[tuple[Any, ...]]) -> Non
         assert all(schedule.time_of(key) == at for key, (at, _) in model.entries.items())
 
 
-def test_what_is_moved_to_any_name_is_claimed_under_none() -> None:
+def test_what_is_moved_to_any_kind_is_claimed_by_everybody() -> None:
     schedule: Schedule[str] = Schedule()
     schedule.put("a", "x", 3)
     schedule.put("b", "y", 2)
     assert schedule.claim(5, frozenset()) is None
-    schedule.put("a", ANY_NAME, 3)
+    schedule.put("a", ANY_KIND, 3)
     assert schedule.claim(5, frozenset("y")) == "b"
     assert schedule.claim(5, frozenset()) == "a"
     assert schedule.claim(5, frozenset("xy")) is None

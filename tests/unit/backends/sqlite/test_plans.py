@@ -12,7 +12,7 @@ from durable_async.backends.sqlite.transaction import STATEMENTS
 
 from .support import opened
 
-FRAGMENTS = {"entity_columns", "instance_columns", "instance_conditions"}
+FRAGMENTS = {"entity_columns", "for_this_worker", "instance_columns", "instance_conditions"}
 
 # Statement -> why it may look at everything.
 SCANS = {"count_rows": "asked for by people, seldom"}

@@ -5,6 +5,7 @@
 -- 'instance': one claimed; 'turn': a row of its history, with whether more follow; 'queued': its activities in the queue
 -- 'letter': in the mailbox of one claimed, or of one owned that was marked, or that the worker's process was told of
 -- 'activity': one claimed from the queue
+-- Names that are null stand for any. What is passed over is left to others: pairs of a name and a version, '' for none.
 -- p_told are the latter, each with the last letter that was reported of it; later ones are asked for.
 create function {schema}.claim_work(
     p_hub integer,
@@ -13,6 +14,8 @@ create function {schema}.claim_work(
     p_number bigint,
     p_instances integer,
     p_names text[],
+    p_passed_names text[],
+    p_passed_versions text[],
     p_activities integer,
     p_activity_names text[],
     p_history_bytes bigint,
@@ -57,12 +60,22 @@ begin
     select false,
         p_instances > 0 and exists (
             select from {schema}.instances i
-            where i.hub = p_hub and i.ready_at_us <= v_now_us and (i.ending or i.name = any (p_names))
+            where i.hub = p_hub and i.ready_at_us <= v_now_us
+                and (
+                    i.ending
+                    or (p_names is null or i.name = any (p_names))
+                        and (
+                            p_passed_names is null
+                            or (i.name, coalesce(i.version, '')) not in (
+                                select o.name, o.version from unnest(p_passed_names, p_passed_versions) as o (name, version)
+                            )
+                        )
+                )
         ),
         exists (select from {schema}.marks m where m.hub = p_hub and m.owner = p_worker),
         p_activities > 0 and exists (
             select from {schema}.queued_activities q
-            where q.hub = p_hub and q.owner is null and q.name = any (p_activity_names)
+            where q.hub = p_hub and q.owner is null and (p_activity_names is null or q.name = any (p_activity_names))
         ),
         (
             select i.ready_at_us from {schema}.instances i
@@ -101,7 +114,17 @@ begin
         select array_agg(r.key) into v_claimed
         from (
             select i.key from {schema}.instances i
-            where i.hub = p_hub and i.ready_at_us <= v_now_us and (i.ending or i.name = any (p_names))
+            where i.hub = p_hub and i.ready_at_us <= v_now_us
+                and (
+                    i.ending
+                    or (p_names is null or i.name = any (p_names))
+                        and (
+                            p_passed_names is null
+                            or (i.name, coalesce(i.version, '')) not in (
+                                select o.name, o.version from unnest(p_passed_names, p_passed_versions) as o (name, version)
+                            )
+                        )
+                )
             order by i.ready_at_us, i.id
             limit p_instances
             for no key update skip locked
@@ -185,7 +208,7 @@ begin
         select array_agg(f.id) into v_items
         from (
             select q.id from {schema}.queued_activities q
-            where q.hub = p_hub and q.owner is null and q.name = any (p_activity_names)
+            where q.hub = p_hub and q.owner is null and (p_activity_names is null or q.name = any (p_activity_names))
             order by q.id
             limit p_activities
             for update skip locked

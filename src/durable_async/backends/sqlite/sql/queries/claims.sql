@@ -1,5 +1,16 @@
 -- Claims: what a worker's fetch takes.
 
+-- name: for_this_worker
+-- Without names, any name. What is to be ended is for everybody.
+ending = 1
+or (:names is null or name in (select value from json_each(:names)))
+    and (
+        :passed_over is null
+        or (name, coalesce(version, '')) not in (
+            select json_extract(value, '$[0]'), json_extract(value, '$[1]') from json_each(:passed_over)
+        )
+    )
+
 -- name: probe
 -- One read, without the write lock, that tells whether a fetch would find anything; this is what an idle worker costs.
 select
@@ -7,12 +18,15 @@ select
     :instances > 0 and exists (
         select 1 from instances
         where hub = :hub and ready_at_us <= :now_us
-            and (ending = 1 or name in (select value from json_each(:names)))
+            and (
+-- include: for_this_worker
+            )
     ),
     exists (select 1 from instances where hub = :hub and owner = :worker and unread_from is not null),
     :activities > 0 and exists (
         select 1 from queued_activities
-        where hub = :hub and owner is null and name in (select value from json_each(:activity_names))
+        where hub = :hub and owner is null
+            and (:activity_names is null or name in (select value from json_each(:activity_names)))
     ),
     (select min(ready_at_us) from instances where hub = :hub and ready_at_us > :now_us)
 from workers
@@ -23,7 +37,10 @@ where hub = :hub and id = :worker
 select key, id, name, version, status, execution, attempts + 1, start_at_us,
     state, parent_id, parent_execution, parent_seq, parent_depth
 from instances
-where hub = :hub and ready_at_us <= :now_us and (ending = 1 or name in (select value from json_each(:names)))
+where hub = :hub and ready_at_us <= :now_us
+    and (
+-- include: for_this_worker
+    )
 order by ready_at_us, id
 limit :instances
 
@@ -63,7 +80,8 @@ select distinct key, seq from queued_activities where key in (select value from 
 -- First in, first out, in the order of the index queued_activities_free.
 select q.id, q.attempts + 1, i.id, q.execution, q.seq, q.attempt, q.name, q.input, q.options
 from queued_activities q cross join instances i on i.key = q.key
-where q.hub = :hub and q.owner is null and q.name in (select value from json_each(:activity_names))
+where q.hub = :hub and q.owner is null
+    and (:activity_names is null or q.name in (select value from json_each(:activity_names)))
 order by q.id
 limit :activities
 

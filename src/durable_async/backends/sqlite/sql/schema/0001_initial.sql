@@ -65,8 +65,8 @@ create table instances (
 
 create unique index instances_by_id on instances (hub, id);
 
--- Holds the name and whether it is ending, so that a claim passes over what is not for this worker without reading rows.
-create index instances_ready on instances (hub, ready_at_us, id, name, ending) where ready_at_us is not null;
+-- Holds name and version and whether it is ending, so that a claim passes over what is not for this worker without reading rows.
+create index instances_ready on instances (hub, ready_at_us, id, name, version, ending) where ready_at_us is not null;
 
 create index instances_owned on instances (hub, owner) where owner is not null;
 
