@@ -80,6 +80,7 @@ from durable_async.model.records import HubStatistics
 from durable_async.model.status import Status
 from durable_async.registry import (
     Activity,
+    Fallback,
     FunctionEntity,
     Orchestrator,
     Registry,
@@ -128,6 +129,7 @@ __all__ = (
     "EntityStateAbsentError",
     "ExecutionError",
     "FailureDetails",
+    "Fallback",
     "FencedError",
     "ForbiddenOperationError",
     "FunctionEntity",

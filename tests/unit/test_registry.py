@@ -7,7 +7,18 @@ from typing import Any
 
 import pytest
 
-from durable_async import OrchestrationContext, RegistrationError, Registry, ValidationError
+from durable_async import (
+    Activity,
+    ActivityOptions,
+    EntityContext,
+    FunctionEntity,
+    OrchestrationContext,
+    Orchestrator,
+    RegistrationError,
+    Registry,
+    ValidationError,
+)
+from durable_async.registry import EntityDefinition
 
 
 class Shop:
@@ -64,3 +75,64 @@ async def test_a_method_of_an_object_is_a_function() -> None:
 def test_options_that_mean_nothing(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         Registry().activity(name="price", **options)(Shop().price)
+
+
+class Anything:
+    """Stands in for every name, and counts."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def orchestrator(self, name: str) -> Orchestrator[Any, Any]:
+        async def stand_in(ctx: OrchestrationContext) -> None: ...
+
+        self.asked.append(name)
+        return Orchestrator(stand_in, name)
+
+    def activity(self, name: str) -> Activity[Any, Any]:
+        self.asked.append(name)
+        return Activity(Shop().price, name, ActivityOptions())
+
+    def entity(self, stored_name: str) -> EntityDefinition:
+        def stand_in(ctx: EntityContext) -> None: ...
+
+        self.asked.append(stored_name)
+        return FunctionEntity(stand_in, stored_name[1:])
+
+
+def test_without_a_fallback_unknown_names_are_unknown() -> None:
+    registry = Registry()
+    assert registry.names == registry.activity_names == frozenset()
+    assert registry.find_orchestrator("x") is None
+    assert registry.find_activity("x") is None
+    assert registry.find_entity("@x") is None
+
+
+def test_with_a_fallback_any_name_is_known() -> None:
+    fallback = Anything()
+    registry = Registry(fallback=fallback)
+
+    @registry.activity
+    async def known() -> None: ...
+
+    assert registry.names is registry.activity_names is None
+    assert registry.activities == {"known"}
+    assert registry.find_activity("known") is known
+    for _ in range(3):
+        found = (
+            registry.find_orchestrator("x"),
+            registry.find_activity("y"),
+            registry.find_entity("@z"),
+        )
+        assert [one and one.name for one in found] == ["x", "y", "z"]
+    assert fallback.asked == ["x", "y", "@z"]
+
+
+def test_what_is_registered_later_counts() -> None:
+    registry = Registry(fallback=Anything())
+    stand_in = registry.find_activity("late")
+
+    @registry.activity
+    async def late() -> None: ...
+
+    assert registry.find_activity("late") is late is not stand_in

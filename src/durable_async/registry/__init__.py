@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._fallback import Fallback
 from ._registry import Registry
 from .activities import Activity
 from .entities import EntityDefinition, EntityMethod, FunctionEntity
@@ -11,6 +12,7 @@ __all__ = (
     "Activity",
     "EntityDefinition",
     "EntityMethod",
+    "Fallback",
     "FunctionEntity",
     "Orchestrator",
     "Registry",

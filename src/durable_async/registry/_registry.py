@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator
+from functools import lru_cache
 from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 
 from durable_async._kernel import guard
@@ -12,6 +13,7 @@ from durable_async._kernel.entities.context import EntityContext
 from durable_async._kernel.guard import GuardPolicy
 from durable_async.model.policy import RetryPolicy, Seconds
 
+from ._fallback import Fallback
 from ._naming import refuse_another
 from .activities import Activity, ActivityDecorator
 from .entities import EntityDecorator, EntityDefinition, FunctionEntity
@@ -24,6 +26,21 @@ E = TypeVar("E", bound=type[Entity[Any]])
 
 _Ctx = OrchestrationContext
 
+Accepts = Callable[[str, str | None], bool]
+
+STAND_INS_MAX = 1_000
+"""So many of each kind are kept; names come from callers."""
+
+
+class _StandIns:
+    """What a fallback answered, kept for a while."""
+
+    def __init__(self, fallback: Fallback) -> None:
+        keep = lru_cache(maxsize=STAND_INS_MAX)
+        self.orchestrator = keep(fallback.orchestrator)
+        self.activity = keep(fallback.activity)
+        self.entity = keep(fallback.entity)
+
 
 class Registry:
     """Orchestrators, activities and entities by name. A worker runs those of one registry.
@@ -32,45 +49,68 @@ class Registry:
         guard: What is done about orchestrator code that looks at what may differ at a replay, such as ``os.environ``: ``WARN``
             says so, when the orchestrator is registered and when it happens, ``RAISE`` refuses. Clocks, chance, files, threads and
             sockets are refused under both; ``OFF`` does not read the code at registration, and refuses those when they happen.
+        fallback: What stands in for names that are not registered: then workers take work of any name. Without one, they leave it to
+            others.
+        accepts: Told the name and the version of an orchestration, ``None`` for no version, it says whether workers run it here; what
+            they do not, they leave to others. Asked when one comes up, it answers quickly and always the same. By default, all are run.
+            One that is to be terminated is terminated by any worker.
     """
 
-    def __init__(self, *, guard: GuardPolicy = GuardPolicy.WARN) -> None:
+    def __init__(
+        self,
+        *,
+        guard: GuardPolicy = GuardPolicy.WARN,
+        fallback: Fallback | None = None,
+        accepts: Accepts | None = None,
+    ) -> None:
         self.guard = guard
+        self.accepts = accepts
+        self._stand_ins = None if fallback is None else _StandIns(fallback)
         self._activities: dict[str, Activity[Any, Any]] = {}
         self._orchestrators: dict[str, Orchestrator[Any, Any]] = {}
         self._entities: dict[str, EntityDefinition] = {}
 
     @property
     def activities(self) -> frozenset[str]:
-        """The names of the activities."""
+        """The names of the activities that are registered."""
         return frozenset(self._activities)
 
     @property
     def orchestrators(self) -> frozenset[str]:
-        """The names of the orchestrators."""
+        """The names of the orchestrators that are registered."""
         return frozenset(self._orchestrators)
 
     @property
     def entities(self) -> frozenset[str]:
-        """The names of the entities, as the store has them: each begins with ``@``."""
+        """The names of the entities that are registered, as the store has them: each begins with ``@``."""
         return frozenset(self._entities)
 
     @property
-    def names(self) -> frozenset[str]:
-        """The stored names of all kinds of instances: orchestrators and entities."""
+    def names(self) -> frozenset[str] | None:
+        """The stored names of the instances that workers take, orchestrations and entities; ``None``, with a fallback, for any."""
+        if self._stand_ins is not None:
+            return None
         return frozenset(self._orchestrators) | frozenset(self._entities)
 
+    @property
+    def activity_names(self) -> frozenset[str] | None:
+        """The names of the activities that workers take from others; ``None``, with a fallback, for any."""
+        return None if self._stand_ins is not None else self.activities
+
     def find_activity(self, name: str) -> Activity[Any, Any] | None:
-        """Return the activity of a name."""
-        return self._activities.get(name)
+        """Return the activity of a name, or what stands in for it."""
+        found = self._activities.get(name)
+        return self._stand_ins.activity(name) if found is None and self._stand_ins else found
 
     def find_orchestrator(self, name: str) -> Orchestrator[Any, Any] | None:
-        """Return the orchestrator of a name."""
-        return self._orchestrators.get(name)
+        """Return the orchestrator of a name, or what stands in for it."""
+        found = self._orchestrators.get(name)
+        return self._stand_ins.orchestrator(name) if found is None and self._stand_ins else found
 
     def find_entity(self, stored_name: str) -> EntityDefinition | None:
-        """Return the entity of a stored name, which begins with ``@``."""
-        return self._entities.get(stored_name)
+        """Return the entity of a stored name, which begins with ``@``, or what stands in for it."""
+        found = self._entities.get(stored_name)
+        return self._stand_ins.entity(stored_name) if found is None and self._stand_ins else found
 
     @overload
     def activity(self, function: Callable[P, Coroutine[Any, Any, T]], /) -> Activity[P, T]: ...

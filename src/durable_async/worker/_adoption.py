@@ -22,6 +22,7 @@ from ._parking import park
 from ._slots import Slot
 from ._tools import SLICE_SECONDS, Tools, ignore
 from ._turns import Turns
+from ._versions import hand_back
 
 HISTORY_PAGE_BYTES = 4 * 1024 * 1024
 
@@ -34,7 +35,7 @@ async def adopt(claimed: ClaimedInstance, tools: Tools, turns: Turns) -> None:
     One that is to end is ended here, without its code.
     """
     _bury_former(claimed, tools, turns)
-    if claimed.name.startswith(ENTITY_MARK):
+    if claimed.instance_id.startswith(ENTITY_MARK):
         _adopt_entity(claimed, tools, turns)
         return
     order = _order_to_end(claimed)
@@ -55,6 +56,18 @@ async def adopt(claimed: ClaimedInstance, tools: Tools, turns: Turns) -> None:
         turns.drop(slot)  # it was replaced while it was replayed
         return
     _take_in(slot, tools, turns)
+
+
+def turn_away(claimed: ClaimedInstance, tools: Tools, turns: Turns) -> bool:
+    """Hand an instance back at once that others are to run, by its version; returns whether it was. To end one, no code is needed."""
+    if tools.versions.takes_claimed(claimed) or _order_to_end(claimed) is not None:
+        return False
+    _bury_former(claimed, tools, turns)
+    seconds = tools.versions.pass_over(claimed.name, claimed.version)
+    retry_at_us = tools.backend.now_us() + round(seconds * 1e6)
+    for item in hand_back(claimed, retry_at_us):
+        tools.committer.submit(item, ignore)
+    return True
 
 
 def _adopt_entity(claimed: ClaimedInstance, tools: Tools, turns: Turns) -> None:

@@ -19,7 +19,7 @@ from durable_async.registry import Registry
 from durable_async.serialization import DataConverter
 
 from ._activities import ActivityRunner, Attempt
-from ._adoption import adopt
+from ._adoption import adopt, turn_away
 from ._alarms import Alarms
 from ._committer import Committer
 from ._complaints import Complaints
@@ -29,6 +29,7 @@ from ._slots import Slot, Slots
 from ._suspects import Suspects
 from ._tools import Tools, ignore
 from ._turns import Turns
+from ._versions import Versions
 from ._watchdog import Watchdog
 from .settings import WorkerSettings
 
@@ -121,6 +122,7 @@ class Session:
             slots=slots,
             alarms=Alarms(slots, self._backend.now_us),
             watchdog=Watchdog(self._environment, self._settings.turn_seconds_max),
+            versions=Versions(self._registry),
         )
 
     async def _work(self, task_status: TaskStatus[None]) -> None:
@@ -271,8 +273,9 @@ class Session:
             instances=max(0, min(room, self._settings.claim_batch)),
             activities=min(runner.free, self._settings.claim_batch),
             names=self._registry.names,
-            activity_names=self._registry.activities,
+            activity_names=self._registry.activity_names,
             history_bytes_max=HISTORY_BYTES_PER_CLAIM,
+            passed_over=self._tools.versions.ask(),
         )
 
     def _keeps_up(self) -> bool:
@@ -310,7 +313,9 @@ class Session:
             else:
                 self._queued.begin(item)
         for claimed in work.claimed:
-            if self._suspects.suspects(claimed):
+            if turn_away(claimed, self._tools, self._turns):
+                self._suspects.forget(claimed.instance_id)
+            elif self._suspects.suspects(claimed):
                 self._suspects.add(claimed)
             else:
                 self._suspects.forget(claimed.instance_id)

@@ -13,6 +13,7 @@ from ._alarms import Alarms
 from ._committer import Committer
 from ._fetches import Fetches
 from ._slots import Slots
+from ._versions import Versions
 from ._watchdog import Watchdog
 from .settings import WorkerSettings
 
@@ -33,6 +34,7 @@ class Tools:
     slots: Slots
     alarms: Alarms
     watchdog: Watchdog
+    versions: Versions
     fetches: Fetches = field(default_factory=Fetches)
     pause_at: float = 0.0
 

@@ -31,6 +31,7 @@ from ._tools import SLICE_SECONDS, Tools, ignore
 
 DETERMINISM_ATTEMPTS = 3
 BACKOFF_SECONDS_MAX = 60.0
+PROGRAMS_MAX = 1_000
 STRANGERS_MAX = 1_000
 """Entities that nobody here registers, of which it is said once each."""
 
@@ -101,11 +102,13 @@ class Turns:
     # -- one turn
 
     def program(self, name: str) -> Any:
-        """Return the program of a registered orchestrator."""
+        """Return the program of an orchestrator that is run here."""
         program = self._programs.get(name)
         if program is None:
             orchestrator = self._tools.registry.find_orchestrator(name)
             assert orchestrator is not None, "only registered names are claimed"
+            if len(self._programs) >= PROGRAMS_MAX:  # with a fallback, names come from callers
+                self._programs.clear()
             program = self._programs[name] = orchestrator.program(self._tools.payloads)
         return program
 
@@ -235,9 +238,14 @@ class Turns:
                 self._tools.alarms.set(wake_us, slot)
 
     def _continue(self, slot: Slot, started: ExecutionStarted) -> None:
-        """Go on with the next execution, with what is in the mailbox."""
-        self.calls.stop_all(slot)
+        """Go on with the next execution, with what is in the mailbox; let it go if others are to run its version."""
         old = slot.orchestration
+        versions = self._tools.versions
+        if not versions.takes(started.name, started.version):
+            versions.pass_over(started.name, started.version)
+            self._hand_back(slot, old.execution + 1)
+            return
+        self.calls.stop_all(slot)
         fresh = Orchestration(
             old.instance_id, old.execution + 1, started, self.program(started.name)
         )
@@ -340,12 +348,12 @@ class Turns:
         execution = None if slot.committing else slot.execution
         self.refuse(slot.instance_id, execution, slot.claims, error)
 
-    def _hand_back(self, slot: Slot) -> None:
-        """Let an entity go that has work to do, for whoever claims it next."""
+    def _hand_back(self, slot: Slot, execution: int | None = None) -> None:
+        """Let an instance go that has work to do, at its execution or another one, for whoever claims it next."""
         release = Release(
             instance_id=slot.instance_id,
             wake_at_us=self._tools.backend.now_us(),
-            execution=slot.execution,
+            execution=slot.execution if execution is None else execution,
         )
         self.drop(slot)
         self._tools.committer.submit(release, ignore)
