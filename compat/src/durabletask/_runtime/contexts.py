@@ -30,6 +30,7 @@ from durabletask.task import (
 from .children import Child, id_of, start, start_repeatedly
 from .entity_ids import to_native
 from .failures import from_native, operation_failure
+from .moments import Moment
 from .retries import native_policy
 from .rules import Rules
 
@@ -89,7 +90,7 @@ class RuntimeContext(OrchestrationContext):
     @property
     def current_utc_datetime(self) -> datetime:
         """Orchestrator time."""
-        return self.native.current_utc_datetime
+        return Moment.of(self.native.current_utc_datetime)
 
     @property
     def is_replaying(self) -> bool:

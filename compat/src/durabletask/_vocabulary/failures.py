@@ -39,7 +39,7 @@ class FailureDetails:
         """
         if isinstance(error_type, str):
             return self._is_named(error_type)
-        if not (isinstance(error_type, type) and issubclass(error_type, BaseException)):
+        if not (isinstance(error_type, type) and issubclass(error_type, BaseException)):  # type: ignore[redundant-expr]
             raise TypeError(f"an exception class or its name was expected, not {error_type!r}")
         return any(self._is_class(kind) for kind in _with_subclasses(error_type))
 
