@@ -48,6 +48,7 @@ class Engine:
         self._lock = threading.Lock()
         self._is_ending = False
         self._hubs: list[TaskHub] = []
+        self._shared: dict[int, tuple[object, TaskHub]] = {}
         self._thread = threading.Thread(
             target=self._live, name=f"durabletask hub {address.hub}", daemon=True
         )
@@ -124,10 +125,30 @@ class Engine:
             self._hubs.append(hub)
             return hub
 
-        async def soon() -> TaskHub:
-            return made()
+        return self._here(made)
 
-        return made() if self.is_here else self.submit(soon()).result()
+    def shared_hub(self, key: object, make: Callable[[], TaskHub]) -> TaskHub:
+        """Return the one hub of a key, which is an object; make it if there is none yet."""
+
+        def found_or_made() -> TaskHub:
+            if id(key) not in self._shared:
+                hub = make()
+                self._hubs.append(hub)
+                self._shared[id(key)] = (
+                    key,
+                    hub,
+                )  # the key is held, so that no other can get its id
+            return self._shared[id(key)][1]
+
+        return self._here(found_or_made)
+
+    def _here(self, call: Callable[[], T]) -> T:
+        """Call a function on the loop's own thread, and wait for it."""
+
+        async def soon() -> T:
+            return call()
+
+        return call() if self.is_here else self.submit(soon()).result()
 
     def stop(self) -> None:
         """Ask it to end."""

@@ -7,7 +7,7 @@ import concurrent.futures
 import os
 import threading
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -19,6 +19,9 @@ from durable_async.backends.memory import MemoryStore
 from .addresses import Address, claim_port, release_port, resolve, taskhub_in
 from .engines import Engine, engines
 from .texts import TextPayloads
+
+if TYPE_CHECKING:
+    from durabletask.payload import PayloadStore
 
 T = TypeVar("T")
 
@@ -98,6 +101,11 @@ class Host:
         """
         return self._engine_for(coroutine).submit(coroutine)
 
+    @property
+    def is_of_this_process(self) -> bool:
+        """Whether its thread runs here; in a forked child it does not, before the first use."""
+        return self._engine is not None and self._engine.pid == os.getpid()
+
     # -- what there is to run
 
     @property
@@ -105,19 +113,25 @@ class Host:
         """The open store; its verbs belong to the hub's thread."""
         return self._current().hub().backend
 
-    def task_hub(self, registry: Registry | None = None) -> TaskHub:
+    def task_hub(
+        self, registry: Registry | None = None, payload_store: PayloadStore | None = None
+    ) -> TaskHub:
         """Return a hub whose payloads are texts; use it on the hub's loop only.
 
         Without a registry all users share one, so that their calls share round trips.
 
         Args:
             registry: What its workers run.
+            payload_store: Where large payloads are kept, or ``None`` for the hub's own store.
         """
         engine = self._current()
-        shared = engine.hub()
-        if registry is None:
-            return shared
-        return self.hub_over(shared.backend, registry)
+        if registry is not None:
+            return self.hub_over(_backend(engine, payload_store), registry)
+        if payload_store is None:
+            return engine.hub()
+        return engine.shared_hub(
+            payload_store, lambda: self._hub_over(_backend(engine, payload_store), None)
+        )
 
     def hub_over(self, backend: Backend, registry: Registry | None = None) -> TaskHub:
         """Return a hub over a backend that stands before this one's, such as one that stores large payloads elsewhere.
@@ -126,13 +140,14 @@ class Host:
             backend: Open, as this host's is.
             registry: What its workers run.
         """
-        return self._current().make_hub(
-            lambda: TaskHub(
-                backend,
-                name=self.address.hub,
-                registry=registry or Registry(),
-                payloads=TextPayloads(),
-            )
+        return self._current().make_hub(lambda: self._hub_over(backend, registry))
+
+    def _hub_over(self, backend: Backend, registry: Registry | None) -> TaskHub:
+        return TaskHub(
+            backend,
+            name=self.address.hub,
+            registry=registry or Registry(),
+            payloads=TextPayloads(),
         )
 
     # -- letting go
@@ -163,6 +178,15 @@ class Host:
             if self._engine.pid != os.getpid():
                 self._engine = engines().attach(self.address)
             return self._engine
+
+
+def _backend(engine: Engine, payload_store: PayloadStore | None) -> Backend:
+    backend = engine.hub().backend
+    if payload_store is None:
+        return backend
+    from .offloading import offloading  # noqa: PLC0415 - most programs keep all payloads in one place
+
+    return offloading(backend, payload_store)
 
 
 def attach(address: Address) -> Host:
