@@ -89,7 +89,7 @@ from durable_async.registry import (
     orchestrator,
 )
 from durable_async.serialization import DataConverter, JsonConverter
-from durable_async.worker import Worker, WorkerSettings
+from durable_async.worker import Divergence, Worker, WorkerSettings
 
 __version__ = "0.1.0"
 
@@ -110,6 +110,7 @@ __all__ = (
     "DecodeError",
     "DeterminismError",
     "DeterminismWarning",
+    "Divergence",
     "DurableError",
     "DurableFuture",
     "EncodeError",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import dataclasses
+import enum
 import re
 
 import durable_async
@@ -76,9 +77,14 @@ def test_retryable_errors_say_so() -> None:
 def test_every_setting_is_documented_with_its_default() -> None:
     written = [(row[0], row[1]) for row in table_rows(SETTINGS, "# Worker settings")]
     actual = [
-        (f"`{field.name}`", f"`{field.default!r}`") for field in dataclasses.fields(WorkerSettings)
+        (f"`{field.name}`", f"`{_spelt(field.default)}`")
+        for field in dataclasses.fields(WorkerSettings)
     ]
     assert written == actual
+
+
+def _spelt(value: object) -> str:
+    return str(value) if isinstance(value, enum.Enum) else repr(value)
 
 
 def test_bounds_are_those_of_the_code() -> None:

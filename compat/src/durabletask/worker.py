@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import anyio.to_thread
 
-from durable_async import Registry, WorkerSettings
+from durable_async import Divergence, Registry, WorkerSettings
 from durabletask import task
 from durabletask.exception_properties import ExceptionPropertiesProvider
 from durabletask.grpc_options import GrpcChannelOptions, GrpcWorkerResiliencyOptions
@@ -302,6 +302,7 @@ class TaskHubGrpcWorker:
             activities_max=options.maximum_concurrent_activity_work_items,
             operations_max=options.maximum_concurrent_entity_work_items,
             threads_max=options.maximum_thread_pool_workers,
+            divergence=Divergence.FAIL,
         )
 
     def _native_registry(self, home: asyncio.AbstractEventLoop | None = None) -> Registry:

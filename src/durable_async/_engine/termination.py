@@ -1,4 +1,4 @@
-"""Termination without the code: for whoever is claimed with the order to end in its mailbox.
+"""Ends without the code: by order of a letter in the mailbox, or because code and history disagree.
 
 So that an instance ends also if its code does not replay, is not registered here, or its history cannot be read.
 """
@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from durable_async.errors import NonDeterminismError
 from durable_async.failure import FailureDetails
 from durable_async.model.history import (
+    ExecutionFailed,
     ExecutionTerminated,
     HistoryEvent,
     Letter,
@@ -78,16 +80,7 @@ def termination(
         for seq, child in _children(events).items():
             link = ParentLink(claimed.instance_id, claimed.execution, seq)
             outbox.append(terminate_letter(child, link))
-    parent = claimed.parent
-    if parent is not None:
-        letter: Letter = SubOrchestrationFailed(parent.seq, terminated_failure(claimed.instance_id))
-        outbox.append(
-            Outgoing(
-                instance_id=parent.instance_id,
-                execution=parent.execution,
-                letter=encode_letter(letter),
-            )
-        )
+    outbox += _report(claimed, terminated_failure(claimed.instance_id))
     return TurnCommit(
         instance_id=claimed.instance_id,
         execution=claimed.execution,
@@ -98,6 +91,41 @@ def termination(
         output=order.output,
         outbox=tuple(outbox),
     )
+
+
+def divergence(claimed: ClaimedInstance, error: NonDeterminismError, turn: int) -> TurnCommit:
+    """Return the commit that fails a claimed instance whose code does not fit its history; a rewind with code that fits lets it go on.
+
+    Args:
+        claimed: The instance.
+        error: The mismatch.
+        turn: Number of the turn.
+    """
+    failure = FailureDetails.of(error)
+    return TurnCommit(
+        instance_id=claimed.instance_id,
+        execution=claimed.execution,
+        turn=turn,
+        events=encode_events([ExecutionFailed(failure)]),
+        status=Status.FAILED,
+        failure=failure,
+        outbox=tuple(_report(claimed, failure)),
+    )
+
+
+def _report(claimed: ClaimedInstance, failure: FailureDetails) -> list[Outgoing]:
+    """Return what a parent is told."""
+    parent = claimed.parent
+    if parent is None:
+        return []
+    letter: Letter = SubOrchestrationFailed(parent.seq, failure)
+    return [
+        Outgoing(
+            instance_id=parent.instance_id,
+            execution=parent.execution,
+            letter=encode_letter(letter),
+        )
+    ]
 
 
 def _children(events: Iterable[HistoryEvent]) -> dict[int, str]:

@@ -6,6 +6,6 @@ Knows the engine and the port. Read `_session` first: one identity's life, from 
 from __future__ import annotations
 
 from ._worker import Worker
-from .settings import WorkerSettings
+from .settings import Divergence, WorkerSettings
 
-__all__ = ("Worker", "WorkerSettings")
+__all__ = ("Divergence", "Worker", "WorkerSettings")

@@ -9,10 +9,10 @@ from contextlib import aclosing, suppress
 
 import anyio.lowlevel
 
-from durable_async._engine.termination import termination
+from durable_async._engine.termination import divergence, termination
 from durable_async._kernel.entities.instance import EntityInstance
 from durable_async._kernel.orchestration import Orchestration
-from durable_async.errors import CorruptHistoryError
+from durable_async.errors import BackendUnavailableError, CorruptHistoryError, NonDeterminismError
 from durable_async.model.history import ExecutionStarted, ExecutionTerminated, HistoryEvent
 from durable_async.model.identity import ENTITY_MARK
 from durable_async.model.records import ClaimedInstance, HistoryRow
@@ -23,6 +23,7 @@ from ._slots import Slot
 from ._tools import SLICE_SECONDS, Tools, ignore
 from ._turns import Turns
 from ._versions import hand_back
+from .settings import Divergence
 
 HISTORY_PAGE_BYTES = 4 * 1024 * 1024
 
@@ -48,6 +49,12 @@ async def adopt(claimed: ClaimedInstance, tools: Tools, turns: Turns) -> None:
             await _end(claimed, order, tools)
             return
         slot = await _rebuild(claimed, tools, turns)
+    except NonDeterminismError as error:
+        if tools.settings.divergence is Divergence.FAIL:
+            await _fail(claimed, error, tools, turns)
+        else:
+            turns.refuse(claimed.instance_id, claimed.execution, claimed.attempts, error)
+        return
     except Exception as error:  # noqa: BLE001 - whatever it is, it is one instance's trouble
         turns.refuse(claimed.instance_id, claimed.execution, claimed.attempts, error)
         return
@@ -138,6 +145,21 @@ async def _end(claimed: ClaimedInstance, order: ExecutionTerminated, tools: Tool
             with suppress(CorruptHistoryError):
                 events += decode_events(claimed.instance_id, row.events)
     tools.committer.submit(termination(claimed, order, events, turn + 1), ignore)
+
+
+async def _fail(
+    claimed: ClaimedInstance, error: NonDeterminismError, tools: Tools, turns: Turns
+) -> None:
+    turn = -1
+    try:
+        async with aclosing(_rows(claimed, tools)) as rows:
+            async for row in rows:
+                turn = row.turn
+    except BackendUnavailableError as unavailable:
+        turns.refuse(claimed.instance_id, claimed.execution, claimed.attempts, unavailable)
+        return
+    _log.error("orchestration %s fails: %s", claimed.instance_id, error)
+    tools.committer.submit(divergence(claimed, error, turn + 1), ignore)
 
 
 async def _rebuild(claimed: ClaimedInstance, tools: Tools, turns: Turns) -> Slot:

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from durable_async.errors import ConfigurationError
+
+
+class Divergence(Enum):
+    """What becomes of an orchestration whose code does something else than its history says."""
+
+    PARK = "park"
+    """It is tried again some times, and then parked until somebody puts it back, as after a deployment that is undone."""
+    FAIL = "fail"
+    """It fails with a ``NonDeterminismError``; a rewind with code that fits lets it go on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +42,7 @@ class WorkerSettings:
         turn_seconds_max: Longest that one turn's code may block the event loop, before it is interrupted.
         unregistered_grace_seconds: How long an activity that nobody here registers waits for another worker, before it fails; longer than
             the workers that register it are ever away, as during a deployment.
+        divergence: What becomes of orchestrations whose code does not fit their history.
         shutdown_seconds: How long running activities may go on when the worker stops.
     """
 
@@ -54,11 +65,15 @@ class WorkerSettings:
     turn_seconds_max: float = 5.0
     unregistered_grace_seconds: float = 300.0
     shutdown_seconds: float = 5.0
+    divergence: Divergence = Divergence.PARK
 
     def __post_init__(self) -> None:
+        if not isinstance(self.divergence, Divergence):
+            raise ConfigurationError(f"divergence must be a Divergence, not {self.divergence!r}")
         for name in self.__slots__:
-            if not getattr(self, name) > 0:
-                raise ConfigurationError(f"{name} must be above 0, not {getattr(self, name)!r}")
+            value = getattr(self, name)
+            if name != "divergence" and not value > 0:
+                raise ConfigurationError(f"{name} must be above 0, not {value!r}")
         if self.heartbeat_seconds * 3 > self.lease_seconds:
             raise ConfigurationError(
                 f"lease_seconds ({self.lease_seconds:g}) must be three heartbeats or more "

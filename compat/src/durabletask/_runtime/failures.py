@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import durable_async
 from durabletask._vocabulary.failures import FailureDetails, TaskFailedError
 from durabletask.entities import EntityInstanceId, EntityOperationFailedException
+
+_NAMES: Final = {"durable_async.errors.NonDeterminismError": "durabletask.task.NonDeterminismError"}
+"""What the engine itself records, in the words of the SDK."""
 
 CAUSE_DEPTH_MAX = 10
 STACK_CHARS_MAX = 16_384
@@ -34,7 +37,7 @@ def from_native(failure: durable_async.FailureDetails) -> FailureDetails:
     """Return a recorded failure in the words of the SDK."""
     return FailureDetails(
         message=failure.message,
-        error_type=failure.error_type,
+        error_type=_NAMES.get(failure.error_type, failure.error_type),
         stack_trace=failure.stack_trace or None,
         inner_failure=None if failure.cause is None else from_native(failure.cause),
         properties=failure.properties,

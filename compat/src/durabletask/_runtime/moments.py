@@ -17,7 +17,7 @@ class Moment(datetime):
         """Return a time as one of these."""
         return cls.combine(moment.date(), moment.timetz())
 
-    def __sub__(self, other: Any) -> Any:  # type: ignore[override]
+    def __sub__(self, other: Any) -> Any:
         if isinstance(other, datetime):
             return _beside(self, other) - _beside(other, self)
         return super().__sub__(other)
