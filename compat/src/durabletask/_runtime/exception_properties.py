@@ -29,7 +29,7 @@ def properties_of(
         if not isinstance(said, Mapping):
             raise TypeError(f"properties are a mapping or None, not {type(said).__name__}")  # noqa: TRY301
         return plain(said) or None
-    except Exception:  # noqa: BLE001 - a failure is to be recorded whatever a provider does
+    except Exception:
         if logger is not None:
             name = get_qualified_name(type(exception))
             logger.warning("A failure is recorded without properties: %s", name, exc_info=True)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import types
 import typing
+from collections.abc import Sequence
 from typing import Any
 
 from .coercion import NoneType
 from .hints import LISTS, MAPPINGS, SETS, is_named_tuple, unwrapped
 from .json_converter import JsonDataConverter, log_misfit
-from .marks import Reader, Writer
+from .marks import Writer, read_marked
 from .values import value_type_read_as
 from .wide_coercion import WideCoercion
+
+_SDK = JsonDataConverter()
+_SDK_CONTAINERS = (list, Sequence, typing.Union, types.UnionType)
 
 
 class DurableDataConverter(JsonDataConverter):
@@ -31,7 +35,8 @@ class DurableDataConverter(JsonDataConverter):
 
     Read into a type, by an argument or by an annotation, they may also be plain texts, arrays and objects as other programs write them, such
     as ``"2026-03-01T09:00:00"`` for a ``datetime``. Annotations that are followed by themselves are those of `JsonDataConverter`, those of
-    the values above, named tuples and typed dicts, and ``list``, ``dict`` with text keys, ``tuple``, ``set`` and ``Optional`` of them.
+    the values above, named tuples and typed dicts, ``set`` and ``frozenset``, and ``list``, ``dict`` with text keys, ``tuple`` and ``Optional``
+    of them. Dataclasses in a ``dict`` or a ``tuple`` stay objects, as with the SDK, unless the type is given as an argument.
 
     What JSON has no form for is an object with the member ``__durabletask_type__``; a reader that does not know it sees a plain object. The
     texts of everything else are those of `JsonDataConverter`.
@@ -68,14 +73,14 @@ class DurableDataConverter(JsonDataConverter):
         """
         if data is None or data == "":
             return None
-        parsed = json.loads(data)
-        if target_type is not None:
-            try:
-                value = Reader(namespaces=False).revive(parsed)
-                return WideCoercion(self).coerce(value, target_type)
-            except Exception as error:  # noqa: BLE001 - constructors and hooks of the program raise what they like
-                log_misfit(target_type, error)
-        return Reader(namespaces=True).revive(parsed)
+        if target_type is None:
+            return read_marked(data, namespaces=True)
+        value = read_marked(data, namespaces=False)
+        try:
+            return WideCoercion(self).coerce(value, target_type)
+        except Exception as error:  # noqa: BLE001 - constructors and hooks of the program raise what they like
+            log_misfit(target_type, error)
+            return read_marked(data, namespaces=True)
 
     def coerce(self, value: Any, target_type: type | None = None) -> Any:
         """Return a value that was read before as ``target_type``, or unchanged if it does not fit."""
@@ -93,12 +98,21 @@ class DurableDataConverter(JsonDataConverter):
             return (
                 _is_wide(target_type) or target_type in SETS or super().can_reconstruct(target_type)
             )
-        args = typing.get_args(target_type)
-        if origin in MAPPINGS:
-            return args[0] in (str, Any) and self.can_reconstruct(args[1])
-        if origin in (*LISTS, tuple, typing.Union, types.UnionType):
-            return any(self.can_reconstruct(arg) for arg in args if arg not in (NoneType, Ellipsis))
-        return origin in SETS
+        args = [arg for arg in typing.get_args(target_type) if arg not in (NoneType, Ellipsis)]
+        if origin in _SDK_CONTAINERS:
+            return any(map(self.can_reconstruct, args))
+        if origin in MAPPINGS and args[0] in (str, Any):
+            return self._follows_beyond(args[1])
+        return origin in SETS or (
+            origin in (*LISTS, tuple) and any(map(self._follows_beyond, args))
+        )
+
+    def _follows_beyond(self, item: Any) -> bool:
+        """Tell whether a container is followed for what it holds, where the SDK does not look into it.
+
+        A program that has a dataclass in such a container was given objects, and reads them as objects.
+        """
+        return self.can_reconstruct(item) and not _SDK.can_reconstruct(item)
 
 
 def _is_wide(kind: Any) -> bool:

@@ -5,8 +5,8 @@ A value is an object of two members, the mark and ``value``; a named tuple is an
     {"__durabletask_type__": "datetime", "value": "2026-03-01T09:00:00+01:00"}
     {"__durabletask_type__": "namedtuple", "approver": "manager@company.com"}
 
-An object of the program's own that has a member of the mark's name is wrapped, as type ``object``, so that it comes back as it was. The names
-of types are a closed list: nothing is looked up, imported or called by a name that a text holds.
+A key of the program's own that is called like the mark is written with a ``~`` before it, one more for each that it has already. The names of
+types are a closed list: nothing is looked up, imported or called by a name that a text holds.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ from collections.abc import Callable, Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
+from .hooks import write_hook
 from .json_converter import LEGACY_OBJECT_MARKER, one_level_down
-from .records import AttributeDict, NamedRecord, named_fields
-from .values import value_type_named, value_type_of
+from .records import AttributeDict, NamedRecord, field_names
+from .values import ValueType, value_type_named, value_type_of
 
 TYPE_MARK = "__durabletask_type__"
 
 _VALUE = "value"
 _NAMED_TUPLE = "namedtuple"
-_OBJECT = "object"
+_ESCAPE = "~"
 _SETS: Mapping[str, Callable[[Iterable[Any]], Any]] = {"set": set, "frozenset": frozenset}
 _SCALARS = (str, int, float, type(None))
 
@@ -53,90 +54,89 @@ class Writer:
         if id(value) in self._around:
             raise ValueError("Circular reference detected")
         self._around.add(id(value))
-        try:
-            return self._plain(value)
-        finally:
-            self._around.remove(id(value))
-
-    def _plain(self, value: Any) -> Any:
+        # One frame a level, so that nothing is too deep here that is not too deep for the encoder.
+        made: Any
         if isinstance(value, dict):
-            members = {key: self.plain(item) for key, item in value.items()}
-            return _mark(_OBJECT, members) if self._marked and TYPE_MARK in members else members
-        if isinstance(value, tuple | list):
-            fields = named_fields(value) if self._marked and isinstance(value, tuple) else None
-            if fields is None:
-                return [self.plain(item) for item in value]
-            return {TYPE_MARK: _NAMED_TUPLE} | {name: self.plain(item) for name, item in fields}
+            made = {}
+            for key, item in value.items():
+                made[_escaped(key)] = self.plain(item)
+        elif isinstance(value, list | tuple | set | frozenset):
+            made = []
+            for item in value:
+                made.append(self.plain(item))
+            made = self._as_written(value, made)
+        elif (entry := _value_type(value)) is None:
+            made = self.plain(one_level_down(value))
+        else:
+            text = entry.write(value)
+            made = {TYPE_MARK: entry.name, _VALUE: text} if self._marked else text
+        self._around.remove(id(value))
+        return made
+
+    def _as_written(self, value: Any, items: list[Any]) -> Any:
+        """Return the items of a list, a tuple or a set as they are written."""
         if isinstance(value, set | frozenset):
-            return self._plain_set(value)
-        return self._plain_object(value)
-
-    def _plain_set(self, value: set[Any] | frozenset[Any]) -> Any:
-        items = sorted((self.plain(item) for item in value), key=json.dumps)
-        name = "set" if isinstance(value, set) else "frozenset"
-        return _mark(name, items) if self._marked else items
-
-    def _plain_object(self, value: Any) -> Any:
-        entry = value_type_of(type(value))
-        # A class of the program's own says first how it is written, also one derived from a type of values.
-        if entry is None or hasattr(type(value), "to_json") or isinstance(value, enum.Enum):
-            return self.plain(one_level_down(value))
-        return _mark(entry.name, entry.write(value)) if self._marked else entry.write(value)
+            items.sort(key=json.dumps)
+            name = "set" if isinstance(value, set) else "frozenset"
+            return {TYPE_MARK: name, _VALUE: items} if self._marked else items
+        names = field_names(value) if self._marked and isinstance(value, tuple) else None
+        if names is None:
+            return items
+        return {TYPE_MARK: _NAMED_TUPLE} | dict(zip(names, items, strict=True))
 
 
-class Reader:
-    """Makes values of plain JSON: marked ones are what they were, and other objects have their keys as attributes.
+def _value_type(value: Any) -> ValueType | None:
+    """Return the entry of a value, unless its class says itself how it is written."""
+    kind = type(value)
+    entry = value_type_of(kind)
+    if entry is None or write_hook(kind) is not None or isinstance(value, enum.Enum):
+        return None
+    return entry
+
+
+def read_marked(data: str, *, namespaces: bool) -> Any:
+    """Return the value of a JSON text: what is marked as it was, and other objects with their keys as attributes.
+
+    A mark that means nothing here is a key like any other.
 
     Args:
+        data: The text.
         namespaces: Whether objects that releases up to 1.6 marked become namespaces, as they were, or are read as any other.
+
+    Raises:
+        ValueError: The text is not JSON.
     """
+    has_escapes = _ESCAPE + TYPE_MARK in data
 
-    def __init__(self, *, namespaces: bool) -> None:
-        self._namespaces = namespaces
-
-    def revive(self, plain: Any) -> Any:
-        """Return the value of what JSON holds. A mark that means nothing here is a key like any other."""
-        if isinstance(plain, dict):
-            if TYPE_MARK in plain:
-                return self._revive_marked(plain)
-            return self._revive_object(plain)
-        if isinstance(plain, list):
-            return [self.revive(item) for item in plain]
-        return plain
-
-    def _revive_object(self, plain: dict[str, Any]) -> Any:
-        is_namespace = plain.get(LEGACY_OBJECT_MARKER, False)
-        members = {k: self.revive(v) for k, v in plain.items() if k != LEGACY_OBJECT_MARKER}
-        return (
-            SimpleNamespace(**members)
-            if is_namespace and self._namespaces
-            else AttributeDict(members)
-        )
-
-    def _revive_marked(self, plain: dict[str, Any]) -> Any:
-        name = plain[TYPE_MARK]
-        if name == _NAMED_TUPLE:
-            return NamedRecord((k, self.revive(v)) for k, v in plain.items() if k != TYPE_MARK)
-        if plain.keys() == {TYPE_MARK, _VALUE}:
+    def value_of(members: dict[str, Any]) -> Any:
+        is_namespace = members.pop(LEGACY_OBJECT_MARKER, False)
+        if TYPE_MARK in members:
             try:
-                return self._revive_value(name, plain[_VALUE])
+                return _marked_value(members)
             except (TypeError, ValueError, OverflowError):
                 pass  # it was not written here
-        return self._revive_object(plain)
+        if has_escapes:
+            members = {_unescaped(key): item for key, item in members.items()}
+        if is_namespace and namespaces:
+            return SimpleNamespace(**members)
+        return AttributeDict(members)
 
-    def _revive_value(self, name: Any, value: Any) -> Any:
-        if name == _OBJECT and isinstance(value, dict):
-            return self._revive_object(value)
-        if name in _SETS and isinstance(value, list):
-            return _set_of(_SETS[name], [self.revive(item) for item in value])
-        entry = value_type_named(name)
-        if entry is None:
-            raise ValueError(name)
-        return entry.read(value)
+    return json.loads(data, object_hook=value_of)
 
 
-def _mark(name: str, value: Any) -> dict[str, Any]:
-    return {TYPE_MARK: name, _VALUE: value}
+def _marked_value(members: dict[str, Any]) -> Any:
+    name = members[TYPE_MARK]
+    if name == _NAMED_TUPLE:
+        return NamedRecord((key, item) for key, item in members.items() if key != TYPE_MARK)
+    if len(members) != 2:
+        raise ValueError("a value has two members")
+    value = members.get(_VALUE)
+    if name in _SETS and isinstance(value, list):
+        return _set_of(_SETS[name], value)
+    entry = value_type_named(name)
+    if entry is None or not isinstance(value, str):
+        raise ValueError("there is no such type, or no such value of it")
+    return entry.read(value)
 
 
 def _set_of(make: Callable[[Iterable[Any]], Any], items: list[Any]) -> Any:
@@ -150,3 +150,12 @@ def _set_of(make: Callable[[Iterable[Any]], Any], items: list[Any]) -> Any:
 def _as_tuples(item: Any) -> Any:
     """Return lists as tuples: only a tuple can have been in a set."""
     return tuple(map(_as_tuples, item)) if isinstance(item, list) else item
+
+
+def _escaped(key: Any) -> Any:
+    return _ESCAPE + key if isinstance(key, str) and key.lstrip(_ESCAPE) == TYPE_MARK else key
+
+
+def _unescaped(key: str) -> str:
+    is_escaped = key.startswith(_ESCAPE) and key.lstrip(_ESCAPE) == TYPE_MARK
+    return key[1:] if is_escaped else key

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn, Self
 
 
@@ -104,12 +104,10 @@ class NamedRecord(tuple[Any, ...]):  # noqa: SLOT001 - the fields are its attrib
         return f"{type(self).__name__}({fields})"
 
 
-def named_fields(value: tuple[Any, ...]) -> Iterator[tuple[str, Any]] | None:
-    """Return names and values of a named tuple, or ``None`` for a tuple without names."""
+def field_names(value: tuple[Any, ...]) -> tuple[str, ...] | None:
+    """Return the names that a named tuple has for its items, or ``None`` for a tuple without names."""
     names = getattr(value, "_fields", None)
-    if not isinstance(names, tuple) or len(names) != len(value):
-        return None
-    return zip(names, value, strict=True)
+    return names if isinstance(names, tuple) and len(names) == len(value) else None
 
 
 def _is_special(name: str) -> bool:

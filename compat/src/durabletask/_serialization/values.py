@@ -55,12 +55,13 @@ def _bytes_text(value: bytes | bytearray) -> str:
     return base64.b64encode(value).decode("ascii")
 
 
-def _bytes(text: str) -> bytes:
-    return base64.b64decode(text, validate=True)
+def _bytes(value: Any) -> bytes:
+    """Return the bytes of a base64 text, or of a list of numbers."""
+    return base64.b64decode(value, validate=True) if isinstance(value, str) else bytes(value)
 
 
-def _bytearray(text: str) -> bytearray:
-    return bytearray(_bytes(text))
+def _bytearray(value: Any) -> bytearray:
+    return bytearray(_bytes(value))
 
 
 def _number(value: Any) -> Decimal:
@@ -71,18 +72,11 @@ def _number(value: Any) -> Decimal:
         raise ValueError(f"{value!r} is no number") from error
 
 
-def _span(value: Any) -> timedelta:
-    """Return the span of a text, or of a number of seconds."""
-    if isinstance(value, int | float):
-        return timedelta(seconds=value)
-    return duration_of(value)
-
-
 _VALUE_TYPES = (
     ValueType("datetime", datetime, _iso, datetime.fromisoformat),
     ValueType("date", date, _iso, date.fromisoformat),
     ValueType("time", time, _iso, time.fromisoformat),
-    ValueType("timedelta", timedelta, duration_text, _span),
+    ValueType("timedelta", timedelta, duration_text, duration_of),
     ValueType("decimal", Decimal, str, _number),
     ValueType("uuid", UUID, str, UUID),
     ValueType("bytes", bytes, _bytes_text, _bytes),

@@ -5,6 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from . import orchestrator_service_pb2 as pb
+
+_STATUS_PREFIX = "ORCHESTRATION_STATUS_"
+
 
 def get_qualified_name(t: type) -> str:
     """Return a type's name with its module, such as ``builtins.ValueError``, as `FailureDetails.error_type` has it."""
@@ -19,3 +23,11 @@ def ensure_aware(value: datetime | None) -> datetime | None:
     if value is None or value.tzinfo is not None:
         return value
     return value.replace(tzinfo=UTC)
+
+
+def get_orchestration_status_str(status: int) -> str:
+    """Return the name of a status, such as ``RUNNING``, or ``UNKNOWN``."""
+    try:
+        return pb.OrchestrationStatus.Name(status).removeprefix(_STATUS_PREFIX)
+    except ValueError:
+        return "UNKNOWN"

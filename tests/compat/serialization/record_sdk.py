@@ -1,0 +1,19 @@
+"""Records what the Durable Task SDK's own converter does, to be run with an interpreter that has the SDK (1.12.0) installed.
+
+``python tests/compat/serialization/record_sdk.py`` writes ``sdk_1_12.json`` beside this file.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(HERE))
+    import cases
+
+    target = HERE / "sdk_1_12.json"
+    target.write_text(json.dumps(cases.everything(), indent=1, sort_keys=True) + "\n")
