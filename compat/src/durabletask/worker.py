@@ -16,8 +16,10 @@ from durable_async import Divergence, Registry, WorkerSettings
 from durabletask import task
 from durabletask.exception_properties import ExceptionPropertiesProvider
 from durabletask.grpc_options import GrpcChannelOptions, GrpcWorkerResiliencyOptions
+from durabletask.scheduled import register_schedules
 from durabletask.serialization import DEFAULT_DATA_CONVERTER, DataConverter
 
+from ._runtime.contexts import MOMENT_FORMAT
 from ._runtime.exception_properties import properties_of
 from ._runtime.hosts import resolve, taskhub_in
 from ._runtime.logs import logger_of
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from durabletask.payload import PayloadStore
 
 __all__ = (
+    "DATETIME_STRING_FORMAT",
     "DEFAULT_MAXIMUM_TIMER_INTERVAL",
     "ActivityNotRegisteredError",
     "ActivityWorkItemFilter",
@@ -61,6 +64,7 @@ __all__ = (
 )
 
 DEFAULT_MAXIMUM_TIMER_INTERVAL: Final = timedelta(days=3)
+DATETIME_STRING_FORMAT: Final = MOMENT_FORMAT
 
 _FROM_REGISTRY: Final = object()
 
@@ -187,8 +191,6 @@ class TaskHubGrpcWorker:
         Raises:
             RuntimeError: The worker is running.
         """
-        from durabletask.scheduled import register_schedules
-
         register_schedules(self)
 
     # -- which work it takes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -18,7 +17,6 @@ from durabletask.task import (
     CompletableTask,
     OrchestrationContext,
     Orchestrator,
-    ReplaySafeLogger,
     RetryableTask,
     RetryPolicy,
     Task,
@@ -36,6 +34,8 @@ from .rules import Rules
 
 TInput = TypeVar("TInput")
 TOutput = TypeVar("TOutput")
+
+MOMENT_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 _UUIDS = uuid.uuid5(uuid.NAMESPACE_OID, "9e952958-5e33-4daf-827f-2fa12937b875")
 """The namespace that the SDK's ids are drawn in: the same program draws the same ids here."""
@@ -101,13 +101,9 @@ class RuntimeContext(OrchestrationContext):
         """Publish something."""
         self.native.set_custom_status(self.rules.converter.serialize(custom_status))
 
-    def create_replay_safe_logger(self, logger: logging.Logger) -> ReplaySafeLogger:
-        """Return a logger that is silent in a replay."""
-        return ReplaySafeLogger(logger, lambda: self.is_replaying)
-
     def new_uuid(self) -> str:
         """Return an id that every replay repeats."""
-        moment = self.current_utc_datetime.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        moment = self.current_utc_datetime.strftime(MOMENT_FORMAT)
         drawn = uuid.uuid5(_UUIDS, f"{self.instance_id}_{moment}_{self._uuids}")
         self._uuids += 1
         return str(drawn)

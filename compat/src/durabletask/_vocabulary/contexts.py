@@ -129,13 +129,13 @@ class OrchestrationContext(ABC):
         Events are kept until somebody waits for them: first come, first served, among events and among waiters.
         """
 
-    @abstractmethod
     def send_event(self, instance_id: str, event_name: str, *, data: Any | None = None) -> None:
         """Raise an event on another orchestration; nothing happens if it is absent or has ended.
 
         Raises:
             ValueError: The id or the name is blank, or the id is an entity's.
         """
+        raise NotImplementedError
 
     @abstractmethod
     def continue_as_new(
@@ -153,9 +153,9 @@ class OrchestrationContext(ABC):
     def new_uuid(self) -> str:
         """Return an id that is the same in every replay."""
 
-    @abstractmethod
     def create_replay_safe_logger(self, logger: logging.Logger) -> ReplaySafeLogger:
         """Return an adapter of a logger that is silent in a replay."""
+        return ReplaySafeLogger(logger, lambda: self.is_replaying)
 
     @abstractmethod
     def _exit_critical_section(self) -> None:

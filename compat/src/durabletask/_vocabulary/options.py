@@ -83,7 +83,7 @@ class VersioningOptions:
     failure_strategy: VersionFailureStrategy | None = None
 
 
-@dataclass
+@dataclass(frozen=True)
 class OrchestrationWorkItemFilter:
     """Orchestrations of a name; of some versions if there are any."""
 
@@ -91,7 +91,7 @@ class OrchestrationWorkItemFilter:
     versions: list[str] = field(default_factory=list)
 
 
-@dataclass
+@dataclass(frozen=True)
 class ActivityWorkItemFilter:
     """Activities of a name; the versions are those of their orchestrations."""
 
@@ -99,17 +99,17 @@ class ActivityWorkItemFilter:
     versions: list[str] = field(default_factory=list)
 
 
-@dataclass
+@dataclass(frozen=True)
 class EntityWorkItemFilter:
     """Entities of a name."""
 
     name: str
 
     def __post_init__(self) -> None:
-        self.name = self.name.lower()
+        object.__setattr__(self, "name", self.name.lower())
 
 
-@dataclass
+@dataclass(frozen=True)
 class WorkItemFilters:
     """Which work a worker takes; of a kind with an empty list, nothing."""
 
