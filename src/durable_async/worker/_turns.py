@@ -18,7 +18,15 @@ from durable_async._kernel.orchestration import Orchestration
 from durable_async.errors import BackendUnavailableError, CorruptHistoryError
 from durable_async.model.history import EntityOperation, ExecutionStarted
 from durable_async.model.identity import ENTITY_MARK
-from durable_async.model.records import NO_WILL, Abandon, CommitItem, Mail, Release, TurnCommit
+from durable_async.model.records import (
+    NO_WILL,
+    Abandon,
+    CommitItem,
+    Mail,
+    Recount,
+    Release,
+    TurnCommit,
+)
 from durable_async.serialization.events import decode_letter
 
 from ._calls import ActivityCalls, unsaved
@@ -303,7 +311,7 @@ class Turns:
         """Take a letter that came through the store; returns whether somebody may be waiting for what comes of it."""
         try:
             letter = decode_letter(mail.instance_id, mail.letter)
-        except CorruptHistoryError as error:
+        except (CorruptHistoryError, BackendUnavailableError) as error:
             self.give_up(slot, error)
             return True
         if slot.instance.deliver(mail.id, mail.execution, letter):
@@ -375,7 +383,10 @@ class Turns:
     def refuse(
         self, instance_id: str, execution: int | None, claims: int, error: Exception
     ) -> None:
-        """Give a claimed instance back for later, or park it if that was tried often enough."""
+        """Give a claimed instance back for later, or park it if that was tried often enough.
+
+        Where something is away that it needs, the claim does not count: others do not park it for that.
+        """
         tools = self._tools
         claims = max(claims, 1)
         is_its_own = not isinstance(error, BackendUnavailableError)
@@ -385,6 +396,9 @@ class Turns:
             reason = f"{type(error).__name__}: {error}"
             item = park(instance_id, execution, reason)
         else:
+            if not is_its_own:
+                recount = Recount(instance_id=instance_id, attempts=claims - 1, execution=execution)
+                tools.committer.submit(recount, ignore)
             wait = min(2.0 ** (claims - 1), BACKOFF_SECONDS_MAX)
             _log.warning("%s is tried again in %g s: %s", _named(instance_id), wait, error)
             retry_us = tools.backend.now_us() + round(wait * 1e6)
