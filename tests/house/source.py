@@ -8,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "durable_async"
+COMPAT = ROOT / "compat" / "src" / "durabletask"
 
 
 def python_files(*folders: Path) -> list[Path]:

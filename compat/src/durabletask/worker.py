@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -169,7 +169,7 @@ class TaskHubGrpcWorker:
         return name
 
     def add_entity(self, fn: task.Entity[Any, Any], name: str | None = None) -> str:
-        """Register an entity, a function or a class, under its name in lower case, which is returned.
+        """Register an entity, a function or a class, under its name, which is returned; case does not matter in it.
 
         Args:
             fn: The function or the class.
@@ -180,9 +180,9 @@ class TaskHubGrpcWorker:
             RuntimeError: The worker is running.
         """
         self._refuse_while_running("entities")
-        name = (name or task.get_entity_name(fn)).lower()
+        name = name or task.get_entity_name(_function(fn))
         task.EntityInstanceId.validate_entity_name(name)
-        add(self._registered.entities, name, fn, "entity")
+        add(self._registered.entities, name.lower(), fn, "entity")
         return name
 
     def configure_scheduled_tasks(self) -> None:
@@ -348,7 +348,7 @@ class _Hooks:
         self._worker._on_activity_execution_completed(request)  # noqa: SLF001 - the same
 
 
-def _function(fn: Callable[..., Any]) -> Callable[..., Any]:
+def _function(fn: Any) -> Any:
     if fn is None:
         raise ValueError("A function is required.")
     return fn

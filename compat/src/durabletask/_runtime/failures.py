@@ -71,7 +71,7 @@ def operation_failure(
     """Return the failure of an entity's operation as its caller is told, with the operation's own failure within."""
     kind = EntityOperationFailedException
     return FailureDetails(
-        message=f"Operation '{operation}' of entity '{entity}' failed: {failure.message}",
+        message=f"Operation '{operation}' on entity '{entity}' failed with error: {failure.message}",
         error_type=f"{kind.__module__}.{kind.__qualname__}",
         stack_trace=None,
         inner_failure=from_native(failure),

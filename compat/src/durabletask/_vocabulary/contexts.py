@@ -219,10 +219,10 @@ def get_name(fn: Callable[..., Any]) -> str:
 
 
 def get_entity_name(fn: Entity[Any, Any]) -> str:
-    """Return the name that an entity is registered under, in lower case.
+    """Return the name of an entity: its class's or function's own, or that of ``__durable_entity_name__``.
 
     Raises:
         ValueError: It is a lambda, which has none.
     """
     given = fn.__dict__.get("__durable_entity_name__") if isinstance(fn, type) else None
-    return str(given or get_name(fn)).lower()
+    return str(given or get_name(fn))
