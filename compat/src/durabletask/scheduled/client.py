@@ -56,7 +56,7 @@ class ScheduleClient:
         return self._entity.key
 
     def create(self, options: ScheduleCreationOptions) -> None:
-        """Create it; one that is there already becomes what is said."""
+        """Create it; one that is there already becomes what is said, and stays paused if it is."""
         self._ask(CREATE_SCHEDULE, options)
 
     def update(self, options: ScheduleUpdateOptions) -> None:
@@ -107,7 +107,7 @@ class ScheduledTaskClient:
         self._operation_timeout = operation_timeout
 
     def create_schedule(self, options: ScheduleCreationOptions) -> ScheduleClient:
-        """Create a schedule and return its client; one of the same id that is there already becomes what is said.
+        """Create a schedule and return its client; as `ScheduleClient.create` does.
 
         Raises:
             RuntimeError: It could not be created.
@@ -166,7 +166,7 @@ class AsyncScheduleClient:
         return self._entity.key
 
     async def create(self, options: ScheduleCreationOptions) -> None:
-        """Create it; one that is there already becomes what is said."""
+        """Create it; one that is there already becomes what is said, and stays paused if it is."""
         await self._ask(CREATE_SCHEDULE, options)
 
     async def update(self, options: ScheduleUpdateOptions) -> None:
@@ -217,7 +217,7 @@ class AsyncScheduledTaskClient:
         self._operation_timeout = operation_timeout
 
     async def create_schedule(self, options: ScheduleCreationOptions) -> AsyncScheduleClient:
-        """Create a schedule and return its client; one of the same id that is there already becomes what is said.
+        """Create a schedule and return its client; as `ScheduleClient.create` does.
 
         Raises:
             RuntimeError: It could not be created.

@@ -30,7 +30,7 @@ class ScheduleCreationOptions:
     """A schedule that is to be.
 
     Attributes:
-        schedule_id: Its id; one of this id that is there already becomes what is said here.
+        schedule_id: Its id; one of this id that is there already becomes what is said here, and stays paused if it is.
         orchestration_name: The orchestrator that it starts.
         interval: The time from one run to the next, at least a second.
         orchestration_input: The input of each run.

@@ -43,7 +43,7 @@ class Schedule(DurableEntity):
     """A schedule, whose id is the entity's key."""
 
     def create_schedule(self, options: ScheduleCreationOptions) -> None:
-        """Create it, or let what is there already become what is said, and be active.
+        """Create it; one that is there already becomes what is said, and stays paused if it is.
 
         Raises:
             ValueError: It would end before it begins.
@@ -51,13 +51,13 @@ class Schedule(DurableEntity):
         state = self._load()
         now = self._now()
         existed = state.schedule_created_at is not None
-        self._move(state, CREATE_SCHEDULE)
         state.schedule_configuration = ScheduleConfiguration.from_create_options(options)
         state.schedule_last_modified_at = now
         if existed:
             state.refresh_execution_token()
             state.next_run_at = None
         else:
+            self._move(state, CREATE_SCHEDULE)
             state.schedule_created_at = now
         _log.info("schedule %r was %s", self._id, "created anew" if existed else "created")
         self._save_and_wake(state)
