@@ -8,6 +8,8 @@ import typing
 from collections.abc import Sequence
 from typing import Any
 
+from durable_async.serialization.pydantic_models import is_model
+
 from .coercion import NoneType
 from .hints import LISTS, MAPPINGS, SETS, is_named_tuple, unwrapped
 from .json_converter import JsonDataConverter, log_misfit
@@ -25,7 +27,7 @@ class DurableDataConverter(JsonDataConverter):
     Beyond JSON, dataclasses, enumerations, namespaces and classes with ``to_json``, these are written: ``datetime``, ``date``, ``time``
     and ``timedelta`` as ISO 8601 (a naive ``datetime`` comes back naive, an aware one with its offset from UTC), ``Decimal``, ``UUID``,
     ``bytes``, ``bytearray``, the paths of ``pathlib``, ``set`` and ``frozenset`` (in an order of their texts, so that equal sets have equal
-    texts), and named tuples with the names of their fields.
+    texts), named tuples with the names of their fields, and pydantic's models.
 
     Read without a type,
 
@@ -35,7 +37,7 @@ class DurableDataConverter(JsonDataConverter):
 
     Read into a type, by an argument or by an annotation, they may also be plain texts, arrays and objects as other programs write them, such
     as ``"2026-03-01T09:00:00"`` for a ``datetime``. Annotations that are followed by themselves are those of `JsonDataConverter`, those of
-    the values above, named tuples and typed dicts, ``set`` and ``frozenset``, and ``list``, ``dict`` with text keys, ``tuple`` and ``Optional``
+    the values above, models, named tuples and typed dicts, ``set`` and ``frozenset``, and ``list``, ``dict`` with text keys, ``tuple`` and ``Optional``
     of them. Dataclasses in a ``dict`` or a ``tuple`` stay objects, as with the SDK, unless the type is given as an argument.
 
     What JSON has no form for is an object with the member ``__durabletask_type__``; a reader that does not know it sees a plain object. The
@@ -116,6 +118,6 @@ class DurableDataConverter(JsonDataConverter):
 
 
 def _is_wide(kind: Any) -> bool:
-    if typing.is_typeddict(kind) or is_named_tuple(kind):
+    if typing.is_typeddict(kind) or is_named_tuple(kind) or is_model(kind):
         return True
     return isinstance(kind, type) and value_type_read_as(kind) is not None

@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
+from durable_async.serialization.pydantic_models import dump_model, is_model
+
 from .hooks import write_hook
 from .json_converter import LEGACY_OBJECT_MARKER, one_level_down
 from .records import AttributeDict, NamedRecord, field_names
@@ -66,7 +68,7 @@ class Writer:
                 made.append(self.plain(item))
             made = self._as_written(value, made)
         elif (entry := _value_type(value)) is None:
-            made = self.plain(one_level_down(value))
+            made = self.plain(_one_level_down(value))
         else:
             text = entry.write(value)
             made = {TYPE_MARK: entry.name, _VALUE: text} if self._marked else text
@@ -92,6 +94,13 @@ def _value_type(value: Any) -> ValueType | None:
     if entry is None or write_hook(kind) is not None or isinstance(value, enum.Enum):
         return None
     return entry
+
+
+def _one_level_down(value: Any) -> Any:
+    kind = type(value)
+    if is_model(kind) and write_hook(kind) is None:
+        return dump_model(value)
+    return one_level_down(value)
 
 
 def read_marked(data: str, *, namespaces: bool) -> Any:

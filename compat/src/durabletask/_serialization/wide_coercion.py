@@ -8,6 +8,8 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
+from durable_async.serialization.pydantic_models import is_model
+
 from .coercion import Coercion
 from .hints import LISTS, MAPPINGS, SETS, is_named_tuple, unwrapped
 from .hooks import read_hook
@@ -36,6 +38,9 @@ class WideCoercion(Coercion):
                 return entry.read(value)
             if is_named_tuple(kind):
                 return self._named_tuple(value, kind)
+            if is_model(kind):
+                model: Any = kind
+                return model.model_validate(value, by_alias=True, by_name=True)
         return super().coerce_class(value, kind)
 
     def coerce_generic(self, value: Any, origin: Any, args: tuple[Any, ...]) -> Any:
