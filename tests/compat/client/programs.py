@@ -69,6 +69,6 @@ def counter(ctx: EntityContext, text: str | None) -> None:
 
 @registry.orchestrator
 async def holding(ctx: OrchestrationContext, text: str | None) -> None:
-    async with ctx.lock_entities(EntityId("counter", "held")):
+    async with ctx.lock_entities([EntityId("counter", "held")]):
         ctx.set_custom_status(json.dumps("holding"))
         await ctx.wait_for_external_event("go")

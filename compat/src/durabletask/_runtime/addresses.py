@@ -116,7 +116,7 @@ def resolve(host_address: str | None = None, taskhub: str | None = None) -> Addr
         return Address(_absolute(given), hub)
     local = _ports.find(_local_port(given))
     if local is not None:
-        return Address(local, hub)
+        return Address(local, DEFAULT_HUB)  # as with the SDK, a backend for tests is one hub
     told = os.environ.get(URL_VARIABLE, "").strip()
     if told:
         return Address(_absolute(told), hub)
