@@ -10,9 +10,12 @@ from collections.abc import Sequence
 
 import msgspec
 
-from durable_async.errors import CorruptHistoryError
+from durable_async.errors import BackendError, BackendUnavailableError, CorruptHistoryError
 from durable_async.model.entities import EntitySnapshot
 from durable_async.model.history import HistoryEvent, Letter
+
+_UNREADABLE = b"\xc1unreadable:"
+_FOR_NOW, _FOR_GOOD = b"for now:", b"for good:"
 
 _encoder = msgspec.msgpack.Encoder()
 _events_decoder: msgspec.msgpack.Decoder[list[HistoryEvent]] = msgspec.msgpack.Decoder(
@@ -32,7 +35,7 @@ def decode_events(instance_id: str, data: bytes) -> list[HistoryEvent]:
     try:
         return _events_decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise CorruptHistoryError(instance_id, str(error)) from error
+        raise _not_read(instance_id, data, "", error) from error
 
 
 def encode_letter(letter: Letter) -> bytes:
@@ -45,7 +48,7 @@ def decode_letter(instance_id: str, data: bytes) -> Letter:
     try:
         return _letter_decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise CorruptHistoryError(instance_id, f"a letter in its mailbox: {error}") from error
+        raise _not_read(instance_id, data, "a letter in its mailbox: ", error) from error
 
 
 def encode_snapshot(snapshot: EntitySnapshot) -> bytes:
@@ -60,4 +63,22 @@ def decode_snapshot(instance_id: str, data: bytes | None) -> EntitySnapshot:
     try:
         return _snapshot_decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise CorruptHistoryError(instance_id, f"its snapshot: {error}") from error
+        raise _not_read(instance_id, data, "its snapshot: ", error) from error
+
+
+def unreadable(reason: str, *, for_now: bool) -> bytes:
+    """Return what a backend hands over in place of events, a letter or a snapshot of which a part is missing.
+
+    To read them raises an error with this reason: `BackendUnavailableError` if they may be read later, `CorruptHistoryError` if not.
+    """
+    return _UNREADABLE + (_FOR_NOW if for_now else _FOR_GOOD) + reason.encode(errors="replace")
+
+
+def _not_read(instance_id: str, data: bytes, what: str, error: Exception) -> BackendError:
+    if not data.startswith(_UNREADABLE):
+        return CorruptHistoryError(instance_id, f"{what}{error}")
+    told = data[len(_UNREADABLE) :]
+    if told.startswith(_FOR_NOW):
+        return BackendUnavailableError(told[len(_FOR_NOW) :].decode(errors="replace"))
+    reason = told[len(_FOR_GOOD) :].decode(errors="replace")
+    return CorruptHistoryError(instance_id, f"{what}{reason}")
