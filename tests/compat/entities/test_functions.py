@@ -123,7 +123,7 @@ async def test_states_with_a_type(env: VirtualEnvironment, memory: World) -> Non
         assert await stage.call(A, "shape") == {"x": 3}
         failure = await stage.failure(A, "get_int")
         assert failure.error_type == "builtins.TypeError"
-        assert failure.message == "the state, dict, cannot be read into int"
+        assert failure.message == "the state cannot be read into int"
         await stage.call(A, "set", ["1", 2])
         assert await stage.call(A, "list") in ([1, 2], ["1", 2])
         await stage.call(A, "set", "12")

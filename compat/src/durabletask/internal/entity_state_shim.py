@@ -89,9 +89,7 @@ class StateShim:
             return self._data_converter.deserialize(self._text)
         value = self._data_converter.deserialize(self._text, intended_type)
         if not _fits(value, intended_type):
-            raise TypeError(
-                f"the state, {type(value).__name__}, cannot be read into {intended_type.__name__}"
-            )
+            raise TypeError(f"the state cannot be read into {intended_type.__name__}")
         return value
 
     def set_state(self, state: Any) -> None:
