@@ -127,6 +127,15 @@ async def test_async_operations_and_others(env: VirtualEnvironment, world: World
 
 
 @virtual_time
+async def test_signals_of_many_at_once(env: VirtualEnvironment, world: World) -> None:
+    async with staged(env, world, REGISTRY) as stage:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(100):
+                group.create_task(stage.signal(EntityInstanceId("COUNTER", "a"), "add", 1))
+        assert await stage.call(A, "get") == 100
+
+
+@virtual_time
 async def test_a_failed_operation_did_nothing(env: VirtualEnvironment, world: World) -> None:
     async with staged(env, world, REGISTRY) as stage:
         await stage.signal(A, "add", 1)

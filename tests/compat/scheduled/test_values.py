@@ -107,7 +107,10 @@ def test_options_that_cannot_be(changed: dict[str, Any], error: type[Exception])
 
 
 def test_a_state_is_stored_as_the_sdk_stores_it() -> None:
-    state = ScheduleState(ACTIVE, "token", NAIVE.replace(tzinfo=UTC), AWARE, AWARE)
+    state = ScheduleState()
+    state.status, state.execution_token = ACTIVE, "token"
+    state.last_run_at = NAIVE.replace(tzinfo=UTC)
+    state.next_run_at = state.schedule_created_at = AWARE
     assert state.to_description() == ScheduleDescription("", status=ACTIVE)
     state.schedule_configuration = ScheduleConfiguration.from_create_options(full())
     stored = state.to_json()
@@ -220,7 +223,8 @@ def test_errors_say_of_which_schedule() -> None:
 
 
 def test_conditions_on_when_it_was_created_leave_the_bounds_out() -> None:
-    state = ScheduleState(ACTIVE, schedule_created_at=NAIVE)  # a naive time is UTC
+    state = ScheduleState()
+    state.status, state.schedule_created_at = ACTIVE, NAIVE  # a naive time is UTC
     utc, matches = NAIVE.replace(tzinfo=UTC), ScheduledTaskClient.matches_filter
     assert matches(state, None)
     assert matches(state, ScheduleQuery(created_from=NAIVE - HOUR, created_to=utc + HOUR))

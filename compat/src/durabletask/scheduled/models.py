@@ -7,13 +7,19 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Self
 
-from durabletask.serialization import DEFAULT_DATA_CONVERTER
+from durabletask.serialization import DEFAULT_DATA_CONVERTER, DataConverter
 
-from .options import ScheduleCreationOptions, ScheduleUpdateOptions, check_interval
+from .options import (
+    MINIMUM_INTERVAL,
+    ScheduleCreationOptions,
+    ScheduleUpdateOptions,
+    check_interval,
+)
 from .schedule_status import ScheduleStatus
 from .timespans import aware, moment_of_text, moment_to_text, span_of_text, span_to_text
 
 __all__ = (
+    "MINIMUM_INTERVAL",
     "ScheduleConfiguration",
     "ScheduleCreationOptions",
     "ScheduleDescription",
@@ -88,16 +94,23 @@ class ScheduleConfiguration:
     schedule_id: str
     orchestration_name: str
     interval: timedelta
-    orchestration_input: Any | None = None
-    orchestration_instance_id: str | None = None
-    start_at: datetime | None = None
-    end_at: datetime | None = None
-    start_immediately_if_late: bool = False
+    orchestration_input: Any | None = field(default=None, init=False)
+    orchestration_instance_id: str | None = field(default=None, init=False)
+    start_at: datetime | None = field(default=None, init=False)
+    end_at: datetime | None = field(default=None, init=False)
+    start_immediately_if_late: bool = field(default=False, init=False)
 
-    @classmethod
-    def from_create_options(cls, options: ScheduleCreationOptions) -> Self:
+    @staticmethod
+    def from_create_options(options: ScheduleCreationOptions) -> ScheduleConfiguration:
         """Return what was asked for; ``ValueError`` if it ends before it begins."""
-        made = cls(**{one.name: getattr(options, one.name) for one in fields(cls)})
+        made = ScheduleConfiguration(
+            options.schedule_id, options.orchestration_name, options.interval
+        )
+        made.orchestration_input = options.orchestration_input
+        made.orchestration_instance_id = options.orchestration_instance_id
+        made.start_at = options.start_at
+        made.end_at = options.end_at
+        made.start_immediately_if_late = options.start_immediately_if_late
         made._check()
         return made
 
@@ -140,16 +153,14 @@ class ScheduleConfiguration:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """Return what was stored."""
-        return cls(
-            schedule_id=data["ScheduleId"],
-            orchestration_name=data["OrchestrationName"],
-            interval=span_of_text(data["Interval"]),
-            orchestration_input=DEFAULT_DATA_CONVERTER.deserialize(data.get("OrchestrationInput")),
-            orchestration_instance_id=data.get("OrchestrationInstanceId"),
-            start_at=moment_of_text(data.get("StartAt")),
-            end_at=moment_of_text(data.get("EndAt")),
-            start_immediately_if_late=bool(data.get("StartImmediatelyIfLate")),
-        )
+        made = cls(data["ScheduleId"], data["OrchestrationName"], span_of_text(data["Interval"]))
+        text = data.get("OrchestrationInput")
+        made.orchestration_input = DEFAULT_DATA_CONVERTER.deserialize(text)
+        made.orchestration_instance_id = data.get("OrchestrationInstanceId")
+        made.start_at = moment_of_text(data.get("StartAt"))
+        made.end_at = moment_of_text(data.get("EndAt"))
+        made.start_immediately_if_late = bool(data.get("StartImmediatelyIfLate"))
+        return made
 
 
 def _new_token() -> str:
@@ -170,13 +181,13 @@ class ScheduleState:
         schedule_configuration: What it does.
     """
 
-    status: ScheduleStatus = ScheduleStatus.UNINITIALIZED
-    execution_token: str = field(default_factory=_new_token)
-    last_run_at: datetime | None = None
-    next_run_at: datetime | None = None
-    schedule_created_at: datetime | None = None
-    schedule_last_modified_at: datetime | None = None
-    schedule_configuration: ScheduleConfiguration | None = None
+    status: ScheduleStatus = field(default=ScheduleStatus.UNINITIALIZED, init=False)
+    execution_token: str = field(default_factory=_new_token, init=False)
+    last_run_at: datetime | None = field(default=None, init=False)
+    next_run_at: datetime | None = field(default=None, init=False)
+    schedule_created_at: datetime | None = field(default=None, init=False)
+    schedule_last_modified_at: datetime | None = field(default=None, init=False)
+    schedule_configuration: ScheduleConfiguration | None = field(default=None, init=False)
 
     def refresh_execution_token(self) -> None:
         """Let all signals that were sent be stale."""
@@ -209,17 +220,16 @@ class ScheduleState:
         }
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
-        """Return what was stored."""
+    def from_json(cls, data: dict[str, Any], converter: DataConverter | None = None) -> Self:
+        """Return what was stored; the converter that reads it is not needed."""
+        made = cls()
+        made.status = ScheduleStatus.from_dotnet(data.get("Status"))
+        made.execution_token = data.get("ExecutionToken") or made.execution_token
+        made.last_run_at = moment_of_text(data.get("LastRunAt"))
+        made.next_run_at = moment_of_text(data.get("NextRunAt"))
+        made.schedule_created_at = moment_of_text(data.get("ScheduleCreatedAt"))
+        made.schedule_last_modified_at = moment_of_text(data.get("ScheduleLastModifiedAt"))
         configuration = data.get("ScheduleConfiguration")
-        return cls(
-            status=ScheduleStatus.from_dotnet(data.get("Status")),
-            execution_token=data.get("ExecutionToken") or _new_token(),
-            last_run_at=moment_of_text(data.get("LastRunAt")),
-            next_run_at=moment_of_text(data.get("NextRunAt")),
-            schedule_created_at=moment_of_text(data.get("ScheduleCreatedAt")),
-            schedule_last_modified_at=moment_of_text(data.get("ScheduleLastModifiedAt")),
-            schedule_configuration=None
-            if configuration is None
-            else ScheduleConfiguration.from_json(configuration),
-        )
+        if configuration is not None:
+            made.schedule_configuration = ScheduleConfiguration.from_json(configuration)
+        return made

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from .timespans import moment_of_text, moment_to_text
 
-INTERVAL_MIN = timedelta(seconds=1)
+MINIMUM_INTERVAL = timedelta(seconds=1)
 
 
 def check_interval(interval: timedelta) -> None:
@@ -21,7 +21,7 @@ def check_interval(interval: timedelta) -> None:
     """
     if not isinstance(interval, timedelta):
         raise TypeError(f"interval: a timedelta was expected, not {interval!r}")
-    if interval < INTERVAL_MIN:
+    if interval < MINIMUM_INTERVAL:
         raise ValueError(f"interval: {interval} is too short: a second is the least")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from durabletask.entities import EntityInstanceId
 from durabletask.task import OrchestrationContext, Task
@@ -23,6 +23,19 @@ class ScheduleOperationRequest:
     entity_id: str
     operation_name: str
     input: Any | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what is sent."""
+        return {
+            "entity_id": self.entity_id,
+            "operation_name": self.operation_name,
+            "input": self.input,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Return what was sent, with the input as JSON has it."""
+        return cls(data["entity_id"], data["operation_name"], data.get("input"))
 
 
 def execute_schedule_operation_orchestrator(

@@ -81,7 +81,7 @@ class Schedule(DurableEntity):
         _log.info("schedule %r was changed: %s", self._id, ", ".join(sorted(changed)))
         self._save_and_wake(state)
 
-    def pause_schedule(self, input: Any = None) -> None:
+    def pause_schedule(self, _: Any = None) -> None:
         """Let it start nothing until it is resumed.
 
         Raises:
@@ -94,7 +94,7 @@ class Schedule(DurableEntity):
         _log.info("schedule %r was paused", self._id)
         self._save(state)
 
-    def resume_schedule(self, input: Any = None) -> None:
+    def resume_schedule(self, _: Any = None) -> None:
         """Let it go on; what was missed meanwhile is not made up for.
 
         Raises:
