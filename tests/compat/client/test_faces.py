@@ -274,3 +274,14 @@ def test_both_clients_have_every_verb_with_the_same_parameters(name: str) -> Non
     assert inspect.iscoroutinefunction(awaiting)
     names = list(inspect.signature(getattr(Verbs, name)).parameters)
     assert list(inspect.signature(blocking).parameters) == names
+
+
+def test_a_default_version_is_the_clients(url: str, worker: Host) -> None:
+    with TaskHubGrpcClient(host_address=url, logger=QUIET, default_version="1.0") as client:
+        seen = []
+        for given in (None, "", "2.0"):
+            instance_id = client.schedule_new_orchestration("versioned", version=given)
+            state = client.wait_for_orchestration_completion(instance_id)
+            seen.append(state and state.get_output())
+        assert seen == ["1.0", "1.0", "2.0"]
+        assert client.default_version == "1.0"

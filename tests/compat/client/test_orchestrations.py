@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -17,6 +16,7 @@ from durabletask._runtime.states import (
     OrchestrationStatus as Status,
 )
 from durabletask._runtime.verbs import Verbs
+from durabletask.internal.orchestrator_service_pb2 import OrchestrationIdReusePolicy
 from durabletask.serialization import DEFAULT_DATA_CONVERTER
 
 from .conftest import Opener
@@ -28,8 +28,8 @@ def nothing_is_broken() -> None:
     broken.clear()
 
 
-def policy(*statuses: Status) -> Any:
-    return SimpleNamespace(replaceableStatus=[status.value for status in statuses])
+def policy(*statuses: Status) -> OrchestrationIdReusePolicy:
+    return OrchestrationIdReusePolicy(replaceableStatus=[status.value for status in statuses])
 
 
 async def status_of(verbs: Verbs, instance_id: str) -> Status | None:

@@ -135,18 +135,24 @@ def _is_transient(state: EntityState[Any]) -> bool:
 
 
 def _lowered(prefix: str) -> str:
-    """Return the beginning of an id as the store has it: with its ``@``, and the name in lower case."""
-    marked = prefix if prefix.startswith("@") else f"@{prefix}"
-    name, separator, key = marked[1:].partition("@")
-    return f"@{name.lower()}{separator}{key}"
+    """Return the beginning of an id as the store has it: with the name in lower case."""
+    mark, name, key = _parted(prefix)
+    return f"{mark}{name.lower()}{key}"
+
+
+def _parted(prefix: str) -> tuple[str, str, str]:
+    """Return what of a prefix precedes the name, which is nothing if it is no entity's, the name, and the rest."""
+    mark = prefix[: prefix.startswith("@")]
+    name, separator, key = prefix[len(mark) :].partition("@")
+    return mark, name, separator + key
 
 
 def _conditions(prefix: str) -> dict[str, Any]:
     """Return what the store is asked for: a whole name, and the beginning of a key."""
-    name, separator, key = prefix[1:].partition("@")
-    if not name or not separator:
+    mark, name, rest = _parted(prefix)
+    if not mark or not name or not rest:
         return {}
-    return {"name": name, "key_prefix": key} if key else {"name": name}
+    return {"name": name, "key_prefix": rest[1:]} if rest[1:] else {"name": name}
 
 
 def _page_size(asked: int | None) -> int:

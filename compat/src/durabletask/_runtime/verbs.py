@@ -19,6 +19,7 @@ from durable_async import (
     TaskHub,
 )
 from durabletask._vocabulary.contexts import get_name
+from durabletask.internal.orchestrator_service_pb2 import OrchestrationIdReusePolicy
 from durabletask.serialization import DataConverter
 
 from .looking_verbs import TERMINAL, LookingVerbs
@@ -62,7 +63,7 @@ class Verbs(LookingVerbs):
         input: Any = None,
         instance_id: str | None = None,
         start_at: datetime | None = None,
-        reuse_id_policy: Any = None,
+        reuse_id_policy: OrchestrationIdReusePolicy | None = None,
         tags: dict[str, str] | None = None,
         version: str | None = None,
     ) -> str:
@@ -100,7 +101,9 @@ class Verbs(LookingVerbs):
             )
         return instance_id
 
-    async def _reuse(self, instance_id: str, policy: Any) -> ReusePolicy:
+    async def _reuse(
+        self, instance_id: str, policy: OrchestrationIdReusePolicy | None
+    ) -> ReusePolicy:
         """Return what a list of statuses comes to; of an instance that is there, only the status that it has matters.
 
         Raises:

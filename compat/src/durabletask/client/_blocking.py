@@ -19,6 +19,7 @@ from durabletask._runtime.states import (
 )
 from durabletask.entities import EntityInstanceId, EntityMetadata
 from durabletask.grpc_options import GrpcChannelOptions, GrpcClientResiliencyOptions
+from durabletask.internal.orchestrator_service_pb2 import OrchestrationIdReusePolicy
 from durabletask.serialization import DataConverter
 
 from ._connecting import connection
@@ -58,6 +59,9 @@ class TaskHubGrpcClient:
         data_converter: Makes texts of values; by default one that knows more types than `JsonDataConverter`.
         emit_trace_spans: Accepted; there are no spans.
 
+    Attributes:
+        default_version: As it was given.
+
     Raises:
         ValueError: A logger is given, and a handler or a formatter, too.
     """
@@ -80,6 +84,7 @@ class TaskHubGrpcClient:
         data_converter: DataConverter | None = None,
         emit_trace_spans: bool = True,
     ) -> None:
+        self.default_version = default_version
         self._emit_trace_spans = emit_trace_spans
         self._connection = connection(
             "client",
@@ -88,7 +93,6 @@ class TaskHubGrpcClient:
             log_handler=log_handler,
             log_formatter=log_formatter,
             logger=logger,
-            default_version=default_version,
             payload_store=payload_store,
             data_converter=data_converter,
         )
@@ -117,7 +121,7 @@ class TaskHubGrpcClient:
         input: Any | None = None,
         instance_id: str | None = None,
         start_at: datetime | None = None,
-        reuse_id_policy: Any = None,
+        reuse_id_policy: OrchestrationIdReusePolicy | None = None,
         tags: dict[str, str] | None = None,
         version: str | None = None,
     ) -> str:
@@ -145,7 +149,7 @@ class TaskHubGrpcClient:
                 start_at=start_at,
                 reuse_id_policy=reuse_id_policy,
                 tags=tags,
-                version=version,
+                version=version or self.default_version,
             )
         )
 

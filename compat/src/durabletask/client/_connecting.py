@@ -31,7 +31,6 @@ class Connection:
         host_address: Where the hub is.
         metadata: May name it.
         logger: Hears what is done.
-        default_version: The version of orchestrations that are started without one.
         payload_store: Where large payloads are kept, or ``None``.
         data_converter: Makes texts of values; the default one, if it is ``None``.
     """
@@ -42,14 +41,12 @@ class Connection:
         host_address: str | None,
         metadata: list[tuple[str, str]] | None,
         logger: logging.Logger,
-        default_version: str | None,
         payload_store: PayloadStore | None,
         data_converter: DataConverter | None,
     ) -> None:
         self._host_address = host_address
         self._taskhub = taskhub_in(metadata)
         self._logger = logger
-        self._default_version = default_version
         self._payload_store = payload_store
         self.converter = DEFAULT_DATA_CONVERTER if data_converter is None else data_converter
         self._lock = threading.Lock()
@@ -101,7 +98,6 @@ class Connection:
             hub,
             converter=self.converter,
             logger=self._logger,
-            default_version=self._default_version,
         )
 
     def _opened(self) -> tuple[Host, Verbs] | None:
@@ -132,7 +128,6 @@ def connection(
     log_handler: logging.Handler | None,
     log_formatter: logging.Formatter | None,
     logger: logging.Logger | None,
-    default_version: str | None,
     payload_store: PayloadStore | None,
     data_converter: DataConverter | None,
     stacklevel: int = 4,
@@ -146,7 +141,6 @@ def connection(
         host_address=host_address,
         metadata=metadata,
         logger=logger_of(kind, logger, log_handler, log_formatter, stacklevel=stacklevel),
-        default_version=default_version,
         payload_store=payload_store,
         data_converter=data_converter,
     )
