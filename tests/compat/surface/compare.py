@@ -110,6 +110,8 @@ def ends(
 
 
 def same_gap(there: dict[str, Any], here: dict[str, Any]) -> str | None:
+    if there["kind"] == "value" and there["value"] is None:
+        return None  # an alias of a type, or an object: that it is there is all that can be said
     kinds = there["kind"], here["kind"]
     if kinds[0] != kinds[1] and kinds != ("class", "dataclass") and not set(kinds) <= VALUES:
         return f"is a {kinds[1]}, not a {kinds[0]}"
