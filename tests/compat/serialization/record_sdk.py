@@ -9,11 +9,11 @@ import json
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(HERE))
-    import cases
+    sys.path.insert(0, str(HERE.parents[2]))
+    from tests.compat.serialization import cases
 
     target = HERE / "sdk_1_12.json"
     target.write_text(json.dumps(cases.everything(), indent=1, sort_keys=True) + "\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import enum
 import json
 import logging
 import sys
@@ -43,7 +44,7 @@ MARK = "__durabletask_type__"
 # Where the SDK reads a text in another way, and why it is not followed there.
 READ_BETTER = {
     "annotated": "the type inside is meant",
-    "dataclass unresolved": "one type that cannot be resolved does not make the others unknown",
+    "dataclass of an unknown type": "one type that cannot be resolved does not make the others unknown",
     "datetime of text": "the SDK cannot make one of a text",
     "decimal of float": "its digits are those of the text",
     "hook converter": "the hook is given this converter",
@@ -184,7 +185,7 @@ class TestValues:
             def to_json(self) -> Any:
                 return self.year
 
-        class Day(date, cases.enum.Enum):
+        class Day(date, enum.Enum):
             FIRST = (2026, 1, 1)
 
         assert CONVERTER.serialize(Stamp(2026, 1, 1)) == "2026"

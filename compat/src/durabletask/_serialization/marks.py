@@ -30,7 +30,8 @@ _VALUE = "value"
 _NAMED_TUPLE = "namedtuple"
 _ESCAPE = "~"
 _SETS: Mapping[str, Callable[[Iterable[Any]], Any]] = {"set": set, "frozenset": frozenset}
-_SCALARS = (str, int, float, type(None))
+_SCALARS = (str, int, float)
+_PLAIN = frozenset((str, int, float, bool, type(None)))
 
 
 class Writer:
@@ -51,7 +52,7 @@ class Writer:
             TypeError: It holds something that is not written.
             ValueError: It holds itself.
         """
-        if isinstance(value, _SCALARS):
+        if type(value) in _PLAIN or isinstance(value, _SCALARS):
             return value
         if id(value) in self._around:
             raise ValueError("Circular reference detected")
@@ -61,7 +62,7 @@ class Writer:
         if isinstance(value, dict):
             made = {}
             for key, item in value.items():
-                made[_escaped(key)] = self.plain(item)
+                made[_escaped(key)] = item if type(item) in _PLAIN else self.plain(item)
         elif isinstance(value, list | tuple | set | frozenset):
             made = []
             for item in value:
@@ -162,7 +163,8 @@ def _as_tuples(item: Any) -> Any:
 
 
 def _escaped(key: Any) -> Any:
-    return _ESCAPE + key if isinstance(key, str) and key.lstrip(_ESCAPE) == TYPE_MARK else key
+    is_like_it = isinstance(key, str) and key.endswith(TYPE_MARK)
+    return _ESCAPE + key if is_like_it and key.lstrip(_ESCAPE) == TYPE_MARK else key
 
 
 def _unescaped(key: str) -> str:
