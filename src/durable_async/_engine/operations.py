@@ -26,9 +26,19 @@ class Operation:
     Attributes:
         letter: What asked for it.
         is_async: Whether it needs the event loop; call ``run_async`` then, ``run`` otherwise.
+        in_thread: Whether ``run`` is to be called in a thread in any case.
     """
 
-    __slots__ = ("_cell", "_context", "_definition", "_method", "_payloads", "is_async", "letter")
+    __slots__ = (
+        "_cell",
+        "_context",
+        "_definition",
+        "_method",
+        "_payloads",
+        "in_thread",
+        "is_async",
+        "letter",
+    )
 
     def __init__(
         self,
@@ -45,6 +55,7 @@ class Operation:
         self._context = context
         self._payloads = payloads
         self.is_async = method is not None and method.is_async
+        self.in_thread = method is not None and method.in_thread
 
     def run(self) -> OperationOutcome:
         """Carry out a ``def`` operation, on whichever thread this is called. Whatever its code raises is the outcome."""

@@ -35,12 +35,14 @@ class EntityMethod:
         is_async: Whether it is an ``async def``.
         signature: What travels of its parameters.
         result_place: What its result is called in messages.
+        in_thread: Whether it always runs in a thread, also if it is quick, because it may block, or look for the loop of its thread.
     """
 
     __slots__ = (
         "_input_place",
         "_is_lenient",
         "function",
+        "in_thread",
         "is_async",
         "name",
         "result_place",
@@ -55,6 +57,7 @@ class EntityMethod:
         place: str,
         *,
         is_lenient: bool,
+        in_thread: bool = False,
     ) -> None:
         self.name = name
         self.function = function
@@ -62,6 +65,7 @@ class EntityMethod:
         self.signature = signature
         self.result_place = f"{place} result"
         self._input_place = f"{place} input"
+        self.in_thread = in_thread
         self._is_lenient = is_lenient
 
     def arguments(self, payloads: DataConverter, data: bytes | None) -> Arguments:

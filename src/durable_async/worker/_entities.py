@@ -171,7 +171,7 @@ class EntityTurns:
         slot.entity.conclude(outcome)
 
     def _is_quick(self, slot: Slot, operation: Operation) -> bool:
-        if operation.is_async:
+        if operation.is_async or operation.in_thread:
             return False
         return self._known(slot, operation.letter).is_quick
 

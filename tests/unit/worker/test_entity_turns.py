@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import anyio
 import pytest
 
 from durable_async import (
     Entity,
+    EntityContext,
     EntityId,
     EntityOperationFailedError,
     OrchestrationContext,
     Registry,
     TaskHub,
 )
+from durable_async.registry.entities import EntityDefinition, EntityMethod
+from durable_async.serialization.signatures import Signature
 from durable_async.testing import VirtualEnvironment, virtual_time
 
 from .hubs import opened
@@ -152,3 +156,37 @@ async def test_signals_in_quick_succession_are_taken_several_at_a_time(
         state = await hub.client.get_entity(careless)
         assert state is not None
         assert state.backlog == 0, "and all are taken"
+
+
+class Aloof(EntityDefinition):
+    """Tells in each operation whether a loop runs where it does."""
+
+    def __init__(self, name: str, *, in_thread: bool) -> None:
+        super().__init__(self._tell, name, Any)
+        signature = Signature.of(self._tell, skip_first=True)
+        self._method = EntityMethod(
+            name, self._tell, signature, name, is_lenient=True, in_thread=in_thread
+        )
+
+    def find(self, operation: str) -> EntityMethod:
+        return self._method
+
+    def _tell(self, context: EntityContext) -> bool:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return False
+        return True
+
+
+@pytest.mark.parametrize("in_thread", [True, False])
+@virtual_time
+async def test_an_operation_may_insist_on_a_thread(
+    env: VirtualEnvironment, in_thread: bool
+) -> None:
+    insisting = Registry()
+    insisting.add_entity(Aloof("aloof", in_thread=in_thread))
+    async with opened(env, insisting) as (hub, _), hub.worker():
+        told = [await hub.client.call_entity(EntityId("aloof", "a"), "tell") for _ in range(9)]
+    assert not told[0]
+    assert told[-1] is not in_thread
