@@ -63,7 +63,9 @@ class _TextEntity(EntityDefinition):
         super().__init__(code, name, Any)
         place = f"entity {self.name!r}"
         self._failures = failures
-        self._in_one_go = EntityMethod(name, self.run, _SIGNATURE, place, is_lenient=True)
+        self._in_one_go = EntityMethod(
+            name, self.run, _SIGNATURE, place, is_lenient=True, in_thread=True
+        )
         self._awaited = EntityMethod(name, self.run_async, _SIGNATURE, place, is_lenient=True)
 
     def find(self, operation: str) -> EntityMethod:
