@@ -114,6 +114,8 @@ class Serving:
     def stop(self) -> None:
         """Hand everything back, and let go of the hub; waits until that is done."""
         self._stopping.set()
+        if self._patient is not None:
+            self._patient.join()
         with self._lock:
             host, work, end = self._host, self._work, self._end
             self._host = None
