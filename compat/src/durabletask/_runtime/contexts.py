@@ -162,7 +162,7 @@ class RuntimeContext(OrchestrationContext):
             task = RetryableTask(into)
             options = ActivityOptions(retry=native_policy(retry_policy))
             future = self.native.call_activity(name, text, options=options)
-        self.connect(future, task, self.told(f"Activity task #{number}"))
+        self.connect(future, task, self.told(f"{self.instance_id}: Activity task #{number}"))
         self.fresh.append(task)
         return task
 
@@ -309,7 +309,7 @@ class RuntimeContext(OrchestrationContext):
         """Return how the failure of a call is told to the code."""
 
         def tell(error: durable_async.ExecutionError) -> TaskFailedError:
-            message = f"{self.instance_id}: {what} failed: {error.failure.message}"
+            message = f"{what} failed: {error.failure.message}"
             return TaskFailedError(message, from_native(error.failure))
 
         return tell
