@@ -195,6 +195,29 @@ class KeywordConverter(Strict):
         return cls(value, converter)
 
 
+class Greatest:
+    """Its hook tells nobody what parameters it has."""
+
+    from_json = staticmethod(max)
+
+
+class Secretive:
+    __signature__ = "none"
+
+    def __call__(self, value: Any = None, **fields: Any) -> None:
+        self.given = fields
+
+
+@dataclass(init=False)
+class SecretiveInit:
+    a: int = field(init=False)
+
+    __init__ = Secretive()  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"SecretiveInit({self.__init__.given})"  # type: ignore[misc]
+
+
 class Failing:
     @classmethod
     def from_json(cls, value: Any) -> Failing:

@@ -92,3 +92,17 @@ def test_a_derived_converter_is_handed_to_hooks_that_ask_for_it() -> None:
 
     basket = Derived().deserialize('{"lines": []}', cases.Basket)
     assert basket.by == "Derived"
+
+
+def test_a_hook_that_cannot_be_remembered_is_looked_at_each_time() -> None:
+    class Hook:
+        __hash__ = None  # type: ignore[assignment]
+
+        def __call__(self, value: Any, converter: Any) -> Any:
+            return (value, converter)
+
+    class Hooked:
+        from_json = Hook()
+
+    converter = JsonDataConverter()
+    assert converter.deserialize("1", Hooked) == (1, converter)
