@@ -76,7 +76,7 @@ from durable_async.failure import FailureDetails
 from durable_async.hub import TaskHub
 from durable_async.model.identity import EntityId
 from durable_async.model.policy import ActivityOptions, RetryPolicy, ReusePolicy
-from durable_async.model.records import HubStatistics
+from durable_async.model.records import HubStatistics, QueryOrder
 from durable_async.model.status import Status
 from durable_async.registry import (
     Activity,
@@ -158,6 +158,7 @@ __all__ = (
     "OverloadedError",
     "PayloadTooLargeError",
     "PoisonedOperationError",
+    "QueryOrder",
     "RegistrationError",
     "Registry",
     "RetryPolicy",

@@ -35,6 +35,7 @@ from durable_async.model.records import (
     Mail,
     NewInstance,
     Outgoing,
+    QueryOrder,
     Rewrite,
     StartOutcome,
     Work,
@@ -251,9 +252,15 @@ class InstanceStore(Protocol):
         ...
 
     async def query(
-        self, where: InstanceFilter, *, limit: int, page: str | None, payloads: bool
+        self,
+        where: InstanceFilter,
+        *,
+        limit: int,
+        page: str | None,
+        payloads: bool,
+        order: QueryOrder = QueryOrder.CREATED,
     ) -> InstancePage:
-        """Return orchestrations in order of creation, then id; ``page`` is the ``next_page`` of the page before."""
+        """Return orchestrations in an order; ``page`` is the ``next_page`` of the page before, in the same order."""
         ...
 
     async def read_entities(self, instance_ids: Sequence[str]) -> list[EntityRecord | None]:

@@ -30,6 +30,7 @@ from durable_async.model.records import (
     NextExecution,
     Outgoing,
     Park,
+    QueryOrder,
     QueuedActivity,
     Recount,
     Release,
@@ -348,8 +349,9 @@ class World:
             InstanceFilter(statuses=(Status.PENDING, Status.FAILED), id_prefix="b"),
         ]
         pages = [
-            (await backend.query(where, limit=2, page=None, payloads=False)).items
+            (await backend.query(where, limit=2, page=None, payloads=False, order=order)).items
             for where in wheres
+            for order in QueryOrder
         ]
         counts = await backend.statistics()
         by_status = {status: count for status, count in counts.by_status.items() if count}

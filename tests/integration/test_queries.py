@@ -10,6 +10,7 @@ import pytest
 
 from durable_async import (
     OrchestrationContext,
+    QueryOrder,
     Registry,
     Status,
     TaskHub,
@@ -134,6 +135,41 @@ async def test_what_starts_meanwhile_moves_no_page(env: VirtualEnvironment, worl
                 await hub.client.start(done, 0, instance_id=f"i-new-{len(seen)}")
         assert sorted(seen[:10]) == [f"i{n}" for n in range(10)]
         assert len(seen) == len(set(seen))
+
+
+@pytest.mark.parametrize("page_size", [1, 3, 1000])
+@virtual_time
+async def test_in_order_of_completion(
+    env: VirtualEnvironment, world: World, page_size: int
+) -> None:
+    """Only those that have ended, whenever they began."""
+    order = QueryOrder.COMPLETED
+    async with world.running(env, registry) as hub:
+        await populate(hub)
+        everybody = [state async for state in hub.client.query()]
+        ended = sorted(
+            (state.completed_at, state.instance_id)
+            for state in everybody
+            if state.completed_at is not None
+        )
+        wanted = [instance_id for _, instance_id in ended]
+        assert len(wanted) == 6
+        assert await ids(hub, order=order, page_size=page_size) == wanted
+        assert await ids(hub, order=order, names=["done"]) == hours("done")
+        await hub.client.terminate("waits-0")
+        await hub.client.wait_for_end("waits-0")
+        assert await ids(hub, order=order) == [*wanted, "waits-0"]
+
+
+@virtual_time
+async def test_a_token_is_good_for_its_order_only(env: VirtualEnvironment, world: World) -> None:
+    async with world.running(env, registry) as hub:
+        await populate(hub)
+        _, token = await hub.client.query_page(limit=1)
+        with pytest.raises(ValidationError, match="page"):
+            await hub.client.query_page(page=token, order=QueryOrder.COMPLETED)
+        with pytest.raises(ValidationError, match="order: must be a QueryOrder, not 'completed'"):
+            await hub.client.query_page(order="completed")  # type: ignore[arg-type]
 
 
 @virtual_time

@@ -13,7 +13,7 @@ import orjson
 from durable_async.errors import ValidationError
 from durable_async.failure import FailureDetails
 from durable_async.model.history import ParentLink
-from durable_async.model.records import InstanceRecord
+from durable_async.model.records import InstanceFilter, InstanceRecord, QueryOrder
 from durable_async.model.status import Status
 
 STATUSES: dict[str, Status] = {status.value: status for status in Status}
@@ -49,24 +49,57 @@ def decode_parent(columns: Sequence[Any]) -> ParentLink | None:
     return None if columns[0] is None else ParentLink(*columns)
 
 
-def encode_page(last: InstanceRecord) -> str:
+FIRST_US = -(2**62)
+LAST_US = 2**62
+
+
+def bounds_of(
+    where: InstanceFilter, order: QueryOrder, page: str | None
+) -> tuple[int, int, int, str, InstanceFilter]:
+    """Return what a query goes by: from when, to when, after which time and id, and the conditions that are left.
+
+    Raises:
+        ValidationError: ``page`` is not the ``next_page`` of any page in this order.
+    """
+    after_us, after_id = (FIRST_US - 1, "") if page is None else decode_page(page, order)
+    if order is QueryOrder.CREATED:
+        from_us, to_us = where.created_from_us, where.created_to_us
+        rest = msgspec.structs.replace(where, created_from_us=None, created_to_us=None)
+    else:
+        from_us, to_us = where.completed_from_us, where.completed_to_us
+        rest = msgspec.structs.replace(where, completed_from_us=None, completed_to_us=None)
+    return (
+        FIRST_US if from_us is None else from_us,
+        LAST_US if to_us is None else to_us,
+        after_us,
+        after_id,
+        rest,
+    )
+
+
+def is_narrow(where: InstanceFilter) -> bool:
+    """Tell whether a query is about a few instances, found by their parent or by tags, that are sorted afterwards."""
+    return where.parent_id is not None or bool(where.tags)
+
+
+def encode_page(last: InstanceRecord, order: QueryOrder) -> str:
     """Return where a query goes on after an instance."""
-    text = orjson.dumps([last.created_at_us, last.instance_id])
+    text = orjson.dumps([order.value, *order.place_of(last)])
     return base64.urlsafe_b64encode(text).decode()
 
 
-def decode_page(page: str) -> tuple[int, str]:
-    """Return creation time and id of the last instance seen.
+def decode_page(page: str, order: QueryOrder) -> tuple[int, str]:
+    """Return time and id of the last instance seen.
 
     Raises:
-        ValidationError: It is not the ``next_page`` of any page.
+        ValidationError: It is not the ``next_page`` of any page in this order.
     """
     try:
-        created_at_us, instance_id = orjson.loads(
+        name, at_us, instance_id = orjson.loads(
             base64.b64decode(page, altchars=b"-_", validate=True)
         )
     except (binascii.Error, ValueError, TypeError) as error:
         raise ValidationError("page", "is not the next_page of an earlier page") from error
-    if not isinstance(created_at_us, int) or not isinstance(instance_id, str):
+    if name != order.value or not isinstance(at_us, int) or not isinstance(instance_id, str):
         raise ValidationError("page", "is not the next_page of an earlier page")
-    return created_at_us, instance_id
+    return at_us, instance_id

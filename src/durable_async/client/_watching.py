@@ -13,7 +13,7 @@ from durable_async.errors import (
     WaitTimeoutError,
 )
 from durable_async.model.history import HistoryEvent
-from durable_async.model.records import InstanceRecord
+from durable_async.model.records import InstanceRecord, QueryOrder
 from durable_async.model.status import Status
 from durable_async.serialization.events import decode_events
 
@@ -139,13 +139,24 @@ class Watching(Connection):
             execution = page.execution
 
     async def query(
-        self, *, payloads: bool = False, page_size: int = 100, **conditions: Unpack[Conditions]
+        self,
+        *,
+        payloads: bool = False,
+        page_size: int = 100,
+        order: QueryOrder = QueryOrder.CREATED,
+        **conditions: Unpack[Conditions],
     ) -> AsyncIterator[OrchestrationState]:
-        """Go through the instances that meet all conditions, oldest first, page by page; see `Conditions`."""
+        """Go through the instances that meet all conditions, page by page; see `Conditions`.
+
+        Args:
+            payloads: Whether inputs and outputs are wanted.
+            page_size: How many are read at a time.
+            order: Oldest first, or, of those that have ended, those first that ended first.
+        """
         page: str | None = None
         while True:
             found, page = await self.query_page(
-                limit=page_size, page=page, payloads=payloads, **conditions
+                limit=page_size, page=page, payloads=payloads, order=order, **conditions
             )
             for state in found:
                 yield state
@@ -158,12 +169,19 @@ class Watching(Connection):
         limit: int = 100,
         page: str | None = None,
         payloads: bool = False,
+        order: QueryOrder = QueryOrder.CREATED,
         **conditions: Unpack[Conditions],
     ) -> tuple[list[OrchestrationState], str | None]:
-        """Return one page of instances, oldest first, and what to pass for the next one; ``None`` after the last."""
+        """Return one page of instances, in the order of `query`, and what to pass for the next one; ``None`` after the last.
+
+        Raises:
+            ValidationError: A condition is refused, or ``page`` is of no query in this order.
+        """
         if limit < 1:
             raise ValidationError("limit", f"must be 1 or more, not {limit}")
+        if not isinstance(order, QueryOrder):
+            raise ValidationError("order", f"must be a QueryOrder, not {order!r}")
         found = await self._backend.query(
-            filter_of(conditions), limit=limit, page=page, payloads=payloads
+            filter_of(conditions), limit=limit, page=page, payloads=payloads, order=order
         )
         return [OrchestrationState(item, self._payloads) for item in found.items], found.next_page

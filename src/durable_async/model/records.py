@@ -429,8 +429,26 @@ class InstanceFilter(_Record, frozen=True, kw_only=True, gc=False):
     parked: bool | None = None
 
 
+class QueryOrder(Enum):
+    """In which order a query goes through instances; those of the same time in byte order of their ids.
+
+    CREATED: Oldest first. COMPLETED: Those that ended first come first, and those that have not ended are left out. Where they end at
+    the same time as they are gone through, the last ones may be missed.
+    """
+
+    CREATED = "created"
+    COMPLETED = "completed"
+
+    def place_of(self, instance: InstanceRecord) -> tuple[int, str]:
+        """Return by what an instance is sorted."""
+        if self is QueryOrder.CREATED:
+            return instance.created_at_us, instance.instance_id
+        assert instance.completed_at_us is not None
+        return instance.completed_at_us, instance.instance_id
+
+
 class InstancePage(_Record, frozen=True, kw_only=True, gc=False):
-    """Some instances in order of creation, and where to go on; ``None`` after the last page."""
+    """Some instances in the order of a query, and where to go on; ``None`` after the last page."""
 
     items: tuple[InstanceRecord, ...]
     next_page: str | None = None

@@ -40,6 +40,7 @@ from durable_async.model.records import (
     Mail,
     NewInstance,
     Outgoing,
+    QueryOrder,
     Rewrite,
     StartOutcome,
     Work,
@@ -356,10 +357,18 @@ class BridgedBackend:
         return self._look(self._real.read(instance_ids, payloads=payloads))
 
     async def query(
-        self, where: InstanceFilter, *, limit: int, page: str | None, payloads: bool
+        self,
+        where: InstanceFilter,
+        *,
+        limit: int,
+        page: str | None,
+        payloads: bool,
+        order: QueryOrder = QueryOrder.CREATED,
     ) -> InstancePage:
         """As the real one."""
-        return self._look(self._real.query(where, limit=limit, page=page, payloads=payloads))
+        return self._look(
+            self._real.query(where, limit=limit, page=page, payloads=payloads, order=order)
+        )
 
     async def read_entities(self, instance_ids: Sequence[str]) -> list[EntityRecord | None]:
         """As the real one."""

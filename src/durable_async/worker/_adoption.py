@@ -129,7 +129,7 @@ def _bury_former(claimed: ClaimedInstance, tools: Tools, turns: Turns) -> None:
 
 def _order_to_end(claimed: ClaimedInstance) -> ExecutionTerminated | None:
     for mail in claimed.mail:
-        with suppress(CorruptHistoryError):
+        with suppress(CorruptHistoryError, BackendUnavailableError):
             letter = decode_letter(claimed.instance_id, mail.letter)
             if isinstance(letter, ExecutionTerminated):
                 return letter

@@ -32,6 +32,7 @@ from durable_async.model.records import (
     Mail,
     NewInstance,
     Outgoing,
+    QueryOrder,
     Rewrite,
     StartOutcome,
     Work,
@@ -293,10 +294,16 @@ class MemoryBackend:
         ]
 
     async def query(
-        self, where: InstanceFilter, *, limit: int, page: str | None, payloads: bool
+        self,
+        where: InstanceFilter,
+        *,
+        limit: int,
+        page: str | None,
+        payloads: bool,
+        order: QueryOrder = QueryOrder.CREATED,
     ) -> InstancePage:
-        """Return orchestrations in order of creation, then id."""
-        return run_query(self._opened(), where, limit, page, payloads=payloads)
+        """Return orchestrations in an order."""
+        return run_query(self._opened(), where, limit, page, order, payloads=payloads)
 
     async def read_entities(self, instance_ids: Sequence[str]) -> list[EntityRecord | None]:
         """Return entities in the order of the arguments."""
@@ -479,12 +486,13 @@ def _is_as_read(hub: HubState, rewrite: Rewrite) -> bool:
 
 def _rewrite(hub: HubState, instance: Instance, rewrite: Rewrite, now_us: int) -> None:
     hub.orphan(instance)
+    hub.unlist_ended(instance)
     instance.parent = rewrite.parent
     hub.adopt(instance)
     instance.execution += 1
     instance.history = History(rewrite.events)
     instance.status = Status.RUNNING
-    instance.output = instance.failure = instance.completed_at_us = None
+    instance.output = instance.failure = None
     instance.updated_at_us = now_us
     hub.make_ready(instance, now_us)
     hub.hints.changed[instance.instance_id] = None

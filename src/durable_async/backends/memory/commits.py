@@ -147,7 +147,7 @@ class _Batch:
         if turn.status.is_terminal:
             instance.output = turn.output
             instance.failure = turn.failure
-            instance.completed_at_us = self._now_us
+            self._hub.list_ended(instance, self._now_us)
             instance.mailbox.clear()
             instance.fresh.clear()
             instance.final.clear()

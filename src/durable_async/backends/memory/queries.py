@@ -6,24 +6,37 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 
 from durable_async.errors import ValidationError
-from durable_async.model.records import EntityFilter, EntityPage, InstanceFilter, InstancePage
+from durable_async.model.records import (
+    EntityFilter,
+    EntityPage,
+    InstanceFilter,
+    InstancePage,
+    InstanceRecord,
+    QueryOrder,
+)
 
 from .rows import Instance
 from .state import HubState
 
 
 def run_query(
-    hub: HubState, where: InstanceFilter, limit: int, page: str | None, *, payloads: bool
+    hub: HubState,
+    where: InstanceFilter,
+    limit: int,
+    page: str | None,
+    order: QueryOrder,
+    *,
+    payloads: bool,
 ) -> InstancePage:
     """Return up to ``limit`` instances that match, after those of the page before."""
     found: list[Instance] = []
-    for instance in _candidates(hub, where, None if page is None else _decode(page)):
+    for instance in _candidates(hub, where, order, None if page is None else _decode(page, order)):
         if not _matches(where, instance):
             continue
         if len(found) == limit:
-            return _page(found, payloads=payloads, more=True)
+            return _page(found, order, payloads=payloads, more=True)
         found.append(instance)
-    return _page(found, payloads=payloads, more=False)
+    return _page(found, order, payloads=payloads, more=False)
 
 
 def run_entity_query(
@@ -56,28 +69,43 @@ def _is_wanted(where: EntityFilter, entity: Instance) -> bool:
     )
 
 
-def _page(found: list[Instance], *, payloads: bool, more: bool) -> InstancePage:
+def _page(found: list[Instance], order: QueryOrder, *, payloads: bool, more: bool) -> InstancePage:
+    items = tuple(instance.record(payloads=payloads) for instance in found)
     return InstancePage(
-        items=tuple(instance.record(payloads=payloads) for instance in found),
-        next_page=_encode(found[-1]) if more and found else None,
+        items=items, next_page=_encode(items[-1], order) if more and items else None
     )
 
 
 def _candidates(
-    hub: HubState, where: InstanceFilter, after: tuple[int, str] | None
+    hub: HubState, where: InstanceFilter, order: QueryOrder, after: tuple[int, str] | None
 ) -> Iterator[Instance]:
-    """Yield instances in order of creation, using the index that leaves the fewest."""
+    """Yield instances in an order, using the index that leaves the fewest."""
     if where.parent_id is not None:
-        siblings = [hub.instances[one] for one in hub.children.get(where.parent_id, ())]
-        siblings.sort(key=lambda one: one.sort_key)
-        yield from (one for one in siblings if after is None or one.sort_key > after)
+        yield from _siblings(hub, where.parent_id, order, after)
         return
-    begin = 0 if after is None else bisect_right(hub.order, after)
-    for position in range(begin, len(hub.order)):
-        created_at_us, instance_id = hub.order[position]
-        if where.created_to_us is not None and created_at_us >= where.created_to_us:
+    by_creation = order is QueryOrder.CREATED
+    places = hub.order if by_creation else hub.ended
+    end_us = where.created_to_us if by_creation else where.completed_to_us
+    begin = 0 if after is None else bisect_right(places, after)
+    for position in range(begin, len(places)):
+        at_us, instance_id = places[position]
+        if end_us is not None and at_us >= end_us:
             return
         yield hub.instances[instance_id]
+
+
+def _siblings(
+    hub: HubState, parent_id: str, order: QueryOrder, after: tuple[int, str] | None
+) -> Iterator[Instance]:
+    siblings = [hub.instances[one] for one in hub.children.get(parent_id, ())]
+    places = [
+        (one.sort_key if order is QueryOrder.CREATED else (one.completed_at_us, one.instance_id))
+        for one in siblings
+        if order is QueryOrder.CREATED or one.completed_at_us is not None
+    ]
+    for place in sorted(places):
+        if after is None or place > after:
+            yield hub.instances[place[1]]
 
 
 def _matches(where: InstanceFilter, instance: Instance) -> bool:
@@ -100,13 +128,13 @@ def _within(at_us: int | None, from_us: int | None, to_us: int | None) -> bool:
     return (from_us is None or at_us >= from_us) and (to_us is None or at_us < to_us)
 
 
-def _encode(last: Instance) -> str:
-    return f"{last.created_at_us}:{last.instance_id}"
+def _encode(last: InstanceRecord, order: QueryOrder) -> str:
+    at_us, instance_id = order.place_of(last)
+    return f"{order.value}:{at_us}:{instance_id}"
 
 
-def _decode(page: str) -> tuple[int, str]:
-    created_at_us, _colon, instance_id = page.partition(":")
-    try:
-        return int(created_at_us), instance_id
-    except ValueError as error:
-        raise ValidationError("page", "is not a page of this query") from error
+def _decode(page: str, order: QueryOrder) -> tuple[int, str]:
+    name, at_us, instance_id = [*page.split(":", 2), "", ""][:3]
+    if name != order.value or not at_us.removeprefix("-").isdecimal():
+        raise ValidationError("page", "is not a page of this query")
+    return int(at_us), instance_id

@@ -30,12 +30,13 @@ class HubState:
     """Everything that one hub holds.
 
     Invariants: an instance is in ``schedule`` only while it is free, going, and either not parked or about to end; an owner's row exists and lists what it
-    owns; ``order`` holds every orchestration once, ``entities`` every entity; ``tombstones`` holds ids that have no instance.
+    owns; ``order`` holds every orchestration once, ``ended`` each that has ended, ``entities`` every entity; ``tombstones`` holds ids that have no instance.
     """
 
     def __init__(self) -> None:
         self.instances: dict[str, Instance] = {}
         self.order: list[tuple[int, str]] = []
+        self.ended: list[tuple[int, str]] = []
         self.entities: list[str] = []
         self.children: dict[str, dict[str, None]] = {}
         self.tombstones: dict[str, int] = {}
@@ -283,8 +284,22 @@ class HubState:
             del self.entities[bisect_left(self.entities, instance.instance_id)]
         else:
             del self.order[bisect_left(self.order, instance.sort_key)]
+        self.unlist_ended(instance)
         del self.instances[instance.instance_id]
         self.hints.changed[instance.instance_id] = None
+
+    def list_ended(self, instance: Instance, now_us: int) -> None:
+        """Note when an instance ended."""
+        self.unlist_ended(instance)
+        instance.completed_at_us = now_us
+        insort(self.ended, (now_us, instance.instance_id))
+
+    def unlist_ended(self, instance: Instance) -> None:
+        """Note that an instance is gone, or goes on after all."""
+        if instance.completed_at_us is not None:
+            place = (instance.completed_at_us, instance.instance_id)
+            del self.ended[bisect_left(self.ended, place)]
+            instance.completed_at_us = None
 
     def adopt(self, instance: Instance) -> None:
         """Index an instance under its parent."""

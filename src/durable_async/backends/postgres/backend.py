@@ -27,6 +27,7 @@ from durable_async.model.records import (
     Mail,
     NewInstance,
     Outgoing,
+    QueryOrder,
     Rewrite,
     StartOutcome,
     Work,
@@ -268,11 +269,17 @@ class PostgresBackend(PostgresLeases):
         return [found.get(instance_id) for instance_id in instance_ids]
 
     async def query(
-        self, where: InstanceFilter, *, limit: int, page: str | None, payloads: bool
+        self,
+        where: InstanceFilter,
+        *,
+        limit: int,
+        page: str | None,
+        payloads: bool,
+        order: QueryOrder = QueryOrder.CREATED,
     ) -> InstancePage:
-        """Return orchestrations in order of creation, then id."""
-        values = query_values(where, limit, page, payloads=payloads)
-        return page_of(await self._ask(query_name(where), self._hub, *values), limit)
+        """Return orchestrations in an order."""
+        values = query_values(where, limit, page, order, payloads=payloads)
+        return page_of(await self._ask(query_name(where, order), self._hub, *values), limit, order)
 
     async def read_entities(self, instance_ids: Sequence[str]) -> list[EntityRecord | None]:
         """Return entities in the order of the arguments."""

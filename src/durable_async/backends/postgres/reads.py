@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from durable_async.backends._rows import STATUSES, decode_page, encode_page
+from durable_async.backends._rows import STATUSES, bounds_of, encode_page, is_narrow
 from durable_async.model.identity import ID_CHARS_MAX
 from durable_async.model.records import (
     EntityFilter,
@@ -18,42 +18,45 @@ from durable_async.model.records import (
     HubStatistics,
     InstanceFilter,
     InstancePage,
+    QueryOrder,
 )
 
 from .rows import Row, entity_record, instance_record
 
-_FIRST_US = -(2**62)
-_LAST_US = 2**62
 _LAST = chr(sys.maxunicode) * (ID_CHARS_MAX + 1)
 """After every id."""
 
 
-def query_name(where: InstanceFilter) -> str:
-    """Return the statement that is made for such a filter."""
-    is_narrow = where.parent_id is not None or bool(where.tags)
-    return "query_few_instances" if is_narrow else "query_instances"
+_QUERIES = {
+    QueryOrder.CREATED: ("query_instances", "query_few_instances"),
+    QueryOrder.COMPLETED: ("query_ended", "query_few_ended"),
+}
+
+
+def query_name(where: InstanceFilter, order: QueryOrder) -> str:
+    """Return the statement that is made for such a query."""
+    return _QUERIES[order][is_narrow(where)]
 
 
 def query_values(
-    where: InstanceFilter, limit: int, page: str | None, *, payloads: bool
+    where: InstanceFilter, limit: int, page: str | None, order: QueryOrder, *, payloads: bool
 ) -> tuple[Any, ...]:
     """Return a query's parameters after the hub.
 
     Raises:
-        ValidationError: ``page`` is not the ``next_page`` of any page.
+        ValidationError: ``page`` is not the ``next_page`` of any page in this order.
     """
-    after_us, after_id = (_FIRST_US - 1, "") if page is None else decode_page(page)
+    *bounds, rest = bounds_of(where, order, page)
     return (
         payloads,
-        _FIRST_US if where.created_from_us is None else where.created_from_us,
-        _LAST_US if where.created_to_us is None else where.created_to_us,
-        after_us,
-        after_id,
+        *bounds,
         [status.value for status in where.statuses] or None,
         list(where.names) or None,
         where.id_prefix,
-        where.completed_from_us,
-        where.completed_to_us,
+        rest.created_from_us,
+        rest.created_to_us,
+        rest.completed_from_us,
+        rest.completed_to_us,
         where.parent_id,
         where.parked,
         orjson.dumps(where.tags).decode() if where.tags else None,
@@ -61,12 +64,11 @@ def query_values(
     )
 
 
-def page_of(rows: Sequence[Row], limit: int) -> InstancePage:
+def page_of(rows: Sequence[Row], limit: int, order: QueryOrder) -> InstancePage:
     """Return a page out of one row more than it holds."""
     items = tuple(instance_record(row) for row in rows[:limit])
-    return InstancePage(
-        items=items, next_page=encode_page(items[-1]) if len(rows) > limit else None
-    )
+    next_page = encode_page(items[-1], order) if len(rows) > limit else None
+    return InstancePage(items=items, next_page=next_page)
 
 
 def entity_query_values(where: EntityFilter, limit: int, page: str | None) -> tuple[Any, ...]:

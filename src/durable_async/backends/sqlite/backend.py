@@ -23,6 +23,7 @@ from durable_async.model.records import (
     Mail,
     NewInstance,
     Outgoing,
+    QueryOrder,
     Rewrite,
     StartOutcome,
     Work,
@@ -182,11 +183,19 @@ class SqliteBackend(SqliteLeases, SqliteCore):
         return await self._read(lambda tx: read_instances(tx, instance_ids, payloads=payloads))
 
     async def query(
-        self, where: InstanceFilter, *, limit: int, page: str | None, payloads: bool
+        self,
+        where: InstanceFilter,
+        *,
+        limit: int,
+        page: str | None,
+        payloads: bool,
+        order: QueryOrder = QueryOrder.CREATED,
     ) -> InstancePage:
-        """Return orchestrations in order of creation, then id."""
+        """Return orchestrations in an order."""
         return await self._read(
-            lambda tx: query_instances(tx, where, limit=limit, page=page, payloads=payloads)
+            lambda tx: query_instances(
+                tx, where, limit=limit, page=page, payloads=payloads, order=order
+            )
         )
 
     async def read_entities(self, instance_ids: Sequence[str]) -> list[EntityRecord | None]:

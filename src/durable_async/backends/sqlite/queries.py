@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from durable_async.backends._rows import STATUSES, decode_page, encode_page
+from durable_async.backends._rows import STATUSES, bounds_of, encode_page, is_narrow
 from durable_async.model.records import (
     HistoryPage,
     HubStatistics,
@@ -12,13 +12,16 @@ from durable_async.model.records import (
     InstancePage,
     InstanceRecord,
     Mail,
+    QueryOrder,
 )
 
 from .rows import bounded_history, instance_record
 from .transaction import Statements, json_list, json_map, snapshot
 
-_FIRST_US = -(2**62)
-_LAST_US = 2**62
+_QUERIES = {
+    QueryOrder.CREATED: ("query_instances", "query_few_instances"),
+    QueryOrder.COMPLETED: ("query_ended", "query_few_ended"),
+}
 
 
 def read_instances(
@@ -31,25 +34,32 @@ def read_instances(
 
 
 def query_instances(
-    tx: Statements, where: InstanceFilter, *, limit: int, page: str | None, payloads: bool
+    tx: Statements,
+    where: InstanceFilter,
+    *,
+    limit: int,
+    page: str | None,
+    payloads: bool,
+    order: QueryOrder,
 ) -> InstancePage:
-    """Return orchestrations in order of creation, then id."""
-    after_us, after_id = (_FIRST_US - 1, "") if page is None else decode_page(page)
+    """Return orchestrations in an order."""
+    from_us, to_us, after_us, after_id, rest = bounds_of(where, order, page)
     tag, value = next(iter(where.tags.items()), (None, None))
-    is_narrow = where.parent_id is not None or bool(where.tags)
     rows = tx.all(
-        "query_few_instances" if is_narrow else "query_instances",
+        _QUERIES[order][is_narrow(where)],
         hub=tx.hub,
         payloads=payloads,
-        created_from_us=_FIRST_US if where.created_from_us is None else where.created_from_us,
-        created_to_us=_LAST_US if where.created_to_us is None else where.created_to_us,
+        from_us=from_us,
+        to_us=to_us,
         after_us=after_us,
         after_id=after_id,
         statuses=_any_of(status.value for status in where.statuses),
         names=_any_of(where.names),
         id_prefix=where.id_prefix,
-        completed_from_us=where.completed_from_us,
-        completed_to_us=where.completed_to_us,
+        created_from_us=rest.created_from_us,
+        created_to_us=rest.created_to_us,
+        completed_from_us=rest.completed_from_us,
+        completed_to_us=rest.completed_to_us,
         parent_id=where.parent_id,
         parked=where.parked,
         tags=json_map(where.tags),
@@ -58,9 +68,8 @@ def query_instances(
         limit=limit + 1,
     )
     items = tuple(instance_record(row) for row in rows[:limit])
-    return InstancePage(
-        items=items, next_page=encode_page(items[-1]) if len(rows) > limit else None
-    )
+    next_page = encode_page(items[-1], order) if len(rows) > limit else None
+    return InstancePage(items=items, next_page=next_page)
 
 
 def _any_of(values: Iterable[str]) -> str | None:

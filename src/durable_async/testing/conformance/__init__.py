@@ -42,7 +42,7 @@ from .finals import (
 from .groups import GroupConformance
 from .letters import MailboxBoundConformance, SendConformance, SendRequestConformance
 from .mailboxes import DelayedStartConformance, MailboxConformance, WakeUpConformance
-from .reads import QueryConformance, ReadConformance
+from .reads import CompletionOrderConformance, QueryConformance, ReadConformance
 from .running import (
     ActivityProgressConformance,
     ActivityRecountConformance,
@@ -105,6 +105,7 @@ class InstanceStoreConformance(
     MailboxBoundConformance,
     ReadConformance,
     QueryConformance,
+    CompletionOrderConformance,
     PurgeConformance,
     RewriteConformance,
 ):

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from durable_async.backend import Backend
-from durable_async.errors import InstanceNotFoundError
+from durable_async.errors import InstanceNotFoundError, ValidationError
 from durable_async.failure import FailureDetails
 from durable_async.model.history import ParentLink
-from durable_async.model.records import InstanceFilter, InstanceRecord, Park
+from durable_async.model.policy import ReusePolicy
+from durable_async.model.records import InstanceFilter, InstanceRecord, Park, QueryOrder, Rewrite
 from durable_async.model.status import Status
 
 from .base import ConformanceBase, StoreClock
@@ -22,18 +23,22 @@ from .driver import (
     Driver,
     ids,
     new,
+    read_one,
+    restart,
     start,
     turn,
 )
 
 
-async def all_pages(backend: Backend, limit: int = 3, **where: Any) -> list[str]:
+async def all_pages(
+    backend: Backend, limit: int = 3, order: QueryOrder = QueryOrder.CREATED, **where: Any
+) -> list[str]:
     """Return the ids of a whole query, read page by page."""
     found: list[str] = []
     page: str | None = None
     while True:
         answer = await backend.query(
-            InstanceFilter(**where), limit=limit, page=page, payloads=False
+            InstanceFilter(**where), limit=limit, page=page, payloads=False, order=order
         )
         assert len(answer.items) <= limit
         found += ids(answer.items)
@@ -264,3 +269,112 @@ class QueryConformance(ConformanceBase):
             statuses=(Status.PENDING,),
         )
         assert found == ["a06", "a12", "a18", "a24", "a30"]
+
+
+class CompletionOrderConformance(ConformanceBase):
+    """Those that have ended can be gone through in the order in which they did."""
+
+    async def end(self, worker: Driver, *instance_ids: str, **fields: Any) -> int:
+        """Start instances and end them in one batch; returns when."""
+        await start(worker.backend, *instance_ids, **fields)
+        claimed = await worker.claim()
+        await worker.commit(*[turn(one, status=Status.COMPLETED) for one in claimed])
+        record = await read_one(worker.backend, instance_ids[0])
+        assert record.completed_at_us is not None
+        return record.completed_at_us
+
+    async def test_in_order_of_completion_then_id(self, worker: Driver, clock: StoreClock) -> None:
+        """Whenever they were created; what has not ended is not among them, nor is an entity."""
+        await self.end(worker, "young", created_at_us=9)
+        clock.advance(1)
+        await worker.open("k")
+        await self.end(worker, *reversed(IN_BYTE_ORDER), created_at_us=8)
+        clock.advance(1)
+        await self.end(worker, "old", created_at_us=1)
+        await start(worker.backend, "going", created_at_us=0)
+        expected = ["young", *IN_BYTE_ORDER, "old"]
+        for limit in (1, 2, 3, 8, 100):
+            assert await all_pages(worker.backend, limit, QueryOrder.COMPLETED) == expected
+        assert (await all_pages(worker.backend))[:2] == ["going", "old"]
+
+    async def test_conditions_hold_in_this_order_too(
+        self, worker: Driver, clock: StoreClock
+    ) -> None:
+        """Bounds of the time of completion, and all others."""
+        parent = ParentLink("boss", 1, 1)
+        times: list[int] = []
+        for number in range(6):
+            fields: dict[str, Any] = {"tags": {"third": str(number % 3)}}
+            if number % 2:
+                fields["parent"] = parent
+            instance_id = f"{'ab'[number % 2]}{9 - number}"
+            times.append(await self.end(worker, instance_id, created_at_us=100 - number, **fields))
+            clock.advance(1)
+        assert times == sorted(set(times))
+        cases: list[tuple[dict[str, Any], list[str]]] = [
+            ({"completed_from_us": times[4]}, ["a5", "b4"]),
+            ({"completed_from_us": times[1], "completed_to_us": times[3]}, ["b8", "a7"]),
+            ({"created_from_us": 98, "id_prefix": "a"}, ["a9", "a7"]),
+            ({"created_to_us": 97}, ["a5", "b4"]),
+            ({"tags": {"third": "1"}}, ["b8", "a5"]),
+            ({"parent_id": "boss"}, ["b8", "b6", "b4"]),
+            ({"parent_id": "boss", "completed_from_us": times[2]}, ["b6", "b4"]),
+            ({"statuses": (Status.FAILED,)}, []),
+            ({"names": ("checkout",), "completed_to_us": times[1]}, ["a9"]),
+        ]
+        for where, expected in cases:
+            for limit in (1, 10):
+                found = await all_pages(worker.backend, limit, QueryOrder.COMPLETED, **where)
+                assert found == expected, where
+
+    async def test_what_ends_between_pages_comes_at_the_end(
+        self, worker: Driver, clock: StoreClock
+    ) -> None:
+        """And what is purged leaves no gap."""
+        await self.end(worker, "a", "b", "c")
+        clock.advance(1)
+        order = QueryOrder.COMPLETED
+        every = InstanceFilter()
+        first = await worker.backend.query(every, limit=2, page=None, payloads=False, order=order)
+        assert ids(first.items) == ["a", "b"]
+        await worker.backend.purge(["a", "b"])
+        await self.end(worker, "0", created_at_us=1)
+        page = first.next_page
+        rest = await worker.backend.query(every, limit=9, page=page, payloads=True, order=order)
+        assert ids(rest.items) == ["c", "0"]
+        assert rest.items[0].started_events == b"started c"
+        assert rest.next_page is None
+
+    async def test_what_goes_on_after_all_is_no_longer_among_them(
+        self, worker: Driver, clock: StoreClock
+    ) -> None:
+        """It takes its place anew when it ends again: rewritten, or started again under its id."""
+        await self.end(worker, "other", "again")
+        clock.advance(1)
+        failed = await worker.start("failed")
+        await worker.restate(failed, status=Status.FAILED, failure=FailureDetails("E", "m"))
+        order = QueryOrder.COMPLETED
+        assert await all_pages(worker.backend, order=order) == ["again", "other", "failed"]
+        rewrite = Rewrite(instance_id="failed", execution=1, events=b"rewritten", parent=None)
+        assert await worker.backend.rewrite([rewrite])
+        await restart(worker.backend, "again", ReusePolicy.REPLACE_TERMINAL)
+        assert await all_pages(worker.backend, order=order) == ["other"]
+        clock.advance(1)
+        claimed = await worker.claim()
+        await worker.commit(*[turn(one, status=Status.COMPLETED) for one in claimed])
+        assert await all_pages(worker.backend, order=order) == ["other", "again", "failed"]
+
+    async def test_a_page_belongs_to_its_order(self, worker: Driver) -> None:
+        """That of another order is refused, not misread."""
+        await self.end(worker, "a", "b", "c")
+        pages = {}
+        for order in QueryOrder:
+            page = await worker.backend.query(
+                InstanceFilter(), limit=1, page=None, payloads=False, order=order
+            )
+            pages[order] = page.next_page
+        for order, other in (tuple(QueryOrder), tuple(reversed(QueryOrder))):
+            with pytest.raises(ValidationError, match="page"):
+                await worker.backend.query(
+                    InstanceFilter(), limit=1, page=pages[other], payloads=False, order=order
+                )

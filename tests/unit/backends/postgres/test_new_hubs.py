@@ -13,8 +13,8 @@ from .schemas import SCHEMA, connected, opened
 NEW_HUB = 7
 BLOCKS_MAX = 40
 FILL = f"""
-insert into {SCHEMA}.instances (hub, key, execution, start_at_us, created_at_us, updated_at_us, status, id, name)
-select {NEW_HUB}, n, 1, n, n, n, 'completed', md5(n::text), 'sample' from generate_series(1, 5000) n
+insert into {SCHEMA}.instances (hub, key, execution, start_at_us, created_at_us, updated_at_us, completed_at_us, status, id, name)
+select {NEW_HUB}, n, 1, n, n, n, n, 'completed', md5(n::text), 'sample' from generate_series(1, 5000) n
 """
 
 
@@ -22,7 +22,8 @@ select {NEW_HUB}, n, 1, n, n, n, 'completed', md5(n::text), 'sample' from genera
     ("name", "values"),
     [
         ("read_instances", (NEW_HUB, True, ["one", "two"])),
-        ("query_instances", (NEW_HUB, True, 0, 2**62, 4980, "", *[None] * 2, "", *[None] * 5, 9)),
+        ("query_instances", (NEW_HUB, True, 0, 2**62, 4980, "", *[None] * 2, "", *[None] * 7, 9)),
+        ("query_ended", (NEW_HUB, True, 0, 2**62, 4980, "", *[None] * 2, "", *[None] * 7, 9)),
         (
             "query_few_instances",
             (
@@ -34,7 +35,7 @@ select {NEW_HUB}, n, 1, n, n, n, 'completed', md5(n::text), 'sample' from genera
                 "",
                 *[None] * 2,
                 "",
-                *[None] * 2,
+                *[None] * 4,
                 "mother",
                 *[None] * 2,
                 9,

@@ -131,9 +131,13 @@ MEANT: dict[str, tuple[str, ...]] = {
     'delete from "durable_async".tombstones': ("tombstones_by_age",),
     # clients
     "case when p_payloads then i.output": ("history_pkey", "instances_by_id"),
-    "i.hub = (select $1::integer) and not i.is_entity and i.created_at_us": (
+    "is null or i.tags @> $16::text::jsonb) and i.created_at_us >=": (
         "history_pkey",
         "instances_by_creation",
+    ),
+    "is null or i.tags @> $16::text::jsonb) and i.completed_at_us >=": (
+        "history_pkey",
+        "instances_by_completion",
     ),
     "i.parent_id = p_parent_id": ("instances_by_parent",),
     "i.tags @> p_tags": ("instances_by_tags",),

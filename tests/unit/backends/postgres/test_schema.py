@@ -241,6 +241,6 @@ async def test_what_changes_all_the_time_is_in_no_index(postgres_database: str) 
         indexes = await connection.fetch(
             "select indexdef from pg_indexes where schemaname = 'durable_async' and tablename = 'instances'"
         )
-    assert len(indexes) == 7
+    assert len(indexes) == 8
     words = {word.strip("(),") for (text,) in indexes for word in text.split()}
     assert words & RESTLESS == set()

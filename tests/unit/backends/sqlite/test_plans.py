@@ -12,7 +12,15 @@ from durable_async.backends.sqlite.transaction import STATEMENTS
 
 from .support import opened
 
-FRAGMENTS = {"entity_columns", "for_this_worker", "instance_columns", "instance_conditions"}
+FRAGMENTS = {
+    "entity_columns",
+    "few_instances",
+    "for_this_worker",
+    "in_order_of_completion",
+    "in_order_of_creation",
+    "instance_columns",
+    "instance_conditions",
+}
 
 # Statement -> why it may look at everything.
 SCANS = {"count_rows": "asked for by people, seldom"}
@@ -66,6 +74,11 @@ def test_no_statement_reads_a_whole_table(schema: sqlite3.Connection, name: str)
             "query_instances",
             "USING INDEX instances_by_creation (hub=? AND created_at_us>? AND created_at_us<?)",
         ),
+        (
+            "query_ended",
+            "USING INDEX instances_by_completion (hub=? AND completed_at_us>? AND completed_at_us<?)",
+        ),
+        ("query_few_ended", "USING COVERING INDEX instances_by_parent (hub=? AND parent_id=?)"),
         ("query_entities", "USING INDEX instances_by_id (hub=? AND id>? AND id<?)"),
         ("query_entities", "SEARCH l USING COVERING INDEX letters_by_instance (key=?)"),
         ("read_entities", "USING INDEX instances_by_id (hub=? AND id=?)"),

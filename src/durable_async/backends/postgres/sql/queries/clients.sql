@@ -74,20 +74,32 @@ i.id, i.name, i.version, i.status, i.execution, i.created_at_us, i.updated_at_us
 select * from {schema}.read_instances($1, $2, $3)
 
 -- name: instance_conditions
--- A condition that is null holds for everything. Created between two bounds and after the page before: a range of the index.
+-- A condition that is null holds for everything.
 i.hub = (select $1::integer) and not i.is_entity
-    and i.created_at_us >= $3 and i.created_at_us < $4
-    and (i.created_at_us, i.id) > ($5, $6::text)
     and ($7::text[] is null or i.status = any ($7::text[]))
     and ($8::text[] is null or i.name = any ($8::text[]))
     and starts_with(i.id, $9::text)
-    and ($10::bigint is null or i.completed_at_us >= $10)
-    and ($11::bigint is null or i.completed_at_us < $11)
-    and ($12::text is null or i.parent_id = $12)
-    and ($13::boolean is null or (i.parked is not null) = $13)
-    and ($14::text::jsonb is null or i.tags @> $14::text::jsonb)
+    and ($10::bigint is null or i.created_at_us >= $10)
+    and ($11::bigint is null or i.created_at_us < $11)
+    and ($12::bigint is null or i.completed_at_us >= $12)
+    and ($13::bigint is null or i.completed_at_us < $13)
+    and ($14::text is null or i.parent_id = $14)
+    and ($15::boolean is null or (i.parked is not null) = $15)
+    and ($16::text::jsonb is null or i.tags @> $16::text::jsonb)
+
+-- name: in_order_of_creation
+-- Between two bounds and after the page before: a range of the index.
+    and i.created_at_us >= $3 and i.created_at_us < $4
+    and (i.created_at_us, i.id) > ($5, $6::text)
 order by i.created_at_us, i.id
-limit $15
+limit $17
+
+-- name: in_order_of_completion
+-- The same.
+    and i.completed_at_us >= $3 and i.completed_at_us < $4
+    and (i.completed_at_us, i.id) > ($5, $6::text)
+order by i.completed_at_us, i.id
+limit $17
 
 -- name: query_instances
 -- Along the index instances_by_creation, which is also the order of the answer.
@@ -96,14 +108,34 @@ select
 from {schema}.instances i
 where
 -- include: instance_conditions
+-- include: in_order_of_creation
+
+-- name: query_ended
+-- Along the index instances_by_completion.
+select
+-- include: instance_columns
+from {schema}.instances i
+where
+-- include: instance_conditions
+-- include: in_order_of_completion
 
 -- name: query_few_instances
 -- From a parent's children, or from those with some tags: a few, that are sorted afterwards.
 select
 -- include: instance_columns
-from {schema}.few_instances($1, $12, $14::text::jsonb) i
+from {schema}.few_instances($1, $14, $16::text::jsonb) i
 where
 -- include: instance_conditions
+-- include: in_order_of_creation
+
+-- name: query_few_ended
+-- As above.
+select
+-- include: instance_columns
+from {schema}.few_instances($1, $14, $16::text::jsonb) i
+where
+-- include: instance_conditions
+-- include: in_order_of_completion
 
 -- name: find_instance
 -- Which execution is current.

@@ -105,6 +105,9 @@ create index instances_owned on {schema}.instances (hub, owner) where owner is n
 -- Entities are many, and are asked for by their ids.
 create index instances_by_creation on {schema}.instances (hub, created_at_us, id) where not is_entity;
 
+-- One more entry for each that ends, and nothing before that: what ends it takes it from its owner, and is no HOT update anyway.
+create index instances_by_completion on {schema}.instances (hub, completed_at_us, id) where completed_at_us is not null;
+
 create index instances_by_parent on {schema}.instances (hub, parent_id) where parent_id is not null;
 
 create index instances_by_tags on {schema}.instances using gin (tags jsonb_path_ops) where tags is not null;
@@ -209,9 +212,10 @@ create table {schema}.graves (
 -- that begins with the hub for as good as the right one; and it keeps such a plan for as long as a connection lives. So there are always
 -- some rows, in hub 0, which nobody opens: were they deleted, the next vacuum would find the tables empty, and say so to the planner.
 insert into {schema}.instances (
-    hub, key, execution, ready_at_us, start_at_us, created_at_us, updated_at_us, owner, marked, is_entity, status, id, name, parent_id, tags
+    hub, key, execution, ready_at_us, start_at_us, created_at_us, updated_at_us, completed_at_us, owner, marked, is_entity, status, id, name,
+    parent_id, tags
 )
-select 0, n, 1, case when n % 10 = 0 then n end, n, n, n,
+select 0, n, 1, case when n % 10 = 0 then n end, n, n, n, case when n % 10 > 2 then n end,
     case when n % 10 in (1, 2) then 'sample-' || n % 4 end, n % 50 = 1, n % 20 = 1,
     case when n % 10 <= 2 then 'running' else 'completed' end, 'sample-' || n, 'sample',
     case when n % 4 = 0 then 'sample-' || n / 4 end,

@@ -16,13 +16,13 @@ from instances i
 where i.hub = :hub and i.id in (select value from json_each(:ids))
 
 -- name: instance_conditions
--- Orchestrations alone. A condition that is null holds for everything. Created between two bounds and after the page before: a range of the index.
+-- Orchestrations alone. A condition that is null holds for everything.
 i.hub = :hub and i.is_entity = 0
-    and i.created_at_us >= :created_from_us and i.created_at_us < :created_to_us
-    and (i.created_at_us, i.id) > (:after_us, :after_id)
     and (:statuses is null or i.status in (select value from json_each(:statuses)))
     and (:names is null or i.name in (select value from json_each(:names)))
     and substr(i.id, 1, length(:id_prefix)) = :id_prefix
+    and (:created_from_us is null or i.created_at_us >= :created_from_us)
+    and (:created_to_us is null or i.created_at_us < :created_to_us)
     and (:completed_from_us is null or i.completed_at_us >= :completed_from_us)
     and (:completed_to_us is null or i.completed_at_us < :completed_to_us)
     and (:parent_id is null or i.parent_id = :parent_id)
@@ -34,7 +34,19 @@ i.hub = :hub and i.is_entity = 0
             where t.hub = i.hub and t.tag = wanted.key and t.value = wanted.value and t.key = i.key
         )
     )
+
+-- name: in_order_of_creation
+-- Between two bounds and after the page before: a range of the index.
+    and i.created_at_us >= :from_us and i.created_at_us < :to_us
+    and (i.created_at_us, i.id) > (:after_us, :after_id)
 order by i.created_at_us, i.id
+limit :limit
+
+-- name: in_order_of_completion
+-- The same.
+    and i.completed_at_us >= :from_us and i.completed_at_us < :to_us
+    and (i.completed_at_us, i.id) > (:after_us, :after_id)
+order by i.completed_at_us, i.id
 limit :limit
 
 -- name: query_instances
@@ -43,18 +55,40 @@ limit :limit
 from instances i
 where
 -- include: instance_conditions
+-- include: in_order_of_creation
 
--- name: query_few_instances
--- From a parent's children, or from one tag's instances: a few, that are sorted afterwards.
+-- name: query_ended
+-- Along the index instances_by_completion.
 -- include: instance_columns
+from instances i
+where
+-- include: instance_conditions
+-- include: in_order_of_completion
+
+-- name: few_instances
+-- A parent's children, or one tag's instances.
 from (
     select c.key from instances c where c.hub = :hub and c.parent_id = :parent_id
     union
     select t.key from instance_tags t where t.hub = :hub and t.tag = :tag and t.value = :value
 ) few
 cross join instances i on i.key = few.key
+
+-- name: query_few_instances
+-- A few, that are sorted afterwards.
+-- include: instance_columns
+-- include: few_instances
 where
 -- include: instance_conditions
+-- include: in_order_of_creation
+
+-- name: query_few_ended
+-- As above.
+-- include: instance_columns
+-- include: few_instances
+where
+-- include: instance_conditions
+-- include: in_order_of_completion
 
 -- name: entity_columns
 -- The same columns, in the same order, for those of an id and those of a query.

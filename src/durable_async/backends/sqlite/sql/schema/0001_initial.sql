@@ -75,6 +75,9 @@ create index instances_unread on instances (hub, owner) where unread_from is not
 -- Without entities, of which there may be a million before the first orchestration; these are listed by id.
 create index instances_by_creation on instances (hub, created_at_us, id) where is_entity = 0;
 
+-- Each that ends is one entry more; until then there is none.
+create index instances_by_completion on instances (hub, completed_at_us, id) where completed_at_us is not null;
+
 create index instances_by_parent on instances (hub, parent_id) where parent_id is not null;
 
 create table instance_tags (
