@@ -23,7 +23,7 @@ def context(stage: Stage) -> Any:
 
     def ask(ctx: task.OrchestrationContext, _: Any) -> Any:
         first = yield ctx.call_activity(who)
-        yield ctx.create_timer(timedelta(0))
+        yield ctx.create_timer(timedelta(milliseconds=20))
         return [first, (yield ctx.call_activity(who))]
 
     stage.worker([ask], [who])

@@ -51,9 +51,9 @@ def default_ids(stage: Stage) -> Any:
 @scenario
 def default_ids_count_all_actions(stage: Stage) -> Any:
     def parent(ctx: task.OrchestrationContext, _: Any) -> Any:
-        yield ctx.create_timer(timedelta(0))
+        yield ctx.create_timer(timedelta(milliseconds=20))
         first = yield ctx.call_sub_orchestrator(who)
-        yield ctx.create_timer(timedelta(0))
+        yield ctx.create_timer(timedelta(milliseconds=20))
         return [first[0], (yield ctx.call_sub_orchestrator(who))[0]]
 
     stage.worker([parent, who])
@@ -151,7 +151,7 @@ def failure_with_a_cause(stage: Stage) -> Any:
 @scenario
 def child_returns_nothing(stage: Stage) -> Any:
     def child(ctx: task.OrchestrationContext, _: Any) -> Any:
-        yield ctx.create_timer(timedelta(0))
+        yield ctx.create_timer(timedelta(milliseconds=20))
 
     parent = calling("child")
     stage.worker([parent, child])
@@ -197,7 +197,7 @@ def fire_and_forget(stage: Stage) -> Any:
 @scenario
 def child_continues_as_new(stage: Stage) -> Any:
     def child(ctx: task.OrchestrationContext, count: int) -> Any:
-        yield ctx.create_timer(timedelta(0))
+        yield ctx.create_timer(timedelta(milliseconds=20))
         if count < 3:
             ctx.continue_as_new(count + 1)
             return None
@@ -223,7 +223,7 @@ def three_generations(stage: Stage) -> Any:
 @scenario
 def many(stage: Stage) -> Any:
     def child(ctx: task.OrchestrationContext, number: int) -> Any:
-        yield ctx.create_timer(timedelta(0))
+        yield ctx.create_timer(timedelta(milliseconds=20))
         return number
 
     def parent(ctx: task.OrchestrationContext, count: int) -> Any:

@@ -47,7 +47,7 @@ def replay_safe_logger(stage: Stage) -> Any:
         yield ctx.call_activity(echo, input=1)
         safe.info("first done")
         safe.debug("too quiet")
-        yield ctx.create_timer(timedelta(0))
+        yield ctx.create_timer(timedelta(milliseconds=20))
         safe.warning("second done")
         return isinstance(safe, logging.LoggerAdapter)
 

@@ -226,7 +226,7 @@ def a_new_version(stage: Stage) -> Any:
 def history_starts_anew(stage: Stage) -> Any:
     def flow(ctx: task.OrchestrationContext, life: int) -> Any:
         for _number in range(3):
-            yield ctx.create_timer(timedelta(0))
+            yield ctx.create_timer(timedelta(milliseconds=20))
         if life < 3:
             ctx.continue_as_new(life + 1)
 

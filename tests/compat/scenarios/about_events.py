@@ -231,7 +231,7 @@ def between_orchestrations(stage: Stage) -> Any:
 
     def speak(ctx: task.OrchestrationContext, target: str) -> Any:
         ctx.send_event(target, "hello", data={"from": ctx.instance_id})
-        yield ctx.create_timer(timedelta(0))
+        yield ctx.create_timer(timedelta(milliseconds=20))
         return "sent"
 
     stage.worker([listen, speak])

@@ -134,7 +134,7 @@ def in_section(stage: Stage, body: Any, *others: Any) -> Any:
 @scenario
 def call_of_what_is_not_locked(stage: Stage) -> Any:
     def body(ctx: task.OrchestrationContext) -> Any:
-        yield ctx.create_timer(timedelta(0))
+        yield ctx.create_timer(timedelta(milliseconds=20))
         return attempt(ctx.call_entity, C, "get")["raised"]
 
     return in_section(stage, body)
@@ -143,7 +143,7 @@ def call_of_what_is_not_locked(stage: Stage) -> Any:
 @scenario
 def signal_of_what_is_locked(stage: Stage) -> Any:
     def body(ctx: task.OrchestrationContext) -> Any:
-        yield ctx.create_timer(timedelta(0))
+        yield ctx.create_timer(timedelta(milliseconds=20))
         return attempt(ctx.signal_entity, A, "deposit", 1)["raised"]
 
     return in_section(stage, body)
@@ -153,7 +153,7 @@ def signal_of_what_is_locked(stage: Stage) -> Any:
 def signal_of_what_is_not_locked(stage: Stage) -> Any:
     def body(ctx: task.OrchestrationContext) -> Any:
         ctx.signal_entity(C, "deposit", 1)
-        yield ctx.create_timer(timedelta(0))
+        yield ctx.create_timer(timedelta(milliseconds=20))
         return "sent"
 
     outcome = in_section(stage, body)
@@ -175,7 +175,7 @@ def second_call_while_one_is_pending(stage: Stage) -> Any:
 @scenario
 def locks_within_locks(stage: Stage) -> Any:
     def body(ctx: task.OrchestrationContext) -> Any:
-        yield ctx.create_timer(timedelta(0))
+        yield ctx.create_timer(timedelta(milliseconds=20))
         return attempt(ctx.lock_entities, [C])["raised"]
 
     return in_section(stage, body)

@@ -53,9 +53,9 @@ def suspended_twice(stage: Stage) -> Any:
         stage.client.suspend_orchestration("one")
     suspended = stage.until_status("SUSPENDED")
     stage.client.resume_orchestration("one")
-    resumed = stage.until_status("RUNNING")
+    resumed = stage.until_status("RUNNING", timeout=3)
     stage.client.raise_orchestration_event("one", "go", data=1)
-    return [suspended, resumed, stage.finish()]
+    return [suspended, resumed, stage.finish(timeout=3)]
 
 
 @scenario

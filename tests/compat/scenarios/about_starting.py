@@ -211,7 +211,7 @@ def custom_status(stage: Stage) -> Any:
 def custom_status_of_the_last_turn(stage: Stage) -> Any:
     def flow(ctx: task.OrchestrationContext, fails: bool) -> Any:
         ctx.set_custom_status("first")
-        yield ctx.create_timer(timedelta(0))
+        yield ctx.create_timer(timedelta(milliseconds=20))
         ctx.set_custom_status("last")
         if fails:
             raise ValueError("wrong")

@@ -98,7 +98,7 @@ def all_of_several(stage: Stage) -> Any:
 def cancelled(stage: Stage) -> Any:
     def wait(ctx: task.OrchestrationContext, _: Any) -> Any:
         far = ctx.create_timer(timedelta(hours=1))
-        near = ctx.create_timer(timedelta(0))
+        near = ctx.create_timer(timedelta(milliseconds=20))
         yield near
         first, second = far.cancel(), far.cancel()
         answers = [first, second, far.is_complete, far.is_cancelled, far.is_failed]
@@ -115,7 +115,7 @@ def cancelled(stage: Stage) -> Any:
 def cancelled_in_its_own_turn(stage: Stage) -> Any:
     def wait(ctx: task.OrchestrationContext, _: Any) -> Any:
         ctx.create_timer(timedelta(hours=1)).cancel()
-        yield ctx.create_timer(timedelta(0))
+        yield ctx.create_timer(timedelta(milliseconds=20))
         return "done"
 
     return flow(stage, wait)
@@ -124,7 +124,7 @@ def cancelled_in_its_own_turn(stage: Stage) -> Any:
 @scenario
 def cancelled_after_it_fired(stage: Stage) -> Any:
     def wait(ctx: task.OrchestrationContext, _: Any) -> Any:
-        timer = ctx.create_timer(timedelta(0))
+        timer = ctx.create_timer(timedelta(milliseconds=20))
         yield timer
         return [timer.cancel(), timer.is_cancelled, timer.is_complete]
 
@@ -195,7 +195,7 @@ def not_chunked_without_a_limit(stage: Stage) -> Any:
 def never_waited_for(stage: Stage) -> Any:
     def forget(ctx: task.OrchestrationContext, _: Any) -> Any:
         ctx.create_timer(timedelta(hours=1))
-        yield ctx.create_timer(timedelta(0))
+        yield ctx.create_timer(timedelta(milliseconds=20))
         return "done"
 
     return flow(stage, forget)

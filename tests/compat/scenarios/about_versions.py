@@ -282,7 +282,7 @@ def one_thread_is_enough(stage: Stage) -> Any:
         return number
 
     def fan(ctx: task.OrchestrationContext, _: Any) -> Any:
-        yield ctx.create_timer(timedelta(0))
+        yield ctx.create_timer(timedelta(milliseconds=20))
         return (yield task.when_all([ctx.call_activity(nap, input=n) for n in range(6)]))
 
     limits = worker.ConcurrencyOptions(maximum_thread_pool_workers=1)

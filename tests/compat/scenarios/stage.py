@@ -99,7 +99,16 @@ def failure(error: BaseException) -> Any:
             "message": str(error),
             "details": told(error.details),
         }
-    return {"raised": type(error).__name__, "message": str(error)}
+    return {"raised": documented(type(error)), "message": str(error)}
+
+
+def documented(kind: type[BaseException]) -> str:
+    """Return the name that a program can catch a failure by: of its nearest type that is documented."""
+    for one in kind.__mro__:
+        module = one.__module__
+        if module == "builtins" or module.split(".")[0] == "durabletask" or "about_" in module:
+            return one.__name__
+    return kind.__name__
 
 
 class Stage:
