@@ -221,10 +221,10 @@ class OffloadingBackend:
         )
 
     async def query(
-        self, where: InstanceFilter, *, limit: int, page: str | None, payloads: bool
+        self, where: InstanceFilter, *, limit: int, page: str | None, payloads: bool, **order: Any
     ) -> InstancePage:
-        """Return orchestrations in order of creation, then id. Without payloads, a custom status that is lost is left out, too."""
-        found = await self._backend.query(where, limit=limit, page=page, payloads=payloads)
+        """Return orchestrations in order. Without payloads, a custom status that is lost is left out, too."""
+        found = await self._backend.query(where, limit=limit, page=page, payloads=payloads, **order)
         items = await self._resolved(found.items, payloads)
         return msgspec.structs.replace(found, items=tuple(items))
 
