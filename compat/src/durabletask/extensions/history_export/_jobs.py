@@ -76,30 +76,30 @@ class NewJob:
 
 
 class Created:
-    """The jobs that a client created, until it has seen them: what it sees before is of an older job under the same id."""
+    """The jobs that a client created and has not seen yet: what it sees of an older job under the same id is not them."""
 
     def __init__(self) -> None:
         self._at: dict[str, datetime] = {}
 
     def add(self, job: NewJob) -> None:
-        """Remember that a job was created just now."""
+        """Remember that a job was created. The first of several counts: while it is active, no other is begun."""
         created_at = job.description.created_at
         assert created_at is not None
-        self._at[job.job_id] = created_at
+        self._at.setdefault(job.job_id, created_at)
+
+    def see(self, job: ExportJobDescription) -> None:
+        """Take a look at a job: it may be the one that was created, or come after it."""
+        created_at = self._at.get(job.job_id)
+        if created_at is not None and (job.created_at is None or job.created_at >= created_at):
+            self.forget(job.job_id)
 
     def forget(self, job_id: str) -> None:
-        """Do so: it was deleted."""
+        """Do so: it was seen, or deleted."""
         self._at.pop(job_id, None)
 
-    def is_awaited(self, job_id: str, seen: ExportJobDescription | None) -> bool:
-        """Tell whether the job that was created last is still to come."""
-        created_at = self._at.get(job_id)
-        if created_at is None:
-            return False
-        if seen is None or seen.created_at is None or seen.created_at < created_at:
-            return True
-        self.forget(job_id)
-        return False
+    def is_awaited(self, job_id: str) -> bool:
+        """Tell whether a job that was created has not been seen."""
+        return job_id in self._at
 
 
 class Wait:
@@ -132,7 +132,7 @@ class Wait:
             ExportJobNotFoundError: There is no such job.
             TimeoutError: It has not ended, and it is time.
         """
-        is_awaited = self._created.is_awaited(self._job_id, seen)
+        is_awaited = self._created.is_awaited(self._job_id)
         if seen is None and not is_awaited:
             raise ExportJobNotFoundError(self._job_id)
         if seen is not None and not is_awaited and seen.status in _ENDED:

@@ -112,9 +112,11 @@ class ExportHistoryClient:
 
     def get_job(self, job_id: str) -> ExportJobDescription | None:
         """Return a job as it stands; ``None`` if there is none, or no worker has seen it yet."""
-        return description_of(
-            job_id, self._client.get_entity(entity_of(job_id), include_state=True)
-        )
+        kept = self._client.get_entity(entity_of(job_id), include_state=True)
+        job = description_of(job_id, kept)
+        if job is not None:
+            self._created.see(job)
+        return job
 
     def list_jobs(self, query: ExportJobQuery | None = None) -> Iterator[ExportJobDescription]:
         """Yield the jobs that a query means; all there are, if there is no query."""
@@ -257,9 +259,11 @@ class AsyncExportHistoryClient:
 
     async def get_job(self, job_id: str) -> ExportJobDescription | None:
         """Return a job as it stands; see `ExportHistoryClient.get_job`."""
-        return description_of(
-            job_id, await self._client.get_entity(entity_of(job_id), include_state=True)
-        )
+        kept = await self._client.get_entity(entity_of(job_id), include_state=True)
+        job = description_of(job_id, kept)
+        if job is not None:
+            self._created.see(job)
+        return job
 
     async def list_jobs(
         self, query: ExportJobQuery | None = None
