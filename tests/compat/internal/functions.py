@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 if TYPE_CHECKING:
     from elsewhere import Unknown  # type: ignore[import-not-found]
@@ -70,6 +70,10 @@ def by_name(ctx: Any, *, order: Order) -> None:
     pass
 
 
+def annotated(ctx: Any, order: Annotated[Order, "x"]) -> list[Annotated[Order, []]]:
+    return [order]
+
+
 def spread(ctx: Any, *orders: Order) -> None:
     pass
 
@@ -107,6 +111,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "nothing": nothing,
     "only_context": only_context,
     "by_name": by_name,
+    "annotated": annotated,
     "spread": spread,
     "generator": generator,
     "wrapped": wrapped,

@@ -24,6 +24,7 @@ from .functions import FUNCTIONS, Entity, Order
 FOUND_BY_THE_SDK: dict[str, tuple[Any, Any]] = {
     "plain": (Order, Order),
     "optional": (Optional[Order], list[Order]),
+    "annotated": (Order, list[Order]),
     "wrapped": (Order, Order),
     "generator": (Order, Order),
 }

@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import typing
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, Literal, NamedTuple, TypedDict
 from uuid import UUID
 
 import pytest
@@ -29,6 +31,9 @@ HINTS: list[Any] = [
     *(datetime, date, time, timedelta, Decimal, UUID, bytes, bytearray, Path),
     *(Colour, Line, Order, Point, Line | None, int | Line),
     *(list[Line], dict[str, Order], tuple[int, Line], tuple[Point, ...], set[int]),
+    *(typing.List, typing.Dict, typing.Set, typing.Tuple, Sequence, Iterable),  # noqa: UP006 - without parameters
+    *(dict[str, None], tuple[()], tuple[int, ...], dict[int, date], set[Line], [int], {}),
+    *(Literal[1], Callable[..., int], typing.TypeVar("T"), "Line", 5, None, type[int]),
     TypedDict("Movie", {"name": str, "released": date}),  # type: ignore[operator]
     NamedTuple("Pair", [("left", Line), ("right", "Unknown")]),  # type: ignore[name-defined]  # noqa: F821
 ]
@@ -84,6 +89,14 @@ def test_no_text_of_json_is_refused_whatever_type_is_asked_for(value: Any, hint:
         converter.deserialize(text, hint)
         converter.coerce(value, hint)
         converter.can_reconstruct(hint)
+
+
+@pytest.mark.parametrize("hint", HINTS, ids=repr)
+def test_no_annotation_is_refused(hint: Any) -> None:
+    for wrapped in (hint, typing.Annotated[hint, []]) if isinstance(hint, type) else (hint,):
+        assert DURABLE.can_reconstruct(wrapped) in (True, False)
+        for value in ([], ["x"], {}, {"x": 1}, (), ((1,),), set(), {1}, "x", 1, None):
+            DURABLE.coerce(value, wrapped)
 
 
 @given(st.sets(st.integers() | st.text(max_size=3)))

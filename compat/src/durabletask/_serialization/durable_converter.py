@@ -10,7 +10,6 @@ from typing import Any
 
 from durable_async.serialization.pydantic_models import is_model
 
-from .coercion import NoneType
 from .hints import LISTS, MAPPINGS, SETS, is_named_tuple, unwrapped
 from .json_converter import JsonDataConverter, log_misfit
 from .marks import Writer, read_marked
@@ -97,14 +96,12 @@ class DurableDataConverter(JsonDataConverter):
         target_type = unwrapped(target_type)
         origin = typing.get_origin(target_type)
         if origin is None:
-            return (
-                _is_wide(target_type) or target_type in SETS or super().can_reconstruct(target_type)
-            )
-        args = [arg for arg in typing.get_args(target_type) if arg not in (NoneType, Ellipsis)]
+            return _is_wide(target_type) or super().can_reconstruct(target_type)
+        args = typing.get_args(target_type)
         if origin in _SDK_CONTAINERS:
             return any(map(self.can_reconstruct, args))
-        if origin in MAPPINGS and args[0] in (str, Any):
-            return self._follows_beyond(args[1])
+        if origin in MAPPINGS and args:
+            return args[0] in (str, Any) and self._follows_beyond(args[1])
         return origin in SETS or (
             origin in (*LISTS, tuple) and any(map(self._follows_beyond, args))
         )
@@ -118,6 +115,8 @@ class DurableDataConverter(JsonDataConverter):
 
 
 def _is_wide(kind: Any) -> bool:
+    if not isinstance(kind, type):
+        return False
     if typing.is_typeddict(kind) or is_named_tuple(kind) or is_model(kind):
         return True
-    return isinstance(kind, type) and value_type_read_as(kind) is not None
+    return kind in SETS or value_type_read_as(kind) is not None

@@ -46,7 +46,8 @@ class WideCoercion(Coercion):
     def coerce_generic(self, value: Any, origin: Any, args: tuple[Any, ...]) -> Any:
         """Return a value as a hint with parameters says."""
         if origin in SETS and isinstance(value, list | tuple | set | frozenset):
-            return SETS[origin](self.coerce(item, args[0]) for item in value)
+            item_hint = args[0] if args else None
+            return SETS[origin](self.coerce(item, item_hint) for item in value)
         if origin in LISTS and isinstance(value, list | tuple):
             return super().coerce_generic(list(value), list, args)
         if origin in MAPPINGS:

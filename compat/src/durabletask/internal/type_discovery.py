@@ -115,7 +115,8 @@ def _read(fn: Callable[..., Any]) -> _Annotations:
         parameters = inspect.signature(fn).parameters.values()
     except (TypeError, ValueError):
         return (), _UNKNOWN
-    hints = hints_of(fn)
+    resolved = types.SimpleNamespace(__annotations__=hints_of(fn))
+    hints = typing.get_type_hints(resolved)  # takes off Annotated, which converters need not know
     by_position = tuple(
         hints.get(parameter.name, parameter.annotation)
         for parameter in parameters
