@@ -7,6 +7,7 @@ import concurrent.futures
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -176,6 +177,28 @@ def test_ctrl_c_cancels_the_work(host: Host) -> None:
         host.run(sleeping(begun, cancelled))
     presser.join()
     assert cancelled.wait(60)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C does not interrupt a lock there")
+def test_ctrl_c_ends_the_opening_of_a_store_that_does_not_answer() -> None:
+    with socket.socket() as silent:  # it listens, and nobody ever accepts
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        port = silent.getsockname()[1]
+        presser = threading.Thread(target=press_when_called, args=(silent,))
+        presser.start()
+        with pytest.raises(KeyboardInterrupt):
+            attach(Address(f"postgresql://me@127.0.0.1:{port}/x?sslmode=disable", "default"))
+        presser.join()
+
+
+def press_when_called(silent: socket.socket) -> None:
+    calling, _ = silent.accept()
+    with calling:
+        calling.recv(1)
+        os.kill(os.getpid(), signal.SIGINT)
+        calling.recv(1_000_000)
+        calling.recv(1)
 
 
 def test_whoever_waits_when_it_is_closed_is_not_left_waiting(address: Address) -> None:

@@ -45,6 +45,7 @@ class Engine:
         self._opened: concurrent.futures.Future[TaskHub] = concurrent.futures.Future()
         self._loop = asyncio.new_event_loop()
         self._stopping = asyncio.Event()
+        self._serving: asyncio.Task[Any] | None = None
         self._lock = threading.Lock()
         self._is_ending = False
         self._hubs: list[TaskHub] = []
@@ -70,6 +71,7 @@ class Engine:
                     self._opened.set_exception(error)
 
     async def _serve(self) -> None:
+        self._serving = asyncio.current_task()
         opening = TaskHub.open(
             self._made_of, hub=self.address.hub, registry=Registry(), payloads=TextPayloads()
         )
@@ -105,17 +107,43 @@ class Engine:
         """
         return self._opened.result()
 
-    def submit(self, coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+    def submit(
+        self,
+        coroutine: Coroutine[Any, Any, T],
+        future: concurrent.futures.Future[T] | None = None,
+    ) -> concurrent.futures.Future[T]:
         """Let a coroutine run on the loop; cancelling the future cancels it.
+
+        Args:
+            coroutine: What is to run.
+            future: Gets what comes of it; a caller that makes it first can cancel whatever interrupts the handing in.
 
         Raises:
             RuntimeError: It is about to end.
         """
+        outcome: concurrent.futures.Future[T] = future or concurrent.futures.Future()
         with self._lock:
             if not self._is_ending:
-                return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+                self._loop.call_soon_threadsafe(self._begin, coroutine, outcome)
+                return outcome
         coroutine.close()
         raise RuntimeError("the hub that this client or worker uses is closed")
+
+    def _begin(
+        self, coroutine: Coroutine[Any, Any, T], outcome: concurrent.futures.Future[T]
+    ) -> None:
+        if outcome.cancelled():
+            coroutine.close()
+            return
+        task = self._loop.create_task(coroutine)
+        task.add_done_callback(lambda task: _report(task, outcome))
+        outcome.add_done_callback(
+            lambda outcome: self._cancel(task) if outcome.cancelled() else None
+        )
+
+    def _cancel(self, task: asyncio.Task[Any]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the task has ended
+            self._loop.call_soon_threadsafe(task.cancel)
 
     def make_hub(self, make: Callable[[], TaskHub]) -> TaskHub:
         """Make one more hub over the store, on the loop's own thread, and close its client with the engine."""
@@ -153,12 +181,30 @@ class Engine:
     def stop(self) -> None:
         """Ask it to end."""
         with contextlib.suppress(RuntimeError):  # the loop is closed: it has ended
-            self._loop.call_soon_threadsafe(self._stopping.set)
+            self._loop.call_soon_threadsafe(self._stop_here)
+
+    def _stop_here(self) -> None:
+        self._stopping.set()
+        if self._serving is not None and not self._opened.done():
+            self._serving.cancel()
 
     def join(self, timeout: float | None = None) -> None:
         """Wait for its end, except in its own thread."""
         if not self.is_here:
             self._thread.join(timeout)
+
+
+def _report(task: asyncio.Task[T], outcome: concurrent.futures.Future[T]) -> None:
+    """Pass on what came of a task, unless nobody waits for it any more."""
+    error = None if task.cancelled() else task.exception()
+    if task.cancelled():
+        outcome.cancel()
+    if not outcome.set_running_or_notify_cancel():
+        return
+    if error is None:
+        outcome.set_result(task.result())
+    else:
+        outcome.set_exception(error)
 
 
 class Engines:

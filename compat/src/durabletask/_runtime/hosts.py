@@ -71,12 +71,12 @@ class Host:
         if engine.is_here:
             coroutine.close()
             raise RuntimeError(
-                "a blocking call in the thread that has to do it would never end: in async code use the async client, "
-                "or make the activity a plain function, which runs in a thread of its own"
+                "a blocking call in the thread that has to do it would never end: in async code use the async client, in an "
+                "orchestrator what its context offers, or make the activity a plain function, which has a thread of its own"
             )
-        future = engine.submit(coroutine)
+        future: concurrent.futures.Future[T] = concurrent.futures.Future()
         try:
-            return future.result()
+            return engine.submit(coroutine, future).result()
         finally:
             future.cancel()
 
