@@ -1,6 +1,6 @@
 """Records what the Durable Task SDK's own converter does, to be run with an interpreter that has the SDK (1.12.0) installed.
 
-``python tests/compat/serialization/record_sdk.py`` writes ``sdk_1_12.json`` beside this file.
+``python tests/compat/serialization/record_sdk.py`` prints what ``sdk_1_12.json`` beside this file has to be.
 """
 
 from __future__ import annotations
@@ -15,5 +15,4 @@ if __name__ == "__main__":
     sys.path.insert(0, str(HERE.parents[2]))
     from tests.compat.serialization import cases
 
-    target = HERE / "sdk_1_12.json"
-    target.write_text(json.dumps(cases.everything(), indent=1, sort_keys=True) + "\n")
+    print(json.dumps(cases.everything(), indent=1, sort_keys=True))
