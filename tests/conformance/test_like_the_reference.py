@@ -9,10 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given, settings, strategies as st
 
 from durable_async.backend import Backend
 from durable_async.backends.memory import MemoryBackend, MemoryStore
+from durable_async.backends.offload import MemoryPayloads, OffloadingBackend
 from durable_async.backends.postgres import PostgresBackend
 from durable_async.backends.sqlite import SqliteBackend
 from durable_async.testing.conformance import ManualClock, StoreClock
@@ -73,6 +74,26 @@ def test_any_script_gives_the_answers_of_the_reference_on_sqlite(
 
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(live(script, store))
+
+
+@settings(max_examples=60)
+@given(scripts, st.sampled_from([0, 6]))
+def test_any_script_gives_the_answers_of_the_reference_with_payloads_elsewhere(
+    script: list[Step], threshold_bytes: int
+) -> None:
+    def store() -> tuple[StoreClock, list[Backend]]:
+        clock = ManualClock()
+        memory = MemoryStore(clock)
+        payloads = MemoryPayloads(threshold_bytes)
+        environment = ClockedEnvironment(clock)
+        return clock, [
+            OffloadingBackend(
+                MemoryBackend(memory), payloads, environment=environment, cache_bytes=100
+            )
+            for _ in range(2)
+        ]
+
+    asyncio.run(live(script, store))
 
 
 @settings(max_examples=30)

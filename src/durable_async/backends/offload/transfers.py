@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import TypeVar
@@ -18,6 +19,8 @@ PARALLEL = 8
 REUSED_SECONDS = 3600.0
 """How long what was uploaded is referred to again. Not for ever: stores delete what is old."""
 REUSED_MAX = 4_096
+REST_SECONDS_MAX = 300.0
+"""A store that hangs is left alone for as long as it was waited for, then for twice that, up to this."""
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -43,6 +46,8 @@ class Transfers:
         self._environment = environment
         self._seconds_max = seconds_max
         self._cache = _Cache(cache_bytes)
+        self._rest_seconds = seconds_max
+        self._rests_until = -math.inf
         self._sent: OrderedDict[str, tuple[Reference, float]] = OrderedDict()
 
     async def upload(self, payloads: Iterable[bytes]) -> dict[bytes, bytes]:
@@ -52,7 +57,7 @@ class Transfers:
             BackendUnavailableError: One could not be uploaded. Those that were are not uploaded again soon.
             BackendError: One can never be kept there.
         """
-        found, failed = await _each(list(payloads), self._upload)
+        found, failed = await _each(dict.fromkeys(payloads), self._upload)
         if failed:
             raise _worst(failed.values())
         return {payload: reference.encode() for payload, reference in found.items()}
@@ -61,7 +66,7 @@ class Transfers:
         self, references: Iterable[Reference]
     ) -> tuple[dict[Reference, bytes], dict[Reference, BackendError]]:
         """Return the payloads, and why there are none of the others: `BackendUnavailableError`, or another error if they are lost."""
-        return await _each(list(references), self._download)
+        return await _each(dict.fromkeys(references), self._download)
 
     async def _upload(self, payload: bytes) -> Reference:
         digest = digest_of(payload)
@@ -69,7 +74,7 @@ class Transfers:
         now = self._environment.monotonic()
         if known is not None and now - known[1] < REUSED_SECONDS:
             return known[0]
-        token = await self._ask(self._store.upload(payload), "keep a payload")
+        token = await self._ask(lambda: self._store.upload(payload), "keep a payload", str)
         reference = Reference.to(payload, token, digest)
         self._sent[digest] = (reference, now)
         self._sent.move_to_end(digest)
@@ -82,23 +87,36 @@ class Transfers:
         payload = self._cache.get(reference)
         if payload is None:
             what = f"return the payload {reference.token!r}"
-            payload = await self._ask(self._store.download(reference.token), what, reference.check)
+            payload = await self._ask(
+                lambda: self._store.download(reference.token), what, reference.check
+            )
             self._cache.put(reference, payload)
         return payload
 
-    async def _ask(
-        self, answer: Awaitable[T], what: str, check: Callable[[T], T] = lambda found: found
-    ) -> T:
+    async def _ask(self, ask: Callable[[], Awaitable[T]], what: str, check: Callable[[T], T]) -> T:
+        if self._environment.monotonic() < self._rests_until:
+            raise BackendUnavailableError(f"the payload store cannot {what}: it hung, and rests")
         try:
             with anyio.fail_after(self._seconds_max):
-                return check(await answer)
+                found = check(await ask())
         except BackendError:
             raise
         except (LookupError, FileNotFoundError) as error:
             raise BackendError(f"the payload store does not {what}: {error}") from error
         except Exception as error:
+            if isinstance(error, TimeoutError):
+                self._rest()
             reason = f"{type(error).__name__}: {error}"
             raise BackendUnavailableError(f"the payload store cannot {what}: {reason}") from error
+        self._rest_seconds = self._seconds_max
+        return found
+
+    def _rest(self) -> None:
+        """Ask nothing for a while, so that those who need nothing of it are not held up again and again."""
+        now = self._environment.monotonic()
+        if now >= self._rests_until:
+            self._rests_until = now + self._rest_seconds
+            self._rest_seconds = min(2 * self._rest_seconds, REST_SECONDS_MAX)
 
 
 class _Cache:
@@ -130,12 +148,15 @@ async def _each(
 ) -> tuple[dict[K, T], dict[K, BackendError]]:
     """Act on several at a time; what fails with another error than the store's fails the whole."""
     done: dict[K, T] = {}
-    failed: dict[K, BackendError] = {}
+    failed: dict[K, BackendError] = {
+        key: BackendUnavailableError("the payload store cancelled its own call") for key in keys
+    }
 
     async def one(key: K) -> None:
         try:
             async with limit:
                 done[key] = await act(key)
+            failed.pop(key)
         except BackendError as error:
             failed[key] = error
 

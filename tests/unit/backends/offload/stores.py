@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import anyio
 
 from durable_async.backends.offload import MemoryPayloads
@@ -16,6 +18,7 @@ class ShakyPayloads(MemoryPayloads):
         downloads: What was asked for, in order.
         is_away: Whether it does not answer.
         hangs: Whether it never comes back.
+        cancels: Whether its calls are cancelled from within.
         refuses: A payload that it can never keep.
     """
 
@@ -25,6 +28,7 @@ class ShakyPayloads(MemoryPayloads):
         self.downloads: list[str] = []
         self.is_away = False
         self.hangs = False
+        self.cancels = False
         self.refuses: bytes | None = None
 
     async def upload(self, data: bytes) -> str:
@@ -42,5 +46,7 @@ class ShakyPayloads(MemoryPayloads):
     async def _answer(self) -> None:
         if self.hangs:
             await anyio.sleep_forever()
+        if self.cancels:
+            raise asyncio.CancelledError
         if self.is_away:
             raise ConnectionError("away")

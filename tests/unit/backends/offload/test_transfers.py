@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import anyio
 import pytest
 
@@ -65,12 +67,42 @@ async def test_a_payload_that_can_never_be_kept_is_told_of_first(env: VirtualEnv
 
 
 @virtual_time
-async def test_a_store_that_hangs_is_given_up(env: VirtualEnvironment) -> None:
+async def test_a_store_that_hangs_is_given_up_and_left_alone_for_a_while(
+    env: VirtualEnvironment,
+) -> None:
     store = ShakyPayloads()
     store.hangs = True
+    there = transfers(env, store)
+    asked = []
+    for _ in range(400):
+        began = env.monotonic()
+        with pytest.raises(BackendUnavailableError):
+            await there.upload([A])
+        if env.monotonic() > began:
+            asked.append(began)
+        await anyio.sleep(1)
+    assert [later - sooner for sooner, later in pairwise(asked)] == [10, 15, 25, 45, 85, 165]
+    store.hangs = False
+    await anyio.sleep(300)
+    await there.upload([A])
+    store.hangs = True
+    for _ in range(2):
+        began = env.monotonic()
+        with pytest.raises(BackendUnavailableError):
+            await there.upload([B])
+        assert env.monotonic() == pytest.approx(began + 5)
+        await anyio.sleep(6)
+
+
+@virtual_time
+async def test_a_call_that_cancels_itself_has_failed(env: VirtualEnvironment) -> None:
+    store = ShakyPayloads()
+    there = transfers(env, store)
+    reference = Reference.to(A, await store.upload(A))
+    store.cancels = True
     with pytest.raises(BackendUnavailableError):
-        await transfers(env, store).upload([A])
-    assert env.monotonic() == pytest.approx(5.0)
+        await there.upload([A])
+    assert (await there.download([reference]))[1][reference].retryable
 
 
 @virtual_time
