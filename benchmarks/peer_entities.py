@@ -14,9 +14,8 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from durabletask.testing import create_test_backend
-
 from durabletask import client, entities, worker
+from durabletask.testing import create_test_backend
 
 
 def counter(ctx, value):
