@@ -279,6 +279,34 @@ async def test_jobs_may_be_created_before_a_worker_comes(
 
 
 @virtual_time
+async def test_another_worker_goes_on(env: VirtualEnvironment, world: World) -> None:
+    async with staged(env, world, working=False) as stage:
+        ids = filled(stage, 4)
+        stage.files.failing["o3"] = 1
+        await stage.jobs.create_job(options(max_instances_per_batch=2), job_id="j")
+        async with stage.hub.worker():
+            await asyncio.sleep(30)
+        assert stage.files.ids() == ids[:3]
+        await asyncio.sleep(HOUR)
+        async with stage.hub.worker():
+            job = await stage.jobs.wait_for_job("j")
+        assert stage.files.ids() == ids
+        assert (job.status, job.exported_instances) == (ExportJobStatus.COMPLETED, 4)
+
+
+@virtual_time
+async def test_a_history_that_changes_while_it_is_read_is_read_again(
+    env: VirtualEnvironment, memory: World
+) -> None:
+    async with staged(env, memory) as stage:
+        filled(stage, 1)
+        stage.shelf.changing = 1
+        await stage.jobs.create_job(options(), job_id="j")
+        job = await stage.jobs.wait_for_job("j")
+        assert (job.status, stage.files.written) == (ExportJobStatus.COMPLETED, [(60, "o0")])
+
+
+@virtual_time
 async def test_a_deletion_without_a_worker_gives_up_waiting(
     env: VirtualEnvironment, memory: World
 ) -> None:

@@ -155,23 +155,23 @@ def _read(
     client: client_module.TaskHubGrpcClient, instance_id: str
 ) -> tuple[client_module.OrchestrationState, list[history.HistoryEvent]]:
     """Return the state of an orchestration that has ended, and its history."""
-    state = _ended(client, instance_id)
+    state = _ended(client, instance_id, fetch_payloads=True)
     try:
         events = client.get_orchestration_history(instance_id)
     except Exception as error:
         if is_missing(error):
             raise _gone(instance_id) from error
         raise
-    again = _ended(client, instance_id)
+    again = _ended(client, instance_id, fetch_payloads=False)
     if (again.created_at, again.last_updated_at) != (state.created_at, state.last_updated_at):
         raise RuntimeError(f"instance {instance_id!r} changed while it was read")
     return state, events
 
 
 def _ended(
-    client: client_module.TaskHubGrpcClient, instance_id: str
+    client: client_module.TaskHubGrpcClient, instance_id: str, *, fetch_payloads: bool
 ) -> client_module.OrchestrationState:
-    state = client.get_orchestration_state(instance_id, fetch_payloads=True)
+    state = client.get_orchestration_state(instance_id, fetch_payloads=fetch_payloads)
     if state is None:
         raise _gone(instance_id)
     if state.runtime_status not in _TERMINAL:
