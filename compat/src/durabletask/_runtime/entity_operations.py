@@ -63,6 +63,7 @@ class _TextEntity(EntityDefinition):
         super().__init__(code, name, Any)
         place = f"entity {self.name!r}"
         self._failures = failures
+        # In a thread, where it may block: on the blocking client, for one, or by an event loop of its own.
         self._in_one_go = EntityMethod(
             name, self.run, _SIGNATURE, place, is_lenient=True, in_thread=True
         )
