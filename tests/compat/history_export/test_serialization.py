@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
+import hashlib
 import json
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -142,3 +144,52 @@ def test_names_tell_apart_instances_times_and_formats():
     east = AT.astimezone(timezone(timedelta(hours=5)))
     others = {name("j"), name(at=AT + timedelta(microseconds=1)), name(at=east), name(fmt=LINES)}
     assert len(others | {name()}) == 5
+
+
+# -- all kinds of events, with all fields and with those that must be there
+
+VALUES: dict[str, Any] = {
+    "int": 3,
+    "str": "té",
+    "bool": True,
+    "datetime": datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC),
+    "list[str]": ["a", "b"],
+    "dict[str, str]": {"k": "v"},
+    "dict[str, Any]": {"z": 1, "a": [datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)]},
+    "FailureDetails": FailureDetails(
+        "m", "t", "s", FailureDetails("é", "t2", None), {"a": [1, {"b": None}]}
+    ),
+    "TraceContext": history.TraceContext("tp", "sp"),
+    "OrchestrationInstance": history.OrchestrationInstance("i", "e"),
+    "ParentInstanceInfo": history.ParentInstanceInfo(
+        1, "n", None, history.OrchestrationInstance("i")
+    ),
+}
+
+
+def all_kinds() -> list[history.HistoryEvent]:
+    events: list[history.HistoryEvent] = []
+    for name in sorted(history.__all__):
+        kind = getattr(history, name)
+        if isinstance(kind, type) and issubclass(kind, history.HistoryEvent):
+            fields = dataclasses.fields(kind)
+            values = {one.name: VALUES[str(one.type).removesuffix(" | None")] for one in fields}
+            needed = [one.name for one in fields if one.default is dataclasses.MISSING]
+            events.append(kind(**values))
+            events.append(kind(**{name: values[name] for name in needed}))
+    return events
+
+
+@pytest.mark.parametrize(
+    ("fmt", "digest"),
+    [
+        (JSON, "42904934ee4d05230f7018a6ef61bc24b4cda529d2a42b4db87d80ee82fa1901"),
+        (LINES, "f25fa339a56a4a94f9c35504c6163d17331f5dd23fac1a7e4ea9bbed5b89a7c4"),
+    ],
+    ids=["json", "lines"],
+)
+def test_files_are_those_of_the_sdk_to_the_byte(fmt: ExportFormat, digest: str):
+    """The digests are of what the Durable Task SDK 1.12 makes of the same events."""
+    data = serialize_history(all_kinds(), instance_id="i", fmt=fmt, metadata={"x": 1})
+    content = gzip.decompress(data) if fmt is LINES else data
+    assert hashlib.sha256(content).hexdigest() == digest

@@ -44,10 +44,10 @@ class ExportJobStatus(Enum):
 
 
 class ExportFormatKind(Enum):
-    """How a history is written: an event a line, compressed; or one JSON document."""
+    """How a history is written: as one JSON document; or an event a line, compressed."""
 
-    JSONL_GZIP = "JsonlGzip"
     JSON = "Json"
+    JSONL_GZIP = "JsonlGzip"
 
 
 @dataclass
