@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import tomllib
 from collections.abc import Iterator
 from typing import Any
 
 from .table import BETTER, DECLINED, ROOT, SAME, Entry, Section, Table, count, entries
 
+SCENARIOS = ROOT / "tests" / "compat" / "scenarios"
+BAR = "\\|"  # in a table
 PAGE = ROOT / "docs" / "reference" / "durable-task-names.md"
 
 HEAD = """# The names of the Durable Task SDK
@@ -26,6 +30,15 @@ Names are modules' names, members of classes, constructors with their parameters
 class inherits is counted once. A test compares them with this package, and another one with the SDK as it comes from the package index.
 Whatever is not named below is the same. Names that a module of the SDK only imports for its own use are not counted, nor are its inner
 modules, except for what programs are known to touch.
+"""
+
+BEHAVIOUR = """## What they do
+
+{total:,} scenarios are played on this package, on each kind of store, and were played on the SDK with its backend for tests. The outcomes are
+equal but for {different:,}, all meant:
+
+| here | in the SDK | scenarios |
+| --- | --- | --- |
 """
 
 WORKINGS = """## What is not counted
@@ -50,6 +63,7 @@ def page(table: Table, snapshot: dict[str, Any]) -> str:
     for section in table.sections:
         own = [entry for entry in found if table.section(entry.module) is section]
         parts.append("\n".join(chapter(section, own)) + "\n")
+    parts.append("".join(behaviour()))
     parts.append(WORKINGS + "".join(row(f"`{name}`", why) for name, why in table.outside.items()))
     return "\n".join(parts)
 
@@ -71,5 +85,18 @@ def chapter(section: Section, own: list[Entry]) -> Iterator[str]:
                 yield row(", ".join(names).replace("`*`", "all"), reason).rstrip("\n")
 
 
-def row(first: str, second: str) -> str:
-    return f"| {first} | {second.replace('|', chr(92) + '|')} |\n"
+def behaviour() -> Iterator[str]:
+    """Yield the lines on scenarios that end otherwise than with the SDK, those of one reason together."""
+    told = tomllib.loads((SCENARIOS / "differences.toml").read_text(encoding="utf-8"))
+    played = json.loads((SCENARIOS / "upstream.json").read_text(encoding="utf-8"))["outcomes"]
+    differences = told["difference"]
+    yield BEHAVIOUR.format(total=len(played), different=len(differences))
+    for reason in dict.fromkeys(one["why"] for one in differences):
+        alike = [one for one in differences if one["why"] == reason]
+        sdk = "; ".join(dict.fromkeys(one["upstream"] for one in alike))
+        sdk = sdk.replace("__init__", "`__init__`")
+        yield row(reason, sdk, ", ".join(f"`{one['scenario']}`" for one in alike))
+
+
+def row(*cells: str) -> str:
+    return "".join(f"| {cell.replace('|', BAR)} " for cell in cells) + "|\n"
