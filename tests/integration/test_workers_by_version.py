@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from durable_async import (
+    FailureDetails,
     OrchestrationContext,
     OrchestrationTerminatedError,
     Orchestrator,
@@ -201,3 +202,71 @@ def _hello_of(registry: Registry) -> Orchestrator[Any, Any]:
     found = registry.find_orchestrator("hello")
     assert found is not None
     return found
+
+
+def strict(version: str) -> Registry:
+    """Return what a release runs that lets every other version fail."""
+
+    def accepts(name: str, other: str | None) -> bool | FailureDetails:
+        return other == version or FailureDetails("Mismatch", f"{other} is not {version}")
+
+    registry = Registry(accepts=accepts)
+
+    @registry.orchestrator
+    async def hello(ctx: OrchestrationContext, go: str | None = None) -> str:
+        if go is not None:
+            await ctx.wait_for_external_event(go)
+        return version
+
+    @registry.orchestrator
+    async def renews(ctx: OrchestrationContext) -> None:
+        ctx.continue_as_new(version="3")
+
+    @registry.orchestrator
+    async def parent(ctx: OrchestrationContext) -> None:
+        await ctx.call_sub_orchestrator(hello, version="3")
+
+    return registry
+
+
+@virtual_time
+async def test_a_version_may_fail_instead_of_waiting_for_others(
+    env: VirtualEnvironment, world: World
+) -> None:
+    async with world.running(env, strict("1")) as hub:
+        await hub.client.start("hello", instance_id="same", version="1")
+        await hub.client.start("hello", instance_id="other", version="2")
+        await hub.client.start("hello", instance_id="none")
+        await hub.client.start("renews", instance_id="renewed", version="1")
+        await hub.client.start("parent", instance_id="child", version="1")
+        states = {
+            name: await hub.client.wait_for_end(name, timeout=MINUTE)
+            for name in ("same", "other", "none", "renewed", "child")
+        }
+        told = [type(event).__name__ for event in await hub.client.history("other")]
+    failures = {name: state.failure and state.failure.root for name, state in states.items()}
+    assert failures == {
+        "same": None,
+        "other": FailureDetails("Mismatch", "2 is not 1"),
+        "none": FailureDetails("Mismatch", "None is not 1"),
+        "renewed": FailureDetails("Mismatch", "3 is not 1"),
+        "child": FailureDetails("Mismatch", "3 is not 1"),
+    }
+    assert told == ["ExecutionStarted", "ExecutionFailed"]
+
+
+@virtual_time
+async def test_what_is_in_flight_fails_when_its_version_does(
+    env: VirtualEnvironment, world: World
+) -> None:
+    async with world.running(env, strict("1")) as hub:
+        await hub.client.start("hello", "go", instance_id="waits", version="1")
+        await hub.client.wait_for_start("waits", timeout=MINUTE)
+    async with world.running(env, strict("2")) as hub:
+        await hub.client.raise_event("waits", "go")
+        state = await hub.client.wait_for_end("waits", timeout=MINUTE)
+        assert state.failure == FailureDetails("Mismatch", "1 is not 2")
+    async with world.running(env, strict("1")) as hub:
+        await hub.client.rewind("waits")
+        await hub.client.raise_event("waits", "go")
+        assert await hub.client.wait("waits", timeout=MINUTE) == "1"

@@ -1,4 +1,4 @@
-"""Ends without the code: by order of a letter in the mailbox, or because code and history disagree.
+"""Ends without the code: by order of a letter in the mailbox, or because the code may not be run, or does not fit the history.
 
 So that an instance ends also if its code does not replay, is not registered here, or its history cannot be read.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from durable_async.errors import NonDeterminismError
 from durable_async.failure import FailureDetails
 from durable_async.model.history import (
     ExecutionFailed,
@@ -93,15 +92,14 @@ def termination(
     )
 
 
-def divergence(claimed: ClaimedInstance, error: NonDeterminismError, turn: int) -> TurnCommit:
-    """Return the commit that fails a claimed instance whose code does not fit its history; a rewind with code that fits lets it go on.
+def refusal(claimed: ClaimedInstance, failure: FailureDetails, turn: int) -> TurnCommit:
+    """Return the commit that fails a claimed instance without its code, as when that does not fit its history; a rewind lets it go on.
 
     Args:
         claimed: The instance.
-        error: The mismatch.
+        failure: Why.
         turn: Number of the turn.
     """
-    failure = FailureDetails.of(error)
     return TurnCommit(
         instance_id=claimed.instance_id,
         execution=claimed.execution,

@@ -11,6 +11,7 @@ from durable_async._kernel.context import OrchestrationContext
 from durable_async._kernel.entities.authoring import Entity
 from durable_async._kernel.entities.context import EntityContext
 from durable_async._kernel.guard import GuardPolicy
+from durable_async.failure import FailureDetails
 from durable_async.model.policy import RetryPolicy, Seconds
 
 from ._fallback import Fallback
@@ -26,7 +27,7 @@ E = TypeVar("E", bound=type[Entity[Any]])
 
 _Ctx = OrchestrationContext
 
-Accepts = Callable[[str, str | None], bool]
+Accepts = Callable[[str, str | None], bool | FailureDetails]
 
 STAND_INS_MAX = 1_000
 """So many of each kind are kept; names come from callers."""
@@ -52,7 +53,7 @@ class Registry:
         fallback: What stands in for names that are not registered: then workers take work of any name. Without one, they leave it to
             others.
         accepts: Told the name and the version of an orchestration, ``None`` for no version, it says whether workers run it here; what
-            they do not, they leave to others. Asked when one comes up, it answers quickly and always the same. By default, all are run.
+            they do not, they leave to others, or let fail if it says with which failure. Asked when one comes up, it answers quickly and always the same. By default, all are run.
             One that is to be terminated is terminated by any worker.
     """
 

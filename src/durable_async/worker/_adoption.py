@@ -9,10 +9,11 @@ from contextlib import aclosing, suppress
 
 import anyio.lowlevel
 
-from durable_async._engine.termination import divergence, termination
+from durable_async._engine.termination import refusal as refusal_of, termination
 from durable_async._kernel.entities.instance import EntityInstance
 from durable_async._kernel.orchestration import Orchestration
 from durable_async.errors import BackendUnavailableError, CorruptHistoryError, NonDeterminismError
+from durable_async.failure import FailureDetails
 from durable_async.model.history import ExecutionStarted, ExecutionTerminated, HistoryEvent
 from durable_async.model.identity import ENTITY_MARK
 from durable_async.model.records import ClaimedInstance, HistoryRow
@@ -48,12 +49,13 @@ async def adopt(claimed: ClaimedInstance, tools: Tools, turns: Turns) -> None:
         if order is not None:
             await _end(claimed, order, tools)
             return
+        refusal = tools.versions.failure_of(claimed)
+        if refusal is not None:
+            await _fail(claimed, refusal, tools)
+            return
         slot = await _rebuild(claimed, tools, turns)
     except NonDeterminismError as error:
-        if tools.settings.divergence is Divergence.FAIL:
-            await _fail(claimed, error, tools, turns)
-        else:
-            turns.refuse(claimed.instance_id, claimed.execution, claimed.attempts, error)
+        await _refuse_divergent(claimed, error, tools, turns)
         return
     except Exception as error:  # noqa: BLE001 - whatever it is, it is one instance's trouble
         turns.refuse(claimed.instance_id, claimed.execution, claimed.attempts, error)
@@ -67,7 +69,7 @@ async def adopt(claimed: ClaimedInstance, tools: Tools, turns: Turns) -> None:
 
 def turn_away(claimed: ClaimedInstance, tools: Tools, turns: Turns) -> bool:
     """Hand an instance back at once that others are to run, by its version; returns whether it was. To end one, no code is needed."""
-    if tools.versions.takes_claimed(claimed) or _order_to_end(claimed) is not None:
+    if not tools.versions.leaves_claimed(claimed) or _order_to_end(claimed) is not None:
         return False
     _bury_former(claimed, tools, turns)
     seconds = tools.versions.pass_over(claimed.name, claimed.version)
@@ -147,19 +149,28 @@ async def _end(claimed: ClaimedInstance, order: ExecutionTerminated, tools: Tool
     tools.committer.submit(termination(claimed, order, events, turn + 1), ignore)
 
 
-async def _fail(
+async def _refuse_divergent(
     claimed: ClaimedInstance, error: NonDeterminismError, tools: Tools, turns: Turns
 ) -> None:
+    """Let an instance go whose code does not fit its history, or let it fail."""
+    refused: Exception = error
+    if tools.settings.divergence is Divergence.FAIL:
+        try:
+            await _fail(claimed, FailureDetails.of(error), tools)
+        except BackendUnavailableError as unavailable:
+            refused = unavailable
+        else:
+            return
+    turns.refuse(claimed.instance_id, claimed.execution, claimed.attempts, refused)
+
+
+async def _fail(claimed: ClaimedInstance, failure: FailureDetails, tools: Tools) -> None:
     turn = -1
-    try:
-        async with aclosing(_rows(claimed, tools)) as rows:
-            async for row in rows:
-                turn = row.turn
-    except BackendUnavailableError as unavailable:
-        turns.refuse(claimed.instance_id, claimed.execution, claimed.attempts, unavailable)
-        return
-    _log.error("orchestration %s fails: %s", claimed.instance_id, error)
-    tools.committer.submit(divergence(claimed, error, turn + 1), ignore)
+    async with aclosing(_rows(claimed, tools)) as rows:
+        async for row in rows:
+            turn = row.turn
+    _log.error("orchestration %s fails: %s", claimed.instance_id, failure.message)
+    tools.committer.submit(refusal_of(claimed, failure, turn + 1), ignore)
 
 
 async def _rebuild(claimed: ClaimedInstance, tools: Tools, turns: Turns) -> Slot:

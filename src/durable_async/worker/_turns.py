@@ -246,11 +246,12 @@ class Turns:
                 self._tools.alarms.set(wake_us, slot)
 
     def _continue(self, slot: Slot, started: ExecutionStarted) -> None:
-        """Go on with the next execution, with what is in the mailbox; let it go if others are to run its version."""
+        """Go on with the next execution, with what is in the mailbox; let it go if its version is not run here."""
         old = slot.orchestration
         versions = self._tools.versions
         if not versions.takes(started.name, started.version):
-            versions.pass_over(started.name, started.version)
+            if versions.leaves(started.name, started.version):
+                versions.pass_over(started.name, started.version)
             self._hand_back(slot, old.execution + 1)
             return
         self.calls.stop_all(slot)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 
+from durable_async.failure import FailureDetails
 from durable_async.model.identity import ENTITY_MARK
 from durable_async.model.records import Abandon, ClaimedInstance, Recount
 from durable_async.registry import Registry
@@ -30,11 +31,25 @@ class Versions:
         self._asked: frozenset[tuple[str, str]] = frozenset()
 
     def takes(self, name: str, version: str | None) -> bool:
-        """Tell whether orchestrations of a name and a version are run here; an error in answering stands for no."""
+        """Tell whether orchestrations of a name and a version are run here."""
+        return self._verdict(name, version) is True
+
+    def leaves(self, name: str, version: str | None) -> bool:
+        """Tell whether orchestrations of a name and a version are left to others."""
+        return self._verdict(name, version) is False
+
+    def failure_of(self, claimed: ClaimedInstance) -> FailureDetails | None:
+        """Return how a claimed orchestration is to fail, if it is neither run here nor left to others."""
+        verdict = self._verdict(claimed.name, claimed.version)
+        return verdict if isinstance(verdict, FailureDetails) else None
+
+    def _verdict(self, name: str, version: str | None) -> bool | FailureDetails:
+        """Return what the program says; an error in saying it stands for no."""
         if self._accepts is None:
             return True
         try:
-            return bool(self._accepts(name, version))
+            said = self._accepts(name, version)
+            return said if isinstance(said, FailureDetails) else bool(said)
         except Exception:  # noqa: BLE001 - whatever it is, others may know better
             _log.exception("whether %r of version %r is taken here is not known", name, version)
             return False
@@ -57,10 +72,10 @@ class Versions:
             del self._passed[next(iter(self._passed))]
         return AGAIN_SECONDS if comes_again else 0.0
 
-    def takes_claimed(self, claimed: ClaimedInstance) -> bool:
-        """Tell whether a claimed instance is run here; entities have no version."""
+    def leaves_claimed(self, claimed: ClaimedInstance) -> bool:
+        """Tell whether a claimed instance is left to others; entities have no version."""
         is_entity = claimed.instance_id.startswith(ENTITY_MARK)
-        return is_entity or self.takes(claimed.name, claimed.version)
+        return not is_entity and self.leaves(claimed.name, claimed.version)
 
 
 def hand_back(claimed: ClaimedInstance, retry_at_us: int) -> tuple[Recount, Abandon]:

@@ -20,7 +20,6 @@ from durabletask.task import Task
 from .contexts import RuntimeContext
 from .failures import RecordedError
 from .rules import Rules
-from .versions import refuse_mismatch
 
 Code = Callable[[durable_async.OrchestrationContext, Any], Coroutine[Any, Any, Any]]
 
@@ -53,7 +52,6 @@ async def _outcome(
     """
     rules = context.rules
     try:
-        refuse_mismatch(rules.versioning, context.version)
         result = await _run(function(context, rules.read(text, into)), context)
         output = None if context.continuation is not None else _text_of(result, rules)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is how the orchestration ended

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, NoReturn
 
-from durable_async import Activity, GuardPolicy, Orchestrator, Registry
+from durable_async import Activity, FailureDetails, GuardPolicy, Orchestrator, Registry
 from durable_async.registry.entities import EntityDefinition
 from durabletask._vocabulary.options import WorkItemFilters
 
@@ -20,7 +20,7 @@ from .unregistered import (
     EntityNotRegisteredError,
     OrchestratorNotRegisteredError,
 )
-from .versions import is_left_to_others
+from .versions import verdict
 
 
 def native_registry(
@@ -78,11 +78,11 @@ def _acceptance(rules: Rules, filters: WorkItemFilters | None) -> Any:
     """Return what tells whether an orchestration of a name and a version is run here."""
     versions = {} if filters is None else versions_by_name(filters.orchestrations)
 
-    def accepts(name: str, version: str | None) -> bool:
-        if is_left_to_others(rules.versioning, version):
-            return False
+    def accepts(name: str, version: str | None) -> bool | FailureDetails:
         wanted = versions.get(name)
-        return not wanted or (version or "") in wanted
+        if wanted and (version or "") not in wanted:
+            return False
+        return verdict(rules.versioning, version)
 
     return accepts
 

@@ -11,8 +11,6 @@ from durabletask._vocabulary.options import (
     VersionMatchStrategy,
 )
 
-from .failures import RecordedError
-
 MISMATCH = "VersionMismatch"
 """What such a failure is called where it is recorded."""
 
@@ -45,21 +43,13 @@ def mismatch(options: VersioningOptions | None, version: str | None) -> str | No
     return None if fits else told
 
 
-def is_left_to_others(options: VersioningOptions | None, version: str | None) -> bool:
-    """Tell whether a worker leaves an orchestration of a version alone."""
-    return (
-        options is not None
-        and options.failure_strategy is not VersionFailureStrategy.FAIL
-        and mismatch(options, version) is not None
-    )
-
-
-def refuse_mismatch(options: VersioningOptions | None, version: str | None) -> None:
-    """Let an orchestration fail whose version does not fit.
-
-    Raises:
-        RecordedError: It does not.
-    """
+def verdict(
+    options: VersioningOptions | None, version: str | None
+) -> bool | durable_async.FailureDetails:
+    """Return whether an orchestration of a version is run here, is left to others, or fails and how."""
     why = mismatch(options, version)
-    if why is not None:
-        raise RecordedError(durable_async.FailureDetails(MISMATCH, why, non_retryable=True))
+    if options is None or why is None:
+        return True
+    if options.failure_strategy is VersionFailureStrategy.FAIL:
+        return durable_async.FailureDetails(MISMATCH, why, non_retryable=True)
+    return False
