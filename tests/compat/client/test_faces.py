@@ -19,6 +19,7 @@ from durabletask import client as faces
 from durabletask._runtime.hosts import Host, attach, resolve
 from durabletask._runtime.rpc import RpcError, StatusCode
 from durabletask._runtime.verbs import Verbs
+from durabletask.azuremanaged.client import DurableTaskSchedulerClient
 from durabletask.client import (
     AsyncTaskHubGrpcClient,
     OrchestrationFailedError,
@@ -26,6 +27,8 @@ from durabletask.client import (
     TaskHubGrpcClient,
 )
 from durabletask.entities import EntityInstanceId
+from durabletask.internal.shared import get_grpc_channel
+from durabletask.payload import LargePayloadStorageOptions, PayloadStore
 from durabletask.serialization import JsonDataConverter
 
 from .programs import registry
@@ -245,6 +248,74 @@ def test_arguments_about_logging_are_checked_and_used(
     client.schedule_new_orchestration("echo", instance_id="x")
     client.close()
     assert "'x'" in capsys.readouterr().out
+
+
+def test_a_warning_names_the_line_that_makes_the_client(url: str) -> None:
+    with pytest.warns(DeprecationWarning, match="log_handler") as warned:
+        DurableTaskSchedulerClient(
+            host_address=url,
+            taskhub="hub",
+            token_credential=None,
+            log_handler=logging.NullHandler(),
+        )
+    assert warned[0].filename == __file__
+
+
+def test_a_channel_may_tell_the_address(url: str) -> None:
+    with TaskHubGrpcClient(host_address=url, logger=QUIET) as client:
+        client.schedule_new_orchestration("echo", instance_id="x")
+        channel = get_grpc_channel(url)
+        with TaskHubGrpcClient(
+            host_address="memory://other", channel=channel, logger=QUIET
+        ) as same:
+            assert same.get_orchestration_state("x") is not None
+
+
+class Store(PayloadStore):
+    """Keeps payloads in a dict."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+
+    @property
+    def options(self) -> LargePayloadStorageOptions:
+        return LargePayloadStorageOptions(threshold_bytes=100, max_stored_payload_bytes=10_000)
+
+    def upload(self, data: bytes, *, instance_id: str | None = None) -> str:
+        token = f"kept:{len(self.kept)}"
+        self.kept[token] = data
+        return token
+
+    def download(self, token: str) -> bytes:
+        return self.kept[token]
+
+    async def upload_async(self, data: bytes, *, instance_id: str | None = None) -> str:
+        return self.upload(data, instance_id=instance_id)
+
+    async def download_async(self, token: str) -> bytes:
+        return self.download(token)
+
+    def is_known_token(self, value: str) -> bool:
+        return value.startswith("kept:")
+
+
+async def test_large_payloads_are_kept_in_the_programs_store(url: str) -> None:
+    store = Store()
+    with TaskHubGrpcClient(host_address=url, logger=QUIET, payload_store=store) as client:
+        client.schedule_new_orchestration("echo", input="small", instance_id="s")
+        assert store.kept == {}
+        client.schedule_new_orchestration("echo", input="x" * 1000, instance_id="x")
+        assert store.kept != {}
+        state = client.get_orchestration_state("x")
+        assert state is not None
+        assert state.get_input() == "x" * 1000
+        with pytest.raises(ValueError, match="over the limit"):
+            client.schedule_new_orchestration("echo", input="x" * 20_000)
+    async with AsyncTaskHubGrpcClient(
+        host_address=url, logger=QUIET, payload_store=store
+    ) as awaiting:
+        again = await awaiting.get_orchestration_state("x")
+        assert again == state
 
 
 def test_what_concerns_a_connection_is_accepted(url: str) -> None:

@@ -117,7 +117,7 @@ def test_it_is_copied_and_pickled() -> None:
             StatusCode.FAILED_PRECONDITION,
         ),
         (durable_async.ValidationError("tags", "too many"), StatusCode.INVALID_ARGUMENT),
-        (durable_async.PayloadTooLargeError("input", 2, 1), StatusCode.RESOURCE_EXHAUSTED),
+        (durable_async.PayloadTooLargeError("x", 2**27, 2**26), StatusCode.RESOURCE_EXHAUSTED),
         (durable_async.EncodeError("input", "$", "no text"), StatusCode.INVALID_ARGUMENT),
         (durable_async.OverloadedError("mailbox", 1), StatusCode.RESOURCE_EXHAUSTED),
         (durable_async.BackendUnavailableError("silent"), StatusCode.UNAVAILABLE),
@@ -138,6 +138,7 @@ def test_errors_of_durable_async_get_a_code(native: Exception, status: StatusCod
     [
         durable_async.WaitTimeoutError("x", "end", 1.0),
         durable_async.ConfigurationError("no"),
+        durable_async.PayloadTooLargeError("x", 2, 1),  # a bound of the program's own
         KeyError("x"),
     ],
 )

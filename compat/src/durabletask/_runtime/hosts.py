@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import anyio
 import anyio.to_thread
 
-from durable_async import Registry, TaskHub
+from durable_async import DataConverter, Registry, TaskHub
 from durable_async.backend import Backend
 from durable_async.backends.memory import MemoryStore
 
@@ -125,29 +125,31 @@ class Host:
             payload_store: Where large payloads are kept, or ``None`` for the hub's own store.
         """
         engine = self._current()
-        if registry is not None:
-            return self.hub_over(_backend(engine, payload_store), registry)
-        if payload_store is None:
+        if payload_store is None and registry is None:
             return engine.hub()
-        return engine.shared_hub(
-            payload_store, lambda: self._hub_over(_backend(engine, payload_store), None)
-        )
+
+        def made() -> TaskHub:
+            backend, payloads = _kept_in(engine.hub().backend, payload_store)
+            return TaskHub(
+                backend, name=self.address.hub, registry=registry or Registry(), payloads=payloads
+            )
+
+        return engine.make_hub(made) if registry else engine.shared_hub(payload_store, made)
 
     def hub_over(self, backend: Backend, registry: Registry | None = None) -> TaskHub:
-        """Return a hub over a backend that stands before this one's, such as one that stores large payloads elsewhere.
+        """Return a hub over a backend that stands before this one's.
 
         Args:
             backend: Open, as this host's is.
             registry: What its workers run.
         """
-        return self._current().make_hub(lambda: self._hub_over(backend, registry))
-
-    def _hub_over(self, backend: Backend, registry: Registry | None) -> TaskHub:
-        return TaskHub(
-            backend,
-            name=self.address.hub,
-            registry=registry or Registry(),
-            payloads=TextPayloads(),
+        return self._current().make_hub(
+            lambda: TaskHub(
+                backend,
+                name=self.address.hub,
+                registry=registry or Registry(),
+                payloads=TextPayloads(),
+            )
         )
 
     # -- letting go
@@ -180,13 +182,13 @@ class Host:
             return self._engine
 
 
-def _backend(engine: Engine, payload_store: PayloadStore | None) -> Backend:
-    backend = engine.hub().backend
+def _kept_in(backend: Backend, payload_store: PayloadStore | None) -> tuple[Backend, DataConverter]:
+    """Return a backend that keeps large payloads in a store of the program's, and how payloads are written for that."""
     if payload_store is None:
-        return backend
-    from .offloading import offloading  # noqa: PLC0415 - most programs keep all payloads in one place
+        return backend, TextPayloads()
+    from .offloading import BoundedTexts, offloading  # noqa: PLC0415 - most programs have none
 
-    return offloading(backend, payload_store)
+    return offloading(backend, payload_store), BoundedTexts(payload_store)
 
 
 def attach(address: Address) -> Host:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from durable_async import (
     InstanceNotFoundError,
     OrchestrationState as NativeState,
+    QueryOrder,
     Status,
     ValidationError,
     WaitTimeoutError,
@@ -30,8 +31,6 @@ PAGE_MAX = 1_000
 """So many instances are read at a time at most, whatever is asked for."""
 
 TERMINAL = frozenset(status for status in Status if status.is_terminal)
-
-_BETWEEN = "|"
 
 
 class LookingVerbs(EntityVerbs):
@@ -178,37 +177,16 @@ class LookingVerbs(EntityVerbs):
         if not statuses:
             return Page([], None)
         with translated():
-            return await self._ids_by_end(
-                statuses,
-                completed_time_from,
-                completed_time_to,
-                _page_size(page_size),
-                continuation_token,
+            states, page = await self._client.query_page(
+                limit=_page_size(page_size),
+                page=_page_of(continuation_token),
+                order=QueryOrder.COMPLETED,
+                statuses=tuple(statuses),
+                completed_from=completed_time_from,
+                completed_to=completed_time_to,
             )
-
-    async def _ids_by_end(
-        self,
-        statuses: Iterable[Status],
-        completed_from: datetime | None,
-        completed_to: datetime | None,
-        size: int,
-        token: str | None,
-    ) -> Page[str]:
-        after = None if not token else _parsed(token)
-        found: list[tuple[datetime, str]] = []
-        async for state in self._client.query(
-            page_size=PAGE_MAX,
-            statuses=tuple(statuses),
-            completed_from=completed_from if after is None else after[0],
-            completed_to=completed_to,
-        ):
-            assert state.completed_at is not None
-            key = (state.completed_at, state.instance_id)
-            if after is None or key > after:
-                found.append(key)
-        found.sort()
-        ids = [instance_id for _, instance_id in found[:size]]
-        return Page(ids, _token(*found[size - 1]) if len(found) > size else None)
+        ids = [state.instance_id for state in states]
+        return Page(ids, None if page is None else _token(page, ids[-1]))
 
     async def get_orchestration_history(
         self,
@@ -249,15 +227,16 @@ def _page_size(asked: int | None) -> int:
     return min(asked, PAGE_MAX) if asked and asked > 0 else PAGE_MAX
 
 
-def _token(completed_at: datetime, instance_id: str) -> str:
-    return f"{completed_at.isoformat()}{_BETWEEN}{instance_id}"
+def _token(page: str, last_id: str) -> str:
+    """Return a token that tells the last id, which programs look for, beside the store's own token."""
+    return f"{len(page)}:{page}:{last_id}"
 
 
-def _parsed(token: str) -> tuple[datetime, str]:
-    at, separator, instance_id = token.partition(_BETWEEN)
-    try:
-        if separator:
-            return datetime.fromisoformat(at), instance_id
-    except ValueError:
-        pass
-    raise ValidationError("continuation_token", f"{token!r} is not one of a page of ids")
+def _page_of(token: str | None) -> str | None:
+    """Return the store's own token."""
+    if not token:
+        return None
+    length, _, rest = token.partition(":")
+    if not length.isdecimal() or not 0 < int(length) < len(rest):
+        raise ValidationError("continuation_token", f"{token!r} is not one of a page of ids")
+    return rest[: int(length)]

@@ -28,6 +28,8 @@ from durable_async import (
     ValidationError,
 )
 
+from .texts import PAYLOAD_BYTES_MAX
+
 
 class StatusCode(Enum):
     """What kind of error it is, with gRPC's names, numbers and words."""
@@ -131,7 +133,12 @@ _STATUSES: tuple[tuple[type[Exception], StatusCode], ...] = (
 
 
 def from_native(native: Exception) -> RpcError | None:
-    """Return what an error of durable_async's is for a client of the SDK; ``None`` if it stays as it is."""
+    """Return what an error of durable_async's is for a client of the SDK; ``None`` if it stays as it is.
+
+    A payload that is too large for the program's own store of payloads is a ``ValueError`` there, and stays one.
+    """
+    if isinstance(native, PayloadTooLargeError) and native.limit_bytes != PAYLOAD_BYTES_MAX:
+        return None
     for kind, status in _STATUSES:
         if isinstance(native, kind):
             return error(status, str(native))

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from durabletask.client import AsyncTaskHubGrpcClient, TaskHubGrpcClient
 from durabletask.grpc_options import GrpcChannelOptions, GrpcClientResiliencyOptions
+from durabletask.payload import PayloadStore
 from durabletask.serialization import DataConverter
 
 from ._arguments import check_resource_id, check_taskhub
-
-if TYPE_CHECKING:
-    from durabletask.payload import PayloadStore
 
 
 class DurableTaskSchedulerClient(TaskHubGrpcClient):
@@ -25,8 +23,8 @@ class DurableTaskSchedulerClient(TaskHubGrpcClient):
         taskhub: Name of the hub in the store.
         token_credential: Accepted, and ignored: nobody has to be told who this is.
         resource_id: Accepted, and checked.
-        channel: Accepted, and ignored: there is no connection to a server.
-        secure_channel: The same.
+        channel: Its address, if it tells one, is taken instead of ``host_address``. Nothing is sent through it.
+        secure_channel: Accepted, and ignored: there is no connection to a server.
         interceptors: The same.
         channel_options: The same.
         resiliency_options: The same.
@@ -88,8 +86,8 @@ class AsyncDurableTaskSchedulerClient(AsyncTaskHubGrpcClient):
         taskhub: Name of the hub in the store.
         token_credential: Accepted, and ignored: nobody has to be told who this is.
         resource_id: Accepted, and checked.
-        channel: Accepted, and ignored: there is no connection to a server.
-        secure_channel: The same.
+        channel: Its address, if it tells one, is taken instead of ``host_address``. Nothing is sent through it.
+        secure_channel: Accepted, and ignored: there is no connection to a server.
         interceptors: The same.
         channel_options: The same.
         resiliency_options: The same.

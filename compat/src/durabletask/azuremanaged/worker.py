@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from durabletask.exception_properties import ExceptionPropertiesProvider
 from durabletask.grpc_options import GrpcChannelOptions, GrpcWorkerResiliencyOptions
+from durabletask.payload import PayloadStore
 from durabletask.serialization import DataConverter
 from durabletask.worker import ConcurrencyOptions, TaskHubGrpcWorker
 
 from ._arguments import check_resource_id, check_taskhub
-
-if TYPE_CHECKING:
-    from durabletask.payload import PayloadStore
 
 
 class DurableTaskSchedulerWorker(TaskHubGrpcWorker):
@@ -26,8 +24,8 @@ class DurableTaskSchedulerWorker(TaskHubGrpcWorker):
         taskhub: Name of the hub in the store.
         token_credential: Accepted, and ignored: nobody has to be told who this is.
         resource_id: Accepted, and checked.
-        channel: Accepted, and ignored: there is no connection to a server.
-        secure_channel: The same.
+        channel: Its address, if it tells one, is taken instead of ``host_address``. Nothing is sent through it.
+        secure_channel: Accepted, and ignored: there is no connection to a server.
         interceptors: The same.
         channel_options: The same.
         resiliency_options: The same.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from durabletask import history
 from durabletask._runtime.states import (
@@ -20,12 +20,10 @@ from durabletask._runtime.states import (
 from durabletask.entities import EntityInstanceId, EntityMetadata
 from durabletask.grpc_options import GrpcChannelOptions, GrpcClientResiliencyOptions
 from durabletask.internal.orchestrator_service_pb2 import OrchestrationIdReusePolicy
+from durabletask.payload import PayloadStore
 from durabletask.serialization import DataConverter
 
 from ._connecting import connection
-
-if TYPE_CHECKING:
-    from durabletask.payload import PayloadStore
 
 
 class TaskHubGrpcClient:
@@ -49,8 +47,8 @@ class TaskHubGrpcClient:
         log_handler: Deprecated: where a logger of its own writes to.
         log_formatter: Deprecated: how it writes.
         logger: The logger.
-        channel: Accepted, and ignored: there is no connection to a server.
-        secure_channel: The same.
+        channel: Its address, if it tells one, is taken instead of ``host_address``. Nothing is sent through it.
+        secure_channel: Accepted, and ignored: there is no connection to a server.
         interceptors: The same.
         channel_options: The same.
         resiliency_options: The same.
@@ -88,7 +86,7 @@ class TaskHubGrpcClient:
         self._emit_trace_spans = emit_trace_spans
         self._connection = connection(
             "client",
-            host_address=host_address,
+            host_address=getattr(channel, "host_address", None) or host_address,
             metadata=metadata,
             log_handler=log_handler,
             log_formatter=log_formatter,

@@ -5,19 +5,17 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import anyio.to_thread
 
 from durable_async import TaskHub
 from durabletask._runtime.hosts import Host, attach, resolve, taskhub_in
-from durabletask._runtime.logs import logger_of
 from durabletask._runtime.rpc import ended_with_client, translated
 from durabletask._runtime.verbs import Verbs
+from durabletask.internal.shared import get_logger
+from durabletask.payload import PayloadStore
 from durabletask.serialization import DEFAULT_DATA_CONVERTER, DataConverter
-
-if TYPE_CHECKING:
-    from durabletask.payload import PayloadStore
 
 T = TypeVar("T")
 
@@ -130,7 +128,6 @@ def connection(
     logger: logging.Logger | None,
     payload_store: PayloadStore | None,
     data_converter: DataConverter | None,
-    stacklevel: int = 4,
 ) -> Connection:
     """Return a connection as a constructor's arguments say.
 
@@ -140,7 +137,7 @@ def connection(
     return Connection(
         host_address=host_address,
         metadata=metadata,
-        logger=logger_of(kind, logger, log_handler, log_formatter, stacklevel=stacklevel),
+        logger=get_logger(kind, log_handler, log_formatter, logger),
         payload_store=payload_store,
         data_converter=data_converter,
     )
