@@ -10,6 +10,7 @@ from typing import Any
 from .table import BETTER, DECLINED, ROOT, SAME, Entry, Section, Table, count, entries
 
 SCENARIOS = ROOT / "tests" / "compat" / "scenarios"
+FEW = 8
 BAR = "\\|"  # in a table
 PAGE = ROOT / "docs" / "reference" / "durable-task-names.md"
 
@@ -81,8 +82,22 @@ def chapter(section: Section, own: list[Entry]) -> Iterator[str]:
         if reasons:
             yield f"\n| {status} | {'how' if status == BETTER else 'why'} |\n| --- | --- |"
             for reason in dict.fromkeys(reasons.values()):
-                names = [f"`{name}`" for name, why in reasons.items() if why == reason]
-                yield row(", ".join(names).replace("`*`", "all"), reason).rstrip("\n")
+                lines = [line for line, why in reasons.items() if why == reason]
+                yield row(", ".join(named(section, lines, own)), reason).rstrip("\n")
+
+
+def named(section: Section, lines: list[str], own: list[Entry]) -> Iterator[str]:
+    """Yield the names that lines of the table mean; where a pattern means many, the pattern."""
+    for line in lines:
+        meant = [entry.name for entry in own if section.verdict(entry.name)[2] == line]
+        if line == "*":
+            yield "all"
+        elif "*" not in line:
+            yield f"`{line}`"
+        elif len(meant) <= FEW:
+            yield from (f"`{name}`" for name in meant)
+        else:
+            yield f"`{line}` ({len(meant)} names)"
 
 
 def behaviour() -> Iterator[str]:

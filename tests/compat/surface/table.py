@@ -53,13 +53,13 @@ class Section:
     def verdict(self, name: str) -> tuple[str, str, str]:
         """Return status, reason, and the line of the table that says so."""
         owner = name.partition(".")[0]
-        asked = [name] if name == owner else [name, owner]
         for status in (BETTER, DECLINED):
             if name in self.reasons[status]:
                 return status, self.reasons[status][name], name
-        for line, reason in self.reasons[DECLINED].items():
-            if any(fnmatch.fnmatchcase(one, line) for one in asked):
-                return DECLINED, reason, line
+        for status, asked in ((BETTER, {name}), (DECLINED, {name, owner})):
+            for line, reason in self.reasons[status].items():
+                if any(fnmatch.fnmatchcase(one, line) for one in asked):
+                    return status, reason, line
         return SAME, "", ""
 
 
