@@ -100,7 +100,11 @@ def release_port(port: int, url: str) -> None:
     _ports.release(port, url)
 
 
-def resolve(host_address: str | None = None, taskhub: str | None = None) -> Address:
+def resolve(
+    host_address: str | None = None,
+    taskhub: str | None = None,
+    logger: logging.Logger = _log,
+) -> Address:
     """Return the hub that an address means.
 
     In this order: the address is a store's URL; it has the port of a backend of this process; the environment variable
@@ -109,6 +113,7 @@ def resolve(host_address: str | None = None, taskhub: str | None = None) -> Addr
     Args:
         host_address: What a program gives as its server; by default the one that the SDK has.
         taskhub: Name of the hub in the store, ``default`` by default.
+        logger: Hears, once in a process, which file it is if nothing else is told.
     """
     hub = taskhub or DEFAULT_HUB
     given = (host_address or DEFAULT_HOST_ADDRESS).strip()
@@ -122,7 +127,7 @@ def resolve(host_address: str | None = None, taskhub: str | None = None) -> Addr
         return Address(_absolute(told), hub)
     url = _sqlite_url(Path(DEFAULT_FILE))
     if _ports.is_news(url):
-        _log.info(
+        logger.info(
             "%s is not set: everything is kept in the file %s",
             URL_VARIABLE,
             Path.cwd() / DEFAULT_FILE,

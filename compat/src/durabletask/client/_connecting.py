@@ -85,7 +85,7 @@ class Connection:
                 raise RuntimeError("the client is closed")
             if self._host is None:
                 with translated():
-                    self._host = attach(resolve(self._host_address, self._taskhub))
+                    self._host = attach(resolve(self._host_address, self._taskhub, self._logger))
             hub = self._host.task_hub(payload_store=self._payload_store)
             if self._verbs is None or self._verbs[0] is not hub:  # new, or in a forked child
                 self._verbs = (hub, self._made(hub))
