@@ -9,7 +9,7 @@ import pytest
 
 from .compare import gaps
 from .page import PAGE, page
-from .table import BETTER, DECLINED, SAME, Entry, Table, count, stale_lines
+from .table import BETTER, DECLINED, ROOT, SAME, Entry, Table, count, stale_lines
 
 # What a program of the SDK's own documentation needs; nothing of it may be declined.
 PROMISED = [
@@ -101,3 +101,10 @@ except AttributeError as error:
     )
     assert done.stderr == ""
     assert done.stdout == "module 'durabletask' has no attribute 'nothing'\n"
+
+
+def test_links_of_the_readme_lead_somewhere() -> None:
+    readme = ROOT / "compat" / "README.md"
+    found = re.findall(r"\]\(([^)#]+)\)", readme.read_text(encoding="utf-8"))
+    assert len(found) >= 3
+    assert [link for link in found if not (readme.parent / link).exists()] == []
