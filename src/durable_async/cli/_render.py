@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -80,7 +80,7 @@ def entity(one: EntityState[Any], locks: EntityLocks) -> Table:
     """Return a grid of what is known of an entity."""
     grid = _grid()
     grid.add_row("entity", Text(str(one.entity_id)))
-    grid.add_row("state", Text(_cut(repr(one.state)) if one.has_state else "none"))
+    grid.add_row("state", _value(lambda: one.state) or Text("None") if one.has_state else "none")
     grid.add_row("created", f"{_time(one.created_at)} UTC")
     grid.add_row("changed", f"{_time(one.updated_at)} UTC")
     grid.add_row("waiting", f"{one.backlog:,} letters, the requests for its lock among them")
@@ -97,6 +97,15 @@ def entity(one: EntityState[Any], locks: EntityLocks) -> Table:
         grid.add_row("parked", Text(one.parked))
     grid.add_row("worker", Text(one.owner or "none has it in memory"))
     return grid
+
+
+def _value(read: Callable[[], Any]) -> Text | None:
+    """Return a value as text, or why it cannot be read; nothing for ``None``."""
+    try:
+        value = read()
+    except DurableError as error:
+        return Text(str(error), style="bold red")
+    return None if value is None else Text(_cut(repr(value)))
 
 
 def _grid() -> Table:
@@ -119,9 +128,10 @@ def state(one: OrchestrationState) -> Table:
         grid.add_row("ended", f"{_time(one.completed_at)} UTC, after {_seconds(one)} s")
     if one.parent_instance_id is not None:
         grid.add_row("parent", Text(one.parent_instance_id))
-    for label, value in (("custom status", one.custom_status()), ("output", one.output())):
+    for label, read in (("custom status", one.custom_status), ("output", one.output)):
+        value = _value(read)
         if value is not None:
-            grid.add_row(label, Text(_cut(repr(value))))
+            grid.add_row(label, value)
     if one.failure is not None:
         grid.add_row("failure", Text(_failure(one.failure)))
     return grid

@@ -6,10 +6,12 @@ from typing import Any, Protocol
 
 import orjson
 
-from durable_async.errors import ConfigurationError, PayloadTooLargeError
+from durable_async.errors import ConfigurationError, DecodeError, PayloadTooLargeError
 
+from .absent import why_absent
 from .decoding import decoder_for, no_decoder, refusal
 from .nesting import is_deeper_than
+from .paths import ROOT
 from .plain import ENCODER_OPTIONS, plain
 from .walk import holds_non_finite, plain_throughout
 
@@ -110,6 +112,9 @@ class JsonConverter(DataConverter):
         try:
             return decoder(data)
         except Exception as exc:
+            absence = why_absent(data)
+            if absence is not None:
+                raise DecodeError(where, ROOT, absence) from exc
             raise refusal(exc, into, where) from exc
 
     def _encode_slowly(self, value: Any, where: str) -> bytes:

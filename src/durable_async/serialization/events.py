@@ -14,8 +14,7 @@ from durable_async.errors import BackendError, BackendUnavailableError, CorruptH
 from durable_async.model.entities import EntitySnapshot
 from durable_async.model.history import HistoryEvent, Letter
 
-_UNREADABLE = b"\xc1unreadable:"
-_FOR_NOW, _FOR_GOOD = b"for now:", b"for good:"
+from .absent import FOR_GOOD, FOR_NOW, UNREADABLE, why_absent
 
 _encoder = msgspec.msgpack.Encoder()
 _events_decoder: msgspec.msgpack.Decoder[list[HistoryEvent]] = msgspec.msgpack.Decoder(
@@ -71,14 +70,13 @@ def unreadable(reason: str, *, for_now: bool) -> bytes:
 
     To read them raises an error with this reason: `BackendUnavailableError` if they may be read later, `CorruptHistoryError` if not.
     """
-    return _UNREADABLE + (_FOR_NOW if for_now else _FOR_GOOD) + reason.encode(errors="replace")
+    return UNREADABLE + (FOR_NOW if for_now else FOR_GOOD) + reason.encode(errors="replace")
 
 
 def _not_read(instance_id: str, data: bytes, what: str, error: Exception) -> BackendError:
-    if not data.startswith(_UNREADABLE):
+    if not data.startswith(UNREADABLE):
         return CorruptHistoryError(instance_id, f"{what}{error}")
-    told = data[len(_UNREADABLE) :]
-    if told.startswith(_FOR_NOW):
-        return BackendUnavailableError(told[len(_FOR_NOW) :].decode(errors="replace"))
-    reason = told[len(_FOR_GOOD) :].decode(errors="replace")
+    reason = why_absent(data)
+    if data.startswith(UNREADABLE + FOR_NOW):
+        return BackendUnavailableError(reason)
     return CorruptHistoryError(instance_id, f"{what}{reason}")

@@ -24,9 +24,12 @@ from durable_async import (
     SchemaVersionError,
     TaskHub,
 )
+from durable_async.backends.offload import MemoryPayloads, OffloadingBackend
 from durable_async.backends.postgres.administration import Administration
+from durable_async.backends.sqlite import SqliteBackend
 from durable_async.cli._app import app
 from durable_async.cli._render import entities, entity
+from durable_async.environment import SystemEnvironment
 from durable_async.model.entities import EntityLock, EntitySnapshot, ParkedOperation
 from durable_async.model.history import EntityOperation, ParentLink
 from durable_async.model.records import EntityRecord
@@ -283,3 +286,20 @@ def test_looking_makes_no_hub(postgres_database: str) -> None:
         with pytest.raises(ConfigurationError, match=r"no hub 'mien'; what it has: 'mine'"):
             say(*command, "--url", postgres_database, "--hub", "mien")
     assert asyncio.run(Administration(postgres_database).hubs()) == ["mine"]
+
+
+def test_what_is_kept_elsewhere_is_said_to_be_there(tmp_path: Path) -> None:
+    async def live() -> None:
+        backend = OffloadingBackend(
+            SqliteBackend(tmp_path / "hub.db", environment=SystemEnvironment()), MemoryPayloads(5)
+        )
+        async with TaskHub.open(backend, registry=registry) as hub, hub.worker():
+            await (await hub.client.start(welcome, "everybody", instance_id="e")).wait()
+            await hub.client.call_entity(Tally.entity_id("a"), Tally.add, 1_000_000)
+
+    asyncio.run(live())
+    for instance in ("e", "@tally@a"):
+        url = f"sqlite:///{tmp_path / 'hub.db'}"
+        result = CliRunner().invoke(app, ["show", instance, "--url", url])
+        assert result.exit_code == 0, result.output
+        assert "kept in a payload store" in " ".join(result.output.split())

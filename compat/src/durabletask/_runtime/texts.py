@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from durable_async import DataConverter, DecodeError, EncodeError, PayloadTooLargeError
+from durable_async.serialization.absent import why_absent
 
 PAYLOAD_BYTES_MAX = 64 * 1024 * 1024
 
@@ -48,4 +49,4 @@ class TextPayloads(DataConverter):
         try:
             return data.decode()
         except UnicodeDecodeError as error:
-            raise DecodeError(where, "$", str(error)) from error
+            raise DecodeError(where, "$", why_absent(data) or str(error)) from error

@@ -13,7 +13,9 @@ from typing import Any
 
 import msgspec
 
-MARK = b"\xc1offloaded:"
+from durable_async.serialization.absent import OFFLOADED
+
+MARK = OFFLOADED
 _ESCAPED = MARK + b"as-is:"
 _DIGEST_BYTES = 16
 
