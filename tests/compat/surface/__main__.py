@@ -32,8 +32,11 @@ def main(command: str = "count") -> int:
             snapshot = load_snapshot()
             ours = read_ours(snapshot)
             found = list(gaps(list(entries(table, snapshot["modules"])), ours["modules"]))
-            print(*(f"{module}: {error}" for module, error in ours["broken"].items()), sep="\n")
-            print(*found, sep="\n")
+            wanted = {gap.entry.module for gap in found}
+            for module in sorted(wanted & set(ours["broken"])):
+                print(f"{module}: {ours['broken'][module]}")
+            for gap in found:
+                print(gap)
             return 1 if found else 0
         case "count":
             counts = count(list(entries(table, load_snapshot()["modules"])))

@@ -122,6 +122,8 @@ def same_gap(there: dict[str, Any], here: dict[str, Any]) -> str | None:
         return f"is {here.get('value')}, not {there['value']}"
     if kinds == ("field", "field") and there["default"] != here["default"]:
         return f"has the default {here['default']}, not {there['default']}"
+    if there.get("recorded") != here.get("recorded"):
+        return f"is recorded as {here.get('recorded')}, not as {there.get('recorded')}"
     if lost := set(there.get("bases", ())) - set(here.get("bases", ())):
         return f"is no {', '.join(sorted(lost))}"
     if more := set(here.get("abstract", ())) - set(there.get("abstract", ())):

@@ -166,6 +166,8 @@ def describe(thing: Any, inherited: bool) -> dict[str, Any]:
 
 def describe_class(cls: type, inherited: bool) -> dict[str, Any]:
     description: dict[str, Any] = {"kind": kind_of(cls), "bases": bases_of(cls, inherited)}
+    if issubclass(cls, BaseException):  # failures are recorded, and compared, by this name
+        description["recorded"] = f"{cls.__module__}.{cls.__qualname__}"
     if not issubclass(cls, enum.Enum):
         description["parameters"] = constructor(cls)
     abstract = getattr(cls, "__abstractmethods__", ())

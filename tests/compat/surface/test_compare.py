@@ -37,6 +37,13 @@ SDK: dict[str, dict[str, Any]] = {
             "parameters": ["size=1"],
             "members": {"size": {"kind": "field", "default": "1"}},
         },
+        "Error": {
+            "kind": "exception",
+            "bases": ["ValueError"],
+            "recorded": "package.task.Error",
+            "parameters": None,
+            "members": {},
+        },
     },
     "package": {"Job": {"kind": "alias", "of": "package.task:Job"}},
 }
