@@ -8,7 +8,7 @@ import threading
 from collections.abc import Sequence
 from datetime import timedelta
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
 import anyio.to_thread
 
@@ -16,13 +16,14 @@ from durable_async import Divergence, Registry, WorkerSettings
 from durabletask import task
 from durabletask.exception_properties import ExceptionPropertiesProvider
 from durabletask.grpc_options import GrpcChannelOptions, GrpcWorkerResiliencyOptions
+from durabletask.internal.shared import get_logger
+from durabletask.payload import PayloadStore
 from durabletask.scheduled import register_schedules
 from durabletask.serialization import DEFAULT_DATA_CONVERTER, DataConverter
 
 from ._runtime.contexts import MOMENT_FORMAT
 from ._runtime.exception_properties import properties_of
 from ._runtime.hosts import resolve, taskhub_in
-from ._runtime.logs import logger_of
 from ._runtime.registered import Registered, add
 from ._runtime.registries import native_registry
 from ._runtime.rules import Rules
@@ -42,9 +43,6 @@ from ._vocabulary.options import (
     VersionMatchStrategy,
     WorkItemFilters,
 )
-
-if TYPE_CHECKING:
-    from durabletask.payload import PayloadStore
 
 __all__ = (
     "DATETIME_STRING_FORMAT",
@@ -122,7 +120,7 @@ class TaskHubGrpcWorker:
     ) -> None:
         self._host_address = host_address
         self._taskhub = taskhub_in(metadata)
-        self._logger = logger_of("worker", logger, log_handler, log_formatter)
+        self._logger = get_logger("worker", log_handler, log_formatter, logger)
         self._concurrency_options = concurrency_options or ConcurrencyOptions()
         self._maximum_timer_interval = maximum_timer_interval
         self._payload_store = payload_store
@@ -289,7 +287,7 @@ class TaskHubGrpcWorker:
             if self._serving is not None:
                 raise RuntimeError("The worker is already running.")
             serving = Serving(
-                resolve(self._host_address, self._taskhub),
+                resolve(self._host_address, self._taskhub, self._logger),
                 self._native_registry(home),
                 self._settings(),
                 self._payload_store,

@@ -136,22 +136,6 @@ class Host:
 
         return engine.make_hub(made) if registry else engine.shared_hub(payload_store, made)
 
-    def hub_over(self, backend: Backend, registry: Registry | None = None) -> TaskHub:
-        """Return a hub over a backend that stands before this one's.
-
-        Args:
-            backend: Open, as this host's is.
-            registry: What its workers run.
-        """
-        return self._current().make_hub(
-            lambda: TaskHub(
-                backend,
-                name=self.address.hub,
-                registry=registry or Registry(),
-                payloads=TextPayloads(),
-            )
-        )
-
     # -- letting go
 
     def detach(self) -> None:

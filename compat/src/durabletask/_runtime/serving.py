@@ -7,14 +7,11 @@ import concurrent.futures
 import logging
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from durable_async import BackendUnavailableError, Registry, TaskHub, WorkerSettings
+from durabletask.payload import PayloadStore
 
 from .hosts import Address, Host, attach
-
-if TYPE_CHECKING:
-    from durabletask.payload import PayloadStore
 
 RETRY_SECONDS = 1.0
 RETRY_SECONDS_MAX = 30.0
@@ -87,15 +84,10 @@ class Serving:
                 host.detach()
                 return
             self._host = host
-            self._work = host.submit(self._serve(self._hub(host)))
+            self._work = host.submit(
+                self._serve(host.task_hub(self._registry, self._payload_store))
+            )
             self._work.add_done_callback(self._ended)
-
-    def _hub(self, host: Host) -> TaskHub:
-        if self._payload_store is None:
-            return host.task_hub(self._registry)
-        from .offloading import offloading
-
-        return host.hub_over(offloading(host.backend, self._payload_store), self._registry)
 
     async def _serve(self, hub: TaskHub) -> None:
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
