@@ -7,6 +7,7 @@ few large ones, such as blobs in a cloud or files in a folder, and `TaskHub.open
 from __future__ import annotations
 
 from .backend import OffloadingBackend
+from .folder import FolderPayloads
 from .store import MemoryPayloads, PayloadStore
 
-__all__ = ("MemoryPayloads", "OffloadingBackend", "PayloadStore")
+__all__ = ("FolderPayloads", "MemoryPayloads", "OffloadingBackend", "PayloadStore")
