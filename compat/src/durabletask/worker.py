@@ -85,8 +85,8 @@ class TaskHubGrpcWorker:
         log_handler: Deprecated: where a logger of its own writes to.
         log_formatter: Deprecated: how it writes.
         logger: The logger.
-        channel: Accepted, and ignored: there is no connection to a server.
-        secure_channel: The same.
+        channel: Its address, if it tells one, is taken instead of ``host_address``. Nothing is sent through it.
+        secure_channel: Accepted, and ignored: there is no connection to a server.
         interceptors: The same.
         channel_options: The same.
         resiliency_options: The same.
@@ -118,7 +118,7 @@ class TaskHubGrpcWorker:
         exception_properties_provider: ExceptionPropertiesProvider | None = None,
         emit_trace_spans: bool = True,
     ) -> None:
-        self._host_address = host_address
+        self._host_address = getattr(channel, "host_address", None) or host_address
         self._taskhub = taskhub_in(metadata)
         self._logger = get_logger("worker", log_handler, log_formatter, logger)
         self._concurrency_options = concurrency_options or ConcurrencyOptions()
