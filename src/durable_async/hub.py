@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from durable_async.backend import Backend
@@ -16,6 +16,9 @@ from durable_async.model.records import HubStatistics
 from durable_async.registry import Registry, default_registry
 from durable_async.serialization import DataConverter, JsonConverter
 from durable_async.worker import Worker, WorkerSettings
+
+if TYPE_CHECKING:
+    from durable_async.backends.offload import PayloadStore
 
 
 class TaskHub:
@@ -55,6 +58,7 @@ class TaskHub:
         hub: str | None = None,
         registry: Registry | None = None,
         payloads: DataConverter | None = None,
+        payload_store: PayloadStore | None = None,
         environment: Environment | None = None,
     ) -> AsyncGenerator[TaskHub, None]:
         """Open a hub for the length of an ``async with`` block; store and hub are created if they are new.
@@ -67,6 +71,8 @@ class TaskHub:
             hub: Name of the hub in the store, ``default`` by default; a backend of your own making has been told already.
             registry: What its workers run by default; otherwise what the module-level decorators registered.
             payloads: Converter of values; JSON by default.
+            payload_store: Where large payloads are kept, beside the store: see `durable_async.backends.offload`. All processes of a hub need
+                the same.
             environment: Clock, ids, chance and threads; only tests change it.
 
         Raises:
@@ -77,6 +83,8 @@ class TaskHub:
         environment = environment or SystemEnvironment()
         hub = _hub_name(url, hub)
         backend = _backend(url, hub, environment) if isinstance(url, str) else url
+        if payload_store is not None:
+            backend = _offloading(backend, payload_store, environment)
         await backend.open()
         try:
             opened = cls(
@@ -149,6 +157,12 @@ def _backend(url: str, hub: str, environment: Environment) -> Backend:
                 f"no backend for the scheme {scheme!r}: "
                 "use postgresql://host/database, sqlite:///file.db or memory://"
             )
+
+
+def _offloading(backend: Backend, store: PayloadStore, environment: Environment) -> Backend:
+    from durable_async.backends.offload import OffloadingBackend
+
+    return OffloadingBackend(backend, store, environment=environment)
 
 
 def _scheme(url: str) -> str:

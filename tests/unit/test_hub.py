@@ -9,6 +9,7 @@ import pytest
 
 from durable_async import ConfigurationError, TaskHub, ValidationError
 from durable_async.backend import Backend
+from durable_async.backends.offload import MemoryPayloads
 from durable_async.backends.postgres import PostgresBackend
 from durable_async.backends.sqlite import SqliteBackend
 from durable_async.environment import SystemEnvironment
@@ -45,3 +46,15 @@ async def test_a_url_says_no_name() -> None:
     with pytest.raises(ValidationError, match="hub"):
         async with TaskHub.open("memory://", hub=""):
             pass
+
+
+async def test_large_payloads_go_to_the_store_that_is_given(tmp_path: Path) -> None:
+    payloads = MemoryPayloads(threshold_bytes=100)
+    async with TaskHub.open(
+        f"sqlite:///{tmp_path / 'hub.db'}", hub="billing", payload_store=payloads
+    ) as hub:
+        await hub.client.start("nobody", "x" * 200, instance_id="i")
+        state = await hub.client.get("i")
+        assert state is not None
+        assert state.input() == "x" * 200
+    assert list(payloads.kept.values()) == [b'"' + b"x" * 200 + b'"']
