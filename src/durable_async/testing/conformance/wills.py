@@ -194,6 +194,21 @@ class WillInVainConformance(ConformanceBase):
         await worker.commit(Park(instance_id="holder", reason="poison"))
         assert await left(worker) == NOTHING
 
+    async def test_a_letter_that_is_not_sent_opens_nobody_for_it(
+        self, worker: Driver, rival: Driver
+    ) -> None:
+        """The turn that would have sent one, in the same batch, is dropped."""
+        others = await rival.start("theirs")
+        claimed = await worker.start("holder")
+        will = Will(receivers=(entity("absent"),), letter=b"will")
+        result = await worker.commit(
+            turn(claimed, status=Status.COMPLETED, will=will),
+            turn(others, outbox=(operation("absent"),)),
+        )
+        assert result.dropped == {"theirs"}
+        assert await worker.backend.read_entities([entity("absent")]) == [None]
+        assert (await worker.backend.statistics()).letters == 0
+
     @pytest.mark.parametrize(
         "let_go",
         [

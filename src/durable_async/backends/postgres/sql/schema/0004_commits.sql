@@ -398,16 +398,17 @@ begin
         brought_work := brought_work or v_found;
     end if;
 
+    -- Before what is left as a will, which opens nobody.
+    if v_opened is not null and v_barred <> '{}' then
+        perform {schema}.close_entities(p_hub, v_opened);
+    end if;
+
     if v_will_to <> '{}' then
         v_none := array_fill(false, array[cardinality(v_will_to)]);
         perform {schema}.put_letters(
             p_hub, v_now_us, '{}', null, null, null, true, v_will_to, null, v_will_letter, v_none, v_none, null, null, null, null, null
         );
         brought_work := true;
-    end if;
-
-    if v_opened is not null and v_barred <> '{}' then
-        perform {schema}.close_entities(p_hub, v_opened);
     end if;
 
     if q_subject is not null then
