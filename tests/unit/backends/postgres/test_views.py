@@ -45,7 +45,9 @@ values = st.recursive(
     | st.binary(max_size=400),
     lambda inner: (
         st.lists(inner, max_size=20)
-        | st.dictionaries(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40), inner)
+        | st.dictionaries(
+            st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40), inner
+        )
     ),
     max_leaves=40,
 )
