@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from durable_async import Activity, FailureDetails, GuardPolicy, Orchestrator, Registry
 from durable_async.registry.entities import EntityDefinition
@@ -21,6 +21,9 @@ from .unregistered import (
     OrchestratorNotRegisteredError,
 )
 from .versions import verdict
+
+
+_NOBODY: Final = "not registered"
 
 
 def native_registry(
@@ -51,13 +54,13 @@ def native_registry(
     for name in _names(registered.orchestrators, filters and filters.orchestrations):
         function = registered.orchestrators.get(name)
         if function is None:
-            registry.add_orchestrator(stand_ins.orchestrator(name))
+            registry.add_orchestrator(stand_ins.orchestrator(name, named=name))
         else:
             registry.orchestrator(name=name)(orchestrator_code(function, rules))
     for name in _names(registered.activities, filters and filters.activities):
         function = registered.activities.get(name)
         if function is None:
-            registry.add_activity(stand_ins.activity(name))
+            registry.add_activity(stand_ins.activity(name, named=name))
         else:
             activity = ActivityCode(name, function, rules, observer, home)
             registry.activity(name=name)(activity.native())
@@ -88,18 +91,23 @@ def _acceptance(rules: Rules, filters: WorkItemFilters | None) -> Any:
 
 
 class StandIns:
-    """Stands in for what is not registered: it fails, and says so."""
+    """Stands in for what is not registered: it fails, and says so.
 
-    def orchestrator(self, name: str) -> Orchestrator[Any, Any]:
+    What stands in has a name of its own: clients may ask for any, also for one that nothing can be registered under.
+    """
+
+    def orchestrator(self, name: str, *, named: str = _NOBODY) -> Orchestrator[Any, Any]:
         """Return an orchestrator that fails."""
 
         async def fail(context: Any, text: Any = None) -> None:
             _fail(OrchestratorNotRegisteredError(f"A '{name}' orchestrator was not registered."))
 
-        made: Orchestrator[Any, Any] = Registry(guard=GuardPolicy.OFF).orchestrator(name=name)(fail)
+        made: Orchestrator[Any, Any] = Registry(guard=GuardPolicy.OFF).orchestrator(name=named)(
+            fail
+        )
         return made
 
-    def activity(self, name: str) -> Activity[Any, Any]:
+    def activity(self, name: str, *, named: str = _NOBODY) -> Activity[Any, Any]:
         """Return an activity that fails."""
 
         async def fail(text: Any = None) -> None:
@@ -107,7 +115,7 @@ class StandIns:
                 ActivityNotRegisteredError(f"Activity function named '{name}' was not registered!")
             )
 
-        made: Activity[Any, Any] = Registry().activity(name=name)(fail)
+        made: Activity[Any, Any] = Registry().activity(name=named)(fail)
         return made
 
     def entity(self, stored_name: str) -> EntityDefinition:
