@@ -22,7 +22,6 @@ from .unregistered import (
 )
 from .versions import verdict
 
-
 _NOBODY: Final = "not registered"
 
 
