@@ -23,8 +23,11 @@ from durable_async import (
     OrchestrationContext,
     Registry,
 )
+from durable_async.backends.memory import MemoryStore
+from durable_async.environment import SystemEnvironment
 from durabletask._runtime.addresses import Address
-from durabletask._runtime.hosts import Host, attach, attach_async
+from durabletask._runtime.engines import engines
+from durabletask._runtime.hosts import Host, attach, attach_async, keep_store
 
 registry = Registry()
 
@@ -299,3 +302,12 @@ def test_a_forked_child_makes_its_own(tmp_path: Path) -> None:
 def test_the_end_of_the_process_closes_what_was_left_open(tmp_path: Path) -> None:
     assert script(LEFT_OPEN, tmp_path) == "left\nended\n"
     assert sorted(path.name for path in tmp_path.iterdir() if "-" in path.name) == []
+
+
+def test_a_store_is_forgotten_also_while_the_table_is_held() -> None:
+    """As by a finaliser, which runs wherever memory is asked for."""
+    address = Address("memory://collected", "default")
+    keep_store(address, MemoryStore(SystemEnvironment()))
+    with engines()._lock:
+        keep_store(address, None)
+    assert address not in engines()._stores

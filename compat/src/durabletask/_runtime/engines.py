@@ -280,9 +280,11 @@ class Engines:
             self._stores[address] = store
 
     def drop(self, address: Address) -> None:
-        """Forget what an address in memory holds, once nobody uses it."""
-        with self._lock:
-            self._stores.pop(address, None)
+        """Forget what an address in memory holds, once nobody uses it.
+
+        Without the lock: a finaliser may ask at any allocation, also of the thread that holds it.
+        """
+        self._stores.pop(address, None)
 
     def _made_of(self, address: Address) -> str | Backend:
         """What is in memory outlives the engine: it would be gone with it otherwise."""
