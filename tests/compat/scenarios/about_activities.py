@@ -239,7 +239,7 @@ def ten_orchestrations_at_once(stage: Stage) -> Any:
 
 
 @scenario
-def a_hundred_steps(stage: Stage) -> Any:
+def fifty_steps(stage: Stage) -> Any:
     def steps(ctx: task.OrchestrationContext, count: int) -> Any:
         total = 0
         for number in range(count):
@@ -247,7 +247,7 @@ def a_hundred_steps(stage: Stage) -> Any:
         return total
 
     stage.worker([steps], [echo])
-    return stage.run(steps, 100)
+    return stage.run(steps, 50)
 
 
 @scenario

@@ -21,7 +21,7 @@ def fail(ctx: task.ActivityContext, value: Any) -> Any:
     raise ValueError(f"failed {value}")
 
 
-def flow(stage: Stage, orchestrator: Any, timeout: float = 10.0) -> Any:
+def flow(stage: Stage, orchestrator: Any, timeout: float = 20.0) -> Any:
     stage.worker([orchestrator], [echo, fail])
     return stage.run(orchestrator, timeout=timeout)
 

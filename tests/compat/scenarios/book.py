@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 PREFIX = "about_"
-LIMIT_SECONDS = 20.0
+LIMIT_SECONDS = 45.0
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from durabletask import client as clients, task, testing, worker as workers
 QUIET = logging.getLogger("scenarios.quiet")
 QUIET.setLevel(logging.CRITICAL + 1)
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 20.0
 """How long a scenario waits for what should come at once."""
 
 TESTING, SQLITE = "testing", "sqlite"
