@@ -16,6 +16,8 @@ from durable_async.errors import TurnBudgetError
 T = TypeVar("T")
 
 FRAMES_SHOWN = 6
+STEPS_TO_ARRIVE = 1_000_000
+"""An interruption arrives after a few steps of a loop; so many it will never take."""
 
 
 class TurnInterruptedError(BaseException):
@@ -75,6 +77,18 @@ class Watchdog:
         if late is not None:
             raise late from error
 
+    def _take_interruption(self) -> None:
+        """Let the interruption arrive here, whether or not it did before.
+
+        To withdraw it instead would leave Python 3.11 looking for it for ever, and hanging where code is traced.
+        """
+        try:
+            self._interrupt()
+            for _ in range(STEPS_TO_ARRIVE):
+                pass
+        except TurnInterruptedError:
+            pass
+
     def _end(self) -> TurnBudgetError | None:
         """End the watch; whether or not an interruption arrived, and whatever the code made of it, it must not arrive later."""
         with self._lock:
@@ -82,7 +96,7 @@ class Watchdog:
             stack, self._stack = self._stack, None
         if stack is None:
             return None
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread), None)
+        self._take_interruption()
         return self._too_long(stack)
 
     def _too_long(self, stack: str) -> TurnBudgetError:
@@ -96,6 +110,9 @@ class Watchdog:
                 return
             frame = sys._current_frames().get(self._thread)  # noqa: SLF001 - there is no other way
             self._stack = "".join(traceback.format_stack(frame)[-FRAMES_SHOWN:])
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                ctypes.c_ulong(self._thread), ctypes.py_object(TurnInterruptedError)
-            )
+            self._interrupt()
+
+    def _interrupt(self) -> None:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(self._thread), ctypes.py_object(TurnInterruptedError)
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from typing import Any
 
@@ -83,3 +84,28 @@ def test_an_interruption_that_arrives_after_the_turn_does_not_leave_the_watchdog
     with pytest.raises(TurnBudgetError):
         watchdog.watch("just over", lambda: 5)
     assert watchdog.watch("next", lambda: 6) == 6
+
+
+def test_code_can_be_traced_after_an_interruption() -> None:
+    """Python 3.11 hung there: a withdrawn interruption was looked for at each step."""
+    watchdog = Watchdog(Stepping(), 5.0)
+
+    def turn() -> None:
+        watchdog._look()
+        pytest.fail("it was not interrupted")
+
+    with pytest.raises(TurnBudgetError):
+        watchdog.watch("late", turn)
+    lines: list[int] = []
+
+    def trace(frame: Any, event: str, arg: Any) -> Any:
+        lines.append(frame.f_lineno)
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        sum(number for number in range(100))
+    finally:
+        sys.settrace(before)
+    assert len(lines) >= 100
