@@ -30,6 +30,7 @@ from durabletask.entities import EntityInstanceId
 from durabletask.internal.shared import get_grpc_channel
 from durabletask.payload import LargePayloadStorageOptions, PayloadStore
 from durabletask.serialization import JsonDataConverter
+from durabletask.worker import TaskHubGrpcWorker
 
 from .programs import registry
 
@@ -102,6 +103,17 @@ def test_a_program_that_waits_in_its_thread(url: str, worker: Host) -> None:
         assert client.get_entity(entity) is not None
         assert client.get_all_entities() is not None
         assert client.clean_entity_storage() is not None
+
+
+def test_all_that_is_purged_is_counted(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'hub.db'}"
+    with TaskHubGrpcClient(host_address=url, logger=QUIET) as client:
+        ids = [client.schedule_new_orchestration("gone") for _ in range(50)]
+        with TaskHubGrpcWorker(host_address=url, logger=QUIET) as worker:
+            worker.start()  # what it does not know fails
+            for instance_id in ids:
+                client.wait_for_orchestration_completion(instance_id)
+        assert client.purge_orchestrations_by().deleted_instance_count == 50
 
 
 async def test_a_program_that_awaits(url: str, worker: Host) -> None:

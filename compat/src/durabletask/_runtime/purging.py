@@ -39,4 +39,5 @@ class Purge:
     async def _purge(self, instance_id: str) -> None:
         # Shielded: what was deleted is counted.
         with anyio.CancelScope(shield=True):
-            self.count += await self._client.purge(instance_id, recursive=self._recursive)
+            gone = await self._client.purge(instance_id, recursive=self._recursive)
+            self.count += gone  # read after the wait: others count meanwhile
