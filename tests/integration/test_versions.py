@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Generator
 from typing import Any
 
@@ -144,3 +145,36 @@ async def test_old_and_new_instances_go_on_side_by_side_after_a_deployment(
         await hub.client.raise_events([("old", "go", None), (new, "go", None)])
         assert await hub.client.wait("old") == ["Hello Ann"]
         assert await new.wait() == ["Hello Bob", "Goodbye Bob"]
+
+
+@virtual_time
+async def test_a_default_version_of_children_may_change_while_they_go_on(
+    env: VirtualEnvironment, world: World
+) -> None:
+    def release(version: str, default: str | None) -> Registry:
+        registry = Registry()
+
+        @registry.orchestrator(name="parent")
+        async def parent(ctx: OrchestrationContext) -> list[str | None]:
+            children = [
+                ctx.call_sub_orchestrator("child", version=version, default_version="0"),
+                ctx.call_sub_orchestrator("child", version=None, default_version=default),
+                ctx.call_sub_orchestrator("child", default_version=default, instance_id="own"),
+            ]
+            await ctx.wait_for_external_event("go")
+            return list(await asyncio.gather(*children))
+
+        @registry.orchestrator(name="child")
+        async def child(ctx: OrchestrationContext) -> str | None:
+            return ctx.version
+
+        return registry
+
+    async with world.hub(env, release("1", "2")) as hub:
+        handle = await hub.client.start("parent", instance_id="p")
+        async with doomed(hub):
+            await until_recorded(hub, handle, "SubOrchestrationScheduled", times=3)
+    async with world.running(env, release("1", "")) as hub:
+        handle = hub.client.handle("p")
+        await handle.raise_event("go")
+        assert await handle.wait() == ["1", "2", "2"]

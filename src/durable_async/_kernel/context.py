@@ -292,6 +292,7 @@ class OrchestrationContext(EntityCalls):
         *,
         instance_id: str | None = None,
         version: str | None = None,
+        default_version: str | None = None,
         reuse: ReusePolicy = ...,
     ) -> DurableFuture[R]: ...
     @overload
@@ -303,6 +304,7 @@ class OrchestrationContext(EntityCalls):
         *,
         instance_id: str | None = None,
         version: str | None = None,
+        default_version: str | None = None,
         reuse: ReusePolicy = ...,
         result_type: Any = ...,
     ) -> DurableFuture[Any]: ...
@@ -314,6 +316,7 @@ class OrchestrationContext(EntityCalls):
         *,
         instance_id: str | None = None,
         version: str | None = None,
+        default_version: str | None = None,
         reuse: ReusePolicy = ReusePolicy.REJECT,
         result_type: Any = Any,
     ) -> DurableFuture[Any]:
@@ -324,6 +327,8 @@ class OrchestrationContext(EntityCalls):
             input: Its input.
             instance_id: Its id; by default one that is derived from this instance's.
             version: What the child sees as ``ctx.version``.
+            default_version: The same where ``version`` is not given, ``""`` for none. It may change between releases, and a replay does not
+                mind: a child that was started keeps its own.
             reuse: Whether it may begin anew under the id of one that has ended: ``REPLACE_TERMINAL``, whosever it was. By default, and as long as
                 that one has not ended, an id that is taken is refused.
             result_type: With a name: what the result is decoded into.
@@ -355,7 +360,14 @@ class OrchestrationContext(EntityCalls):
             check_instance_id(instance_id)
         if reuse not in _REUSES_OF_CHILDREN:
             raise ValidationError("reuse", f"must be REJECT or REPLACE_TERMINAL, not {reuse!r}")
-        journal.schedule_child(future, instance_id, version or None, payload, reuse)
+        journal.schedule_child(
+            future,
+            instance_id,
+            version or default_version or None,
+            payload,
+            reuse,
+            any_version=not version and default_version is not None,
+        )
         return future
 
     def send_event(self, instance_id: str, name: str, payload: Any = None) -> None:

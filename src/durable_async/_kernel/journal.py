@@ -60,7 +60,13 @@ _content: dict[type[Any], Callable[[Any], Any]] = {
 """What makes two commands the same, beside their kind."""
 
 _seq_of = attrgetter("seq")
-_child_with_id = attrgetter("name", "version", "input", "reuse", "instance_id")
+_contents_of_children: dict[tuple[bool, bool], Callable[[Any], Any]] = {
+    (False, False): _content[SubOrchestrationScheduled],
+    (False, True): attrgetter("name", "input", "reuse"),
+    (True, False): attrgetter("name", "version", "input", "reuse", "instance_id"),
+    (True, True): attrgetter("name", "input", "reuse", "instance_id"),
+}
+"""The same of children, by whether the code gave an id, and whether any version will do."""
 
 
 class Due(Enum):
@@ -291,12 +297,17 @@ class Journal:
         version: str | None,
         payload: bytes,
         reuse: ReusePolicy = ReusePolicy.REJECT,
+        *,
+        any_version: bool = False,
     ) -> None:
-        """Record the start of a sub-orchestration; without an id of its own it gets one from its sequence number."""
+        """Record the start of a sub-orchestration; without an id of its own it gets one from its sequence number.
+
+        If ``any_version``, a replay takes whichever version is recorded.
+        """
         derived = instance_id or child_instance_id(self.instance_id, self.execution, self.next_seq)
         entry = self.command(
             SubOrchestrationScheduled(self.next_seq, future.name, derived, version, payload, reuse),
-            None if instance_id is None else _child_with_id,
+            _contents_of_children[instance_id is not None, any_version],
         )
         future.seq = entry.seq
         future.instance_id = entry.instance_id

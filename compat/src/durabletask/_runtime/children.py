@@ -24,7 +24,8 @@ class Child:
         name: Its orchestrator.
         text: Its input.
         instance_id: Its id.
-        version: Its version.
+        version: Its version, if the code gives one.
+        default_version: Its version otherwise, ``""`` for none; it belongs to the worker, and may be another one in a replay.
         number: Number of the call.
     """
 
@@ -32,6 +33,7 @@ class Child:
     text: str | None
     instance_id: str
     version: str | None
+    default_version: str
     number: int
 
 
@@ -49,6 +51,7 @@ def start(context: RuntimeContext, child: Child, task: CompletableTask[Any]) -> 
         child.text,
         instance_id=child.instance_id,
         version=child.version,
+        default_version=child.default_version,
         reuse=ReusePolicy.REPLACE_TERMINAL,
     )
     context.connect(future, task, context.told(f"Sub-orchestration task #{child.number}"))

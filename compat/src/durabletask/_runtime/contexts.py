@@ -168,7 +168,7 @@ class RuntimeContext(OrchestrationContext):
 
     def call_sub_orchestrator(
         self,
-        orchestrator: Orchestrator[TInput, TOutput] | str,
+        orchestrator: Orchestrator[TInput, Any] | str,
         *,
         input: TInput | None = None,
         instance_id: str | None = None,
@@ -179,14 +179,13 @@ class RuntimeContext(OrchestrationContext):
         """Start a child and wait for its result."""
         name = orchestrator if isinstance(orchestrator, str) else get_name(orchestrator)
         versioning = self.rules.versioning
-        if version is None and versioning is not None:
-            version = versioning.default_version
         number = self.count()
         child = Child(
             name=name,
             text=self.rules.converter.serialize(input),
             instance_id=instance_id or id_of(self.native, number),
             version=version,
+            default_version=(versioning and versioning.default_version) or "",
             number=number,
         )
         if retry_policy is None:
