@@ -130,7 +130,7 @@ class TaskHubGrpcWorker:
         self._versioning: VersioningOptions | None = None
         self._filters: object = None
         self._registered = Registered()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may stop it while it is stopped
         self._serving: Serving | None = None
 
     def __repr__(self) -> str:
@@ -261,7 +261,16 @@ class TaskHubGrpcWorker:
         self._start(None)
 
     def stop(self) -> None:
-        """Stop working: running activities get some seconds to end, everything else is handed back at once. It can be started again."""
+        """Stop working: running activities get some seconds to end, everything else is handed back at once. It can be started again.
+
+        Raises:
+            RuntimeError: This is the thread that does the work, as in an ``async def`` activity, where waiting would never end.
+        """
+        serving = self._serving
+        if serving is not None and serving.is_here:
+            raise RuntimeError(
+                "a worker cannot be stopped in the thread that does its work: let another one do it"
+            )
         with self._lock:
             serving = self._serving
             if serving is None:
@@ -276,11 +285,16 @@ class TaskHubGrpcWorker:
         self.stop()
 
     async def __aenter__(self) -> Self:
-        await anyio.to_thread.run_sync(self._start, asyncio.get_running_loop())
+        try:
+            await anyio.to_thread.run_sync(self._start, asyncio.get_running_loop())
+        except asyncio.CancelledError:
+            await self.__aexit__()  # it may have begun in its thread all the same
+            raise
         return self
 
     async def __aexit__(self, *args: object) -> None:
-        await anyio.to_thread.run_sync(self.stop)
+        with anyio.CancelScope(shield=True):  # also for a caller that was cancelled
+            await anyio.to_thread.run_sync(self.stop)
 
     def _start(self, home: asyncio.AbstractEventLoop | None) -> None:
         with self._lock:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import logging
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import anyio
+import anyio.to_thread
 import pytest
 
 from durable_async import BackendUnavailableError, ConfigurationError
@@ -31,6 +37,11 @@ def echo(ctx: task.ActivityContext, value: Any) -> Any:
 
 def asks(ctx: task.OrchestrationContext, value: Any) -> Any:
     return (yield ctx.call_activity("echo", input=value))
+
+
+def named(name: str, function: Any) -> Any:
+    function.__name__ = name
+    return function
 
 
 def outcome(client: TaskHubGrpcClient, value: Any) -> Any:
@@ -181,6 +192,103 @@ def test_a_subclass_hears_of_activities(fresh_name: str) -> None:
         instance_id = client.schedule_new_orchestration(asks, input=1, instance_id="heard")
         client.wait_for_orchestration_completion(instance_id, timeout=SECONDS)
     assert heard == [("started", "echo", 1), ("completed", "heard", 1)]
+
+
+def test_it_cannot_be_stopped_in_its_own_thread(fresh_name: str) -> None:
+    address = f"memory://{fresh_name}"
+    with (
+        TaskHubGrpcClient(host_address=address, logger=LOG) as client,
+        TaskHubGrpcWorker(host_address=address, logger=LOG) as worker,
+    ):
+
+        async def stops(ctx: task.ActivityContext, value: Any) -> str:
+            try:
+                worker.stop()
+            except RuntimeError as error:
+                return str(error)
+            return "stopped"
+
+        worker.add_orchestrator(asks)
+        worker.add_activity(named("echo", stops))
+        worker.start()
+        assert "cannot be stopped" in outcome(client, 1)
+
+
+def test_a_signal_may_stop_it_while_it_is_stopped(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = TaskHubGrpcWorker(host_address=url, logger=LOG)
+    wait = concurrent.futures.wait
+
+    def interrupted(*args: Any, **kwargs: Any) -> Any:
+        worker.stop()  # as a signal's handler would, in the thread that waits
+        return wait(*args, **kwargs)
+
+    worker.start()
+    monkeypatch.setattr(concurrent.futures, "wait", interrupted)
+    worker.stop()
+    monkeypatch.undo()
+    with worker:
+        worker.start()
+
+
+async def test_it_is_stopped_also_where_its_block_is_cancelled(url: str) -> None:
+    worker = TaskHubGrpcWorker(host_address=url, logger=LOG)
+    async with AsyncTaskHubGrpcClient(host_address=url, logger=LOG) as client:
+        with anyio.CancelScope() as scope:
+            async with worker:
+                await client.schedule_new_orchestration("nothing")
+                scope.cancel()
+                await anyio.sleep_forever()
+        await worker.__aenter__()  # it is running no more
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await worker.__aexit__()
+        worker.start()
+        worker.stop()
+
+
+async def test_what_began_is_stopped_if_nobody_waits_for_its_beginning(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = TaskHubGrpcWorker(host_address=url, logger=LOG)
+    begin = serving.Serving.start
+    may_begin, begins = threading.Event(), threading.Event()
+
+    def slow(self: serving.Serving) -> None:
+        begins.set()
+        may_begin.wait(SECONDS)
+        begin(self)
+
+    monkeypatch.setattr(serving.Serving, "start", slow)
+    entering = asyncio.create_task(worker.__aenter__())
+    await anyio.to_thread.run_sync(begins.wait, SECONDS)
+    entering.cancel()
+    may_begin.set()
+    with pytest.raises(asyncio.CancelledError):
+        await entering
+    monkeypatch.undo()
+    worker.start()
+    worker.stop()
+
+
+FORKS = """
+import os, sys
+from durabletask.worker import TaskHubGrpcWorker
+
+with TaskHubGrpcWorker(host_address=sys.argv[1]) as worker:
+    worker.start()
+    child = os.fork()
+    if not child:
+        sys.exit(7)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+def test_a_forked_child_leaves_its_block(url: str) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", FORKS, url]
+    subprocess.run(command, check=True, timeout=SECONDS)
 
 
 def test_what_is_wrong_is_refused() -> None:

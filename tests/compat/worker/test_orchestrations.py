@@ -13,7 +13,7 @@ from tests.integration.worlds import DAY, HOUR, World, elapsed
 from durable_async import Status
 from durable_async.testing import VirtualEnvironment, virtual_time
 from durabletask import task
-from durabletask.worker import TaskHubGrpcWorker
+from durabletask.worker import TaskHubGrpcWorker, VersioningOptions
 
 from .stage import running
 
@@ -242,3 +242,75 @@ async def test_code_that_does_not_fit_its_history_fails(
     assert state.status is Status.FAILED
     assert state.failure is not None
     assert state.failure.error_type == "durable_async.errors.NonDeterminismError"
+
+
+@virtual_time
+async def test_it_begins_anew_although_it_would_wait_on_its_way_out(
+    env: VirtualEnvironment, world: World, worker: TaskHubGrpcWorker
+) -> None:
+    def classic(ctx: task.OrchestrationContext, number: int) -> Generator[Any, Any, Any]:
+        try:
+            if number == 0:
+                ctx.continue_as_new(1)
+                yield ctx.create_timer(timedelta(days=1))
+            return "ended"
+        finally:
+            yield ctx.call_activity(tidied, input=f"classic {number}")
+
+    async def modern(ctx: task.OrchestrationContext, number: int) -> Any:
+        try:
+            if number == 0:
+                ctx.continue_as_new(1)
+                await ctx.create_timer(timedelta(days=1))
+            return "ended"
+        finally:
+            await ctx.call_activity(tidied, input=f"modern {number}")
+
+    done: list[str] = []
+
+    def tidied(ctx: task.ActivityContext, what: str) -> None:
+        done.append(what)
+
+    worker.add_orchestrator(classic)
+    worker.add_orchestrator(modern)
+    worker.add_activity(tidied)
+    async with running(world, env, worker) as there:
+        assert await there.outcome(classic, 0) == "ended"
+        assert await there.outcome(modern, 0) == "ended"
+    assert done == ["classic 0", "classic 1", "modern 0", "modern 1"]
+
+
+@virtual_time
+async def test_a_child_keeps_the_default_version_that_it_was_started_with(
+    env: VirtualEnvironment, world: World
+) -> None:
+    def parent(ctx: task.OrchestrationContext, _: Any) -> Generator[Any, Any, Any]:
+        first = yield ctx.call_sub_orchestrator(child)
+        second = yield ctx.call_sub_orchestrator(child)
+        return [first, second]
+
+    def child(ctx: task.OrchestrationContext, _: Any) -> Generator[Any, Any, Any]:
+        yield ctx.wait_for_external_event("go")
+        return ctx.version
+
+    def deployment(version: str | None) -> TaskHubGrpcWorker:
+        worker = TaskHubGrpcWorker()
+        worker.add_orchestrator(parent)
+        worker.add_orchestrator(child)
+        if version is not None:
+            worker.use_versioning(VersioningOptions(version=version, default_version=version))
+        return worker
+
+    async with running(world, env, deployment("1.0")) as there:
+        instance_id = await there.start(parent)
+        while "SubOrchestrationScheduled" not in await there.recorded(instance_id):
+            await anyio.sleep(0.1)
+    async with running(world, env, deployment("2.0")) as there:
+        await there.raise_event(f"{instance_id}:0001", "go")
+        while (await there.recorded(instance_id)).count("SubOrchestrationScheduled") < 2:
+            await anyio.sleep(0.1)
+    async with running(world, env, deployment(None)) as there:
+        await there.raise_event(f"{instance_id}:0002", "go")
+        state = await there.ended(instance_id)
+    assert state.failure is None
+    assert state.output() == '["1.0", "2.0"]'

@@ -102,6 +102,11 @@ class Host:
         return self._engine_for(coroutine).submit(coroutine)
 
     @property
+    def is_here(self) -> bool:
+        """Whether the caller runs in the hub's own thread, where nothing may be waited for."""
+        return self._engine is not None and self._engine.is_here
+
+    @property
     def is_of_this_process(self) -> bool:
         """Whether its thread runs here; in a forked child it does not, before the first use."""
         return self._engine is not None and self._engine.pid == os.getpid()
@@ -148,7 +153,8 @@ class Host:
 
     async def detach_async(self) -> None:
         """Let go without blocking the caller's loop."""
-        await anyio.to_thread.run_sync(self.detach)
+        with anyio.CancelScope(shield=True):  # also for a caller that was cancelled
+            await anyio.to_thread.run_sync(self.detach)
 
     def _engine_for(self, coroutine: Coroutine[Any, Any, Any]) -> Engine:
         try:

@@ -21,6 +21,9 @@ from .contexts import RuntimeContext
 from .failures import RecordedError
 from .rules import Rules
 
+WAITS_MAX = 100
+"""So often code that is left may wait on its way out; what catches everything for ever is let go."""
+
 Code = Callable[[durable_async.OrchestrationContext, Any], Coroutine[Any, Any, Any]]
 
 
@@ -97,14 +100,14 @@ async def _drive(generator: Generator[Any, Any, Any], context: RuntimeContext) -
         except StopIteration as stop:
             return stop.value
         if not isinstance(yielded, Task):
-            generator.close()
+            _leave(generator)
             raise TypeError(
                 f"the orchestrator yielded a non-Task object, {yielded!r}: yield what the context's calls, when_all or when_any return; "
                 "calls that return nothing, such as signal_entity, are made without yield"
             )
         if not yielded.is_complete:
             if context.continuation is not None:
-                generator.close()
+                _leave(generator)
                 return None
             await _wait(yielded, generator, context)
         step = _next_step(generator, yielded)
@@ -117,7 +120,7 @@ async def _wait(
     try:
         await task.arrival()
     except BaseException:  # the execution is over, or leaves memory: no result will come
-        generator.close()
+        _leave(generator)
         raise
 
 
@@ -127,6 +130,15 @@ def _next_step(generator: Generator[Any, Any, Any], task: Task[Any]) -> Callable
     except Exception as error:  # noqa: BLE001 - it is the program's to handle
         return functools.partial(generator.throw, error)
     return functools.partial(generator.send, result)
+
+
+def _leave(code: Generator[Any, Any, Any] | Coroutine[Any, Any, Any]) -> None:
+    """Close what will not be gone on with. Where it waits once more on its way out, as in a ``finally``, that wait is the end of it."""
+    for _ in range(WAITS_MAX):
+        try:
+            code.throw(GeneratorExit)
+        except (GeneratorExit, StopIteration):
+            return
 
 
 class _Watched:
@@ -145,13 +157,13 @@ class _Watched:
             except StopIteration as stop:
                 return stop.value
             if context.continuation is not None:
-                coroutine.close()
+                _leave(coroutine)
                 return None
             context.fresh.clear()
             try:
                 step = functools.partial(coroutine.send, (yield waits_for))
             except GeneratorExit:
-                coroutine.close()
+                _leave(coroutine)
                 raise
             except BaseException as error:  # noqa: BLE001 - cancellation too is the coroutine's to handle
                 step = functools.partial(coroutine.throw, error)

@@ -42,7 +42,7 @@ class Serving:
         self._payload_store = payload_store
         self._log = logger
         self._stopping = threading.Event()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may stop it while it is stopped
         self._host: Host | None = None
         self._work: concurrent.futures.Future[None] | None = None
         self._end: Callable[[], object] | None = None
@@ -103,8 +103,14 @@ class Serving:
         if error is not None:
             self._log.error("the worker ended: %s", error, exc_info=error)
 
+    @property
+    def is_here(self) -> bool:
+        """Whether the caller runs in the thread that does the work."""
+        host = self._host
+        return host is not None and host.is_here
+
     def stop(self) -> None:
-        """Hand everything back, and let go of the hub; waits until that is done."""
+        """Hand everything back, and let go of the hub; waits until that is done. In a forked child there is nothing to wait for."""
         self._stopping.set()
         if self._patient is not None:
             self._patient.join()
@@ -113,7 +119,8 @@ class Serving:
             self._host = None
         if host is None or work is None:
             return
-        if end is not None:
-            end()
-        concurrent.futures.wait([work])
+        if host.is_of_this_process:
+            if end is not None:
+                end()
+            concurrent.futures.wait([work])
         host.detach()

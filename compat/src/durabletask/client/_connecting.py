@@ -115,7 +115,8 @@ class Connection:
 
     async def close_async(self) -> None:
         """Let go of the hub without blocking the caller's loop. Safe to repeat."""
-        await anyio.to_thread.run_sync(self.close)
+        with anyio.CancelScope(shield=True):  # also for a caller that was cancelled
+            await anyio.to_thread.run_sync(self.close)
 
 
 def connection(
