@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -188,6 +189,21 @@ async def test_another_worker_takes_over_what_a_dead_one_had_begun(
         async with hub.worker(back):
             assert await handle.wait() == "ended"
     assert ran.count("begun") == 2
+
+
+@virtual_time
+async def test_an_activity_may_wait_for_ever_for_a_worker_that_registers_it(
+    env: VirtualEnvironment, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with (
+        world.hub(env, front) as hub,
+        hub.worker(front, unregistered_grace_seconds=math.inf),
+    ):
+        handle = await hub.client.start(limited, {})
+        await anyio.sleep(DAY)
+        async with hub.worker(back):
+            assert await handle.wait() == "ended"
+    assert "not registered here" not in caplog.text
 
 
 @virtual_time

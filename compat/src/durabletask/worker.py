@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, Final, Self
@@ -312,12 +314,16 @@ class TaskHubGrpcWorker:
 
     def _settings(self) -> WorkerSettings:
         options = self._concurrency_options
-        return WorkerSettings(
+        settings = WorkerSettings(
             activities_max=options.maximum_concurrent_activity_work_items,
             operations_max=options.maximum_concurrent_entity_work_items,
             threads_max=options.maximum_thread_pool_workers,
             divergence=Divergence.FAIL,
         )
+        if self._filters is None:
+            return settings
+        # What filters leave to others waits for them, however long they are away.
+        return replace(settings, unregistered_grace_seconds=math.inf)
 
     def _native_registry(self, home: asyncio.AbstractEventLoop | None = None) -> Registry:
         """Return its code as durable_async runs it."""

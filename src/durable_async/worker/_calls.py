@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -124,10 +125,12 @@ class ActivityCalls:
     def expect(self, slot: Slot, seq: int) -> None:
         """If an activity in the queue is one that nobody here registers, give other workers a while to claim it."""
         future = slot.orchestration.pending_activity(seq)
-        if future is not None and self._tools.registry.find_activity(future.name) is None:
+        ends_us = self._grace_ends_us()
+        if future is None or ends_us is None:
+            return
+        if self._tools.registry.find_activity(future.name) is None:
             self._warn_of_stranger(future.name)
-            about = (seq, slot.execution, future.attempt)
-            self._tools.alarms.set(self._grace_ends_us(), slot, about)
+            self._tools.alarms.set(ends_us, slot, (seq, slot.execution, future.attempt))
 
     def _warn_of_stranger(self, name: str) -> None:
         if name not in self._strangers:
@@ -141,17 +144,20 @@ class ActivityCalls:
     def wake_at_us(self, slot: Slot) -> int | None:
         """Return when somebody must look at an instance that is let go now, although nothing arrives."""
         wake_us = slot.instance.wake_at_us
-        if not slot.elsewhere:
+        grace_us = self._grace_ends_us()
+        if not slot.elsewhere or grace_us is None:
             return wake_us
         waiting = map(slot.orchestration.pending_activity, slot.elsewhere)
         find = self._tools.registry.find_activity
         if slot.instance.suspended or all(one is None or find(one.name) for one in waiting):
             return wake_us
-        grace_us = self._grace_ends_us()
         return grace_us if wake_us is None else min(wake_us, grace_us)
 
-    def _grace_ends_us(self) -> int:
+    def _grace_ends_us(self) -> int | None:
+        """Return until when an activity that nobody here registers may wait from now on; ``None`` for ever."""
         grace = self._tools.settings.unregistered_grace_seconds
+        if math.isinf(grace):
+            return None
         return self._tools.backend.now_us() + round(grace * 1e6)
 
     def alarm(self, slot: Slot, about: About) -> None:

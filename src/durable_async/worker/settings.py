@@ -41,7 +41,7 @@ class WorkerSettings:
         attempts_max: Claims of an instance that did not come through, after which it is parked.
         turn_seconds_max: Longest that one turn's code may block the event loop, before it is interrupted.
         unregistered_grace_seconds: How long an activity that nobody here registers waits for another worker, before it fails; longer than
-            the workers that register it are ever away, as during a deployment.
+            the workers that register it are ever away, as during a deployment; ``math.inf`` for ever, and without a warning.
         divergence: What becomes of orchestrations whose code does not fit their history.
         shutdown_seconds: How long running activities may go on when the worker stops.
     """
