@@ -11,6 +11,7 @@ import pytest
 
 from durable_async import (
     Entity,
+    FailureDetails,
     OrchestrationContext,
     Registry,
     Status,
@@ -218,3 +219,26 @@ async def test_an_activity_of_another_worker_whose_input_is_lost_fails(
         assert "'double' input" in state.failure.message
     assert "the input of activity 'double'" in caplog.text
     assert ran == []
+
+
+@virtual_time
+async def test_what_its_version_ends_ends_also_if_its_payloads_are_away_for_now(
+    env: VirtualEnvironment, world: World, style: str
+) -> None:
+    payloads = Payloads()
+    refused = FailureDetails("Refused", "not here")
+    async with opened(env, world, styles[style], payloads) as hub:
+        await hub.client.start("whole", text("a"), instance_id="whole")
+        async with hub.worker():
+            await anyio.sleep(MINUTE)
+            assert len(await hub.client.history("whole")) == 2
+    refusing = Registry(accepts=lambda name, version: refused)
+    refusing.add_orchestrator(styles[style].find_orchestrator("whole"))
+    async with opened(env, world, refusing, payloads) as hub:
+        await hub.client.raise_event("whole", "more", "b")
+        payloads.away_until = anyio.current_time() + MINUTE
+        async with hub.worker():
+            await anyio.sleep(10 * MINUTE)
+            state = await hub.client.get("whole", payloads=False)
+    assert state is not None
+    assert state.failure == refused

@@ -139,6 +139,16 @@ def _order_to_end(claimed: ClaimedInstance) -> ExecutionTerminated | None:
 
 
 async def _end(claimed: ClaimedInstance, order: ExecutionTerminated, tools: Tools) -> None:
+    events, turn = await _read(claimed, tools)
+    tools.committer.submit(termination(claimed, order, events, turn), ignore)
+
+
+async def _read(claimed: ClaimedInstance, tools: Tools) -> tuple[list[HistoryEvent], int]:
+    """Return the history of an instance, as far as it can be read, and the number of its next turn.
+
+    Raises:
+        BackendUnavailableError: It cannot be read for now, or not in full.
+    """
     events: list[HistoryEvent] = []
     turn = -1
     async with aclosing(_rows(claimed, tools)) as rows:
@@ -146,7 +156,7 @@ async def _end(claimed: ClaimedInstance, order: ExecutionTerminated, tools: Tool
             turn = row.turn
             with suppress(CorruptHistoryError):
                 events += decode_events(claimed.instance_id, row.events)
-    tools.committer.submit(termination(claimed, order, events, turn + 1), ignore)
+    return events, turn + 1
 
 
 async def _refuse_divergent(
@@ -165,12 +175,9 @@ async def _refuse_divergent(
 
 
 async def _fail(claimed: ClaimedInstance, failure: FailureDetails, tools: Tools) -> None:
-    turn = -1
-    async with aclosing(_rows(claimed, tools)) as rows:
-        async for row in rows:
-            turn = row.turn
+    _, turn = await _read(claimed, tools)
     _log.error("orchestration %s fails: %s", claimed.instance_id, failure.message)
-    tools.committer.submit(refusal_of(claimed, failure, turn + 1), ignore)
+    tools.committer.submit(refusal_of(claimed, failure, turn), ignore)
 
 
 async def _rebuild(claimed: ClaimedInstance, tools: Tools, turns: Turns) -> Slot:
