@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 
 import pytest
-from tests.integration.worlds import MEMORY, POSTGRES, SQLITE, World
+from tests.integration.worlds import World
 
 from durable_async import Registry
 from durable_async.testing import VirtualEnvironment
@@ -17,12 +16,6 @@ from durabletask._runtime.verbs import Verbs
 from durabletask.serialization import DEFAULT_DATA_CONVERTER
 
 Opener = Callable[..., AbstractAsyncContextManager[Verbs]]
-
-
-@pytest.fixture(params=[MEMORY, SQLITE, POSTGRES])
-def world(request: pytest.FixtureRequest, tmp_path: Path, fresh_name: str) -> World:
-    lab = request.getfixturevalue("postgres_lab") if request.param == POSTGRES else None
-    return World(str(request.param), tmp_path, fresh_name, lab)
 
 
 @pytest.fixture

@@ -1,24 +1,10 @@
-"""The three stores, and where the documented patterns are."""
+"""Where the documented patterns are."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from tests.integration.worlds import MEMORY, POSTGRES, SQLITE, World
 
 from .documented import FILE, VARIABLE
-
-
-@pytest.fixture(params=[MEMORY, SQLITE, POSTGRES])
-def backend(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def world(backend: str, tmp_path: Path, fresh_name: str, request: pytest.FixtureRequest) -> World:
-    lab = request.getfixturevalue("postgres_lab") if backend == POSTGRES else None
-    return World(backend, tmp_path, fresh_name, lab)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
