@@ -1,9 +1,10 @@
-"""What type checkers infer for users: `api` and `entities` hold under both, and every mistake in them is found."""
+"""What type checkers infer for users: what the modules beside this one say holds under both, and every mistake in them is found."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -11,8 +12,12 @@ from pathlib import Path
 
 import pytest
 
-APIS = [Path(__file__).with_name(name) for name in ("api.py", "entities.py", "entity_code.py")]
-SRC = Path(__file__).parents[2] / "src"
+APIS = [
+    Path(__file__).with_name(name)
+    for name in ("api.py", "entities.py", "entity_code.py", "durable_task.py")
+]
+ROOT = Path(__file__).parents[2]
+SOURCES = [str(ROOT / "src"), str(ROOT / "compat" / "src")]
 PYRIGHTS = ("basedpyright", "pyright")
 
 
@@ -28,7 +33,7 @@ def pyright() -> str | None:
 def test_mypy(api: Path, tmp_path: Path) -> None:
     settings = tmp_path / "mypy.ini"
     settings.write_text(
-        f"[mypy]\nstrict = true\nmypy_path = {SRC}\ncache_dir = {tmp_path / 'cache'}\n"
+        f"[mypy]\nstrict = true\nmypy_path = {os.pathsep.join(SOURCES)}\ncache_dir = {tmp_path / 'cache'}\n"
     )
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--config-file", settings, api],
@@ -47,7 +52,7 @@ def test_pyright(api: Path, tmp_path: Path) -> None:
     assert program is not None
     settings = {
         "include": [api.name],
-        "extraPaths": [str(SRC)],
+        "extraPaths": SOURCES,
         "pythonVersion": "3.11",
         "typeCheckingMode": "strict",
         "reportUnnecessaryTypeIgnoreComment": "error",

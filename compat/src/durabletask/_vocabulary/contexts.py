@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Coroutine, Generator
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from durabletask.entities import DurableEntity, EntityContext, EntityInstanceId, EntityLock
 
 from .retries import RetryPolicy
 from .tasks import CancellableTask, CompletableTask, Task, TimerTask
 
+T = TypeVar("T")
 TInput = TypeVar("TInput")
 TOutput = TypeVar("TOutput")
 
@@ -53,6 +54,46 @@ class OrchestrationContext(ABC):
     def create_timer(self, fire_at: datetime | timedelta) -> TimerTask:
         """Wait until a time or for a duration; naive times are UTC, and what is past fires at once."""
 
+    @overload
+    def call_activity(
+        self,
+        activity: Activity[TInput, TOutput] | str,
+        *,
+        input: TInput | None = ...,
+        retry_policy: RetryPolicy | None = ...,
+        tags: dict[str, str] | None = ...,
+        return_type: type[T],
+    ) -> CompletableTask[T]: ...
+    @overload
+    def call_activity(
+        self,
+        activity: Callable[[ActivityContext, TInput], Coroutine[Any, Any, TOutput]],
+        *,
+        input: TInput | None = ...,
+        retry_policy: RetryPolicy | None = ...,
+        tags: dict[str, str] | None = ...,
+        return_type: None = ...,
+    ) -> CompletableTask[TOutput]: ...
+    @overload
+    def call_activity(
+        self,
+        activity: Activity[TInput, TOutput],
+        *,
+        input: TInput | None = ...,
+        retry_policy: RetryPolicy | None = ...,
+        tags: dict[str, str] | None = ...,
+        return_type: None = ...,
+    ) -> CompletableTask[TOutput]: ...
+    @overload
+    def call_activity(
+        self,
+        activity: str,
+        *,
+        input: Any = ...,
+        retry_policy: RetryPolicy | None = ...,
+        tags: dict[str, str] | None = ...,
+        return_type: None = ...,
+    ) -> CompletableTask[Any]: ...
     @abstractmethod
     def call_activity(
         self,
@@ -73,6 +114,24 @@ class OrchestrationContext(ABC):
             return_type: What the result is read into; by function, its annotation is the default.
         """
 
+    @overload
+    def call_entity(
+        self,
+        entity: EntityInstanceId,
+        operation: str,
+        input: Any = ...,
+        *,
+        return_type: type[T],
+    ) -> CompletableTask[T]: ...
+    @overload
+    def call_entity(
+        self,
+        entity: EntityInstanceId,
+        operation: str,
+        input: Any = ...,
+        *,
+        return_type: None = ...,
+    ) -> CompletableTask[Any]: ...
     @abstractmethod
     def call_entity(
         self,
@@ -98,10 +157,65 @@ class OrchestrationContext(ABC):
     def lock_entities(self, entities: list[EntityInstanceId]) -> CompletableTask[EntityLock]:
         """Ask for entities that nobody else uses until the block ends: ``with (yield ctx.lock_entities([a, b])):``."""
 
-    @abstractmethod
+    @overload
     def call_sub_orchestrator(
         self,
         orchestrator: Orchestrator[TInput, TOutput] | str,
+        *,
+        input: TInput | None = ...,
+        instance_id: str | None = ...,
+        retry_policy: RetryPolicy | None = ...,
+        version: str | None = ...,
+        return_type: type[T],
+    ) -> CompletableTask[T]: ...
+    @overload
+    def call_sub_orchestrator(
+        self,
+        orchestrator: Callable[[OrchestrationContext, TInput], Coroutine[Any, Any, TOutput]],
+        *,
+        input: TInput | None = ...,
+        instance_id: str | None = ...,
+        retry_policy: RetryPolicy | None = ...,
+        version: str | None = ...,
+        return_type: None = ...,
+    ) -> CompletableTask[TOutput]: ...
+    @overload
+    def call_sub_orchestrator(
+        self,
+        orchestrator: Callable[[OrchestrationContext, TInput], Generator[Task[Any], Any, TOutput]],
+        *,
+        input: TInput | None = ...,
+        instance_id: str | None = ...,
+        retry_policy: RetryPolicy | None = ...,
+        version: str | None = ...,
+        return_type: None = ...,
+    ) -> CompletableTask[TOutput]: ...
+    @overload
+    def call_sub_orchestrator(
+        self,
+        orchestrator: Callable[[OrchestrationContext, TInput], TOutput],
+        *,
+        input: TInput | None = ...,
+        instance_id: str | None = ...,
+        retry_policy: RetryPolicy | None = ...,
+        version: str | None = ...,
+        return_type: None = ...,
+    ) -> CompletableTask[TOutput]: ...
+    @overload
+    def call_sub_orchestrator(
+        self,
+        orchestrator: str,
+        *,
+        input: Any = ...,
+        instance_id: str | None = ...,
+        retry_policy: RetryPolicy | None = ...,
+        version: str | None = ...,
+        return_type: None = ...,
+    ) -> CompletableTask[Any]: ...
+    @abstractmethod
+    def call_sub_orchestrator(
+        self,
+        orchestrator: Orchestrator[TInput, Any] | str,
         *,
         input: TInput | None = None,
         instance_id: str | None = None,
@@ -120,6 +234,12 @@ class OrchestrationContext(ABC):
             return_type: What the result is read into.
         """
 
+    @overload
+    def wait_for_external_event(self, name: str, *, data_type: type[T]) -> CancellableTask[T]: ...
+    @overload
+    def wait_for_external_event(
+        self, name: str, *, data_type: None = ...
+    ) -> CancellableTask[Any]: ...
     @abstractmethod
     def wait_for_external_event(
         self, name: str, *, data_type: type | None = None

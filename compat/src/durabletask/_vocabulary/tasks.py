@@ -11,9 +11,10 @@ from typing import Any, Generic, TypeVar
 from .failures import FailureDetails, TaskCancelledError, TaskFailedError
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
-class Task(ABC, Generic[T]):
+class Task(ABC, Generic[T_co]):
     """Something that an orchestrator waits for: yielded by a generator, awaited by an ``async def``."""
 
     def __init__(self) -> None:
@@ -33,11 +34,11 @@ class Task(ABC, Generic[T]):
         return self._is_complete and self._exception is not None
 
     @property
-    def result(self) -> T:
+    def result(self) -> T_co:
         """Its result; see `get_result`."""
         return self.get_result()
 
-    def get_result(self) -> T:
+    def get_result(self) -> T_co:
         """Return its result.
 
         Raises:
@@ -48,7 +49,7 @@ class Task(ABC, Generic[T]):
             raise ValueError("The task has not completed.")
         if self._exception is not None:
             raise self._exception
-        result: T = self._result
+        result: T_co = self._result
         return result
 
     def get_exception(self) -> TaskFailedError:
@@ -62,7 +63,7 @@ class Task(ABC, Generic[T]):
         error: Any = self._exception
         return error  # type: ignore[no-any-return]
 
-    def __await__(self) -> Generator[Any, Any, T]:
+    def __await__(self) -> Generator[Any, Any, T_co]:
         if not self._is_complete:
             yield from self.arrival().__await__()
         return self.get_result()
