@@ -251,6 +251,21 @@ def terminated_between_lives(stage: Stage) -> Any:
 
 
 @scenario
+def children_of_each_life(stage: Stage) -> Any:
+    def child(ctx: task.OrchestrationContext, _: Any) -> Any:
+        return ctx.instance_id
+
+    def flow(ctx: task.OrchestrationContext, seen: list[str]) -> Any:
+        seen = [*seen, (yield ctx.call_sub_orchestrator(child))]
+        if len(seen) == 3:
+            return seen
+        ctx.continue_as_new(seen)
+
+    stage.worker([flow, child])
+    return stage.run(flow, [])
+
+
+@scenario
 def a_monitor_with_an_end(stage: Stage) -> Any:
     def check(ctx: task.ActivityContext, number: int) -> str:
         stage.note(number)
