@@ -34,6 +34,7 @@ Url = Annotated[
     str,
     typer.Option(
         "--url",
+        envvar="DURABLE_ASYNC_URL",
         help="The store: sqlite:///file.db, sqlite:////absolute/file.db, postgresql://user@host/database.",
     ),
 ]

@@ -102,6 +102,14 @@ def test_list(url: str) -> None:
     ]
 
 
+def test_the_store_can_be_named_by_the_environment(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DURABLE_ASYNC_URL", url)
+    assert say("list") == say("list", "--url", url)
+    assert say("show", "good") == say("show", "good", "--url", url)
+
+
 def test_a_list_says_that_there_are_more(url: str) -> None:
     lines = say("list", "--url", url, "--limit", "2")
     assert [line.split()[0] for line in lines[1:3]] == ["good", "bad"]
