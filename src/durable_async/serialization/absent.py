@@ -16,7 +16,7 @@ def why_absent(data: bytes) -> str | None:
     if data.startswith(OFFLOADED):
         return (
             "it is kept in a payload store, which this process was not given: every process of the hub "
-            "needs the same durable_async.backends.offload.OffloadingBackend"
+            "needs the same one: give it as payload_store"
         )
     if data.startswith(UNREADABLE):
         reason = data.removeprefix(UNREADABLE).removeprefix(FOR_GOOD).removeprefix(FOR_NOW)
