@@ -6,11 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import anyio
+import pytest
 
 from durable_async.testing import VirtualEnvironment, virtual_time
 from durabletask._runtime.states import EntityQuery
 from durabletask._runtime.verbs import Verbs
-from durabletask.entities import EntityInstanceId
+from durabletask.entities import EntityInstanceId, EntityMetadata
+from durabletask.serialization import DEFAULT_DATA_CONVERTER
 
 from .conftest import Opener
 from .programs import registry
@@ -31,6 +33,15 @@ async def until_at(verbs: Verbs, key: str, total: int | None) -> None:
 
 async def ids(verbs: Verbs, **conditions: Any) -> list[str]:
     return [str(one.id) for one in await verbs.get_all_entities(EntityQuery(**conditions))]
+
+
+def test_a_type_that_does_not_take_the_states_text_is_told_what_reads_it() -> None:
+    found = EntityMetadata(
+        counter("a"), datetime.now(UTC), 0, "", True, '{"n": 1}', DEFAULT_DATA_CONVERTER
+    )
+    with pytest.raises(TypeError, match=r"@counter@a is no dict: .*; get_typed_state reads it"):
+        found.get_state(dict)
+    assert found.get_typed_state(dict) == {"n": 1}
 
 
 def test_signals_are_carried_out_and_the_state_is_read(opened: Opener) -> None:

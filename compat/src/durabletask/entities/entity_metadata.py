@@ -103,7 +103,8 @@ class EntityMetadata:
             return intended_type(text)  # type: ignore[call-arg]
         except Exception as error:
             raise TypeError(
-                f"the state of {self.id} is no {intended_type.__name__}: {error}"
+                f"the text of the state of {self.id} is no {intended_type.__name__}: {error}; "
+                "get_typed_state reads it as one"
             ) from error
 
     @overload
