@@ -57,6 +57,20 @@ def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'hub.db'}"
 
 
+def test_its_log_says_where_it_works(fresh_name: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, LOG.name)
+    address = f"memory://{fresh_name}"
+    with (
+        TaskHubGrpcClient(host_address=address, logger=LOG) as client,
+        TaskHubGrpcWorker(host_address=address, logger=LOG) as worker,
+    ):
+        worker.add_orchestrator(asks)
+        worker.add_activity(echo)
+        worker.start()
+        assert outcome(client, 1) == 1
+    assert "working on memory, hub 'default'" in caplog.messages
+
+
 def test_it_is_started_stopped_and_started_again(url: str) -> None:
     with (
         TaskHubGrpcClient(host_address=url, logger=LOG) as client,

@@ -95,7 +95,7 @@ class Serving:
         if self._stopping.is_set():
             return
         async with hub.worker(settings=self._settings):
-            self._log.info("working on %s", hub)
+            self._log.info("working on %s", hub.backend.description)
             await stop.wait()
 
     def _ended(self, work: concurrent.futures.Future[None]) -> None:
