@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from durable_async import ConfigurationError
 from durabletask._runtime import addresses
 from durabletask._runtime.addresses import Address, claim_port, release_port, resolve, taskhub_in
 
@@ -35,6 +36,18 @@ def test_the_environment_names_the_store(monkeypatch: pytest.MonkeyPatch) -> Non
     assert resolve("https://scheduler.example:443", "orders") == Address(
         "postgresql://me@db/app", "orders"
     )
+
+
+@pytest.mark.parametrize("told", ["shop.db", "/data/shop.db", "mysql://me:secret@db/app"])
+def test_what_names_no_store_is_refused_under_its_name(
+    told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DURABLE_ASYNC_URL", told)
+    with pytest.raises(
+        ConfigurationError, match=r"^DURABLE_ASYNC_URL is no URL.* sqlite:"
+    ) as told_by:
+        resolve("localhost:4001")
+    assert "secret" not in str(told_by.value)
 
 
 @pytest.mark.parametrize(

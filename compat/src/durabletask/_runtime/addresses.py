@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
+from durable_async import ConfigurationError
+
 URL_VARIABLE = "DURABLE_ASYNC_URL"
 DEFAULT_FILE = "durabletask.db"
 DEFAULT_HUB = "default"
@@ -114,6 +116,9 @@ def resolve(
         host_address: What a program gives as its server; by default the one that the SDK has.
         taskhub: Name of the hub in the store, ``default`` by default.
         logger: Hears, once in a process, which file it is if nothing else is told.
+
+    Raises:
+        ConfigurationError: What the environment variable says is no URL of a store.
     """
     hub = taskhub or DEFAULT_HUB
     given = (host_address or DEFAULT_HOST_ADDRESS).strip()
@@ -124,6 +129,11 @@ def resolve(
         return Address(local, DEFAULT_HUB)  # as with the SDK, a backend for tests is one hub
     told = os.environ.get(URL_VARIABLE, "").strip()
     if told:
+        if _scheme(told) not in _STORES:
+            raise ConfigurationError(
+                f"{URL_VARIABLE} is no URL of a store: "
+                "use postgresql://host/database, sqlite:////absolute/file.db or memory://"
+            )
         return Address(_absolute(told), hub)
     url = _sqlite_url(Path(DEFAULT_FILE))
     if _ports.is_news(url):
