@@ -247,11 +247,15 @@ class OrchestrationContext(EntityCalls):
             journal.schedule_activity(future)
         return future
 
-    def create_timer(self, due: Seconds | datetime) -> DurableFuture[None]:
+    def create_timer(
+        self, due: Seconds | datetime, *, may_change: bool = False
+    ) -> DurableFuture[None]:
         """Wait until a time or for a duration.
 
         Args:
             due: Seconds or a ``timedelta`` from now, or a ``datetime``; a naive one is UTC. What is past fires at once.
+            may_change: Whether another release may ask for another time here: a replay does not mind then, and the timer that was
+                created keeps its own.
 
         Raises:
             ValidationError: It is not a number, or more than 1,000 years ahead.
@@ -262,7 +266,7 @@ class OrchestrationContext(EntityCalls):
         if journal.evicting:
             return future
         future.fire_at_us = due_us(due, journal.clock_us)
-        journal.create_timer(future)
+        journal.create_timer(future, any_time=may_change)
         return future
 
     @overload

@@ -280,13 +280,19 @@ class Journal:
         future.input = entry.input
         return entry.seq  # type: ignore[no-any-return]
 
-    def create_timer(self, future: TimerFuture) -> None:
-        """Record a timer; one that is not in the future fires in this turn, unrecorded."""
+    def create_timer(self, future: TimerFuture, *, any_time: bool = False) -> None:
+        """Record a timer; one that is not in the future fires in this turn, unrecorded.
+
+        If ``any_time``, a replay takes whichever time is recorded.
+        """
         if future.fire_at_us <= self.clock_us:
             future._owner = None
             future.set_result(None)
             return
-        future.seq = self.command(TimerCreated(self.next_seq, future.fire_at_us)).seq
+        command = TimerCreated(self.next_seq, future.fire_at_us)
+        entry = self.command(command, type if any_time else None)
+        future.seq = entry.seq
+        future.fire_at_us = entry.fire_at_us
         self.pending[future.seq] = future
         self.push(future.fire_at_us, future.seq, Due.TIMER)
 

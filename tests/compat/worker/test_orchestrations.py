@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import anyio
+import pytest
 from tests.integration.worlds import DAY, HOUR, World, elapsed
 
 from durable_async import Status
@@ -314,3 +315,59 @@ async def test_a_child_keeps_the_default_version_that_it_was_started_with(
         state = await there.ended(instance_id)
     assert state.failure is None
     assert state.output() == '["1.0", "2.0"]'
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 3), (3, 1), (1, 0), (0, 1)])
+@virtual_time
+async def test_the_longest_interval_may_change_while_a_timer_is_waited_for(
+    env: VirtualEnvironment, memory: World, before: float, after: float
+) -> None:
+    def deployment(hours: float) -> TaskHubGrpcWorker:
+        def patient(ctx: task.OrchestrationContext, _: Any) -> Generator[Any, Any, Any]:
+            yield ctx.create_timer(timedelta(hours=10))
+            return "done"
+
+        worker = TaskHubGrpcWorker(maximum_timer_interval=timedelta(hours=hours))
+        worker.add_orchestrator(patient)
+        return worker
+
+    async with running(memory, env, deployment(before)) as there:
+        instance_id = await there.start("patient")
+        await anyio.sleep(2.5 * HOUR)
+    async with running(memory, env, deployment(after)) as there:
+        state = await there.ended(instance_id)
+    assert state.output() == '"done"'
+    assert 10 * HOUR <= elapsed(env) < 10 * HOUR + 60
+
+
+@virtual_time
+async def test_a_retry_policy_may_change_while_a_retry_is_waited_for(
+    env: VirtualEnvironment, memory: World
+) -> None:
+    lives: list[str] = []
+
+    def deployment(hours: float) -> TaskHubGrpcWorker:
+        def child(ctx: task.OrchestrationContext, _: Any) -> Any:
+            lives.append(ctx.instance_id)
+            if len(lives) == 1:
+                raise ValueError("not yet")
+            return "done"
+
+        def parent(ctx: task.OrchestrationContext, _: Any) -> Generator[Any, Any, Any]:
+            policy = task.RetryPolicy(
+                first_retry_interval=timedelta(hours=hours), max_number_of_attempts=2
+            )
+            return (yield ctx.call_sub_orchestrator(child, retry_policy=policy))
+
+        worker = TaskHubGrpcWorker()
+        worker.add_orchestrator(child)
+        worker.add_orchestrator(parent)
+        return worker
+
+    async with running(memory, env, deployment(3)) as there:
+        instance_id = await there.start("parent")
+        await anyio.sleep(HOUR)
+    async with running(memory, env, deployment(5)) as there:
+        state = await there.ended(instance_id)
+    assert state.output() == '"done"'
+    assert 3 * HOUR <= elapsed(env) < 3 * HOUR + 60

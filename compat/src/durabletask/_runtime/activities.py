@@ -73,7 +73,7 @@ class ActivityCode:
         request = self._begin()
         try:
             coroutine = self._function(*self._arguments(text))
-            if self._home is not None:
+            if self._home is not None and not self._home.is_closed():
                 running = asyncio.run_coroutine_threadsafe(coroutine, self._home)
                 coroutine = asyncio.wrap_future(running)
             return self._text(await coroutine)

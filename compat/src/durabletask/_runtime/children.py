@@ -82,7 +82,7 @@ def start_repeatedly(
     def wait(delay: timedelta, number: int) -> None:
         due = context.current_utc_datetime + delay
         context.count()
-        future = context.native.create_timer(due.replace(tzinfo=UTC))
+        future = context.native.create_timer(due.replace(tzinfo=UTC), may_change=True)
         future.add_done_callback(lambda fired: None if fired.cancelled() else attempt(number + 1))
 
     attempt(1)

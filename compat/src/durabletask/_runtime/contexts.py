@@ -120,19 +120,22 @@ class RuntimeContext(OrchestrationContext):
         return timer
 
     def _wait_until(self, timer: TimerTask, now: datetime, due: datetime) -> None:
-        """Let a timer fire when it is due, by as many timers below as its longest interval asks for."""
+        """Let a timer fire when it is due, by as many timers below as its longest interval asks for.
+
+        That interval may be another one in the next release: what counts is the timer that was created.
+        """
         interval = self.rules.maximum_timer_interval
         is_long = interval is not None and interval > timedelta(0) and due - now > interval
         moment = now + interval if is_long and interval is not None else due
         self.count()
-        future = self.native.create_timer(moment.replace(tzinfo=UTC))
+        future = self.native.create_timer(moment.replace(tzinfo=UTC), may_change=True)
         timer.set_cancel_handler(lambda: _give_up(future))
 
         def fired(_: Any) -> None:
             if future.cancelled() or timer.is_complete:
                 return
-            if moment < due:
-                self._wait_until(timer, moment, due)
+            if self.current_utc_datetime < due:
+                self._wait_until(timer, self.current_utc_datetime, due)
             else:
                 timer.complete(None)
 
