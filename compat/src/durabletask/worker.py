@@ -335,6 +335,7 @@ class TaskHubGrpcWorker:
             else lambda error: properties_of(error, provider, self._logger),
             maximum_timer_interval=self._maximum_timer_interval,
             versioning=self._versioning,
+            logger=self._logger,
         )
         filters = self._filters
         if filters is _FROM_REGISTRY:

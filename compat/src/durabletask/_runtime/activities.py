@@ -65,7 +65,7 @@ class ActivityCode:
         try:
             return self._text(self._function(*self._arguments(text)))
         except Exception as error:
-            raise RecordedError(self._rules.failure_of(error)) from error
+            raise self._failed(request, error) from error
         finally:
             self._observer.ended(request)
 
@@ -78,9 +78,20 @@ class ActivityCode:
                 coroutine = asyncio.wrap_future(running)
             return self._text(await coroutine)
         except Exception as error:
-            raise RecordedError(self._rules.failure_of(error)) from error
+            raise self._failed(request, error) from error
         finally:
             self._observer.ended(request)
+
+    def _failed(self, request: SimpleNamespace, error: Exception) -> RecordedError:
+        self._rules.logger.warning(
+            "%s: activity %s (task #%s) failed: %s",
+            request.orchestrationInstance.instanceId,
+            self._name,
+            request.taskId,
+            error,
+            exc_info=error,
+        )
+        return RecordedError(self._rules.failure_of(error))
 
     def _arguments(self, text: str | None) -> tuple[ActivityContext, Any]:
         native = activity_context()

@@ -61,9 +61,25 @@ async def _outcome(
         failure = rules.failure_of(error)
     else:
         await _see_off(context)
+        _tell_end(context, None)
         return output
     await _see_off(context)
+    _tell_end(context, failure)
     raise RecordedError(failure)
+
+
+def _tell_end(context: RuntimeContext, failure: durable_async.FailureDetails | None) -> None:
+    """Tell the worker's log how an execution ends; it is recorded just after."""
+    if context.is_replaying:
+        return
+    log, name, instance_id = context.rules.logger, context.native.name, context.instance_id
+    if failure is not None:
+        kind, message = failure.error_type, failure.message
+        log.warning("%s: orchestration %s fails: %s: %s", instance_id, name, kind, message)
+    elif context.continuation is not None:
+        log.info("%s: orchestration %s continues as new", instance_id, name)
+    else:
+        log.info("%s: orchestration %s completes", instance_id, name)
 
 
 def _text_of(result: Any, rules: Rules) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from enum import Enum
 from types import ModuleType
@@ -146,7 +146,7 @@ def from_native(native: Exception) -> RpcError | None:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translated() -> Generator[None]:
     """Let errors of durable_async leave as those that programs of the SDK expect.
 
     Raises:
@@ -162,7 +162,7 @@ def translated() -> Iterator[None]:
 
 
 @contextmanager
-def ended_with_client() -> Iterator[None]:
+def ended_with_client() -> Generator[None]:
     """Tell whoever waits for an answer, when the client was closed meanwhile, what happened.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -22,12 +23,14 @@ class Rules:
         properties_of: What else is recorded of an exception.
         maximum_timer_interval: Longest single timer; longer waits are several in a row. ``None`` for no limit.
         versioning: The worker's version.
+        logger: Hears how orchestrations end, and what failed.
     """
 
     converter: DataConverter
     properties_of: PropertiesOf | None = None
     maximum_timer_interval: timedelta | None = None
     versioning: VersioningOptions | None = None
+    logger: logging.Logger = logging.getLogger("durabletask")  # noqa: RUF009 - there is one of a name
 
     def failure_of(self, error: BaseException) -> FailureDetails:
         """Return what is to be recorded of an exception."""

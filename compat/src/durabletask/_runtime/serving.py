@@ -11,6 +11,7 @@ from collections.abc import Callable
 from durable_async import BackendUnavailableError, Registry, TaskHub, WorkerSettings
 from durabletask.payload import PayloadStore
 
+from .engine_logs import passed_on
 from .hosts import Address, Host, attach
 
 RETRY_SECONDS = 1.0
@@ -79,14 +80,17 @@ class Serving:
 
     def _begin(self) -> None:
         host = attach(self._address)
+        try:
+            hub = host.task_hub(self._registry, self._payload_store)
+        except BaseException:
+            host.detach()
+            raise
         with self._lock:
             if self._stopping.is_set():
                 host.detach()
                 return
             self._host = host
-            self._work = host.submit(
-                self._serve(host.task_hub(self._registry, self._payload_store))
-            )
+            self._work = host.submit(self._serve(hub))
             self._work.add_done_callback(self._ended)
 
     async def _serve(self, hub: TaskHub) -> None:
@@ -94,6 +98,10 @@ class Serving:
         self._end = lambda: loop.call_soon_threadsafe(stop.set)
         if self._stopping.is_set():
             return
+        with passed_on(self._log):
+            await self._work_until(stop, hub)
+
+    async def _work_until(self, stop: asyncio.Event, hub: TaskHub) -> None:
         async with hub.worker(settings=self._settings):
             self._log.info("working on %s", hub.backend.description)
             await stop.wait()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -111,7 +111,7 @@ class StateShim:
         return datetime.now(UTC)
 
     @contextmanager
-    def seeding(self) -> Iterator[None]:
+    def seeding(self) -> Generator[None]:
         """Let what is set meanwhile count only if there is no state yet."""
         self._passes_over = self._text is not None
         try:

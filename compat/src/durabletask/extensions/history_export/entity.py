@@ -81,7 +81,7 @@ class ExportJobEntity(DurableEntity):
         state = self._load()
         return None if state is None else state.to_dict()
 
-    def delete(self, _: Any = None) -> None:
+    def delete(self, input: Any = None) -> None:
         """Forget the job; the orchestration that carries it out ends when it looks next."""
         self.set_state(None)
 
