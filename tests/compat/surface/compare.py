@@ -116,7 +116,7 @@ def same_gap(there: dict[str, Any], here: dict[str, Any]) -> str | None:
     if kinds[0] != kinds[1] and kinds != ("class", "dataclass") and not set(kinds) <= VALUES:
         return f"is a {kinds[1]}, not a {kinds[0]}"
     callable_there = there.get("parameters") is not None and "members" not in there
-    if callable_there and there["parameters"] != here.get("parameters"):
+    if callable_there and not fit(there["parameters"], here.get("parameters") or []):
         return f"takes ({written(here)}), not ({written(there)})"
     if there.get("value") is not None and there["value"] != here.get("value"):
         return f"is {here.get('value')}, not {there['value']}"
@@ -129,6 +129,14 @@ def same_gap(there: dict[str, Any], here: dict[str, Any]) -> str | None:
     if more := set(here.get("abstract", ())) - set(there.get("abstract", ())):
         return f"is abstract also in {', '.join(sorted(more))}"
     return None
+
+
+def fit(there: list[str], here: list[str]) -> bool:
+    """Whether parameters are the same, where one that the SDK calls ``_`` may have any name."""
+    return len(there) == len(here) and all(
+        one == other or (one.startswith("_=") and one[1:] == other[other.find("=") :])
+        for one, other in zip(there, here, strict=True)
+    )
 
 
 def better_gap(there: dict[str, Any], here: dict[str, Any]) -> str | None:

@@ -305,7 +305,7 @@ def parameters(function: Any, bound: bool = False) -> list[str]:
     written: list[str] = []
     keyword_only = False
     for one in known:
-        if one.name.startswith("_") and one.default is not one.empty:
+        if len(one.name) > 1 and one.name.startswith("_") and one.default is not one.empty:
             continue
         if one.kind is one.KEYWORD_ONLY and not keyword_only:
             written.append("*")

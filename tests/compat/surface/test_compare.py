@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .compare import gaps
+from .compare import fit, gaps
 from .table import BETTER, DECLINED, SAME, Entry, parts
 
 SDK: dict[str, dict[str, Any]] = {
@@ -134,6 +134,13 @@ def test_a_class_may_be_at_home_in_another_module() -> None:
     ours["package"]["Job"] = ours["package.task"]["Job"]
     ours["package.task"]["Job"] = {"kind": "alias", "of": "package:Job"}
     assert seen(ours) == []
+
+
+def test_a_parameter_without_a_name_may_have_one() -> None:
+    assert fit(["_=None"], ["input=None"])
+    assert fit(["text", "_=None"], ["text", "_=None"])
+    for other in ([], ["input"], ["input=0"], ["input=None", "more=None"]):
+        assert not fit(["_=None"], other)
 
 
 def test_what_is_better_takes_more_but_nothing_less() -> None:
