@@ -78,7 +78,7 @@ def stale(facts: Outcomes, differences: dict[str, Difference]) -> Iterator[str]:
 
 
 def run(
-    python: Path | str, backend: str, only: Sequence[str] = (), jobs: int | None = None
+    python: Path | str, backend: str, only: Sequence[str] = (), *, restless: bool = False
 ) -> Outcomes:
     """Play scenarios with an interpreter, in a process of their own, and return their outcomes.
 
@@ -88,7 +88,7 @@ def run(
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder, "outcomes.json")
         command = [str(python), "-m", RUNNER, "--backend", backend, "--json", str(target)]
-        command += ["--jobs", str(jobs)] if jobs else []
+        command += ["--restless"] if restless else []
         for name in only:
             command += ["--only", name]
         ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -104,6 +104,13 @@ def run_sdk(only: Sequence[str] = ()) -> Outcomes:
     from benchmarks.peer import peer_python
 
     return run(peer_python(), "testing", only)
+
+
+def verify_on_sdk(facts: Outcomes, only: Sequence[str] = ()) -> Outcomes:
+    """Play scenarios on the SDK, and once more what came out otherwise: some of it is a matter of time on a busy machine."""
+    outcomes = run_sdk(only)
+    odd = [name for name, outcome in outcomes.items() if facts.get(name) != outcome]
+    return {**outcomes, **run_sdk(odd)} if odd else outcomes
 
 
 def record(outcomes: Outcomes) -> None:
@@ -128,6 +135,7 @@ def main() -> int:
     parser.add_argument("--live", action="store_true", help="play on the SDK")
     parser.add_argument("--record", action="store_true", help="play on the SDK and keep the facts")
     parser.add_argument("--backend", default="testing", help="of ours: testing, sqlite, or a URL")
+    parser.add_argument("--restless", action="store_true", help="workers come and go")
     parser.add_argument("--only", action="append", default=[], help="names or patterns")
     asked = parser.parse_args()
     if asked.record:
@@ -135,9 +143,9 @@ def main() -> int:
         return 0
     facts, differences = load_facts(), load_differences()
     if asked.live:
-        outcomes, wanted = run_sdk(asked.only), facts
+        outcomes, wanted = verify_on_sdk(facts, asked.only), facts
     else:
-        outcomes = run(sys.executable, asked.backend, asked.only)
+        outcomes = run(sys.executable, asked.backend, asked.only, restless=asked.restless)
         wanted = expected(facts, differences)
     if asked.only:
         wanted = {name: wanted[name] for name in outcomes if name in wanted}

@@ -39,6 +39,9 @@ def main() -> None:
     parser.add_argument("--only", action="append", help="names or patterns, by default all")
     parser.add_argument("--json", type=Path, help="where to write the outcomes")
     parser.add_argument("--backend", default=TESTING, help="testing, sqlite, or a store's URL")
+    parser.add_argument(
+        "--restless", action="store_true", help="workers stop and start all the time"
+    )
     parser.add_argument("--jobs", type=int, default=AT_A_TIME)
     asked = parser.parse_args()
     broken = _read()
@@ -48,7 +51,7 @@ def main() -> None:
         if not asked.only or any(fnmatch.fnmatch(name, pattern) for pattern in asked.only)
     ]
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        outcomes = play(wanted, asked.backend, Path(folder), asked.jobs)
+        outcomes = play(wanted, asked.backend, Path(folder), asked.jobs, asked.restless)
         text = json.dumps(outcomes, indent=1, sort_keys=True) + "\n"
         if asked.json is None:
             sys.stdout.write(text)
@@ -71,17 +74,23 @@ def _read() -> list[str]:
 
 
 def play(
-    scenarios: list[Scenario], backend: str, folder: Path, jobs: int = AT_A_TIME
+    scenarios: list[Scenario],
+    backend: str,
+    folder: Path,
+    jobs: int = AT_A_TIME,
+    restless: bool = False,
 ) -> dict[str, Any]:
     """Play scenarios, several at a time, and return their outcomes by name."""
     with ThreadPoolExecutor(jobs) as pool:
-        outcomes = pool.map(lambda scenario: play_one(scenario, backend, folder), scenarios)
+        outcomes = pool.map(
+            lambda scenario: play_one(scenario, backend, folder, restless), scenarios
+        )
         return {
             scenario.name: outcome for scenario, outcome in zip(scenarios, outcomes, strict=True)
         }
 
 
-def play_one(scenario: Scenario, backend: str, folder: Path) -> Any:
+def play_one(scenario: Scenario, backend: str, folder: Path, restless: bool = False) -> Any:
     """Play one scenario on a stage of its own, no longer than it may take."""
     if len(_timeouts) >= TIMEOUTS_MAX:
         return NOT_PLAYED
@@ -90,7 +99,7 @@ def play_one(scenario: Scenario, backend: str, folder: Path) -> Any:
 
     def act() -> None:
         try:
-            stage = Stage(scenario.name, backend, folder)
+            stage = Stage(scenario.name, backend, folder, restless)
         except Exception as error:  # noqa: BLE001 - said in the outcome
             answer.append({"no stage": failure(error)})
             done.set()

@@ -24,6 +24,9 @@ QUIET.setLevel(logging.CRITICAL + 1)
 PATIENCE_SECONDS = 20.0
 """How long a scenario waits for what should come at once."""
 
+RESTLESS_SECONDS = 0.03
+"""How long a restless worker works."""
+
 TESTING, SQLITE = "testing", "sqlite"
 
 _HEX = re.compile(r"[0-9a-f]{32}")
@@ -119,17 +122,19 @@ class Stage:
         log: What activities and entities noted, in order; any thread may write.
     """
 
-    def __init__(self, name: str, backend: str, folder: Path) -> None:
+    def __init__(self, name: str, backend: str, folder: Path, restless: bool = False) -> None:
         """Put up a stage.
 
         Args:
             name: Of the scenario.
             backend: ``testing`` for the SDK's own backend for tests; ``sqlite`` for a file; or the URL of a store.
             folder: For files.
+            restless: Whether workers stop and start again all the time.
         """
         self.name = name
         self.folder = folder
         self.log: list[Any] = []
+        self._restless = restless
         self._ends: list[Callable[[], Any]] = []
         self._client: clients.TaskHubGrpcClient | None = None
         self._port = 0
@@ -172,10 +177,26 @@ class Stage:
             it.add_entity(entity)
         if versioning is not None:
             it.use_versioning(versioning)
+        self._ends.append(it.stop)
         if start:
             it.start()
-        self._ends.append(it.stop)
+            if self._restless:
+                self._stir(it)
         return it
+
+    def _stir(self, worker: workers.TaskHubGrpcWorker) -> None:
+        """Let a worker stop and start again until the end."""
+        over = threading.Event()
+
+        def stir() -> None:
+            while not over.wait(RESTLESS_SECONDS):
+                worker.stop()
+                worker.start()
+
+        thread = threading.Thread(target=stir, name=f"{self.name}-stirring")
+        thread.start()
+        self._ends.append(thread.join)
+        self._ends.append(over.set)
 
     def new_client(self, **options: Any) -> clients.TaskHubGrpcClient:
         """Return a further client, closed at the end."""

@@ -23,15 +23,29 @@ from .compare import (
     load_differences,
     load_facts,
     run,
-    run_sdk,
     stale,
     unexpected,
+    verify_on_sdk,
 )
 
 pytestmark = pytest.mark.timeout(900)
 
 NAMES = sorted(book())
 STORES = ("memory", "sqlite", "postgres")
+RESTLESS = "sqlite, workers come and go"
+TIMELESS = (
+    "chance",
+    "children",
+    "continuing",
+    "entity_states",
+    "events",
+    "failures",
+    "locks",
+    "patterns",
+    "retries",
+    "tasks",
+)
+"""Topics whose outcomes do not depend on how long anything takes, nor on who works."""
 FACTS = load_facts()
 DIFFERENCES = load_differences()
 WANTED = expected(FACTS, DIFFERENCES)
@@ -54,6 +68,8 @@ def played(
                 return run(sys.executable, "testing", only)
             case "sqlite":
                 return run(sys.executable, "sqlite", only)
+            case "sqlite, workers come and go":
+                return run(sys.executable, "sqlite", only, restless=True)
             case _:
                 return run(sys.executable, request.getfixturevalue("postgres_server").dsn, only)
 
@@ -88,6 +104,13 @@ def test_scenario(name: str, store: str, played: Callable[[str], Outcomes]) -> N
     assert played(store)[name] == WANTED[name], why
 
 
+@pytest.mark.parametrize("store", [RESTLESS])
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith(TIMELESS)])
+def test_workers_may_come_and_go(name: str, store: str, played: Callable[[str], Outcomes]) -> None:
+    """A worker that works for 30 ms at a time, as a new one each time, does all that another one does."""
+    assert played(store)[name] == WANTED[name]
+
+
 def test_every_scenario_was_played_on_the_sdk() -> None:
     assert sorted(FACTS) == NAMES
 
@@ -110,7 +133,7 @@ def test_enough_of_everything() -> None:
 @pytest.mark.slow
 def test_the_facts_are_what_the_sdk_does() -> None:
     try:
-        outcomes = run_sdk()
+        outcomes = verify_on_sdk(FACTS)
     except subprocess.CalledProcessError as error:
         if os.environ.get("CI") or "pip" not in error.cmd:
             raise
