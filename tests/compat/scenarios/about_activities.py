@@ -134,7 +134,7 @@ def coroutine_orchestrator(stage: Stage) -> Any:
         return await ctx.call_activity(echo, input=value)  # type: ignore[misc]
 
     stage.worker([modern], [echo])
-    return stage.run(modern, "hi", timeout=3)
+    return stage.run(modern, "hi", timeout=6)
 
 
 @scenario
@@ -146,7 +146,7 @@ def coroutine_activity(stage: Stage) -> Any:
         return (yield ctx.call_activity(modern, input=value))
 
     stage.worker([ask], [modern])
-    return stage.run(ask, 21, timeout=3)
+    return stage.run(ask, 21, timeout=6)
 
 
 @scenario

@@ -175,7 +175,7 @@ def child_is_terminated(stage: Stage) -> Any:
     stage.start(parent)
     stage.until_status("RUNNING", "kid")
     stage.client.terminate_orchestration("kid")
-    return [stage.finish("kid"), stage.finish(timeout=3)]
+    return [stage.finish("kid"), stage.finish(timeout=6)]
 
 
 @scenario
@@ -257,7 +257,7 @@ def terminated_with_its_children(stage: Stage) -> Any:
     stage.start(parent)
     stage.until_status("RUNNING", "kid")
     stage.client.terminate_orchestration("one", output="over")
-    ended = stage.until_status("TERMINATED", "kid", timeout=2)
+    ended = stage.until_status("TERMINATED", "kid", timeout=6)
     return [stage.finish(), ended]
 
 
@@ -297,7 +297,7 @@ def id_of_a_running_orchestration(stage: Stage) -> Any:
     stage.worker([parent, waits])
     stage.start(waits, id="kid")
     stage.until_status("RUNNING", "kid")
-    outcome = stage.run(parent, timeout=2)
+    outcome = stage.run(parent, timeout=6)
     if "failure" in outcome:
         return [outcome["status"], stage.status("kid")]
     return [outcome, stage.status("kid")]
@@ -308,5 +308,5 @@ def id_of_a_finished_orchestration(stage: Stage) -> Any:
     parent = calling("who", instance_id="kid")
     stage.worker([parent, who])
     stage.run(who, id="kid")
-    outcome = stage.run(parent, timeout=2)
+    outcome = stage.run(parent, timeout=6)
     return outcome if "output" not in outcome else [outcome["output"][0][0], outcome["status"]]

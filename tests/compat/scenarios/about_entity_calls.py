@@ -175,7 +175,7 @@ def function_and_class_of_one_name(stage: Stage) -> Any:
 def entity_not_registered(stage: Stage) -> Any:
     flow = calling("get", id=EntityId("nobody", "a"))
     stage.worker([flow], [], [counter])
-    return stage.run(flow, timeout=3)
+    return stage.run(flow, timeout=6)
 
 
 @scenario
@@ -320,7 +320,7 @@ def delayed_signals(stage: Stage) -> Any:
     id = EntityId("log", "a")
     stage.worker([], [], [log])
     begun = datetime.now(UTC)
-    later = begun + timedelta(milliseconds=700)
+    later = begun + timedelta(seconds=1.5)
     stage.client.signal_entity(id, "append", "late", later)
     stage.client.signal_entity(id, "append", "early")
     stage.until(lambda: len(stage.state_of(id) or []) == 2)
@@ -330,10 +330,10 @@ def delayed_signals(stage: Stage) -> Any:
 @scenario
 def delayed_signal_of_an_orchestration(stage: Stage) -> Any:
     def flow(ctx: task.OrchestrationContext, _: Any) -> Any:
-        due = ctx.current_utc_datetime + timedelta(milliseconds=500)
+        due = ctx.current_utc_datetime + timedelta(seconds=1.5)
         ctx.signal_entity(COUNTER, "add", 5, signal_time=due)
         early = yield ctx.call_entity(COUNTER, "get")
-        yield ctx.create_timer(timedelta(milliseconds=900))
+        yield ctx.create_timer(timedelta(seconds=2.2))
         return [early, (yield ctx.call_entity(COUNTER, "get"))]
 
     stage.worker([flow], [], [counter])
@@ -367,7 +367,7 @@ def calls_at_once_of_several_entities(stage: Stage) -> Any:
 @scenario
 def call_against_a_timer(stage: Stage) -> Any:
     def slow(ctx: entities.EntityContext, input: Any) -> str:
-        stage.pause(0.5)
+        stage.pause(1.0)
         return "slow"
 
     def flow(ctx: task.OrchestrationContext, _: Any) -> Any:

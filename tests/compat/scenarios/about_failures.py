@@ -275,7 +275,7 @@ def first_yields_what_is_no_task(stage: Stage) -> Any:
         yield 7
 
     stage.worker([wrong])
-    outcome = stage.run(wrong, timeout=2)
+    outcome = stage.run(wrong, timeout=6)
     return outcome if "still" in outcome else [outcome["status"], outcome["failure"]["type"]]
 
 
@@ -400,7 +400,7 @@ def failure_in_a_grandchild(stage: Stage) -> Any:
 @scenario
 def timeout_by_a_timer(stage: Stage) -> Any:
     def slow(ctx: task.ActivityContext, _: Any) -> str:
-        stage.pause(0.6)
+        stage.pause(1.0)
         return "slow"
 
     def impatient(ctx: task.OrchestrationContext, _: Any) -> Any:
@@ -411,5 +411,5 @@ def timeout_by_a_timer(stage: Stage) -> Any:
 
     stage.worker([impatient], [slow])
     outcome = stage.run(impatient)
-    stage.pause(0.7)
+    stage.pause(1.2)
     return [outcome, stage.outcome_of()]

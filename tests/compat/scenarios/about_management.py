@@ -53,9 +53,9 @@ def suspended_twice(stage: Stage) -> Any:
         stage.client.suspend_orchestration("one")
     suspended = stage.until_status("SUSPENDED")
     stage.client.resume_orchestration("one")
-    resumed = stage.until_status("RUNNING", timeout=3)
+    resumed = stage.until_status("RUNNING", timeout=6)
     stage.client.raise_orchestration_event("one", "go", data=1)
-    return [suspended, resumed, stage.finish(timeout=3)]
+    return [suspended, resumed, stage.finish(timeout=6)]
 
 
 @scenario
@@ -70,7 +70,7 @@ def resumed_without_being_suspended(stage: Stage) -> Any:
 def suspended_while_an_activity_runs(stage: Stage) -> Any:
     def slow(ctx: task.ActivityContext, name: str) -> str:
         stage.note(name)
-        stage.pause(0.2)
+        stage.pause(1.0)
         return name
 
     def two(ctx: task.OrchestrationContext, _: Any) -> Any:
@@ -82,7 +82,7 @@ def suspended_while_an_activity_runs(stage: Stage) -> Any:
     stage.until(lambda: stage.log)
     stage.client.suspend_orchestration("one")
     suspended = stage.until_status("SUSPENDED")
-    stage.pause(0.4)
+    stage.pause(1.3)
     meanwhile = list(stage.log)
     stage.client.resume_orchestration("one")
     return [suspended, meanwhile, stage.finish(), stage.log]
@@ -91,7 +91,7 @@ def suspended_while_an_activity_runs(stage: Stage) -> Any:
 @scenario
 def suspended_while_a_timer_runs(stage: Stage) -> Any:
     def wait(ctx: task.OrchestrationContext, _: Any) -> Any:
-        yield ctx.create_timer(timedelta(milliseconds=200))
+        yield ctx.create_timer(timedelta(seconds=1))
         return "done"
 
     stage.worker([wait])
@@ -99,7 +99,7 @@ def suspended_while_a_timer_runs(stage: Stage) -> Any:
     stage.until(lambda: "TimerCreated" in stage.history())
     stage.client.suspend_orchestration("one")
     suspended = stage.until_status("SUSPENDED")
-    stage.pause(0.4)
+    stage.pause(1.2)
     meanwhile = stage.status()
     stage.client.resume_orchestration("one")
     return [suspended, meanwhile, stage.finish()]
@@ -111,7 +111,7 @@ def terminated_while_suspended(stage: Stage) -> Any:
     stage.client.suspend_orchestration("one")
     stage.until_status("SUSPENDED")
     stage.client.terminate_orchestration("one", output="over")
-    return stage.finish(timeout=3)
+    return stage.finish(timeout=6)
 
 
 @scenario

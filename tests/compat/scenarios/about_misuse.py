@@ -134,7 +134,7 @@ def coroutine_child_of_a_generator(stage: Stage) -> Any:
         return (yield ctx.call_sub_orchestrator(child, input=3))
 
     stage.worker([parent, child], [echo])
-    return stage.run(parent, timeout=3)
+    return stage.run(parent, timeout=6)
 
 
 @scenario
@@ -187,7 +187,7 @@ def told_by(stage: Stage, error: BaseException) -> Any:
             return told(caught.details)
 
     stage.worker([flow], [bad])
-    return stage.run(flow, timeout=4)
+    return stage.run(flow, timeout=6)
 
 
 @scenario
@@ -313,7 +313,7 @@ def an_unserializable_input_of_continue_as_new(stage: Stage) -> Any:
         ctx.continue_as_new(object())
 
     stage.worker([flow])
-    return failed(stage.run(flow, timeout=3))
+    return failed(stage.run(flow, timeout=6))
 
 
 @scenario
@@ -354,7 +354,7 @@ def a_failed_task_is_yielded_again(stage: Stage) -> Any:
         return messages
 
     stage.worker([flow], [bad])
-    return stage.run(flow, timeout=4)
+    return stage.run(flow, timeout=6)
 
 
 @scenario
@@ -369,7 +369,7 @@ def all_with_a_cancelled_timer(stage: Stage) -> Any:
             return type(error).__name__
 
     stage.worker([flow], [echo])
-    return stage.run(flow, timeout=3)
+    return stage.run(flow, timeout=6)
 
 
 @scenario
@@ -382,14 +382,14 @@ def any_with_a_cancelled_timer(stage: Stage) -> Any:
         return "timer" if winner == timer else "call"
 
     stage.worker([flow], [echo])
-    return stage.run(flow, timeout=3)
+    return stage.run(flow, timeout=6)
 
 
 @scenario
 def terminated_while_an_activity_runs(stage: Stage) -> Any:
     def slow(ctx: task.ActivityContext, _: Any) -> str:
         stage.note("begun")
-        stage.pause(0.4)
+        stage.pause(1.0)
         stage.note("ended")
         return "late"
 
@@ -412,7 +412,7 @@ def suspended_before_it_began(stage: Stage) -> Any:
     stage.client.suspend_orchestration("one")
     stage.client.raise_orchestration_event("one", "go", data="gone")
     stage.worker([waits])
-    suspended = stage.until_status("SUSPENDED", timeout=3)
+    suspended = stage.until_status("SUSPENDED", timeout=6)
     stage.client.resume_orchestration("one")
     return [suspended, stage.finish(timeout=5)]
 

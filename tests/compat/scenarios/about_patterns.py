@@ -130,7 +130,7 @@ def fan_out_to_nothing(stage: Stage) -> Any:
         return {"results": results, "total": sum(results)}
 
     stage.worker([nothing])
-    return stage.run(nothing, timeout=2)
+    return stage.run(nothing, timeout=6)
 
 
 # ---------------------------------------------------------------- human interaction
@@ -361,7 +361,7 @@ def sub_orchestrations(stage: Stage) -> Any:
 @scenario
 def sub_orchestrations_of_nothing(stage: Stage) -> Any:
     stage.worker([parent, child], [activity_a, activity_b])
-    return stage.run(parent, [], timeout=2)
+    return stage.run(parent, [], timeout=6)
 
 
 @scenario

@@ -88,9 +88,9 @@ def success_survives_the_retry_timeout(stage: Stage) -> Any:
         return "succeeded"
 
     def ask(ctx: task.OrchestrationContext, _: Any) -> Any:
-        limited = policy(3, retry_timeout=timedelta(milliseconds=600))
+        limited = policy(3, retry_timeout=timedelta(seconds=2))
         result = yield ctx.call_activity(flaky, retry_policy=limited)
-        yield ctx.create_timer(timedelta(seconds=1))
+        yield ctx.create_timer(timedelta(seconds=2.5))
         return result
 
     stage.worker([ask], [flaky])

@@ -138,6 +138,7 @@ def paused_runs_nothing(stage: Stage) -> Any:
     schedule = schedules.create_schedule(hourly(interval=SECOND))
     stage.until(lambda: stage.log)
     schedule.pause()
+    stage.pause(0.3)
     before = len(stage.log)
     stage.pause(1.5)
     same = len(stage.log) == before

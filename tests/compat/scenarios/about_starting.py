@@ -269,7 +269,7 @@ def twenty_wait_before_the_worker_comes(stage: Stage) -> Any:
         async with stage.async_client() as it:
             ids = [await it.schedule_new_orchestration(gives, input=n) for n in range(20)]
             waits = asyncio.gather(
-                *(it.wait_for_orchestration_completion(id, timeout=4) for id in ids)
+                *(it.wait_for_orchestration_completion(id, timeout=8) for id in ids)
             )
             await asyncio.sleep(0.5)
             stage.worker([gives])

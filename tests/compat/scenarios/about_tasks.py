@@ -45,7 +45,7 @@ def all_of_nothing(stage: Stage) -> Any:
     def combine(ctx: task.OrchestrationContext, _: Any) -> Any:
         return (yield task.when_all([]))
 
-    return flow(stage, combine, timeout=2)
+    return flow(stage, combine, timeout=6)
 
 
 @scenario
@@ -53,7 +53,7 @@ def any_of_nothing(stage: Stage) -> Any:
     def combine(ctx: task.OrchestrationContext, _: Any) -> Any:
         return (yield task.when_any([]))
 
-    outcome = flow(stage, combine, timeout=2)
+    outcome = flow(stage, combine, timeout=6)
     return outcome if "still" in outcome else [outcome["status"], outcome["failure"]["type"]]
 
 
@@ -136,7 +136,7 @@ def any_of_what_is_complete(stage: Stage) -> Any:
         winner = yield task.when_any([never, first])
         return [winner == first, (yield first), (yield first)]
 
-    return flow(stage, combine, timeout=3)
+    return flow(stage, combine, timeout=6)
 
 
 @scenario
@@ -148,7 +148,7 @@ def all_of_what_is_complete(stage: Stage) -> Any:
         yield second
         return (yield task.when_all([second, first]))
 
-    return flow(stage, combine, timeout=3)
+    return flow(stage, combine, timeout=6)
 
 
 @scenario
@@ -157,7 +157,7 @@ def the_same_task_twice(stage: Stage) -> Any:
         one = ctx.call_activity(echo, input=1)
         return (yield task.when_all([one, one]))
 
-    return flow(stage, combine, timeout=3)
+    return flow(stage, combine, timeout=6)
 
 
 @scenario

@@ -142,7 +142,7 @@ def cancelled_and_waited_for(stage: Stage) -> Any:
             return type(error).__name__
 
     stage.worker([wait])
-    return stage.run(wait, timeout=3)
+    return stage.run(wait, timeout=6)
 
 
 @scenario
@@ -165,10 +165,10 @@ def cancelled_when_the_other_won(stage: Stage) -> Any:
 def chunked(stage: Stage) -> Any:
     def wait(ctx: task.OrchestrationContext, _: Any) -> Any:
         before = ctx.current_utc_datetime
-        yield ctx.create_timer(timedelta(milliseconds=700))
-        return ctx.current_utc_datetime - before >= timedelta(milliseconds=700)
+        yield ctx.create_timer(timedelta(milliseconds=1950))
+        return ctx.current_utc_datetime - before >= timedelta(milliseconds=1950)
 
-    return flow(stage, wait, maximum_timer_interval=timedelta(milliseconds=200))
+    return flow(stage, wait, maximum_timer_interval=timedelta(milliseconds=500))
 
 
 @scenario
@@ -204,14 +204,14 @@ def never_waited_for(stage: Stage) -> Any:
 @scenario
 def longer_than_a_worker_lives(stage: Stage) -> Any:
     def wait(ctx: task.OrchestrationContext, _: Any) -> Any:
-        yield ctx.create_timer(timedelta(milliseconds=500))
+        yield ctx.create_timer(timedelta(seconds=1.5))
         return "done"
 
     first = stage.worker([wait])
     stage.start(wait)
     stage.until(lambda: "TimerCreated" in stage.history())
     first.stop()
-    stage.pause(0.6)
+    stage.pause(1.6)
     before = stage.status()
     stage.worker([wait])
     return [before, stage.finish()]

@@ -11,7 +11,7 @@ from durabletask.worker import VersionFailureStrategy as Failure, VersionMatchSt
 from .book import scenario
 from .stage import Stage, attempt
 
-SOON = 1.0
+SOON = 2.5
 
 
 def version(ctx: task.OrchestrationContext, _: Any) -> Any:
