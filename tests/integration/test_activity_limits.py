@@ -138,17 +138,16 @@ async def racing(ctx: OrchestrationContext) -> str:
 
 @registry.orchestrator
 async def calls_threaded(ctx: OrchestrationContext) -> str:
-    try:
-        async with asyncio.timeout(0.05):
-            return await ctx.call_activity(threaded)
-    except TimeoutError:
-        return "gave up"
+    call = ctx.call_activity(threaded)
+    await ctx.wait_for_external_event("begun")
+    call.cancel()
+    return "gave up"
 
 
 @registry.orchestrator
 async def limits_threaded(ctx: OrchestrationContext) -> str:
     try:
-        return await ctx.call_activity(threaded.with_options(start_to_close=0.05))
+        return await ctx.call_activity(threaded.with_options(start_to_close=1))
     except ActivityFailedError as error:
         return error.failure.error_type
 
@@ -307,6 +306,8 @@ async def test_cancellation_reaches_a_thread_that_asks(
 ) -> None:
     async with world.real_hub(registry) as hub, hub.worker():
         handle = await hub.client.start(orchestrator)
+        assert await happened(begun)
+        await handle.raise_event("begun")
         assert await handle.wait(30) == result
         assert await happened(stopped)
     assert ran == ["activity 'threaded' was cancelled"]
