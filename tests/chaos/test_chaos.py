@@ -24,15 +24,26 @@ SCENARIOS = [
 ]
 
 
+PROVES_NOTHING = 2
+TRIES = 4
+
+
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_faults_lose_double_and_block_nothing(scenario: str) -> None:
-    """In a process of its own, so that nothing here shares its event loop. Times are not judged: they measure the machine."""
-    done = subprocess.run(
-        [sys.executable, str(Path(__file__).parent), *scenario.split()],
-        capture_output=True,
-        text=True,
-        timeout=110,
-        check=False,
-    )
+    """In a process of its own, so that nothing here shares its event loop. Times are not judged: they measure the machine.
+
+    Two kills may both hit nothing by chance: then it is played again.
+    """
+    for _ in range(TRIES):
+        done = subprocess.run(
+            [sys.executable, str(Path(__file__).parent), *scenario.split()],
+            capture_output=True,
+            text=True,
+            timeout=110,
+            check=False,
+        )
+        if done.returncode != PROVES_NOTHING:
+            break
     assert done.returncode == 0, done.stdout + done.stderr
