@@ -5,6 +5,7 @@
 ./dev bench postgres
 ./dev bench entities
 ./dev bench replay
+./dev bench suite S1 S2          the suite: peers, raw loops and ours side by side
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from statistics import median
 from benchmarks.peer import PEER, peer_python
 from benchmarks.samples import Series, interleave, paired_ratios, spread, table
 from benchmarks.server import DSN_VARIABLE, server
+from benchmarks.suite.__main__ import main as suite
 
 RAW_STEPS = 5_000
 RAW_STEPS_POSTGRES = 8_000
@@ -28,6 +30,9 @@ PROCESSES = (1, 2, 4)
 
 def main() -> None:
     """Run what was asked for."""
+    if sys.argv[1:2] == ["suite"]:
+        suite(sys.argv[2:])
+        return
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__)
     parser.add_argument(
         "what",

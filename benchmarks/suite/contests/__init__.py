@@ -1,0 +1,3 @@
+"""One file for each workload; `benchmarks.suite` finds them by their names."""
+
+from __future__ import annotations
