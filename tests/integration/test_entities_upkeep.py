@@ -128,7 +128,10 @@ async def test_only_what_holds_nothing_is_forgotten(env: VirtualEnvironment, wor
         keeper = await hub.client.start(keeps, ["is locked"])
         await hub.client.call_entity(Counter.entity_id("is empty"), "delete")
         await anyio.sleep(1)
-        cleaned = await hub.client.clean_entities()
+        left = await hub.client.clean_entities(discard=False)
+        assert (left.discarded, left.orphaned_locks) == (0, ())
+        assert await keys(hub) == ["has a state", "is empty", "is locked", "is told"]
+        cleaned = await hub.client.clean_entities(release=False)
         assert (cleaned.discarded, cleaned.orphaned_locks) == (1, ())
         assert await keys(hub) == ["has a state", "is locked", "is told"]
         await hub.client.raise_event(keeper, "go")

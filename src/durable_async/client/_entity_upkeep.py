@@ -47,13 +47,17 @@ class EntityUpkeep(EntityCalling):
         letter, request_id = ParkedOperationsRetried(), self._request_id(None)
         await self._post(entity_id_of(entity), letter, opens=None, request_id=request_id)
 
-    async def clean_entities(self, *, batch: int = 500) -> CleanedEntities:
+    async def clean_entities(
+        self, *, discard: bool = True, release: bool = True, batch: int = 500
+    ) -> CleanedEntities:
         """Forget all entities that hold nothing, neither a state nor a letter, and see whether locks were left behind.
 
         A lock ends with its holder, in one transaction, so there should be none whose holder has ended; if there is, it is
         released and reported. Everybody may go on working meanwhile.
 
         Args:
+            discard: Whether entities that hold nothing are forgotten.
+            release: Whether locks that were left behind are looked for.
             batch: How many entities are looked at in one go.
         """
         discarded = 0
@@ -62,9 +66,10 @@ class EntityUpkeep(EntityCalling):
         while True:
             found = await self._backend.query_entities(EntityFilter(), limit=batch, page=page)
             empty = [one.instance_id for one in found.items if not one.state and not one.letters]
-            if empty:
+            if empty and discard:
                 discarded += len(await self._backend.discard_entities(empty))
-            orphaned += await self._release_orphaned(found.items)
+            if release:
+                orphaned += await self._release_orphaned(found.items)
             page = found.next_page
             if page is None:
                 return CleanedEntities(discarded=discarded, orphaned_locks=tuple(orphaned))

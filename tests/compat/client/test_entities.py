@@ -145,7 +145,7 @@ def test_cleaning_up_forgets_what_is_empty(opened: Opener) -> None:
                 await until_at(verbs, key, 1)
             await verbs.signal_entity(counter("b"), "clear")
             await until_at(verbs, "b", None)
-            nothing = await verbs.clean_entity_storage(False, False)
+            nothing = await verbs.clean_entity_storage(remove_empty_entities=False)
             assert (nothing.empty_entities_removed, nothing.orphaned_locks_released) == (0, 0)
             assert len(await ids(verbs)) == 2
             with anyio.fail_after(3600):

@@ -104,18 +104,15 @@ class EntityVerbs:
         """Forget entities that hold nothing, and release locks whose holders have ended, should there be any.
 
         Args:
-            remove_empty_entities: Whether the former are counted, and asked for.
-            release_orphaned_locks: Whether the latter are. What was not asked for may be done beside what was, and is not counted.
+            remove_empty_entities: Whether the former is done.
+            release_orphaned_locks: Whether the latter is.
         """
-        if not remove_empty_entities and not release_orphaned_locks:
-            return CleanEntityStorageResult(0, 0)
         self._logger.info("cleaning up after entities")
         with translated():
-            cleaned = await self._client.clean_entities()
-        return CleanEntityStorageResult(
-            cleaned.discarded if remove_empty_entities else 0,
-            len(cleaned.orphaned_locks) if release_orphaned_locks else 0,
-        )
+            cleaned = await self._client.clean_entities(
+                discard=remove_empty_entities, release=release_orphaned_locks
+            )
+        return CleanEntityStorageResult(cleaned.discarded, len(cleaned.orphaned_locks))
 
     def _metadata(self, state: EntityState[Any], *, include_state: bool) -> EntityMetadata:
         holder = state.locked_by
