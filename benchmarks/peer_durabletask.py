@@ -90,4 +90,9 @@ def measure(name, steps, repeats):
 
 if __name__ == "__main__":
     size = int(sys.argv[1])
-    print(json.dumps({name: measure(name, size, 5) for name in ("sequential", "fanned_out")}))
+    figures = {name: measure(name, size, 5) for name in ("sequential", "fanned_out")}
+    rates = {
+        f"{name}_events_per_second": len(history(name, size)) / (us * size) * 1e6
+        for name, us in figures.items()
+    }
+    print(json.dumps(figures | rates))

@@ -1,4 +1,4 @@
-"""Replays a finished history of n steps, JSON encoded, compared and decoded at each: microseconds a step."""
+"""Replays a finished history of n steps, JSON encoded, compared and decoded at each: microseconds a step, and events a second."""
 
 from __future__ import annotations
 
@@ -89,4 +89,11 @@ def measure(shape: str, steps: int, repeats: int) -> float:
 
 if __name__ == "__main__":
     size = int(sys.argv[1])
-    emit({shape: measure(shape, size, 5) for shape in ("sequential", "fanned_out")})
+    figures = {shape: measure(shape, size, 5) for shape in ("sequential", "fanned_out")}
+    emit(
+        figures
+        | {
+            f"{one}_events_per_second": len(history(one, size)) / (us * size) * 1e6
+            for one, us in figures.items()
+        }
+    )
