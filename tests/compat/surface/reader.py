@@ -256,7 +256,11 @@ def assigned_in(cls: type) -> Iterator[tuple[str, Any]]:
         yield name, MORE
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
-    except (OSError, TypeError):
+    except (
+        OSError,
+        TypeError,
+        SyntaxError,
+    ):  # from 3.13, also of one that bears another module's name
         return
     for node in ast.walk(tree):
         targets: list[ast.expr] = []

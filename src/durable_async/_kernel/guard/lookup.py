@@ -54,8 +54,10 @@ def find(callee: Any, first: Any = NOTHING) -> Operation | None:
         return find(callee.__func__, callee.__self__)
     if kind is functools.partial:
         return find(callee.func, callee.args[0] if callee.args else first)
-    if first is _shared_random():
-        return find(getattr(first, getattr(callee, "__name__", ""), None))
+    if first is not NOTHING and first is _shared_random():
+        # What the module offers are its methods, bound once: they are known, and others of the same name are new each time.
+        offered = getattr(sys.modules["random"], getattr(callee, "__name__", ""), None)
+        return _known.get(id(offered))
     return None
 
 
