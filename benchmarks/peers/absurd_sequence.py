@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from absurd_sdk import AsyncAbsurd
-from common import Database, Meter, check, emit, finish, fresh_database, gaps, milliseconds
+from common import Database, Meter, check, emit, ending, fresh_database, gaps, milliseconds
 
 QUEUE = "default"
 WORKERS_TUNED = 8
@@ -106,8 +106,7 @@ async def main(
 
 
 if __name__ == "__main__":
-    with fresh_database() as fresh:
+    with ending(), fresh_database() as fresh:
         loop = asyncio.new_event_loop()
         shape = [int(word) for word in sys.argv[1:4]]
         emit(loop.run_until_complete(main(fresh, *shape, sys.argv[4])))
-    finish()

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -164,6 +165,18 @@ def finish() -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
+
+
+@contextmanager
+def ending() -> Generator[None]:
+    """End the process with the block, well or not: threads of a peer that would go on polling are not waited for."""
+    try:
+        yield
+    except BaseException:  # noqa: BLE001 - told, and the process ends
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
+    finish()
 
 
 def _connect(dsn: str) -> object | None:

@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from common import Meter, Used, check, emit, finish, fresh_database, fresh_file, gaps, milliseconds
+from common import Meter, Used, check, emit, ending, fresh_database, fresh_file, gaps, milliseconds
 from dbos import DBOS, DBOSConfig
 
 QUEUE = "bench"
@@ -136,8 +136,8 @@ def main(store: str, numbers: tuple[int, int, int], how: str) -> None:
 
         used = asyncio.run(play(f"sqlite:///{path}", numbers, how, done, Meter))
         emit(figures_of(used, *numbers[:2]))
-    finish()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], (int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])), sys.argv[5])
+    with ending():
+        main(sys.argv[1], (int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])), sys.argv[5])

@@ -19,7 +19,7 @@ from common import (
     Meter,
     check,
     emit,
-    finish,
+    ending,
     fresh_database,
     fresh_file,
     gaps,
@@ -99,8 +99,8 @@ def main(store: str, orchestrations: int, steps: int) -> None:
         provider = SqliteProvider.open(f"sqlite:{path}")
         figures = measure(provider, store, orchestrations, steps, None)
     emit(figures)
-    finish()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    with ending():
+        main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

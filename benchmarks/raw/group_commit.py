@@ -28,33 +28,39 @@ from benchmarks.samples import emit
 from benchmarks.server import counts, database
 from benchmarks.suite.__main__ import FOLDER_VARIABLE
 
-PADDING = "x" * 80
+PADDING = b"x" * 80
 BATCH_MAX = 2_000
 WORKER, EPOCH = 1, 7
 STARTED, STEPPED, ENDED = 0, 1, 2
 WARM_UP = 20
 
-Row = tuple[int, int, int, bytes]
-"""Flow, sequence number, kind, payload."""
+Row = tuple[int, int, int, str, bytes]
+"""Flow, sequence number, kind, name, payload."""
 
 TABLES = (
     "create table workers (id integer primary key, epoch integer not null)",
     f"insert into workers values ({WORKER}, {EPOCH})",
     "create table instances (id bigint primary key, status integer not null)",
-    "create table history (instance bigint, seq integer, kind integer, payload {blob}, primary key (instance, seq))",
+    (
+        "create table history (instance bigint, seq integer, kind integer, name text, payload {blob},"
+        " written timestamp default current_timestamp, primary key (instance, seq))"
+    ),
 )
 
 POSTGRES = """
-with fence as (select 1 from workers where id = $7 and epoch = $8 for share),
+with fence as (select 1 from workers where id = $8 and epoch = $9 for share),
 history_rows as (
-    insert into history select * from unnest($1::bigint[], $2::integer[], $3::integer[], $4::bytea[])
+    insert into history (instance, seq, kind, name, payload)
+    select * from unnest($1::bigint[], $2::integer[], $3::integer[], $4::text[], $5::bytea[])
     where exists (select from fence)),
 started as (
-    insert into instances select id, 0 from unnest($5::bigint[]) id where exists (select from fence)),
+    insert into instances select id, 0 from unnest($6::bigint[]) id where exists (select from fence)),
 ended as (
-    update instances set status = 1 where id = any($6::bigint[]) and exists (select from fence))
+    update instances set status = 1 where id = any($7::bigint[]) and exists (select from fence))
 select count(*) from fence
 """
+
+INSERT = "insert into history (instance, seq, kind, name, payload) values (?, ?, ?, ?, ?)"
 
 Write = Callable[[Sequence[Row]], Awaitable[None]]
 
@@ -110,15 +116,17 @@ class Workload:
         await asyncio.gather(*[one(first + place) for place in range(flows)])
 
     async def _flow(self, instance: int, steps: int) -> None:
-        await self.writer.put((instance, 0, STARTED, b"{}"))
+        await self.writer.put((instance, 0, STARTED, "start", b"{}"))
         for seq in range(1, steps + 1):
             end = time.perf_counter() + self.burnt
             while time.perf_counter() < end:
                 pass
-            result = await asyncio.create_task(self._step(seq))
-            payload = json.dumps({"result": result, "padding": PADDING}).encode()
-            await self.writer.put((instance, seq, STEPPED, payload))
-        await self.writer.put((instance, steps + 1, ENDED, b"{}"))
+            argument = json.dumps({"number": seq})
+            result = await asyncio.create_task(self._step(json.loads(argument)["number"]))
+            recorded = json.dumps(result).encode()
+            await self.writer.put((instance, seq, STEPPED, "noop", recorded + PADDING))
+            assert json.loads(recorded) == seq
+        await self.writer.put((instance, steps + 1, ENDED, "end", b"{}"))
 
     async def _step(self, number: int) -> int:
         self.stamps.append(time.perf_counter())
@@ -149,7 +157,7 @@ def to_sqlite(connection: sqlite3.Connection) -> Write:
         connection.execute("begin immediate")
         fence = connection.execute("select epoch from workers where id = ?", (WORKER,)).fetchone()
         assert fence == (EPOCH,)
-        connection.executemany("insert into history values (?, ?, ?, ?)", rows)
+        connection.executemany(INSERT, rows)
         connection.executemany("insert into instances values (?, 0)", zip(started, strict=True))
         connection.executemany(
             "update instances set status = 1 where id = ?", zip(ended, strict=True)
