@@ -15,16 +15,17 @@ WARM_UP = 20
 async def sequentially(
     one: Callable[[int], Awaitable[None]], total: int, watcher: asyncpg.Connection | None = None
 ) -> dict[str, float]:
-    """Return percentiles, and write transactions and WAL bytes of each; what comes first to warm up is not counted."""
+    """Return percentiles, this process's CPU, and write transactions and WAL bytes of each; the first ones only warm up."""
     for number in range(WARM_UP):
         await one(number)
     before = await counts(watcher) if watcher else None
-    seconds = []
+    cpu, seconds = time.process_time(), []
     for number in range(WARM_UP, WARM_UP + total):
         begin = time.perf_counter()
         await one(number)
         seconds.append(time.perf_counter() - begin)
     figures = milliseconds(seconds)
+    figures["cpu_us_per_run"] = (time.process_time() - cpu) / total * 1e6
     if watcher and before:
         after = await counts(watcher)
         figures |= {

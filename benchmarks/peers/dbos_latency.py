@@ -62,14 +62,16 @@ async def measure(
 ) -> dict[str, float]:
     for _ in range(WARM_UP):
         await one()
-    before = database.counters()
+    before, cpu = database.counters(), time.process_time()
     seconds = []
     for _ in range(total):
         begin = time.perf_counter()
         await one()
         seconds.append(time.perf_counter() - begin)
+    cpu = time.process_time() - cpu
     after = database.counters()
     return milliseconds(seconds) | {
+        "cpu_us_per_run": cpu / total * 1e6,
         "commits_per_run": (after[0] - before[0]) / total,
         "wal_bytes_per_run": (after[1] - before[1]) / total,
     }

@@ -30,6 +30,7 @@ CONTESTS = [
         [
             Figure("ms, p50", "ms_p50", "{:,.2f}"),
             Figure("ms, p99", "ms_p99", "{:,.2f}"),
+            Figure("CPU us of the client's process", "cpu_us_per_run"),
             Figure("write transactions", "commits_per_run", "{:,.1f}"),
             Figure("WAL bytes", "wal_bytes_per_run"),
         ],
