@@ -25,12 +25,14 @@ class Ran:
     """When each step of this process ran."""
 
     stamps: list[float] = []  # noqa: RUF012 - of the process, on purpose
+    cpu: list[float] = []  # noqa: RUF012 - as much as the process had used by then
 
 
 @registry.activity
 async def noop(number: int) -> int:
     """Do nothing but note the time."""
     Ran.stamps.append(time.perf_counter())
+    Ran.cpu.append(time.process_time())
     return number
 
 
@@ -72,6 +74,7 @@ async def main(store: str, steps: int) -> None:
             warm_up = await hub.client.start(sequence, WARM_UP)
             await warm_up.wait()
             Ran.stamps.clear()
+            Ran.cpu.clear()
             reads.rows = reads.pages = 0
             await meter.begin()
             handle = await hub.client.start(sequence, steps)
@@ -82,15 +85,24 @@ async def main(store: str, steps: int) -> None:
     assert total == steps * (steps - 1) // 2
     assert len(Ran.stamps) == steps
     assert len(history) > steps  # it is all there
-    first, last = Ran.stamps[part] - Ran.stamps[0], Ran.stamps[-1] - Ran.stamps[-1 - part]
+    first, last = _ends(Ran.stamps, part)
+    cpu_first, cpu_last = _ends(Ran.cpu, part)
     emit(
         {
             **figures,
-            "ms_first": first / part * 1e3,
-            "ms_last": last / part * 1e3,
+            "ms_first": first * 1e3,
+            "ms_last": last * 1e3,
             "growth": last / first,
+            "cpu_us_first": cpu_first * 1e6,
+            "cpu_us_last": cpu_last * 1e6,
+            "cpu_growth": cpu_last / cpu_first,
         }
     )
+
+
+def _ends(stamps: list[float], part: int) -> tuple[float, float]:
+    """Return what one of the first steps took, and one of the last."""
+    return (stamps[part] - stamps[0]) / part, (stamps[-1] - stamps[-1 - part]) / part
 
 
 if __name__ == "__main__":

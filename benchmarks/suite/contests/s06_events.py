@@ -12,6 +12,7 @@ POSTGRES, SQLITE = (
     Contender(f"durable_async, {title}", ("-m", "benchmarks.ours.events", store, str(INSTANCES)))
     for store, title in (("postgres", "Postgres"), ("sqlite", "SQLite"))
 )
+LOOKING = Contender(f"{POSTGRES.name}, the client asks who waits", (*POSTGRES.arguments, "--look"))
 PEERS = [
     Contender(
         f"{title} ({INSTANCES_OF_PEERS})",
@@ -29,7 +30,7 @@ CONTESTS = [
     Contest(
         key="S6",
         title=f"{INSTANCES:,} orchestrations waiting for an event: start, send, complete",
-        contenders=[POSTGRES, SQLITE, *PEERS],
+        contenders=[POSTGRES, LOOKING, SQLITE, *PEERS],
         figures=[
             Figure("s in all", "seconds", "{:.3f}"),
             Figure("start", "start_seconds", "{:.3f}"),
