@@ -25,7 +25,10 @@ PATIENCE_SECONDS = 20.0
 """How long a scenario waits for what should come at once."""
 
 RESTLESS_SECONDS = 0.03
-"""How long a restless worker works."""
+"""How long a restless worker works in its first life."""
+
+LONGER = 1.05
+"""How much longer each life is than the one before: on a busy machine, too, one is long enough to come to something."""
 
 TESTING, SQLITE = "testing", "sqlite"
 
@@ -189,9 +192,11 @@ class Stage:
         over = threading.Event()
 
         def stir() -> None:
-            while not over.wait(RESTLESS_SECONDS):
+            seconds = RESTLESS_SECONDS
+            while not over.wait(seconds):
                 worker.stop()
                 worker.start()
+                seconds *= LONGER
 
         thread = threading.Thread(target=stir, name=f"{self.name}-stirring")
         thread.start()
