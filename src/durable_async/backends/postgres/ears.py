@@ -25,7 +25,10 @@ from .link import close_gently
 
 _log = logging.getLogger("durable_async")
 
-_BETWEEN_SECONDS = 0.003
+_BETWEEN_SECONDS = 0.0005
+_BETWEEN_SECONDS_MAX = 0.004
+"""Between two notifications; longer while there is always more to say, so that many changes become one."""
+
 _LATER_SECONDS = 0.1
 _STATEMENT_SECONDS = 5.0
 _OPEN_SECONDS = 0.5
@@ -242,6 +245,7 @@ class Ears:
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         due: float | None = None  # when to say what can wait
+        pause = _BETWEEN_SECONDS
         while self._is_alive():
             now = loop.time()
             if now >= end:
@@ -252,7 +256,8 @@ class Ears:
                 due = now + _LATER_SECONDS
             if self._pending or (due is not None and now >= due):
                 await self._say(self._connection)
-                await asyncio.sleep(_BETWEEN_SECONDS)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _BETWEEN_SECONDS_MAX) if self._pending else _BETWEEN_SECONDS
                 due = None
             else:
                 await self._sleep((end if due is None else min(due, end)) - now)
