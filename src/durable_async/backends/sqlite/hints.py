@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from durable_async.environment import Environment
 
-_ACTIVE_SECONDS = 0.02
+_ACTIVE_SECONDS = 0.006
 _IDLE_SECONDS = 0.25
 _BACK_OFF = 1.25
 
