@@ -271,7 +271,7 @@ def twenty_wait_before_the_worker_comes(stage: Stage) -> Any:
             waits = asyncio.gather(
                 *(it.wait_for_orchestration_completion(id, timeout=8) for id in ids)
             )
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0)  # they have asked
             stage.worker([gives])
             return [state.get_output() for state in await waits]
 

@@ -90,3 +90,19 @@ def test_what_the_engine_says_is_passed_on_where_nobody_else_hears_it(
         ENGINE.removeHandler(hears)
     assert stream.getvalue().splitlines() == ["first", "second"]
     assert not ENGINE.handlers
+
+
+def test_what_the_engine_says_is_passed_on_also_when_the_first_worker_has_stopped(
+    written: tuple[logging.Logger, io.StringIO], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logger, stream = written
+    monkeypatch.setattr(ENGINE, "propagate", False)
+    first, second = passed_on(logging.getLogger("the first worker's")), passed_on(logger)
+    first.__enter__()
+    second.__enter__()
+    ENGINE.warning("for the first")
+    first.__exit__(None, None, None)
+    ENGINE.warning("for the second")
+    second.__exit__(None, None, None)
+    assert stream.getvalue().splitlines() == ["for the second"]
+    assert not ENGINE.handlers

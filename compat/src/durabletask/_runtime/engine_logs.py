@@ -22,8 +22,11 @@ class _PassedOn(logging.Handler):
         self._to = to
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Pass a record on."""
-        if not _is_heard() and self._to.isEnabledFor(record.levelno):
+        """Pass a record on, if this is the first worker's and nobody else hears it."""
+        is_first = (
+            next((one for one in ENGINE.handlers if isinstance(one, _PassedOn)), self) is self
+        )
+        if is_first and not _is_heard() and self._to.isEnabledFor(record.levelno):
             self._to.handle(record)
 
 
@@ -39,10 +42,7 @@ def _is_heard() -> bool:
 
 @contextmanager
 def passed_on(to: logging.Logger) -> Generator[None]:
-    """Pass the engine's records on to a logger meanwhile; to that of one worker, where a process has several."""
-    if any(isinstance(handler, _PassedOn) for handler in ENGINE.handlers):
-        yield
-        return
+    """Pass the engine's records on to a logger meanwhile; where a process has several workers, to that of the one at work for longest."""
     handler = _PassedOn(to)
     ENGINE.addHandler(handler)
     try:
