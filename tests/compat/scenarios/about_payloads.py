@@ -6,9 +6,8 @@ import asyncio
 import threading
 from typing import Any
 
-from durabletask.payload import LargePayloadStorageOptions, PayloadStore
-
 from durabletask import entities, task
+from durabletask.payload import LargePayloadStorageOptions, PayloadStore
 
 from .book import scenario
 from .cast import EntityId
