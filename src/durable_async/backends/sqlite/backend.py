@@ -127,7 +127,7 @@ class SqliteBackend(SqliteLeases, SqliteCore):
             if not moved:
                 raise FencedError(fence.worker_id)
             batch.run(items)
-        self._hints.give(tx.brought_work, tx.changed)
+        self._tell(tx)
         return CommitResult(
             fence=Fence(worker_id=fence.worker_id, epoch=fence.epoch, seq=fence.seq + 1),
             dropped=frozenset(batch.dropped),

@@ -209,6 +209,10 @@ class ThreadRunner:
         self._jobs.put(cast("_AnyJob", job))
         return await job.future
 
+    def wake(self) -> None:
+        """Have ``idle`` called as soon as possible, from any thread."""
+        self._jobs.put(_NOTHING)
+
     async def stop(self) -> None:
         """End the thread after the jobs that are waiting, and wait for it."""
         if self._stopped or os.getpid() != self._pid:

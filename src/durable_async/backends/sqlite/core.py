@@ -15,6 +15,7 @@ from durable_async.backends._migrations import Migration, load_migrations, pendi
 from durable_async.environment import Environment
 from durable_async.errors import BackendError, BackendUnavailableError, ConfigurationError
 
+from .bells import Bells
 from .connection import (
     DATA_ERRORS,
     InlineRunner,
@@ -72,7 +73,9 @@ class SqliteCore:
         self._inline = inline
         self._last_us = 0
         self._hub = 0
-        self._lifelines = Lifelines(self._path, hub)
+        beside = self._path.with_name(f"{self._path.name}-workers")
+        self._lifelines = Lifelines(beside, hub)
+        self._bells = Bells(beside, environment)
         self._hints = Hints()
         self._connections: dict[str, sqlite3.Connection] = {}
         self._writing: Runner | None = None
@@ -101,17 +104,30 @@ class SqliteCore:
             return
         self._pid = os.getpid()
         self._hints.open(asyncio.get_running_loop())
-        if self._inline:
-            self._writing = self._reading = InlineRunner()
-        else:
-            watch = Watch(self._data_version, self._hints, self._environment)
-            self._writing = ThreadRunner("durable-async sqlite writer", watch.look)
-            self._reading = ThreadRunner("durable-async sqlite reader")
         try:
-            await self._writing.run(self._open_files)
+            if self._inline:
+                self._writing = self._reading = InlineRunner()
+                await self._writing.run(self._open_files)
+            else:
+                await self._open_with_threads()
         except BaseException:
             await self.close()
             raise
+
+    async def _open_with_threads(self) -> None:
+        watch = Watch(self._data_version, self._hints, self._environment)
+        writing = self._writing = ThreadRunner("durable-async sqlite writer", watch.look)
+        self._reading = ThreadRunner("durable-async sqlite reader")
+        await writing.run(self._open_files)
+        await writing.run(self._bells.hang)
+        await writing.run(watch.begin)
+
+        def on_ring() -> None:
+            watch.ring()
+            writing.wake()
+
+        if self._bells.attend(asyncio.get_running_loop(), on_ring):
+            watch.rely_on_rings()
 
     async def close(self) -> None:
         """Let go of connections, threads and signs of life. Safe to repeat."""
@@ -122,9 +138,11 @@ class SqliteCore:
             _LEFT_ALONE.extend(self._connections.values())
             self._connections.clear()
             return
+        self._bells.leave()
         for runner in (reading, writing):
             if runner is not None:
                 await runner.stop()
+        self._bells.take_down()
         self._lifelines.drop_all()
         with self._renewing:
             while self._connections:
@@ -144,10 +162,16 @@ class SqliteCore:
             tx = self._statements("writer")
             with atomic(tx.connection):
                 result = verb(tx)
-            self._hints.give(tx.brought_work, tx.changed)
+            self._tell(tx)
             return result
 
         return await self._on_writer(job)
+
+    def _tell(self, tx: Statements) -> None:
+        """Give hints of a commit, to listeners here and to other processes, from the thread that made it."""
+        if tx.brought_work or tx.changed:
+            self._hints.give(tx.brought_work, tx.changed)
+            self._bells.ring()
 
     async def _on_writer(self, job: Callable[[], T]) -> T:
         """Run something that begins transactions by itself on the writing connection."""

@@ -11,6 +11,10 @@ _ACTIVE_SECONDS = 0.006
 _IDLE_SECONDS = 0.25
 _BACK_OFF = 1.25
 
+_BETWEEN_SECONDS = 0.0005
+_BETWEEN_SECONDS_MAX = 0.004
+"""Between two looks after rings; longer while there is always another ring, so that many commits become one look."""
+
 
 class Hints:
     """Whoever listens in this process."""
@@ -72,10 +76,10 @@ class _Listener:
 
 
 class Watch:
-    """Looks whether another connection has written, often while things move and seldom while they do not.
+    """Looks whether another connection has written: when somebody rings, and now and then for those whose ring was lost.
 
-    SQLite counts foreign commits for each connection. The count is read on the writing connection, because there one's own
-    commits are not foreign.
+    Where nobody rings, it looks often while things move and seldom while they do not. SQLite counts foreign commits for each
+    connection. The count is read on the writing connection, because there one's own commits are not foreign.
     """
 
     def __init__(
@@ -85,23 +89,55 @@ class Watch:
         self._hints = hints
         self._environment = environment
         self._seen: int | None = None
-        self._pause_seconds = _ACTIVE_SECONDS
+        self._active_seconds = self._pause_seconds = _ACTIVE_SECONDS
+        self._between_seconds = _BETWEEN_SECONDS
+        self._looked_at = float("-inf")
         self._due = 0.0
+        self._is_rung = False
+        self._is_late = False
+
+    def begin(self) -> None:
+        """Take what is there for known: all that comes after this is news."""
+        self._seen = self._data_version()
+
+    def rely_on_rings(self) -> None:
+        """Look seldom by oneself from now on: whoever writes will ring."""
+        self._active_seconds = _IDLE_SECONDS
+
+    def ring(self) -> None:
+        """Have the next ``look`` be one, from any thread."""
+        self._is_rung = True
 
     def look(self) -> float:
         """Look if it is time to, hint if there was something, and return the seconds until the next look."""
         now = self._environment.monotonic()
-        if now < self._due:
-            if self._due - now > _ACTIVE_SECONDS:  # a verb ran just now: an answer may follow soon
-                self._pause_seconds = _ACTIVE_SECONDS
-                self._due = now + _ACTIVE_SECONDS
-            return self._due - now
+        early = self._early(now)
+        if early > 0:
+            return early
+        self._looked_at = now
+        self._is_rung = False  # before the look: who rings after it has written something more
         self._pause_seconds = min(self._pause_seconds * _BACK_OFF, _IDLE_SECONDS)
         version = self._data_version()
         if version is not None and version != self._seen:
             if self._seen is not None:
                 self._hints.give(True, None)
-                self._pause_seconds = _ACTIVE_SECONDS
+                self._pause_seconds = self._active_seconds
             self._seen = version
         self._due = now + self._pause_seconds
         return self._pause_seconds
+
+    def _early(self, now: float) -> float:
+        """Return how many seconds too early it is."""
+        if self._is_rung:
+            early = self._looked_at + self._between_seconds - now
+            if early > 0:
+                self._is_late = True
+                return early
+            wanted = self._between_seconds * 2 if self._is_late else _BETWEEN_SECONDS
+            self._between_seconds = min(wanted, _BETWEEN_SECONDS_MAX)
+            self._is_late = False
+            return 0.0
+        if self._due - now > self._active_seconds:  # a verb ran just now: an answer may follow soon
+            self._pause_seconds = self._active_seconds
+            self._due = now + self._active_seconds
+        return self._due - now

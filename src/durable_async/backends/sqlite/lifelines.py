@@ -9,14 +9,13 @@ import hashlib
 import importlib
 import os
 import threading
-import weakref
 from pathlib import Path
 from typing import Protocol, cast
 
+from .forks import close_in_child
+
 _TRIES = 50
 _PAUSE_SECONDS = 0.002
-
-_HELD: weakref.WeakSet[_HeldFile] = weakref.WeakSet()
 
 
 class _Flock(Protocol):
@@ -44,8 +43,8 @@ class Lifelines:
 
     supported = _FLOCK is not None
 
-    def __init__(self, database: Path, hub: str) -> None:
-        self._folder = database.with_name(f"{database.name}-workers")
+    def __init__(self, folder: Path, hub: str) -> None:
+        self._folder = folder
         self._hub = hub
         self._held: dict[str, _HeldFile] = {}
 
@@ -127,7 +126,7 @@ class _HeldFile:
     def __init__(self, fd: int, path: Path) -> None:
         self.fd = fd
         self._path = path
-        _HELD.add(self)
+        close_in_child(self)  # a child shares the lock, and would keep a dead parent looking alive
 
     @classmethod
     def take(cls, path: Path, *, create: bool = True) -> _HeldFile | None:
@@ -152,7 +151,6 @@ class _HeldFile:
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
-        _HELD.discard(self)
 
     def delete(self) -> None:
         """Delete the file, then let go of the lock."""
@@ -165,13 +163,3 @@ def _is_same_file(fd: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(fd), path.stat())
     except FileNotFoundError:
         return False
-
-
-def _close_in_child() -> None:
-    # A forked child shares its parent's locks, and would keep a dead parent looking alive.
-    for held in list(_HELD):
-        held.close()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_close_in_child)

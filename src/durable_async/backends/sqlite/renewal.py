@@ -156,7 +156,7 @@ class SqliteLeases(SqliteCore):
                 now_us=tx.now_us,
             )
             freed = _free(tx, dead.worker_id, handed_back=0) if unseated else 0
-        self._hints.give(tx.brought_work, tx.changed)
+        self._tell(tx)
         self._lifelines.clean(dead.worker_id)
         return freed
 

@@ -67,6 +67,15 @@ async def test_the_first_look_is_no_news() -> None:
     assert (heard.works, heard.changes) == (0, [])
 
 
+async def test_what_is_written_after_the_beginning_is_news() -> None:
+    watch, file, _, heard = watching()
+    watch.begin()
+    file.version = 2
+    watch.look()
+    await settle()
+    assert heard.works == 1
+
+
 async def test_a_foreign_commit_is_a_hint_that_anything_may_have_changed() -> None:
     watch, file, ticks, heard = watching()
     ticks.now += watch.look()
@@ -112,6 +121,70 @@ async def test_a_stream_of_verbs_does_not_hide_what_others_wrote() -> None:
     await settle()
     assert heard.works == 1
     assert file.looks <= 60 * 0.001 / _ACTIVE_SECONDS + 1
+
+
+async def test_a_ring_is_followed_at_once() -> None:
+    watch, file, ticks, heard = watching()
+    watch.rely_on_rings()
+    rest(watch, ticks, 10)
+    file.version = 2
+    watch.ring()
+    watch.look()
+    await settle()
+    assert heard.works == 1
+
+
+async def test_where_others_ring_ones_own_verbs_make_it_look_no_more_often() -> None:
+    watch, file, ticks, _ = watching()
+    watch.rely_on_rings()
+    rest(watch, ticks, 10)
+    looks = file.looks
+    for _ in range(1_000):
+        ticks.now += 0.001
+        watch.look()
+    assert 3 <= file.looks - looks <= 5
+
+
+async def test_what_came_without_a_ring_is_seen_soon() -> None:
+    watch, file, ticks, heard = watching()
+    watch.rely_on_rings()
+    rest(watch, ticks, 10)
+    file.version = 2
+    rest(watch, ticks, 0.25)
+    await settle()
+    assert heard.works == 1
+
+
+async def test_many_rings_become_few_looks_and_none_is_lost() -> None:
+    watch, file, ticks, heard = watching()
+    watch.rely_on_rings()
+    rest(watch, ticks, 10)
+    looks = file.looks
+    for _ in range(10_000):
+        ticks.now += 0.0001
+        file.version = (file.version or 0) + 1
+        watch.ring()
+        watch.look()
+    rest(watch, ticks, 0.01)
+    await settle()
+    assert 250 <= file.looks - looks <= 300
+    assert heard.works == file.looks - looks
+
+
+async def test_after_a_stream_of_rings_a_single_one_is_followed_at_once_again() -> None:
+    watch, file, ticks, _ = watching()
+    watch.rely_on_rings()
+    for _ in range(1_000):
+        ticks.now += 0.0001
+        watch.ring()
+        watch.look()
+    rest(watch, ticks, 10)
+    for _ in range(2):
+        looks = file.looks
+        ticks.now += 0.001
+        watch.ring()
+        watch.look()
+        assert file.looks == looks + 1
 
 
 async def test_a_file_that_cannot_be_read_is_no_news() -> None:

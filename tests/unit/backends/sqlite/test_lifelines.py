@@ -17,7 +17,7 @@ def files(folder: Path) -> list[Path]:
 
 
 def make(folder: Path, hub: str = "h") -> Lifelines:
-    return Lifelines(folder / "hub.db", hub)
+    return Lifelines(folder / "hub.db-workers", hub)
 
 
 def die(lifelines: Lifelines) -> None:

@@ -178,7 +178,7 @@ async def test_a_worker_that_lost_its_lease_lets_go_of_its_sign_when_it_register
         await backend.register_worker("late", 0)
         rival = await other.register_worker("rival", 30)
         assert await other.take_over(rival) == 0
-        assert len(list(tmp_path.glob("hub.db-workers/*"))) == 2
+        assert len(list(tmp_path.glob("hub.db-workers/*.lock"))) == 2
         await backend.register_worker("anew", 30)
         assert backend._lifelines.held() == ["anew"]
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import anyio
 import pytest
 
+from durable_async.backends.sqlite import hints
+
 from .support import child, fetch, opened, turn
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs kill -9 and fork")
@@ -92,7 +94,7 @@ async def test_a_killed_worker_is_taken_over_at_once(tmp_path: Path) -> None:
         assert [one.attempts for one in claimed] == [2, 2]
         result = await backend.commit(fence, [turn("a", 1), turn("b", 1)])
         assert result.dropped == frozenset()
-        assert len(list(tmp_path.glob("hub.db-workers/*"))) == 1
+        assert len(list(tmp_path.glob("hub.db-workers/*.lock"))) == 1
 
 
 async def test_a_forked_child_does_not_keep_its_dead_parent_alive(tmp_path: Path) -> None:
@@ -128,6 +130,24 @@ async def test_another_processs_commit_is_noticed_without_a_question(tmp_path: P
                 await heard.wait()
         assert await backend.read(["from outside"], payloads=False) != [None]
         assert changes[0] is None
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+async def test_another_process_rings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody looks by himself for an hour."""
+    monkeypatch.setattr(hints, "_IDLE_SECONDS", 3600.0)
+    monkeypatch.setattr(hints, "_ACTIVE_SECONDS", 3600.0)
+    path = tmp_path / "hub.db"
+    heard = anyio.Event()
+    async with opened(path) as backend:
+        backend.listen(heard.set, lambda changed: None)
+        with child(path, STARTER) as starter:
+            assert starter.next_line() == "open"
+            assert starter.process.stdin is not None
+            starter.process.stdin.write("go\n")
+            starter.process.stdin.flush()
+            with anyio.fail_after(30):
+                await heard.wait()
 
 
 async def test_a_forked_child_is_told_to_open_its_own(tmp_path: Path) -> None:
