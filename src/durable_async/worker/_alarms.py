@@ -44,7 +44,7 @@ class Alarms:
             now_us = self._now_us()
             while self._heap and self._heap[0][0] <= now_us:
                 _, _, slot, about = heapq.heappop(self._heap)
-                if self._slots.holds(slot):
+                if slot.is_held:
                     ring(slot, about)
             self._earlier = anyio.Event()
             wait = (self._heap[0][0] - now_us) / 1e6 if self._heap else SLEEP_SECONDS_MAX

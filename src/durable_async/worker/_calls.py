@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -29,16 +28,10 @@ _log = logging.getLogger("durable_async")
 
 
 class ActivityCalls:
-    """The calls of one session's orchestrations.
+    """The calls of one session's orchestrations."""
 
-    Args:
-        tools: What the session shares.
-        enqueue: Gives an instance a turn soon.
-    """
-
-    def __init__(self, tools: Tools, enqueue: Callable[[Slot], None]) -> None:
+    def __init__(self, tools: Tools) -> None:
         self._tools = tools
-        self._enqueue = enqueue
         self._strangers: set[str] = set()
         self.runner: ActivityRunner | None = None
 
@@ -48,10 +41,10 @@ class ActivityCalls:
         self, slot: Slot, commit: TurnCommit, effects: Effects
     ) -> tuple[list[ActivityFuture[Any]], TurnCommit]:
         """Decide which activities run here and which go to the hub's queue; returns the former, and the commit with the latter."""
-        if not effects.start and not (effects.stop and slot.elsewhere):
-            return [], commit
         local, away = self.split(effects.start)
-        cancelled = tuple(seq for seq in effects.stop if seq in slot.elsewhere)
+        cancelled = (
+            tuple(seq for seq in effects.stop if seq in slot.elsewhere) if slot.elsewhere else ()
+        )
         if away or cancelled:
             items = tuple(
                 queued(slot.orchestration, future, encode_options(future)) for future in away
@@ -105,7 +98,7 @@ class ActivityCalls:
             if not isinstance(letter, ActivityHeartbeat):
                 del slot.attempts[attempt.seq]
             slot.orchestration.deliver(None, attempt.execution, letter)
-            self._enqueue(slot)
+            self._tools.slots.enqueue(slot)
 
     def stop(self, slot: Slot, seq: int) -> None:
         """Stop an activity whose outcome nobody waits for any more."""
@@ -163,7 +156,7 @@ class ActivityCalls:
     def alarm(self, slot: Slot, about: About) -> None:
         """Something of an instance is due: a turn, or the end of an activity's grace."""
         if about is None:
-            self._enqueue(slot)
+            self._tools.slots.enqueue(slot)
             return
         seq, execution, attempt = about
         if slot.execution != execution or seq not in slot.elsewhere:
@@ -184,7 +177,7 @@ class ActivityCalls:
         )
 
         def done(dropped: bool) -> None:
-            if self._tools.slots.holds(slot) and slot.instance is instance:
+            if slot.is_held and slot.instance is instance:
                 self.expect(slot, future.seq)
 
         self._tools.committer.submit(item, done)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from itertools import takewhile
 
 import anyio
@@ -22,38 +21,43 @@ from durable_async.model.records import (
     TurnCommit,
 )
 
+from ._bell import Bell
 from ._parking import park
 from ._patience import Patience
 from .settings import WorkerSettings
 
+ITEM_BYTES = 64
+"""What an item counts for in a batch's bytes, besides its events and state."""
 
-@dataclass(slots=True, eq=False)
+
 class Entry:
     """An item on its way.
 
     Attributes:
         done: Called after it is durable, or with ``True`` if it was dropped and nothing of it happened.
+        instance_id: Which instance it is about; nothing if it is about an activity in the queue.
+        is_turn: Whether it is a turn, which may be dropped.
+        group: The group that it belongs to; 0 for none.
+        size: Its share of a batch's bytes, about.
     """
 
-    item: CommitItem
-    done: Callable[[bool], None]
+    __slots__ = ("done", "group", "instance_id", "is_turn", "item", "size")
 
-    @property
-    def size(self) -> int:
-        """Its share of a batch's bytes, about."""
-        if not isinstance(self.item, TurnCommit):
-            return 64
-        return 64 + len(self.item.events) + len(self.item.state or b"")
-
-    @property
-    def instance_id(self) -> str:
-        """Which instance it is about; nothing if it is about an activity in the queue."""
-        return getattr(self.item, "instance_id", "")
-
-    @property
-    def group(self) -> int:
-        """The group that it belongs to; 0 for none."""
-        return self.item.group if isinstance(self.item, TurnCommit) else 0
+    def __init__(self, item: CommitItem, done: Callable[[bool], None]) -> None:
+        self.item = item
+        self.done = done
+        if isinstance(item, TurnCommit):
+            self.is_turn = True
+            self.instance_id = item.instance_id
+            self.group = item.group
+            self.size = ITEM_BYTES + len(item.events)
+            if item.state is not None:
+                self.size += len(item.state)
+        else:
+            self.is_turn = False
+            self.instance_id = getattr(item, "instance_id", "")
+            self.group = 0
+            self.size = ITEM_BYTES
 
 
 class Committer:
@@ -79,7 +83,7 @@ class Committer:
         self._environment = environment
         self._settings = settings
         self._waiting: deque[Entry] = deque()
-        self._arrived = anyio.Event()
+        self._bell = Bell()
         self._busy = False
 
     @property
@@ -92,8 +96,9 @@ class Committer:
 
         The items of a group are submitted one right after the other, and come into one batch.
         """
+        if not self._waiting:
+            self._bell.ring()
         self._waiting.append(Entry(item, done))
-        self._arrived.set()
 
     async def run(self) -> None:
         """Commit until cancelled.
@@ -103,8 +108,7 @@ class Committer:
         """
         while True:
             if not self._waiting:
-                self._arrived = anyio.Event()
-                await self._arrived.wait()
+                await self._bell.wait()
             batch = self._next_batch()
             self._busy = True
             try:
@@ -113,27 +117,26 @@ class Committer:
                 self._busy = False
 
     def _next_batch(self) -> list[Entry]:
+        waiting, bytes_max = self._waiting, self._settings.batch_bytes_max
         batch: list[Entry] = []
         about: set[str] = set()
         size = 0
-        while self._waiting and len(batch) < self._settings.batch_turns_max:
-            size += self._waiting[0].size
-            unit = self._next_unit()
+        while waiting and len(batch) < self._settings.batch_turns_max:
+            first = waiting[0]
+            unit = self._group_of(first) if first.group else (first,)
+            turns_of = [entry.instance_id for entry in unit if entry.is_turn]
             # One that was replaced may have a turn of its former life on its way: what is left out of that must not take this along.
-            if batch and (size > self._settings.batch_bytes_max or _has_turn_of(unit, about)):
+            if batch and (size + first.size > bytes_max or not about.isdisjoint(turns_of)):
                 break
-            size += sum(entry.size for entry in unit[1:])
-            about.update(entry.instance_id for entry in unit)
+            for entry in unit:
+                waiting.popleft()
+                about.add(entry.instance_id)
+                size += entry.size
             batch += unit
-            for _ in unit:
-                self._waiting.popleft()
         return batch
 
-    def _next_unit(self) -> list[Entry]:
-        """Return what comes next and cannot be parted: an item, or a group."""
-        first = self._waiting[0]
-        if not first.group:
-            return [first]
+    def _group_of(self, first: Entry) -> list[Entry]:
+        """Return those that come next and cannot be parted."""
         return list(takewhile(lambda entry: entry.group == first.group, self._waiting))
 
     async def _commit(self, batch: Sequence[Entry]) -> None:
@@ -146,8 +149,9 @@ class Committer:
                 raise
             await self._bisect(batch, error)
             return
+        dropped = result.dropped
         for entry in batch:
-            entry.done(_is_dropped(entry.item, result))
+            entry.done(entry.is_turn and entry.instance_id in dropped)
 
     async def _bisect(self, batch: Sequence[Entry], error: BackendError) -> None:
         """Find the item that cannot be written; it is left out and its instance parked, the rest is committed."""
@@ -233,13 +237,6 @@ class Committer:
             return found
 
 
-def _has_turn_of(unit: Sequence[Entry], instance_ids: Collection[str]) -> bool:
-    """Tell whether one of these instances has a turn in it."""
-    return any(
-        isinstance(entry.item, TurnCommit) and entry.instance_id in instance_ids for entry in unit
-    )
-
-
 def _middle(batch: Sequence[Entry]) -> int:
     """Return where to cut a batch in two, so that no group is; 0 if that cannot be."""
     cuts = [
@@ -261,7 +258,3 @@ def _is_as_left(record: InstanceRecord, turn: TurnCommit, worker_id: str) -> boo
         return False
     ends = turn.status is not None and turn.status.is_terminal
     return record.status is turn.status if ends else record.owner == worker_id
-
-
-def _is_dropped(item: CommitItem, result: CommitResult) -> bool:
-    return isinstance(item, TurnCommit) and item.instance_id in result.dropped

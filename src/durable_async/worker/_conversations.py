@@ -213,13 +213,16 @@ class Conversations:
 
     def _may_hear(self, slot: Slot) -> bool:
         """Tell whether a turn now would take what it is told, after all that was sent to it before."""
-        return not (
-            slot.committing
-            or slot.is_busy
-            or _is_apart(slot)
-            or slot.instance.outcome is not None
-            or self._tools.fetches.is_owed(slot.instance_id)
-        ) and self._tools.slots.holds(slot)
+        return (
+            not (
+                slot.committing
+                or slot.is_busy
+                or _is_apart(slot)
+                or slot.instance.outcome is not None
+                or self._tools.fetches.is_owed(slot.instance_id)
+            )
+            and slot.is_held
+        )
 
     # -- the end
 

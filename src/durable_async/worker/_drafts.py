@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
 from durable_async._engine.fold import Effects
+from durable_async._kernel.futures import ActivityFuture
 from durable_async.model.history import HistoryEvent
 from durable_async.model.records import NO_WILL, Outgoing, TurnCommit
 from durable_async.model.status import Status
@@ -38,6 +41,7 @@ class Draft:
         outbox: What they sent, in order.
         effects: What may happen once they are durable.
         posted: Receivers of letters that go through the store: what comes after these must not be faster.
+        begins: Activities that will run here, of those that may begin; known when it is submitted.
     """
 
     slot: Slot
@@ -47,6 +51,7 @@ class Draft:
     outbox: list[Sent] = field(default_factory=list)
     effects: Effects = field(default_factory=Effects)
     posted: set[str] = field(default_factory=set)
+    begins: Sequence[ActivityFuture[Any]] = ()
 
     @property
     def status(self) -> Status:

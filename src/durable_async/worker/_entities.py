@@ -211,13 +211,13 @@ class EntityTurns:
                 draft = await self._batch(slot)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is one instance's trouble
             slot.is_busy = False
-            if self._tools.slots.holds(slot):
+            if slot.is_held:
                 self._give_up(slot, error)
             return
         finally:
             self.running -= 1
         slot.is_busy = False
-        if not self._tools.slots.holds(slot):
+        if not slot.is_held:
             return
         if draft is None:
             self._rest(slot)

@@ -401,7 +401,7 @@ class Session:
                 await anyio.sleep(DRAIN_POLL_SECONDS)
 
     def _is_settled(self) -> bool:
-        return self._tools.committer.is_idle and self._tools.slots.none_ready
+        return self._tools.committer.is_idle and not self._tools.slots.waiting
 
     def _drop_all(self) -> None:
         for slot in list(self._tools.slots):

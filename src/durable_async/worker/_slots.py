@@ -11,6 +11,7 @@ from durable_async._kernel.orchestration import Orchestration
 from durable_async.model.status import Status
 
 from ._activities import Attempt
+from ._bell import Bell
 
 
 @dataclass(slots=True, eq=False)
@@ -22,12 +23,15 @@ class Slot:
         turn: Number of its next turn.
         status: What the store holds.
         history_bytes: Size of its history, about.
+        claims: How often it was claimed since it last came through.
+        elsewhere: Its activities that were given to the hub's queue.
+        instance_id: Whose slot it is.
+        execution: The execution that is under way.
+        is_held: Whether the worker still has it; one that was let go may be the subject of something that is on its way.
         committing: Whether a turn of it is on its way to the store.
         renewing: Whether that turn ends its execution, and begins the next.
         queued: Whether it waits for a turn.
         attempts: Its activities' attempts that run here, by sequence number.
-        elsewhere: Its activities that were given to the hub's queue.
-        claims: How often it was claimed since it last came through.
         is_busy: Whether an operation of the entity is under way that takes longer than a turn.
         is_alone: Whether its turns are committed without those of others: together they could not be.
         has_will: Whether the store may hold a will of it.
@@ -39,25 +43,22 @@ class Slot:
     status: Status
     history_bytes: int
     claims: int
-    committing: bool = False
-    renewing: bool = False
-    queued: bool = False
-    attempts: dict[int, Attempt] = field(default_factory=dict)
     elsewhere: set[int] = field(default_factory=set)
-    is_busy: bool = False
-    is_alone: bool = False
-    has_will: bool = False
-    speaks_after: int = 0
+    instance_id: str = field(init=False)
+    execution: int = field(init=False)
+    is_held: bool = field(default=False, init=False)
+    committing: bool = field(default=False, init=False)
+    renewing: bool = field(default=False, init=False)
+    queued: bool = field(default=False, init=False)
+    attempts: dict[int, Attempt] = field(default_factory=dict, init=False)
+    is_busy: bool = field(default=False, init=False)
+    is_alone: bool = field(default=False, init=False)
+    has_will: bool = field(default=False, init=False)
+    speaks_after: int = field(default=0, init=False)
 
-    @property
-    def instance_id(self) -> str:
-        """Whose slot it is."""
-        return self.instance.instance_id
-
-    @property
-    def execution(self) -> int:
-        """The execution that is under way."""
-        return self.instance.execution
+    def __post_init__(self) -> None:
+        self.instance_id = self.instance.instance_id
+        self.execution = self.instance.execution
 
     @property
     def orchestration(self) -> Orchestration:
@@ -76,6 +77,14 @@ class Slot:
         """Whether it could be let go without losing anything that is under way."""
         return not (self.committing or self.queued or self.attempts or self.is_busy)
 
+    def renew(self, instance: Orchestration) -> None:
+        """Go on with the next execution, at its first turn."""
+        self.instance = instance
+        self.execution = instance.execution
+        self.turn = 1
+        self.has_will = False
+        self.elsewhere.clear()
+
 
 class Slots:
     """All slots of a worker, least recently used first, and the line of those that wait for a turn."""
@@ -83,6 +92,7 @@ class Slots:
     def __init__(self) -> None:
         self._by_id: OrderedDict[str, Slot] = OrderedDict()
         self._ready: deque[Slot] = deque()
+        self._bell = Bell()
         self.history_bytes = 0
 
     def __len__(self) -> int:
@@ -95,18 +105,19 @@ class Slots:
         """Return an instance's slot."""
         return self._by_id.get(instance_id)
 
-    def holds(self, slot: Slot) -> bool:
-        """Tell whether a slot is still current."""
-        return self._by_id.get(slot.instance_id) is slot
-
     def add(self, slot: Slot) -> None:
         """Take a newly claimed instance in."""
+        former = self._by_id.get(slot.instance_id)
+        if former is not None:
+            former.is_held = False
+        slot.is_held = True
         self._by_id[slot.instance_id] = slot
         self.history_bytes += slot.history_bytes
 
     def remove(self, slot: Slot) -> None:
         """Take an instance out."""
-        if self.holds(slot):
+        if slot.is_held:
+            slot.is_held = False
             del self._by_id[slot.instance_id]
             self.history_bytes -= slot.history_bytes
 
@@ -119,6 +130,8 @@ class Slots:
         """Put it in line for a turn, unless it is, or its last turn is not over and durable."""
         if not (slot.queued or slot.committing or slot.is_busy):
             slot.queued = True
+            if not self._ready:
+                self._bell.ring()
             self._ready.append(slot)
 
     def next_ready(self) -> Slot | None:
@@ -126,20 +139,19 @@ class Slots:
         while self._ready:
             slot = self._ready.popleft()
             slot.queued = False
-            if self.holds(slot) and not (slot.committing or slot.is_busy):
+            if slot.is_held and not (slot.committing or slot.is_busy):
                 self._by_id.move_to_end(slot.instance_id)
                 return slot
         return None
+
+    async def wait(self) -> None:
+        """Wait until somebody gets in line; nobody is."""
+        await self._bell.wait()
 
     @property
     def waiting(self) -> int:
         """How many wait for a turn."""
         return len(self._ready)
-
-    @property
-    def none_ready(self) -> bool:
-        """Whether nobody waits for a turn."""
-        return not self._ready
 
     def idle(self) -> Iterator[Slot]:
         """Go through the idle ones, least recently used first."""

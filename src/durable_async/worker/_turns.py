@@ -7,10 +7,9 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
-import anyio
 import anyio.lowlevel
 
-from durable_async._engine.fold import Effects, fold, queued
+from durable_async._engine.fold import fold, queued
 from durable_async._engine.options import encode_options
 from durable_async._kernel.entities.instance import EntityInstance
 from durable_async._kernel.futures import ActivityFuture
@@ -65,21 +64,13 @@ class Turns:
         self._tools = tools
         self._on_room = on_room
         self._bury = on_graveyard
-        self._arrived = anyio.Event()
+        self._now_us = 0
         self._programs: dict[str, Any] = {}
         self._consumed: list[tuple[_Mailbox, list[int]]] = []
         self._strangers: set[str] = set()
         self._conversations = Conversations(tools, self)
-        self.calls = ActivityCalls(tools, self.enqueue)
-        self.entities = EntityTurns(
-            tools, self._conversations.go_on, self._rest, self.give_up, self._hand_back
-        )
-        self.turns = 0
-
-    def enqueue(self, slot: Slot) -> None:
-        """Give an instance a turn soon."""
-        self._tools.slots.enqueue(slot)
-        self._arrived.set()
+        self.calls = ActivityCalls(tools)
+        self.entities = EntityTurns(tools, self._go_on, self._rest, self.give_up, self._hand_back)
 
     def forget_consumed(self) -> None:
         """Forget the letters whose rows are gone; called before the store is asked for letters.
@@ -92,20 +83,35 @@ class Turns:
 
     async def run(self) -> None:
         """Run turns until cancelled; yields to the rest of the program every 2 ms."""
-        tools = self._tools
+        slots, settings = self._tools.slots, self._tools.settings
         while True:
-            slice_end = tools.environment.monotonic() + SLICE_SECONDS
-            while (slot := tools.slots.next_ready()) is not None:
-                self._conversations.begin(slot)
-                if tools.environment.monotonic() >= slice_end:
-                    break
-            if tools.slots.waiting < tools.settings.turns_ahead:
+            has_more = self._run_slice()
+            if slots.waiting < settings.turns_ahead:
                 self._on_room()
-            if slot is None:
-                self._arrived = anyio.Event()
-                await self._arrived.wait()
-            else:
+            if has_more:
                 await anyio.lowlevel.checkpoint()
+            else:
+                await slots.wait()
+
+    def _run_slice(self) -> bool:
+        """Run turns for about 2 ms; whether there may be more. All see one time, that of the beginning."""
+        next_ready, begin = self._tools.slots.next_ready, self._conversations.begin
+        clock = self._tools.environment.monotonic
+        self._look_at_the_clock()
+        end = clock() + SLICE_SECONDS
+        while (slot := next_ready()) is not None:
+            begin(slot)
+            if clock() >= end:
+                return True
+        return False
+
+    def _look_at_the_clock(self) -> None:
+        self._now_us = self._tools.backend.now_us()
+
+    def _go_on(self, draft: Draft) -> None:
+        """Go on with what came of a turn that took long."""
+        self._look_at_the_clock()
+        self._conversations.go_on(draft)
 
     # -- one turn
 
@@ -126,22 +132,21 @@ class Turns:
         Raises:
             Exception: The turn cannot be had.
         """
-        self.turns += 1
-        if isinstance(slot.instance, EntityInstance):
+        instance = slot.instance
+        if isinstance(instance, EntityInstance):
             draft = self.entities.take(slot, is_first=former is None)
         else:
-            draft = self._take_orchestration(slot, former)
-        if draft is None and former is None and self._tools.slots.holds(slot) and not slot.is_busy:
+            draft = self._take_orchestration(slot, instance, former)
+        if draft is None and former is None and slot.is_held and not slot.is_busy:
+            self._look_at_the_clock()  # what is due now is so for the next turn, too
             self._rest(slot)
         return draft
 
-    def _take_orchestration(self, slot: Slot, former: Draft | None) -> Draft | None:
-        tools = self._tools
-        instance = slot.orchestration
-        now_us = tools.backend.now_us()
-        result = tools.watchdog.watch(
-            instance.instance_id, functools.partial(instance.turn, now_us)
-        )
+    def _take_orchestration(
+        self, slot: Slot, instance: Orchestration, former: Draft | None
+    ) -> Draft | None:
+        now_us = self._now_us
+        result = self._tools.watchdog.watch(slot.instance_id, instance.turn, now_us)
         if not result.events and not result.consumed:
             return None
         commit, effects = fold(
@@ -151,25 +156,17 @@ class Turns:
             status=slot.status if former is None else former.status,
             now_us=now_us,
         )
-        outbox = [Sent(outgoing) for outgoing in commit.outbox]
-        return Draft(slot, commit, result.events, list(result.consumed), outbox, effects)
+        outbox = [Sent(outgoing) for outgoing in commit.outbox] if commit.outbox else []
+        return Draft(slot, commit, result.events, result.consumed, outbox, effects)
 
     def submit(self, draft: Draft) -> None:
         """Have a draft committed, and go on when it is durable."""
-        slot, commit = draft.slot, draft.commit
-        local: list[ActivityFuture[Any]] = []
-        if not isinstance(slot.instance, EntityInstance):
-            local, commit = self.calls.place(slot, commit, draft.effects)
+        slot, effects = draft.slot, draft.effects
+        if effects.start or effects.stop:
+            draft.begins, draft.commit = self.calls.place(slot, draft.commit, effects)
         slot.committing = True
-        slot.renewing = commit.next_execution is not None
-
-        def done(dropped: bool) -> None:
-            if self._is_held(slot, dropped):
-                if draft.consumed:
-                    self._consumed.append((_mailbox_of(slot), draft.consumed))
-                self._committed(slot, commit, draft.effects, local)
-
-        self._tools.committer.submit(commit, done)
+        slot.renewing = draft.commit.next_execution is not None
+        self._tools.committer.submit(draft.commit, functools.partial(self._answered, draft))
 
     def skip(self, draft: Draft) -> None:
         """Go on after a draft of which nothing is to be written: it only read, and told somebody here."""
@@ -178,19 +175,20 @@ class Turns:
 
     # -- after the commit
 
-    def _is_held(self, slot: Slot, dropped: bool) -> bool:
-        """Take a commit's answer; whether the instance is still here, and goes on. If it was let go meanwhile, others see to it."""
+    def _answered(self, draft: Draft, dropped: bool) -> None:
+        """Take a commit's answer, and go on; if the instance was let go meanwhile, others see to it."""
+        slot = draft.slot
         slot.committing = slot.renewing = False
-        held = self._tools.slots.holds(slot)
-        if held and dropped:
+        if not slot.is_held:
+            return
+        if dropped:
             self.drop(slot)
             self._claim_again(slot)
-        return held and not dropped
-
-    def _committed(
-        self, slot: Slot, commit: TurnCommit, effects: Effects, local: list[ActivityFuture[Any]]
-    ) -> None:
-        self._note(slot, commit)
+            return
+        if draft.consumed:
+            self._consumed.append((_mailbox_of(slot), draft.consumed))
+        self._note(slot, draft.commit)
+        effects = draft.effects
         for seq in effects.stop:
             self.calls.stop(slot, seq)
         if effects.next_started is not None:
@@ -198,10 +196,10 @@ class Turns:
         elif slot.instance.outcome is not None:
             self.drop(slot)
         else:
-            for item in commit.queued:
+            for item in draft.commit.queued:
                 slot.elsewhere.add(item.seq)
                 self.calls.expect(slot, item.seq)
-            for future in local:
+            for future in draft.begins:
                 self.calls.start(slot, future)
             self._rest(slot)
 
@@ -238,10 +236,10 @@ class Turns:
         instance = slot.instance
         wake_us = instance.wake_at_us
         if instance.has_arrivals:
-            self.enqueue(slot)
+            self._tools.slots.enqueue(slot)
         elif wake_us is not None:
             if wake_us <= self._tools.backend.now_us():
-                self.enqueue(slot)
+                self._tools.slots.enqueue(slot)
             else:
                 self._tools.alarms.set(wake_us, slot)
 
@@ -261,17 +259,14 @@ class Turns:
         fresh.mailbox = old.mailbox
         fresh.replay([started])
         self._evict(old)
-        slot.instance = fresh
-        slot.turn = 1
-        slot.has_will = False
-        slot.elsewhere.clear()
+        slot.renew(fresh)
         self._tools.slots.grow(slot, -slot.history_bytes)
-        self.enqueue(slot)
+        self._tools.slots.enqueue(slot)
 
     def welcome(self, slot: Slot) -> None:
         """Go on with an instance that was just claimed: begin its activities again, then its turn."""
         if isinstance(slot.instance, EntityInstance):
-            self.enqueue(slot)
+            self._tools.slots.enqueue(slot)
             return
         pending = [
             future
@@ -286,7 +281,7 @@ class Turns:
         if away:
             self._queue(slot, away)
         elif slot.turn <= 1:
-            self.enqueue(slot)
+            self._tools.slots.enqueue(slot)
         else:
             self._rest(slot)
 
@@ -301,12 +296,8 @@ class Turns:
             queued=tuple(queued(instance, future, encode_options(future)) for future in futures),
         )
         slot.committing = True
-
-        def done(dropped: bool) -> None:
-            if self._is_held(slot, dropped):
-                self._committed(slot, commit, Effects(), [])
-
-        self._tools.committer.submit(commit, done)
+        draft = Draft(slot, commit)
+        self._tools.committer.submit(commit, functools.partial(self._answered, draft))
 
     def receive(self, slot: Slot, mail: Mail) -> bool:
         """Take a letter that came through the store; returns whether somebody may be waiting for what comes of it."""
@@ -316,7 +307,7 @@ class Turns:
             self.give_up(slot, error)
             return True
         if slot.instance.deliver(mail.id, mail.execution, letter):
-            self.enqueue(slot)
+            self._tools.slots.enqueue(slot)
         return not (
             isinstance(letter, EntityOperation)
             and letter.caller is None

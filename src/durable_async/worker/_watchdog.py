@@ -7,12 +7,12 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from types import TracebackType
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from durable_async.environment import Environment, Stoppable
 from durable_async.errors import TurnBudgetError
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 FRAMES_SHOWN = 6
@@ -34,6 +34,7 @@ class Watchdog:
 
     def __init__(self, environment: Environment, limit_seconds: float) -> None:
         self._environment = environment
+        self._monotonic = environment.monotonic
         self._limit = limit_seconds
         self._lock = threading.Lock()
         self._thread = threading.get_ident()
@@ -46,36 +47,33 @@ class Watchdog:
         """Begin to look, four times per limit."""
         return self._environment.every(self._limit / 4, self._look, "durable-async-watchdog")
 
-    def watch(self, instance_id: str, turn: Callable[[], T]) -> T:
+    def watch(self, instance_id: str, turn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a turn, under watch.
 
         Raises:
             TurnBudgetError: It took too long.
         """
+        self._instance_id = instance_id
         try:
-            self._instance_id = instance_id
-            with self:
-                return turn()
+            self._since = (
+                self._monotonic()
+            )  # first, or a look in between would find the turn before
+            self._watched = True
+            try:
+                result = turn(*args, **kwargs)
+            except BaseException as error:
+                late = self._end()
+                if late is None:
+                    raise
+                raise late from error
+            late = self._end()
         except (
             TurnInterruptedError
         ) as error:  # it arrived between the end of the turn and the end of the watch
             raise self._end() or self._too_long("") from error
-
-    def __enter__(self) -> None:
-        self._since = (
-            self._environment.monotonic()
-        )  # first, or a look in between would find the turn before
-        self._watched = True
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        late = self._end()
         if late is not None:
-            raise late from error
+            raise late
+        return result
 
     def _take_interruption(self) -> None:
         """Let the interruption arrive here, whether or not it did before.
@@ -106,7 +104,7 @@ class Watchdog:
         with self._lock:
             if not self._watched or self._stack is not None:
                 return
-            if self._environment.monotonic() - self._since <= self._limit:
+            if self._monotonic() - self._since <= self._limit:
                 return
             frame = sys._current_frames().get(self._thread)  # noqa: SLF001 - there is no other way
             self._stack = "".join(traceback.format_stack(frame)[-FRAMES_SHOWN:])
