@@ -6,6 +6,7 @@
 ./dev bench entities
 ./dev bench replay
 ./dev bench suite S1 S2          the suite: peers, raw loops and ours side by side
+./dev bench costs                exact counts of what things cost; nothing is timed
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import sys
 import tempfile
 from statistics import median
 
+from benchmarks.costs.__main__ import main as costs
 from benchmarks.peer import PEER, peer_python
 from benchmarks.samples import Series, interleave, paired_ratios, spread, table
 from benchmarks.server import DSN_VARIABLE, server
@@ -30,8 +32,9 @@ PROCESSES = (1, 2, 4)
 
 def main() -> None:
     """Run what was asked for."""
-    if sys.argv[1:2] == ["suite"]:
-        suite(sys.argv[2:])
+    apart = {"suite": suite, "costs": costs}
+    if sys.argv[1:2] and sys.argv[1] in apart:
+        apart[sys.argv[1]](sys.argv[2:])
         return
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__)
     parser.add_argument(
