@@ -320,12 +320,17 @@ class Wakeups(Protocol):
         ...
 
     def listen(
-        self, on_work: Callable[[], None], on_changed: Callable[[frozenset[str] | None], None]
+        self,
+        on_work: Callable[[], None],
+        on_changed: Callable[[frozenset[str] | None], None],
+        on_progress: Callable[[frozenset[str] | None], None] | None = None,
     ) -> Callable[[], None]:
         """Call back when something happened elsewhere; returns how to stop.
 
-        ``on_work``: there may be work, or a claimed activity is wanted no more. ``on_changed``: ids of instances whose status or state
-        changed, and of requests that were answered (``None``: any).
+        ``on_work``: there may be work, or a claimed activity is wanted no more. ``on_changed``: ids of orchestrations that ended, were
+        parked, put back or deleted, of entities whose state changed, and of requests that were answered (``None``: any of these, and
+        any progress). ``on_progress``: ids of orchestrations whose status or custom status changed otherwise, as when they begin to run
+        (``None``: any); a little later than the rest, perhaps.
         Called on the event loop that opened the backend, after the commit, quickly: the callee only sets flags.
         """
         ...

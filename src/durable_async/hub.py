@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from durable_async._engine.ends import Ends
 from durable_async.backend import Backend
 from durable_async.client import Client
 from durable_async.environment import Environment, SystemEnvironment
@@ -44,7 +45,8 @@ class TaskHub:
         self._registry = registry or default_registry
         self._payloads = payloads or JsonConverter()
         self._environment = environment or SystemEnvironment()
-        self.client = Client(backend, self._environment, self._payloads)
+        self._ends = Ends()
+        self.client = Client(backend, self._environment, self._payloads, self._ends)
 
     def __repr__(self) -> str:
         return f"<TaskHub {self.name!r} in {self.backend.description}>"
@@ -120,6 +122,7 @@ class TaskHub:
             self._payloads,
             settings or WorkerSettings(**changes),
             self.name,
+            self._ends,
         )
 
     async def statistics(self) -> HubStatistics:

@@ -14,7 +14,7 @@ from .source import PACKAGE, ROOT, imported_names, module_name, parse, python_fi
 
 INNER_ROOMS = ("_engine", "_kernel")
 # The empty name is the face.
-DOORS = {"", "_engine", "_kernel", "client", "grpc", "registry", "testing", "worker"}
+DOORS = {"", "_engine", "_kernel", "client", "grpc", "hub", "registry", "testing", "worker"}
 
 LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
 

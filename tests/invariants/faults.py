@@ -92,7 +92,12 @@ class Faulty:
     def hearing(self) -> Hearing:
         return Hearing.MOSTLY if self._faults.deafness else super().hearing  # type: ignore[misc,no-any-return]
 
-    def listen(self, on_work: Callable[[], None], on_changed: Callable[[Any], None]) -> Any:
+    def listen(
+        self,
+        on_work: Callable[[], None],
+        on_changed: Callable[[Any], None],
+        on_progress: Callable[[Any], None] | None = None,
+    ) -> Any:
         is_over = anyio.Event()
 
         def hard_of_hearing(listener: Callable[..., None]) -> Callable[..., None]:
@@ -110,7 +115,11 @@ class Faulty:
 
             return hear
 
-        stop = super().listen(hard_of_hearing(on_work), hard_of_hearing(on_changed))  # type: ignore[misc]
+        stop = super().listen(  # type: ignore[misc]
+            hard_of_hearing(on_work),
+            hard_of_hearing(on_changed),
+            None if on_progress is None else hard_of_hearing(on_progress),
+        )
 
         def stop_all() -> None:
             is_over.set()

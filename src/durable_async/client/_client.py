@@ -17,9 +17,10 @@ from durable_async.serialization.events import encode_events
 from . import _lineage
 from ._connection import Instance, id_of
 from ._entity_upkeep import EntityUpkeep
-from ._handle import OrchestrationHandle
+from ._handle import OrchestrationHandle, Since
 from ._state import microseconds
 from ._steering import Steering
+from ._waiting import News
 
 In = TypeVar("In")
 R = TypeVar("R")
@@ -117,8 +118,10 @@ class Client(Steering, EntityUpkeep):
         new = self._new(
             orchestrator, input, instance_id, version, tags, start_at, reuse, request_id
         )
+        # What is asked again may have been answered, and be over, long ago.
+        news = self._instances.news(new.instance_id) if request_id is None else None
         outcome = await self._persist(lambda: self._create.ask(new))
-        return self._started(new, outcome, orchestrator)
+        return self._started(new, outcome, orchestrator, news)
 
     async def start_many(
         self,
@@ -146,10 +149,11 @@ class Client(Steering, EntityUpkeep):
             self._new(orchestrator, value, instance_id, version, tags, start_at, reuse, None)
             for value, instance_id in zip(inputs, ids, strict=True)
         ]
+        news = [self._instances.news(one.instance_id) for one in new]
         outcomes = await self._persist(lambda: self._backend.create(new)) if new else []
         return [
-            self._started(one, outcome, orchestrator)
-            for one, outcome in zip(new, outcomes, strict=True)
+            self._started(one, outcome, orchestrator, heard)
+            for one, outcome, heard in zip(new, outcomes, news, strict=True)
         ]
 
     def _new(
@@ -211,12 +215,18 @@ class Client(Steering, EntityUpkeep):
         return self._backend.now_us() + round(wait * 1e6)
 
     def _started(
-        self, new: NewInstance, outcome: StartOutcome, orchestrator: Any
+        self, new: NewInstance, outcome: StartOutcome, orchestrator: Any, news: News | None
     ) -> OrchestrationHandle[Any]:
         if not outcome.created and new.reuse is not ReusePolicy.RETURN_EXISTING:
             raise InstanceExistsError(new.instance_id, outcome.status.value)
         result_type = getattr(orchestrator, "result_type", Any)
-        return OrchestrationHandle(self, new.instance_id, result_type, created=outcome.created)
+        return OrchestrationHandle(
+            self,
+            new.instance_id,
+            result_type,
+            created=outcome.created,
+            since=Since(outcome.execution, news) if outcome.created and news is not None else None,
+        )
 
     async def restart(
         self, instance: Instance, *, instance_id: str | None = None
@@ -235,5 +245,6 @@ class Client(Steering, EntityUpkeep):
         new = _lineage.again(
             record, instance_id, self._backend.now_us(), self._environment.new_id()
         )
+        news = self._instances.news(new.instance_id)
         outcome = await self._persist(lambda: self._create.ask(new))
-        return self._started(new, outcome, instance)
+        return self._started(new, outcome, instance, news)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import anyio
 
+from durable_async._engine.ends import Ends
 from durable_async._kernel.context import current_context
 from durable_async._kernel.operations import check_entity
 from durable_async.backend import Backend
@@ -43,8 +44,15 @@ Instance = str | OrchestrationHandle[Any]
 class Connection:
     """One client's way to the store."""
 
-    def __init__(self, backend: Backend, environment: Environment, payloads: DataConverter) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        environment: Environment,
+        payloads: DataConverter,
+        ends: Ends | None = None,
+    ) -> None:
         self._store = backend
+        self._ends = ends or Ends()
         self._environment = environment
         self._payloads = payloads
         self._create: Gatherer[NewInstance, StartOutcome] = Gatherer(backend.create)

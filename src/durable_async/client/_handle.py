@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from ._state import OrchestrationState
+from ._waiting import News
 
 R = TypeVar("R", covariant=True)
 
@@ -37,6 +38,18 @@ class Verbs(Protocol):
         ...
 
 
+class Since(NamedTuple):
+    """What a client knows of the instance of its own start.
+
+    Attributes:
+        execution: At which execution it was then.
+        news: What has been heard of it since.
+    """
+
+    execution: int
+    news: News
+
+
 class OrchestrationHandle(Generic[R]):
     """What ``Client.start`` returns; `Client.handle` makes one for an id.
 
@@ -47,15 +60,26 @@ class OrchestrationHandle(Generic[R]):
     """
 
     def __init__(
-        self, client: Verbs, instance_id: str, result_type: Any = Any, *, created: bool = False
+        self,
+        client: Verbs,
+        instance_id: str,
+        result_type: Any = Any,
+        *,
+        created: bool = False,
+        since: Since | None = None,
     ) -> None:
         self._client = client
+        self._since = since
         self.instance_id = instance_id
         self.result_type = result_type
         self.created = created
 
     def __repr__(self) -> str:
         return f"<OrchestrationHandle {self.instance_id!r}>"
+
+    def since(self, client: object) -> Since | None:
+        """Return what a client knows of its own start; nothing if it is another's, or was no start."""
+        return self._since if client is self._client else None
 
     async def wait(self, timeout: float | None = None) -> R:
         """Return the result when it is there; see ``Client.wait``."""

@@ -42,18 +42,35 @@ class Waiter(Generic[F]):
         is_over: Tells by what is found under the key, ``None`` for nothing, whether the wait is over.
         found: What was found there last, whole.
         is_told: Whether it should read it again: something changed, or may have.
+        is_finished: Whether what it waits for was brought to it, so that nothing is to be read.
+        in_progress: Whether it is to be told of progress, too, and not only of what is over.
         error: What became of looking for it.
     """
 
-    __slots__ = ("_event", "began", "due", "error", "found", "is_over", "is_told", "key")
+    __slots__ = (
+        "_event",
+        "began",
+        "due",
+        "error",
+        "found",
+        "in_progress",
+        "is_finished",
+        "is_over",
+        "is_told",
+        "key",
+    )
 
-    def __init__(self, key: str, is_over: Callable[[F | None], bool], now: float) -> None:
+    def __init__(
+        self, key: str, is_over: Callable[[F | None], bool], now: float, *, in_progress: bool
+    ) -> None:
         self.key = key
         self.is_over = is_over
+        self.in_progress = in_progress
         self.found: F | None = None
         self.began = now
         self.due = now
         self.is_told = False
+        self.is_finished = False
         self.error: BackendUnavailableError | None = None
         self._event = anyio.Event()
 
@@ -61,6 +78,11 @@ class Waiter(Generic[F]):
         """Let it read again."""
         self.is_told = True
         self._event.set()
+
+    def finish(self) -> None:
+        """Let it read nothing any more: it has been brought what it waits for."""
+        self.is_finished = True
+        self.tell()
 
     def nudge(self) -> None:
         """Let it think again."""

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar, Unpack, overload
 
+import anyio
+
+from durable_async._engine.ends import End
 from durable_async.errors import (
+    BackendUnavailableError,
     InstanceNotFoundError,
     OrchestrationFailedError,
     OrchestrationTerminatedError,
@@ -19,7 +24,8 @@ from durable_async.serialization.events import decode_events
 
 from ._conditions import Conditions, filter_of
 from ._connection import Connection, Instance, id_of
-from ._handle import OrchestrationHandle
+from ._handle import OrchestrationHandle, Since
+from ._looking import Waiter
 from ._standing import instance_standing
 from ._state import OrchestrationState
 
@@ -27,6 +33,8 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 HISTORY_PAGE_BYTES = 4 * 1024 * 1024
+LAST_LOOK_SECONDS = 1.0
+"""So long a wait that was in vain tries to find out why."""
 
 
 class Watching(Connection):
@@ -69,9 +77,11 @@ class Watching(Connection):
             WaitTimeoutError: It has not ended in time.
             InstanceNotFoundError: There is no such instance.
         """
-        state = await self.wait_for_end(instance, timeout=timeout)
         known = instance.result_type if isinstance(instance, OrchestrationHandle) else Any
         into = known if result_type is None else result_type
+        state = await self._reach_end(instance, timeout)
+        if isinstance(state, End):
+            return self._payloads.decode(state.output, into, f"orchestrator {state.name!r} result")
         match state.status:
             case Status.FAILED:
                 assert state.failure is not None
@@ -86,15 +96,13 @@ class Watching(Connection):
         self, instance: Instance, *, timeout: float | None = None
     ) -> OrchestrationState:
         """Wait until an orchestration has ended, in whichever way, and return its state."""
-        return await self._reach(instance, lambda record: record.status.is_terminal, "end", timeout)
+        return await self._reach(instance, _has_ended, "end", timeout)
 
     async def wait_for_start(
         self, instance: Instance, *, timeout: float | None = None
     ) -> OrchestrationState:
         """Wait until an orchestration has begun to run, and return its state."""
-        return await self._reach(
-            instance, lambda record: record.status is not Status.PENDING, "start", timeout
-        )
+        return await self._reach(instance, _has_begun, "start", timeout, in_progress=True)
 
     async def _reach(
         self,
@@ -102,6 +110,8 @@ class Watching(Connection):
         reached: Callable[[InstanceRecord], bool],
         what: str,
         timeout: float | None,
+        *,
+        in_progress: bool = False,
     ) -> OrchestrationState:
         """Return the state once ``reached`` holds; records without payloads are shown to ``reached``, too.
 
@@ -109,17 +119,89 @@ class Watching(Connection):
             InstanceNotFoundError: There is no such instance.
             WaitTimeoutError: It was not reached in time.
         """
-        instance_id = id_of(instance)
-        with self._instances.waiter(
-            instance_id, lambda record: record is None or reached(record)
-        ) as waiter:
-            in_time = await self._instances.wait(waiter, timeout, look_first=True)
+        with self._waiter(instance, reached, in_progress=in_progress) as waiter:
+            in_time = await self._wait(waiter, instance, timeout)
+        return await self._found(waiter, what, timeout, in_time=in_time)
+
+    async def _reach_end(
+        self, instance: Instance, timeout: float | None
+    ) -> OrchestrationState | End:
+        """Return the state at the end, or the end itself if a worker of this process brings it.
+
+        Only who started the instance is brought it: he knows whether it can be that of an earlier execution, whose commit was answered late.
+
+        Raises:
+            InstanceNotFoundError: There is no such instance.
+            WaitTimeoutError: It has not ended in time.
+        """
+        since = self._since(instance)
+        if since is None:
+            return await self.wait_for_end(instance, timeout=timeout)
+        brought: list[End] = []
+
+        def bring(end: End) -> None:
+            if end.execution >= since.execution:
+                brought.append(end)
+                waiter.finish()
+
+        with self._waiter(instance, _has_ended) as waiter, self._ends.awaited(waiter.key, bring):
+            in_time = await self._wait(waiter, instance, timeout)
+        if brought:
+            return brought[0]
+        return await self._found(waiter, "end", timeout, in_time=in_time)
+
+    def _waiter(
+        self,
+        instance: Instance,
+        reached: Callable[[InstanceRecord], bool],
+        *,
+        in_progress: bool = False,
+    ) -> AbstractContextManager[Waiter[InstanceRecord]]:
+        return self._instances.waiter(
+            id_of(instance),
+            lambda record: record is None or reached(record),
+            in_progress=in_progress,
+        )
+
+    async def _wait(
+        self, waiter: Waiter[InstanceRecord], instance: Instance, timeout: float | None
+    ) -> bool:
+        since = self._since(instance)
+        is_quiet = since is not None and self._instances.is_quiet(
+            since.news, in_progress=waiter.in_progress
+        )
+        return await self._instances.wait(waiter, timeout, look_first=not is_quiet)
+
+    def _since(self, instance: Instance) -> Since | None:
+        return instance.since(self) if isinstance(instance, OrchestrationHandle) else None
+
+    async def _found(
+        self,
+        waiter: Waiter[InstanceRecord],
+        what: str,
+        timeout: float | None,
+        *,
+        in_time: bool,
+    ) -> OrchestrationState:
         record = waiter.found
+        if not in_time and record is None:  # nothing was heard, so nothing was read
+            record = await self._look_at_last(waiter.key)
+            in_time = record is not None and waiter.is_over(record)
         if not in_time:
-            raise WaitTimeoutError(instance_id, what, timeout or 0.0, instance_standing(record))
+            standing = instance_standing(record)
+            raise WaitTimeoutError(waiter.key, what, timeout or 0.0, standing)
         if record is None:
-            raise InstanceNotFoundError(instance_id)
+            raise InstanceNotFoundError(waiter.key)
         return OrchestrationState(record, self._payloads)
+
+    async def _look_at_last(self, instance_id: str) -> InstanceRecord | None:
+        with anyio.move_on_after(LAST_LOOK_SECONDS):
+            try:
+                (record,) = await self._store.read([instance_id], payloads=True)
+            except BackendUnavailableError:
+                return None
+            return record
+        return None
 
     async def history(self, instance: Instance) -> list[HistoryEvent]:
         """Return the events of an instance's current execution, in order."""
@@ -185,3 +267,11 @@ class Watching(Connection):
             filter_of(conditions), limit=limit, page=page, payloads=payloads, order=order
         )
         return [OrchestrationState(item, self._payloads) for item in found.items], found.next_page
+
+
+def _has_ended(record: InstanceRecord) -> bool:
+    return record.status.is_terminal
+
+
+def _has_begun(record: InstanceRecord) -> bool:
+    return record.status is not Status.PENDING

@@ -402,10 +402,16 @@ class BridgedBackend:
         return Hearing.ALWAYS
 
     def listen(
-        self, on_work: Callable[[], None], on_changed: Callable[[frozenset[str] | None], None]
+        self,
+        on_work: Callable[[], None],
+        on_changed: Callable[[frozenset[str] | None], None],
+        on_progress: Callable[[frozenset[str] | None], None] | None = None,
     ) -> Callable[[], None]:
         """As the real one; called on the loop of the caller."""
         return self._real.listen(
             lambda: self._hints.append(on_work),
             lambda ids: self._hints.append(lambda: on_changed(ids)),
+            None
+            if on_progress is None
+            else lambda ids: self._hints.append(lambda: on_progress(ids)),
         )

@@ -8,6 +8,7 @@ import logging
 import anyio
 from anyio.abc import TaskStatus
 
+from durable_async._engine.ends import Ends
 from durable_async._kernel import guard
 from durable_async._kernel.orchestration import Orchestration
 from durable_async.backend import Backend, Hearing
@@ -55,6 +56,7 @@ class Session:
         payloads: DataConverter,
         settings: WorkerSettings,
         hub: str,
+        ends: Ends,
     ) -> None:
         self._backend = backend
         self._environment = environment
@@ -62,6 +64,7 @@ class Session:
         self._payloads = payloads
         self._settings = settings
         self._hub = hub
+        self._ends = ends
         self._hint = anyio.Event()
         self._poll = settings.poll_seconds / POLLS_PER_PERIOD
         self._graveyard: list[Orchestration] = []
@@ -123,6 +126,7 @@ class Session:
             alarms=Alarms(slots, self._backend.now_us),
             watchdog=Watchdog(self._environment, self._settings.turn_seconds_max),
             versions=Versions(self._registry),
+            ends=self._ends,
         )
 
     async def _work(self, task_status: TaskStatus[None]) -> None:

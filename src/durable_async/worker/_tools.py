@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from durable_async._engine.ends import Ends
 from durable_async.backend import Backend
 from durable_async.environment import Environment
 from durable_async.registry import Registry
@@ -35,6 +36,7 @@ class Tools:
     alarms: Alarms
     watchdog: Watchdog
     versions: Versions
+    ends: Ends
     fetches: Fetches = field(default_factory=Fetches)
     pause_at: float = 0.0
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import anyio.lowlevel
 
+from durable_async._engine.ends import End
 from durable_async._engine.fold import fold, queued
 from durable_async._engine.options import encode_options
 from durable_async._kernel.entities.instance import EntityInstance
@@ -26,6 +27,7 @@ from durable_async.model.records import (
     Release,
     TurnCommit,
 )
+from durable_async.model.status import Status
 from durable_async.serialization.events import decode_letter
 
 from ._calls import ActivityCalls, unsaved
@@ -194,6 +196,7 @@ class Turns:
         if effects.next_started is not None:
             self._continue(slot, effects.next_started)
         elif slot.instance.outcome is not None:
+            self._tell_end(slot, draft.commit)
             self.drop(slot)
         else:
             for item in draft.commit.queued:
@@ -202,6 +205,13 @@ class Turns:
             for future in draft.begins:
                 self.calls.start(slot, future)
             self._rest(slot)
+
+    def _tell_end(self, slot: Slot, commit: TurnCommit) -> None:
+        """Tell those of this process who wait for it."""
+        ends = self._tools.ends
+        if commit.status is Status.COMPLETED and ends.is_awaited(commit.instance_id):
+            name = slot.orchestration.started.name
+            ends.tell(End(commit.instance_id, commit.execution, name, commit.output))
 
     def _note(self, slot: Slot, commit: TurnCommit) -> None:
         """Take note of what the store holds now."""

@@ -11,6 +11,7 @@ from typing import Self
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
+from durable_async._engine.ends import Ends
 from durable_async.backend import Backend
 from durable_async.environment import Environment
 from durable_async.errors import BackendUnavailableError, FencedError
@@ -58,9 +59,10 @@ class Worker:
         payloads: DataConverter,
         settings: WorkerSettings,
         hub: str,
+        ends: Ends,
     ) -> None:
         self._make_session: Callable[[], Session] = functools.partial(
-            Session, backend, environment, registry, payloads, settings, hub
+            Session, backend, environment, registry, payloads, settings, hub, ends
         )
         self._environment = environment
         self._session: Session | None = None

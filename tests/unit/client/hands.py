@@ -85,7 +85,10 @@ class Store(MemoryBackend):
         return Hearing.MOSTLY if self.is_deaf else super().hearing
 
     def listen(
-        self, on_work: Callable[[], None], on_changed: Callable[[frozenset[str] | None], None]
+        self,
+        on_work: Callable[[], None],
+        on_changed: Callable[[frozenset[str] | None], None],
+        on_progress: Callable[[frozenset[str] | None], None] | None = None,
     ) -> Callable[[], None]:
         return super().listen(
             on_work, lambda changed: None if self.is_deaf else on_changed(changed)

@@ -39,7 +39,7 @@ class Deaf(MemoryBackend):
     def hearing(self) -> Hearing:
         return self.says
 
-    def listen(self, on_work: Any, on_changed: Any) -> Any:
+    def listen(self, on_work: Any, on_changed: Any, on_progress: Any = None) -> Any:
         self.told.append(on_changed)
         return super().listen(on_work, lambda changed: None)
 

@@ -22,7 +22,7 @@ class Deaf(MemoryBackend):
 
     reads = 0
 
-    def listen(self, on_work, on_changed):  # type: ignore[no-untyped-def]
+    def listen(self, on_work, on_changed, on_progress=None):  # type: ignore[no-untyped-def]
         return super().listen(on_work, lambda changed: None)
 
     async def read(self, instance_ids, *, payloads):  # type: ignore[no-untyped-def]

@@ -365,12 +365,15 @@ class MemoryBackend:
         return Hearing.ALWAYS
 
     def listen(
-        self, on_work: Callable[[], None], on_changed: Callable[[frozenset[str] | None], None]
+        self,
+        on_work: Callable[[], None],
+        on_changed: Callable[[frozenset[str] | None], None],
+        on_progress: Callable[[frozenset[str] | None], None] | None = None,
     ) -> Callable[[], None]:
         """Pass hints on, on the event loop that opened the backend."""
         hub = self._opened()
         assert self._loop is not None
-        listener = Listener(self._loop, on_work, on_changed)
+        listener = Listener(self._loop, on_work, on_changed, on_progress)
         self._listeners[listener] = None
         hub.hints.add(listener)
 

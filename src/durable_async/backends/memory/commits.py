@@ -138,12 +138,13 @@ class _Batch:
         if turn.custom_status is not None:
             instance.custom_status = turn.custom_status or None
             instance.updated_at_us = self._now_us
-            self._hub.hints.changed[instance.instance_id] = None
+            self._hub.hints.progress[instance.instance_id] = None
         if turn.status is None:
             return
         instance.status = turn.status
         instance.updated_at_us = self._now_us
-        self._hub.hints.changed[instance.instance_id] = None
+        hints = self._hub.hints
+        (hints.changed if turn.status.is_terminal else hints.progress)[instance.instance_id] = None
         if turn.status.is_terminal:
             instance.output = turn.output
             instance.failure = turn.failure

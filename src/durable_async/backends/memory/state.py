@@ -248,7 +248,6 @@ class HubState:
         insort(self.order, instance.sort_key)
         self.adopt(instance)
         self.make_ready(instance, max(now_us, new.start_at_us))
-        self.hints.changed[new.instance_id] = None
         return instance
 
     def _open_entity(self, entity_id: str, name: str, now_us: int) -> Instance:

@@ -121,10 +121,13 @@ class OffloadingBackend:
         return await self._backend.statistics()
 
     def listen(
-        self, on_work: Callable[[], None], on_changed: Callable[[frozenset[str] | None], None]
+        self,
+        on_work: Callable[[], None],
+        on_changed: Callable[[frozenset[str] | None], None],
+        on_progress: Callable[[frozenset[str] | None], None] | None = None,
     ) -> Callable[[], None]:
         """Call back when something happened elsewhere; returns how to stop."""
-        return self._backend.listen(on_work, on_changed)
+        return self._backend.listen(on_work, on_changed, on_progress)
 
     # -- workers
 

@@ -156,7 +156,7 @@ class PostgresBackend(PostgresLeases):
         if row["fenced"]:
             raise self._fenced(fence.worker_id)
         dropped = batch.dropped.union(batch.subjects(row["dropped"] or ()))
-        self._ears.give(row["brought_work"], batch.changed, batch.states)
+        self._ears.give(row["brought_work"], batch.changed, batch.states, batch.progress)
         return CommitResult(
             fence=Fence(worker_id=fence.worker_id, epoch=fence.epoch, seq=fence.seq + 1),
             dropped=frozenset(dropped),
@@ -215,12 +215,7 @@ class PostgresBackend(PostgresLeases):
             )
             for row in (outcomes[place + 1] for place in range(len(columns)))
         ]
-        created = {
-            new.instance_id
-            for new, answer in zip(requests.distinct, answers, strict=True)
-            if answer.created
-        }
-        self._ears.give(bool(created), created)
+        self._ears.give(any(answer.created for answer in answers), set())
         return requests.answers(answers)
 
     async def send(self, letters: Sequence[Outgoing]) -> list[Delivery]:
@@ -340,10 +335,13 @@ class PostgresBackend(PostgresLeases):
         return Hearing.MOSTLY if self._ears.hears else Hearing.NEVER
 
     def listen(
-        self, on_work: Callable[[], None], on_changed: Callable[[frozenset[str] | None], None]
+        self,
+        on_work: Callable[[], None],
+        on_changed: Callable[[frozenset[str] | None], None],
+        on_progress: Callable[[frozenset[str] | None], None] | None = None,
     ) -> Callable[[], None]:
-        """Call when there may be work, or when statuses changed; returns how to stop."""
-        return self._ears.listen(on_work, on_changed)
+        """Call when there may be work, or when something changed; returns how to stop."""
+        return self._ears.listen(on_work, on_changed, on_progress)
 
     # -- requests
 

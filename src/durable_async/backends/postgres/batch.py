@@ -84,7 +84,8 @@ class Batch:
 
     Attributes:
         dropped: Instances of which a turn is left out, found while folding.
-        changed: Instances whose status may change, and requests that are answered.
+        changed: Instances that may end or be parked, and requests that are answered.
+        progress: Instances whose status may change otherwise.
         states: Entities whose state may change.
         places: The turns in the batch.
     """
@@ -93,6 +94,7 @@ class Batch:
         """Fold items; ``written`` are turns that are in history already and are left out, with their groups and with what follows them."""
         self.dropped: set[str] = set()
         self.changed: set[str] = set()
+        self.progress: set[str] = set()
         self.states: set[str] = set()
         self.places: list[Place] = []
         self._written = set(written)
@@ -255,7 +257,6 @@ class Batch:
                 self._dying[new.instance_id] = None
             if new.refusal is not None and new.parent is not None:
                 self._locks[new.parent.instance_id] = None
-            self.changed.add(new.instance_id)
             self._children.add(*instance_columns(new), subject.place, new.refusal)
         for out in item.outbox:
             self._post(subject.place, out)
@@ -295,8 +296,10 @@ class Batch:
             change["failure"] = encode_failure(item.failure)
             subject.is_gone = True
             self._carry_out_will(subject)
-        if change.keys() - {"will"}:
+        if item.status in TERMINAL:
             self.changed.add(item.instance_id)
+        elif change.keys() - {"will"}:
+            self.progress.add(item.instance_id)
         if item.state is not None:
             change["state"] = item.state
             self.states.add(item.instance_id)

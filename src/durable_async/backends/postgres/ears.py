@@ -20,7 +20,7 @@ from durable_async.errors import BackendError, ConfigurationError
 from .address import PostgresTarget
 from .connecting import connect
 from .failures import DRIVER_ERRORS, translate
-from .hints import Pending, channel_of, decode, encode
+from .hints import ANYTHING, Hint, Pending, channel_of, decode, encode
 from .link import close_gently
 
 _log = logging.getLogger("durable_async")
@@ -41,7 +41,9 @@ _ORIGIN_LENGTH = 12
 _PING = "?"
 _NOTIFY = "select pg_notify($1, $2)"
 
+_OnWork = Callable[[], None]
 _OnChanged = Callable[[frozenset[str] | None], None]
+_OnProgress = Callable[[frozenset[str] | None], None]
 
 _LEFT_ALONE: list[Any] = []
 """A parent's task and connection, kept from being closed in a forked child."""
@@ -72,7 +74,7 @@ class Ears:
         self._deaf_seconds = deaf_seconds
         self._channel = channel_of(target.schema, target.hub)
         self._origin = secrets.token_hex(_ORIGIN_LENGTH // 2)
-        self._listeners: dict[object, tuple[Callable[[], None], _OnChanged]] = {}
+        self._listeners: dict[object, tuple[_OnWork, _OnChanged, _OnProgress | None]] = {}
         self._pending = Pending()
         self._wake = asyncio.Event()
         self._has_tried = asyncio.Event()
@@ -90,10 +92,12 @@ class Ears:
         """Whether what other processes say arrives; if not, whoever waits has to look more often."""
         return self._hears
 
-    def listen(self, on_work: Callable[[], None], on_changed: _OnChanged) -> Callable[[], None]:
+    def listen(
+        self, on_work: _OnWork, on_changed: _OnChanged, on_progress: _OnProgress | None = None
+    ) -> Callable[[], None]:
         """Add a listener; returns how to take it out."""
         key = object()
-        self._listeners[key] = (on_work, on_changed)
+        self._listeners[key] = (on_work, on_changed, on_progress)
 
         def stop() -> None:
             self._listeners.pop(key, None)
@@ -101,24 +105,31 @@ class Ears:
         return stop
 
     def give(
-        self, brought_work: bool, changed: set[str], later: AbstractSet[str] = frozenset()
+        self,
+        brought_work: bool,
+        changed: set[str],
+        states: AbstractSet[str] = frozenset(),
+        progress: AbstractSet[str] = frozenset(),
     ) -> None:
-        """Tell of a commit, on the event loop: listeners here at once, others soon, or a little later where many changes may become one."""
-        if not (brought_work or changed or later):
+        """Tell of a commit, on the event loop: listeners here at once, others soon.
+
+        Of states and of progress they hear a little later, where many changes may become one, or with what else is said by then.
+        """
+        if not (brought_work or changed or states or progress):
             return
-        self._tell(brought_work, frozenset(changed | later))
+        self._tell(Hint(brought_work, frozenset(changed | states), frozenset(progress)))
         if self._pid != os.getpid():
             self._leave_alone()
             self._start()  # whoever forked had it open
         if self._task is not None:
             was_waiting = self._pending.has_later
-            self._pending.add(brought_work, changed, later)
+            self._pending.add(brought_work, changed, states, progress)
             if self._pending or not was_waiting:
                 self._wake.set()
 
     def nudge(self) -> None:
         """Tell listeners here, and nobody else, that there may be work."""
-        self._tell(True, frozenset())
+        self._tell(Hint(brought_work=True, changed=frozenset()))
 
     async def open(self) -> None:
         """Begin to listen. Returns when the first attempt has succeeded or failed, or soon; it goes on in the background."""
@@ -159,12 +170,14 @@ class Ears:
         self._origin = secrets.token_hex(_ORIGIN_LENGTH // 2)
         self._pid = os.getpid()
 
-    def _tell(self, brought_work: bool, changed: frozenset[str] | None) -> None:
-        for on_work, on_changed in list(self._listeners.values()):
-            if brought_work:
+    def _tell(self, hint: Hint) -> None:
+        for on_work, on_changed, on_progress in list(self._listeners.values()):
+            if hint.brought_work:
                 on_work()
-            if changed is None or changed:
-                on_changed(changed)
+            if hint.changed is None or hint.changed:
+                on_changed(hint.changed)
+            if hint.progress and on_progress is not None:
+                on_progress(hint.progress)
 
     # -- the task
 
@@ -191,7 +204,7 @@ class Ears:
         self._connection = connection
         await self._do(connection, connection.add_listener(self._channel, self._heard))
         # What was said before is lost, so look first; from here on nothing is.
-        self._tell(True, None)
+        self._tell(ANYTHING)
 
     async def _serve(self) -> None:
         """Say what there is to say, and try from time to time whether anything arrives, until the connection is of no use."""
@@ -316,8 +329,7 @@ class Ears:
                 self._is_answered = True
                 self._wake.set()
         elif said != _PING:
-            hint = decode(said)
-            self._tell(hint.brought_work, hint.changed)
+            self._tell(decode(said))
 
     def _warn(self) -> None:
         if not self._has_warned:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterable, Set as AbstractSet
 from dataclasses import dataclass
 
 import orjson
@@ -14,22 +14,27 @@ _IDS_MAX = 256
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """There may be work; these instances, or any (``None``), may have changed."""
+    """There may be work; these instances, or any (``None``), may have changed, or have made progress."""
 
     brought_work: bool
     changed: frozenset[str] | None
+    progress: frozenset[str] | None = frozenset()
 
 
-ANYTHING = Hint(brought_work=True, changed=None)
+ANYTHING = Hint(brought_work=True, changed=None, progress=None)
 
 
 class Pending:
     """Hints that wait to go out together: some at once, and some that can wait. Bounded: many instances become any."""
 
     def __init__(self) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
         self._brought_work = False
         self._changed: set[str] | None = set()
-        self._later: set[str] | None = set()
+        self._states: set[str] | None = set()
+        self._progress: set[str] | None = set()
 
     def __bool__(self) -> bool:
         return self._brought_work or self._changed is None or bool(self._changed)
@@ -37,21 +42,31 @@ class Pending:
     @property
     def has_later(self) -> bool:
         """Whether there is something that can wait."""
-        return self._later is None or bool(self._later)
+        return (
+            self._states is None
+            or self._progress is None
+            or bool(self._states)
+            or bool(self._progress)
+        )
 
     def add(
-        self, brought_work: bool, changed: AbstractSet[str], later: AbstractSet[str] = frozenset()
+        self,
+        brought_work: bool,
+        changed: AbstractSet[str],
+        states: AbstractSet[str] = frozenset(),
+        progress: AbstractSet[str] = frozenset(),
     ) -> None:
-        """Take in what a commit brought."""
+        """Take in what a commit brought; states and progress can wait."""
         self._brought_work = self._brought_work or brought_work
         self._changed = _union(self._changed, changed)
-        self._later = _union(self._later, later)
+        self._states = _union(self._states, states)
+        self._progress = _union(self._progress, progress)
 
     def take(self) -> Hint:
         """Return all of it, and begin anew."""
-        changed = None if self._later is None else _union(self._changed, self._later)
-        hint = Hint(self._brought_work, None if changed is None else frozenset(changed))
-        self._brought_work, self._changed, self._later = False, set(), set()
+        changed = None if self._states is None else _union(self._changed, self._states)
+        hint = Hint(self._brought_work, _frozen(changed), _frozen(self._progress))
+        self._clear()
         return hint
 
 
@@ -60,6 +75,10 @@ def _union(some: set[str] | None, more: AbstractSet[str]) -> set[str] | None:
         return None
     some |= more
     return None if len(some) > _IDS_MAX else some
+
+
+def _frozen(some: Iterable[str] | None) -> frozenset[str] | None:
+    return None if some is None else frozenset(some)
 
 
 def channel_of(schema: str, hub: str) -> str:
@@ -71,12 +90,14 @@ def channel_of(schema: str, hub: str) -> str:
 def encode(hint: Hint) -> str:
     """Return a hint as text; many instances become any."""
     mark = "w" if hint.brought_work else "-"
-    if hint.changed is None:
-        return mark + "*"
-    if not hint.changed:
-        return mark
-    text = orjson.dumps(sorted(hint.changed))
-    return mark + ("*" if len(text) > _BYTES_MAX else text.decode())
+    if hint.changed or hint.progress or hint.changed is None or hint.progress is None:
+        return f"{mark}[{_list_of(hint.changed)},{_list_of(hint.progress)}]"
+    return mark
+
+
+def _list_of(ids: frozenset[str] | None) -> str:
+    text = b"null" if ids is None else orjson.dumps(sorted(ids))
+    return "null" if len(text) > _BYTES_MAX else text.decode()
 
 
 def decode(text: str) -> Hint:
@@ -84,12 +105,16 @@ def decode(text: str) -> Hint:
     mark, rest = text[:1], text[1:]
     if mark not in ("w", "-"):
         return ANYTHING
-    if rest in ("", "*"):
-        return Hint(brought_work=mark == "w", changed=None if rest else frozenset())
+    if not rest:
+        return Hint(brought_work=mark == "w", changed=frozenset())
     try:
-        ids = orjson.loads(rest)
-    except orjson.JSONDecodeError:
+        changed, progress = orjson.loads(rest)
+    except (ValueError, TypeError):  # other JSON than two lists
         return ANYTHING
-    if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
+    if not _is_list_of_ids(changed) or not _is_list_of_ids(progress):
         return ANYTHING
-    return Hint(brought_work=mark == "w", changed=frozenset(ids))
+    return Hint(mark == "w", _frozen(changed), _frozen(progress))
+
+
+def _is_list_of_ids(found: object) -> bool:
+    return found is None or (isinstance(found, list) and all(isinstance(one, str) for one in found))

@@ -232,7 +232,10 @@ class SqliteBackend(SqliteLeases, SqliteCore):
         return Hearing.ALWAYS
 
     def listen(
-        self, on_work: Callable[[], None], on_changed: Callable[[frozenset[str] | None], None]
+        self,
+        on_work: Callable[[], None],
+        on_changed: Callable[[frozenset[str] | None], None],
+        on_progress: Callable[[frozenset[str] | None], None] | None = None,
     ) -> Callable[[], None]:
-        """Call when there may be work, or when statuses changed; returns how to stop."""
-        return self._hints.listen(on_work, on_changed)
+        """Call when there may be work, or when something changed; returns how to stop."""
+        return self._hints.listen(on_work, on_changed, on_progress)

@@ -146,7 +146,8 @@ class Batch:
 
     def _change(self, state: InstanceState) -> None:
         state.updated_at_us = self._tx.now_us
-        self._tx.changed.add(state.id)
+        is_over = state.status in TERMINAL or state.parked is not None
+        (self._tx.changed if is_over else self._tx.progress).add(state.id)
         self._ledger.touch(state)
 
     def _let_go(self, state: InstanceState) -> None:

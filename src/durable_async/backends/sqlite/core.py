@@ -169,8 +169,8 @@ class SqliteCore:
 
     def _tell(self, tx: Statements) -> None:
         """Give hints of a commit, to listeners here and to other processes, from the thread that made it."""
-        if tx.brought_work or tx.changed:
-            self._hints.give(tx.brought_work, tx.changed)
+        if tx.brought_work or tx.changed or tx.progress:
+            self._hints.give(tx.brought_work, tx.changed, tx.progress)
             self._bells.ring()
 
     async def _on_writer(self, job: Callable[[], T]) -> T:

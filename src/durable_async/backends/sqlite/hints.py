@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Set as AbstractSet
+from typing import NamedTuple
 
 from durable_async.environment import Environment
 
@@ -33,46 +34,51 @@ class Hints:
         self._listeners.clear()
 
     def listen(
-        self, on_work: Callable[[], None], on_changed: Callable[[frozenset[str] | None], None]
+        self,
+        on_work: Callable[[], None],
+        on_changed: Callable[[frozenset[str] | None], None],
+        on_progress: Callable[[frozenset[str] | None], None] | None = None,
     ) -> Callable[[], None]:
         """Add a listener; returns how to take it out."""
         key = object()
-        self._listeners[key] = _Listener(on_work, on_changed)
+        self._listeners[key] = _Listener(on_work, on_changed, on_progress)
 
         def stop() -> None:
             self._listeners.pop(key, None)
 
         return stop
 
-    def give(self, brought_work: bool, changed: set[str] | None) -> None:
+    def give(
+        self, brought_work: bool, changed: set[str] | None, progress: AbstractSet[str] = frozenset()
+    ) -> None:
         """Tell listeners, from any thread; ``None`` means that anything may have changed."""
-        if not self._listeners or not (brought_work or changed is None or changed):
+        if not self._listeners or not (brought_work or changed is None or changed or progress):
             return
         loop = self._loop
         if loop is None:
             return
         ids = None if changed is None else frozenset(changed)
         try:
-            loop.call_soon_threadsafe(self._tell, brought_work, ids)
+            loop.call_soon_threadsafe(self._tell, brought_work, ids, frozenset(progress))
         except RuntimeError:
             return  # the loop is closed: nobody listens any more
 
-    def _tell(self, brought_work: bool, changed: frozenset[str] | None) -> None:
+    def _tell(
+        self, brought_work: bool, changed: frozenset[str] | None, progress: frozenset[str]
+    ) -> None:
         for listener in list(self._listeners.values()):
             if brought_work:
                 listener.on_work()
             if changed is None or changed:
                 listener.on_changed(changed)
+            if progress and listener.on_progress is not None:
+                listener.on_progress(progress)
 
 
-class _Listener:
-    __slots__ = ("on_changed", "on_work")
-
-    def __init__(
-        self, on_work: Callable[[], None], on_changed: Callable[[frozenset[str] | None], None]
-    ) -> None:
-        self.on_work = on_work
-        self.on_changed = on_changed
+class _Listener(NamedTuple):
+    on_work: Callable[[], None]
+    on_changed: Callable[[frozenset[str] | None], None]
+    on_progress: Callable[[frozenset[str] | None], None] | None
 
 
 class Watch:

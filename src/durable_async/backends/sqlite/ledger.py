@@ -110,7 +110,6 @@ class Ledger:
         self.pending.history.append((state.key, execution, 0, new.events))
         self.pending.tags += [(self.tx.hub, tag, text, state.key) for tag, text in new.tags.items()]
         self.tx.brought_work = True
-        self.tx.changed.add(new.instance_id)
 
     def _open(self, instance_id: str, name: str) -> InstanceState:
         """Let an entity be there, with nothing to do yet."""

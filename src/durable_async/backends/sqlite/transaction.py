@@ -24,7 +24,8 @@ class Statements:
         hub: The hub's number in this file.
         now_us: The store's clock when this began; one moment for all that happens in it.
         brought_work: Whether somebody may now have work: an instance ready, a letter, an activity.
-        changed: Ids whose status changed.
+        changed: Ids of what ended, or changed its state, and of what was answered.
+        progress: Ids of orchestrations whose status changed otherwise.
     """
 
     def __init__(self, connection: sqlite3.Connection, hub: int, now_us: int) -> None:
@@ -33,6 +34,7 @@ class Statements:
         self.now_us = now_us
         self.brought_work = False
         self.changed: set[str] = set()
+        self.progress: set[str] = set()
 
     def rows(self, name: str, **values: Any) -> Iterator[Row]:
         """Run a statement and iterate over what it gives."""

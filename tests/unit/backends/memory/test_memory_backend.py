@@ -151,6 +151,11 @@ async def test_hints_before_the_loop_turns_are_merged() -> None:
         await start(backend, f"i{number}")
     await listener.until_work()
     assert listener.works == 1
+    worker = await Driver.register(backend, "worker")
+    claimed = (await worker.fetch(instances=100)).claimed
+    for one in claimed:
+        await worker.restate(one, status=Status.COMPLETED)
+    await listener.until_changed("i99")
     assert listener.changes == [frozenset(f"i{number}" for number in range(100))]
 
 
