@@ -1,6 +1,7 @@
 """What a claim takes while many instances are in the hub, and how long a worker needs to begin.
 
 python -m benchmarks.ours.claims 1000000 ready      ready to be claimed, older than the one that comes next: those are what is claimed
+python -m benchmarks.ours.claims 1000000 others     ready, of a name that the one who claims does not run
 python -m benchmarks.ours.claims 1000000 scheduled  to be begun in an hour
 python -m benchmarks.ours.claims 100000 parked      that wait for an event, owned by nobody
 python -m benchmarks.ours.claims 0 ready            the empty hub
@@ -27,7 +28,13 @@ WARM_UP = 100
 HISTORY_BYTES = 1_000_000
 LEASE_SECONDS = 600.0
 FILLER = "filler"
-SHIFTS_US = {"ready": -3_600_000_000, "scheduled": 3_600_000_000, "parked": None}
+STRANGER = "stranger"
+SHIFTS_US = {
+    "ready": -3_600_000_000,
+    "others": -3_600_000_000,
+    "scheduled": 3_600_000_000,
+    "parked": None,
+}
 
 _FILL = """
 insert into durable_async.instances (
@@ -48,10 +55,11 @@ async def fill(watcher: asyncpg.Connection, hub: int, count: int, kind: str) -> 
     """Put instances into the hub, in one statement, and let the server look at them as it does by itself after a while."""
     started = time.perf_counter()
     status = "running" if kind == "parked" else "pending"
-    await watcher.execute(_FILL, hub, count, SHIFTS_US[kind], status, FILLER, timeout=120)
+    name = STRANGER if kind == "others" else FILLER
+    await watcher.execute(_FILL, hub, count, SHIFTS_US[kind], status, name, timeout=120)
     await watcher.execute("vacuum (analyze) durable_async.instances", timeout=120)
     assert count == await watcher.fetchval(
-        "select count(*) from durable_async.instances where hub = $1 and name = $2", hub, FILLER
+        "select count(*) from durable_async.instances where hub = $1 and name = $2", hub, name
     )
     return time.perf_counter() - started
 

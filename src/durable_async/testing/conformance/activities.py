@@ -106,6 +106,19 @@ class ActivityQueueConformance(ConformanceBase):
             order += [item.activity.seq for item in items]
         assert order == [1, 2, 3, 4, 5]
 
+    async def test_the_oldest_come_first_whatever_their_name(self, worker: Driver) -> None:
+        """No name is served before another, and those of other workers hide nobody."""
+        claimed = await worker.start("a")
+        names = ("x", "strange", "y", "x", "z", "strange", "y", "y", "x", "z")
+        await worker.restate(
+            claimed, queued=tuple(queued(claimed, n, name=name) for n, name in enumerate(names))
+        )
+        order: list[int] = []
+        for wanted in (frozenset("xyz"), frozenset("xyz"), None, None):
+            work = await worker.fetch(instances=0, activities=3, activity_names=wanted)
+            order += [item.activity.seq for item in work.activities]
+        assert order == [0, 2, 3, 4, 6, 7, 1, 5, 8, 9]
+
     async def test_only_activities_of_registered_names_are_claimed(self, worker: Driver) -> None:
         """An unknown one waits and hides nobody."""
         claimed = await worker.start("a")

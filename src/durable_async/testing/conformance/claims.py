@@ -226,6 +226,28 @@ class ClaimConformance(ConformanceBase):
             order += ids(work.claimed)
         assert order == ["i4", "i3", "i2", "i1", "i0"]
 
+    async def test_the_longest_ready_come_first_of_whatever_kind(
+        self, worker: Driver, clock: StoreClock
+    ) -> None:
+        """Names, versions, and what is to end though nobody asks for its name, take their turns by age, however few a claim takes."""
+        base = clock.now_us()
+        kinds = (("checkout", None), ("refund", "2"), ("unknown", None), ("checkout", "2"))
+        everybody = [f"{n:02}" for n in range(24)]
+        for n, instance_id in enumerate(everybody):
+            name, version = kinds[n * n % 7 % 4]
+            at = base + n * SECOND_US
+            await start(worker.backend, instance_id, name=name, version=version, start_at_us=at)
+        clock.advance(60)
+        to_end = [
+            one for one in everybody if (await read_one(worker.backend, one)).name == "unknown"
+        ]
+        await deliver(worker.backend, *[letter(one, b"end", final=True) for one in to_end])
+        order: list[str] = []
+        for _ in range(5):
+            work = await worker.fetch(instances=5, names=frozenset({"checkout", "refund"}))
+            order += ids(work.claimed)
+        assert order == everybody
+
     async def test_a_letter_does_not_send_a_ready_one_to_the_end_of_the_line(
         self, worker: Driver, clock: StoreClock
     ) -> None:

@@ -21,6 +21,14 @@ select :hub, 1000000 + n, 1,
     case when n % 4 = 0 then jsonb_build_object('customer', 'c' || n % 1000) end
 from generate_series(1, 20000) n;
 
+-- 4,000 that are ready for longer, of a name that nobody asks for.
+insert into durable_async.instances (
+    hub, key, execution, ready_at_us, start_at_us, created_at_us, updated_at_us, status, id, name, version
+)
+select :hub, 4000000 + n, 1, 100 + n % 10, 0, 1500000000000000 + n, 1500000000000000 + n, 'pending', 'strange-' || n, 'strange',
+    case when n % 2 = 0 then 'v' || n % 4 end
+from generate_series(1, 4000) n;
+
 -- 20,000 entities, which came before all others: a few are ready, of each ten one is owned by another, and all but those have a state.
 insert into durable_async.instances (
     hub, key, execution, ready_at_us, start_at_us, created_at_us, updated_at_us, owner, is_entity, status, id, name, state
@@ -46,6 +54,9 @@ insert into durable_async.queued_activities (hub, key, execution, seq, queued_at
 select :hub, 1000000 + n, 1, 1, n, 1, 'charge', case when n % 10 in (3, 4) then 'other-' || (1 + n % 4) end, 'x', ''
 from generate_series(1, 20000) n
 where n % 10 between 1 and 4;
+
+insert into durable_async.queued_activities (hub, key, execution, seq, queued_at_us, attempt, name, input, options)
+select :hub, 4000000 + n, 1, 1, n, 1, 'strange', 'x', '' from generate_series(1, 4000) n;
 
 insert into durable_async.requests (hub, id, answer, answered_at_us)
 select :hub, 'request-' || n, 'delivered', durable_async.clock_us() from generate_series(1, 20000) n;

@@ -59,7 +59,13 @@ MEANT: dict[str, tuple[str, ...]] = {
         "queued_activities_free",
         "workers_pkey",
     ),
+    "with recursive k (name, version": ("instances_ready_by_kind", "instances_ready_to_end"),
+    "select o.name, o.version, count(*)": ("instances_ready_by_kind", "instances_ready_to_end"),
     "select array_agg(r.key) from ( select i.key": ("instances_ready",),
+    "select array_agg(r.key order by r.ready_at_us, r.id)": (
+        "instances_ready_by_kind",
+        "instances_ready_to_end",
+    ),
     "select array_agg(m.key) from": ("marks_pkey",),
     "select array_agg(h.key) from ( select i.key": ("instances_pkey",),
     "i.key = any (v_noted) and i.owner is not distinct from p_worker and i.marked": (
@@ -74,7 +80,9 @@ MEANT: dict[str, tuple[str, ...]] = {
     "select 'turn'::text": ("history_pkey", "instances_pkey"),
     "select distinct 'queued'::text": ("queued_activities_by_instance",),
     "select 'letter'::text": ("instances_pkey", "letters_pkey"),
-    "select array_agg(f.id) from ( select q.id": ("queued_activities_free",),
+    "with recursive n (name) as": ("queued_activities_free",),
+    "select o.name, count(*)": ("queued_activities_free",),
+    "select array_agg(f.id) from unnest": ("queued_activities_free",),
     'with taken as ( update "durable_async".queued_activities': (
         "instances_pkey",
         "queued_activities_pkey",

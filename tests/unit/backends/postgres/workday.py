@@ -86,7 +86,7 @@ async def work(driver: Driver) -> None:
     claimed = (await driver.fetch(instances=9)).claimed
     passed_over = frozenset({("absent", "1"), (claimed[0].name, "absent")})
     anything = await driver.fetch(
-        instances=1, names=None, activity_names=None, passed_over=passed_over
+        instances=1, activities=1, names=None, activity_names=None, passed_over=passed_over
     )
     claimed += anything.claimed
     await driver.commit(*(_plain_turn(one) for one in claimed[:2]))

@@ -97,8 +97,15 @@ create table {schema}.instances (
 
 create unique index instances_by_id on {schema}.instances (hub, id);
 
--- In the order of a claim.
+-- In the order of a claim that takes any name; and to know when something is ready.
 create index instances_ready on {schema}.instances (hub, ready_at_us, id) where ready_at_us is not null;
+
+-- In the order of a claim by names, for each kind of its own: what others are to run is not walked over.
+create index instances_ready_by_kind on {schema}.instances (hub, name, coalesce(version, ''), ready_at_us, id)
+    where ready_at_us is not null and not ending;
+
+-- What anybody may claim, to end it.
+create index instances_ready_to_end on {schema}.instances (hub, ready_at_us, id) where ready_at_us is not null and ending;
 
 create index instances_owned on {schema}.instances (hub, owner) where owner is not null;
 
@@ -161,7 +168,7 @@ create table {schema}.queued_activities (
     primary key (hub, id)
 ) with (autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0.01, vacuum_truncate = off);
 
-create index queued_activities_free on {schema}.queued_activities (hub, id) where owner is null;
+create index queued_activities_free on {schema}.queued_activities (hub, name, id) where owner is null;
 
 create index queued_activities_owned on {schema}.queued_activities (hub, owner) where owner is not null;
 

@@ -1,5 +1,130 @@
 -- What a worker takes from the hub.
 
+-- Which kinds of ready instances a worker may claim: a kind is a name and a version, '' for none; a null name is what is to be ended,
+-- whatever its name. The index is searched once for each kind that is there, so that how many there are of a kind costs nothing. Ranges are
+-- compared as rows, and the order is given in full, so that no other index will do.
+create function {schema}.ready_kinds(
+    p_hub integer,
+    p_now_us bigint,
+    p_names text[],
+    p_passed_names text[],
+    p_passed_versions text[]
+) returns table (name text, version text)
+language plpgsql stable
+-- include: function_settings
+as $$
+begin
+    return query
+    with recursive k (name, version, ready_at_us) as (
+        select f.name, f.version, f.ready_at_us
+        from unnest(p_names) as n (name)
+        cross join lateral (
+            select i.name, coalesce(i.version, '') as version, i.ready_at_us from {schema}.instances i
+            where i.hub = p_hub and i.ready_at_us is not null and not i.ending and i.name = n.name
+            order by i.name, coalesce(i.version, ''), i.ready_at_us
+            limit 1
+        ) f
+        union all
+        select f.name, f.version, f.ready_at_us
+        from k
+        cross join lateral (
+            select i.name, coalesce(i.version, '') as version, i.ready_at_us from {schema}.instances i
+            where i.hub = p_hub and i.ready_at_us is not null and not i.ending and i.name = k.name and coalesce(i.version, '') > k.version
+            order by i.name, coalesce(i.version, ''), i.ready_at_us
+            limit 1
+        ) f
+    )
+    select k.name, k.version from k
+    where k.ready_at_us <= p_now_us
+        and (
+            p_passed_names is null
+            or (k.name, k.version) not in (
+                select o.name, o.version from unnest(p_passed_names, p_passed_versions) as o (name, version)
+            )
+        )
+    union all
+    select null, null
+    where exists (select from {schema}.instances i where i.hub = p_hub and i.ending and i.ready_at_us <= p_now_us);
+end
+$$;
+
+-- How many of each of these kinds are among the oldest that are ready.
+create function {schema}.ready_quotas(p_hub integer, p_now_us bigint, p_names text[], p_versions text[], p_max integer)
+returns table (name text, version text, quota bigint)
+language plpgsql stable
+-- include: function_settings
+as $$
+begin
+    if cardinality(p_names) = 1 then
+        return query select p_names[1], p_versions[1], p_max::bigint;
+        return;
+    end if;
+    return query
+    select o.name, o.version, count(*)
+    from (
+        select r.name, r.version
+        from (
+            select k.name, k.version, l.ready_at_us, l.id
+            from unnest(p_names, p_versions) as k (name, version)
+            cross join lateral (
+                select i.ready_at_us, i.id from {schema}.instances i
+                where i.hub = p_hub and i.ready_at_us is not null and not i.ending
+                    and (i.name, coalesce(i.version, '')) >= (k.name, k.version)
+                    and (i.name, coalesce(i.version, ''), i.ready_at_us) <= (k.name, k.version, p_now_us)
+                order by i.name, coalesce(i.version, ''), i.ready_at_us, i.id
+                limit p_max
+            ) l
+            union all
+            select null, null, e.ready_at_us, e.id
+            from (
+                select i.ready_at_us, i.id from {schema}.instances i
+                where i.hub = p_hub and i.ending and i.ready_at_us <= p_now_us
+                order by i.ready_at_us, i.id
+                limit p_max
+            ) e
+        ) r
+        order by r.ready_at_us, r.id
+        limit p_max
+    ) o
+    group by o.name, o.version;
+end
+$$;
+
+-- How many of each of these names, or of any, are among the first of the queued activities that nobody has claimed.
+create function {schema}.free_quotas(p_hub integer, p_names text[], p_max integer)
+returns table (name text, quota bigint)
+language plpgsql stable
+-- include: function_settings
+as $$
+begin
+    if p_names is null then
+        with recursive n (name) as (
+            select min(q.name) from {schema}.queued_activities q where q.hub = p_hub and q.owner is null
+            union all
+            select (select min(q.name) from {schema}.queued_activities q where q.hub = p_hub and q.owner is null and q.name > n.name)
+            from n
+            where n.name is not null
+        )
+        select array_agg(n.name) into p_names from n where n.name is not null;
+    end if;
+    return query
+    select o.name, count(*)
+    from (
+        select k.name
+        from unnest(p_names) as k (name)
+        cross join lateral (
+            select q.id from {schema}.queued_activities q
+            where q.hub = p_hub and q.owner is null and (q.name, q.id) >= (k.name, 0) and q.name <= k.name
+            order by q.name, q.id
+            limit p_max
+        ) f
+        order by f.id
+        limit p_max
+    ) o
+    group by o.name;
+end
+$$;
+
 -- Claims ready work and collects letters for what is owned, in one call. The rows differ by their kind:
 -- 'hub' (one, first): whether the worker is fenced, the clock in n, the earliest time at which something becomes ready in at_us
 -- 'instance': one claimed; 'turn': a row of its history, with whether more follow; 'queued': its activities in the queue
@@ -50,6 +175,11 @@ declare
     v_held bigint[];
     v_marked bigint[];
     v_items bigint[];
+    v_names text[];
+    v_versions text[];
+    v_quotas bigint[];
+    v_activity_names text[];
+    v_activity_quotas bigint[];
     v_some_ready boolean;
     v_some_marked boolean;
     v_some_queued boolean;
@@ -61,21 +191,10 @@ begin
         p_instances > 0 and exists (
             select from {schema}.instances i
             where i.hub = p_hub and i.ready_at_us <= v_now_us
-                and (
-                    i.ending
-                    or (p_names is null or i.name = any (p_names))
-                        and (
-                            p_passed_names is null
-                            or (i.name, coalesce(i.version, '')) not in (
-                                select o.name, o.version from unnest(p_passed_names, p_passed_versions) as o (name, version)
-                            )
-                        )
-                )
         ),
         exists (select from {schema}.marks m where m.hub = p_hub and m.owner = p_worker),
-        p_activities > 0 and exists (
-            select from {schema}.queued_activities q
-            where q.hub = p_hub and q.owner is null and (p_activity_names is null or q.name = any (p_activity_names))
+        p_activities > 0 and p_activity_names is distinct from '{}' and exists (
+            select from {schema}.queued_activities q where q.hub = p_hub and q.owner is null
         ),
         (
             select i.ready_at_us from {schema}.instances i
@@ -87,6 +206,33 @@ begin
     from {schema}.workers w
     where w.hub = p_hub and w.id = p_worker and w.epoch = p_epoch;
     flag := coalesce(flag, true);
+
+    -- Something is ready, or queued: is it for this worker? What is for others must cost nothing, however much of it there is.
+    if v_some_ready and p_names is not null then
+        select array_agg(k.name), array_agg(k.version)
+        into v_names, v_versions
+        from {schema}.ready_kinds(p_hub, v_now_us, p_names, p_passed_names, p_passed_versions) k;
+        v_some_ready := v_names is not null;
+    elsif v_some_ready then
+        v_some_ready := exists (
+            select from {schema}.instances i
+            where i.hub = p_hub and i.ready_at_us <= v_now_us
+                and (
+                    i.ending
+                    or p_passed_names is null
+                    or (i.name, coalesce(i.version, '')) not in (
+                        select o.name, o.version from unnest(p_passed_names, p_passed_versions) as o (name, version)
+                    )
+                )
+        );
+    end if;
+    if v_some_queued then
+        select array_agg(c.name), array_agg(c.quota)
+        into v_activity_names, v_activity_quotas
+        from {schema}.free_quotas(p_hub, p_activity_names, p_activities) c;
+        v_some_queued := v_activity_names is not null;
+    end if;
+
     if flag or not (v_some_ready or v_some_marked or v_some_queued or p_told is not null) then
         return next;
         return;
@@ -111,24 +257,51 @@ begin
     end if;
 
     if v_some_ready then
-        select array_agg(r.key) into v_claimed
-        from (
-            select i.key from {schema}.instances i
-            where i.hub = p_hub and i.ready_at_us <= v_now_us
-                and (
-                    i.ending
-                    or (p_names is null or i.name = any (p_names))
-                        and (
-                            p_passed_names is null
-                            or (i.name, coalesce(i.version, '')) not in (
-                                select o.name, o.version from unnest(p_passed_names, p_passed_versions) as o (name, version)
-                            )
+        if p_names is null then
+            select array_agg(r.key) into v_claimed
+            from (
+                select i.key from {schema}.instances i
+                where i.hub = p_hub and i.ready_at_us <= v_now_us
+                    and (
+                        i.ending
+                        or p_passed_names is null
+                        or (i.name, coalesce(i.version, '')) not in (
+                            select o.name, o.version from unnest(p_passed_names, p_passed_versions) as o (name, version)
                         )
-                )
-            order by i.ready_at_us, i.id
-            limit p_instances
-            for no key update skip locked
-        ) r;
+                    )
+                order by i.ready_at_us, i.id
+                limit p_instances
+                for no key update skip locked
+            ) r;
+        else
+            -- As many of each kind as are among the oldest of all; where another worker has locked one, the next of its kind comes instead.
+            select array_agg(c.name), array_agg(c.version), array_agg(c.quota)
+            into v_names, v_versions, v_quotas
+            from {schema}.ready_quotas(p_hub, v_now_us, v_names, v_versions, p_instances) c;
+            select array_agg(r.key order by r.ready_at_us, r.id) into v_claimed
+            from (
+                select l.key, l.ready_at_us, l.id
+                from unnest(v_names, v_versions, v_quotas) as k (name, version, quota)
+                cross join lateral (
+                    select i.key, i.ready_at_us, i.id from {schema}.instances i
+                    where i.hub = p_hub and i.ready_at_us is not null and not i.ending
+                        and (i.name, coalesce(i.version, '')) >= (k.name, k.version)
+                        and (i.name, coalesce(i.version, ''), i.ready_at_us) <= (k.name, k.version, v_now_us)
+                    order by i.name, coalesce(i.version, ''), i.ready_at_us, i.id
+                    limit k.quota
+                    for no key update skip locked
+                ) l
+                union all
+                select e.key, e.ready_at_us, e.id
+                from (
+                    select i.key, i.ready_at_us, i.id from {schema}.instances i
+                    where i.hub = p_hub and i.ending and i.ready_at_us <= v_now_us
+                    order by i.ready_at_us, i.id
+                    limit coalesce((select k.quota from unnest(v_names, v_quotas) as k (name, quota) where k.name is null), 0)
+                    for no key update skip locked
+                ) e
+            ) r;
+        end if;
         return query
         update {schema}.instances i
         set owner = p_worker, fetched_in = p_number, ready_at_us = null, hold_until_us = 0, marked = false, attempts = i.attempts + 1, parked = null
@@ -206,11 +379,12 @@ begin
 
     if v_some_queued then
         select array_agg(f.id) into v_items
-        from (
+        from unnest(v_activity_names, v_activity_quotas) as k (name, quota)
+        cross join lateral (
             select q.id from {schema}.queued_activities q
-            where q.hub = p_hub and q.owner is null and (p_activity_names is null or q.name = any (p_activity_names))
-            order by q.id
-            limit p_activities
+            where q.hub = p_hub and q.owner is null and (q.name, q.id) >= (k.name, 0) and q.name <= k.name
+            order by q.name, q.id
+            limit k.quota
             for update skip locked
         ) f;
         return query
