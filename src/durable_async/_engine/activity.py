@@ -38,13 +38,11 @@ class ActivityContext:
         execution: That orchestration's generation.
         seq: The call's number in that execution.
         attempt: From 1.
-        idempotency_key: The same for every attempt of one call, and for no other call of the hub: give it to systems that take one.
         deadline: When this attempt is cancelled, or ``None``.
     """
 
     def __init__(
         self,
-        *,
         hub: str,
         name: str,
         instance_id: str,
@@ -56,12 +54,12 @@ class ActivityContext:
         payloads: DataConverter,
         beat: Callable[[bytes], None],
     ) -> None:
+        self._hub = hub
         self.name = name
         self.instance_id = instance_id
         self.execution = execution
         self.seq = seq
         self.attempt = attempt
-        self.idempotency_key = f"{hub}/{instance_id}/{execution}/{seq}"
         self.deadline = (
             None if deadline_us is None else datetime.fromtimestamp(deadline_us / 1e6, UTC)
         )
@@ -69,6 +67,11 @@ class ActivityContext:
         self._payloads = payloads
         self._beat = beat
         self._cancelled = False
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for every attempt of one call, and for no other call of the hub: give it to systems that take one."""
+        return f"{self._hub}/{self.instance_id}/{self.execution}/{self.seq}"
 
     def heartbeat(self, details: Any = None) -> None:
         """Say that the attempt is alive, and how far it is: the next attempt finds ``details``. Also from a thread."""

@@ -17,6 +17,7 @@ from durable_async.model.policy import (
     Seconds,
 )
 from durable_async.serialization import DataConverter, Signature
+from durable_async.serialization.signatures import Arguments
 
 from ._naming import name_of
 
@@ -46,6 +47,7 @@ class Activity(Generic[P, R]):
         self.__doc__ = function.__doc__
         self.__durable_activity__ = True
         self._input = f"activity {name!r} input"
+        self._output = f"activity {name!r} result"
 
     def __repr__(self) -> str:
         return f"<activity {self.name}>"
@@ -85,6 +87,14 @@ class Activity(Generic[P, R]):
     def encode_input(self, payloads: DataConverter, *args: P.args, **kwargs: P.kwargs) -> bytes:
         """Return a call's arguments as one payload."""
         return self.signature.encode(payloads, args, kwargs, self._input)
+
+    def decode_input(self, payloads: DataConverter, data: bytes) -> Arguments:
+        """Return the arguments that a payload holds."""
+        return self.signature.decode(payloads, data, self._input)
+
+    def encode_result(self, payloads: DataConverter, value: Any) -> bytes:
+        """Return what the function returned as a payload."""
+        return payloads.encode(value, self._output)
 
     def _result(self) -> R:
         raise NotImplementedError("only tells type checkers what the activity returns")

@@ -22,12 +22,17 @@ from durable_async.model.policy import ActivityOptions, seconds_of
 from durable_async.registry import Activity
 from durable_async.serialization import DataConverter
 
-from .settings import WorkerSettings
+from ._carriers import Begun, Carrier
+from .settings import SLICE_SECONDS, WorkerSettings
+
+WAITERS_MAX = 10_000
+"""Names of activities that are remembered to have waited."""
 
 HEARTBEAT_RECORDED_SECONDS = 1.0
 """Details of heartbeats are made durable at most this often."""
 
 Deliver = Callable[["Attempt", Letter], None]
+_BegunAttempt = Begun[Letter]
 
 
 @dataclass(slots=True, eq=False)
@@ -59,9 +64,22 @@ class Attempt:
     recorded_at: float = -math.inf
     limit_at: float = math.inf
 
+    @property
+    def has_limits(self) -> bool:
+        """Whether it may be cancelled because of the time."""
+        options = self.options
+        return (
+            self.expires_us is not None
+            or options.start_to_close is not None
+            or options.heartbeat is not None
+        )
+
 
 class ActivityRunner:
     """Runs attempts, as long as somebody runs it.
+
+    One task takes attempts from the line and runs them one after the other. If one waits, the task stays with it to its end, and another
+    takes over the line. What is expected to wait has a task of its own from the start.
 
     Args:
         hub: Name of the task hub, for idempotency keys.
@@ -82,7 +100,7 @@ class ActivityRunner:
     ) -> None:
         self._hub = hub
         self._group = asyncio.TaskGroup()  # begins a task at a sixth of what it costs anyio's
-        self._begun: set[Attempt] = set()
+        self._carriers: set[Carrier] = set()
         self._environment = environment
         self._payloads = payloads
         self._settings = settings
@@ -90,7 +108,9 @@ class ActivityRunner:
         self._deliver = deliver
         self._may_begin = may_begin
         self._threads = anyio.CapacityLimiter(settings.threads_max)
-        self._backlog: deque[Attempt] = deque()
+        self._line: deque[Attempt] = deque()
+        self._line_moves = asyncio.Event()
+        self._waiters: set[str] = set()
         self._loop = asyncio.get_running_loop()
         self.running = 0
         self.closed = False
@@ -98,22 +118,22 @@ class ActivityRunner:
     @property
     def room(self) -> int:
         """How many more attempts may run or wait here."""
-        return self.free + max(0, self._settings.backlog_max - len(self._backlog))
+        return max(0, self._free + self._settings.backlog_max)
 
     @property
     def free(self) -> int:
         """How many more attempts could run at once."""
-        return max(0, self._settings.activities_max - self.running)
+        return max(0, self._free)
+
+    @property
+    def _free(self) -> int:
+        return self._settings.activities_max - self.running - len(self._line)
 
     def start(self, attempt: Attempt) -> None:
-        """Run an attempt now, or when one of those before it has ended. Nothing happens after ``closed`` was set."""
-        if self.closed:
-            return
-        if self.running < self._settings.activities_max:
-            self.running += 1
-            self._group.create_task(self._run(attempt))
-        else:
-            self._backlog.append(attempt)
+        """Run an attempt soon, or when one of those before it has ended. Nothing happens after ``closed`` was set."""
+        if not self.closed:
+            self._line.append(attempt)
+            self._line_moves.set()
 
     def stop(self, attempt: Attempt) -> None:
         """Cancel an attempt: its code gets the cancellation, its outcome is dropped."""
@@ -126,60 +146,130 @@ class ActivityRunner:
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Host attempts until cancelled; those that run then are cancelled until they end."""
         async with self._group:
+            self._group.create_task(self._share())
             task_status.started()
             try:
                 await anyio.sleep_forever()
             finally:
                 # The group would cancel each once, and some code would take that for its own failure.
                 self.closed = True
-                for attempt in self._begun:
-                    if attempt.scope is not None:
-                        attempt.scope.cancel()
+                for carrier in self._carriers:
+                    carrier.scope.cancel()
 
-    async def _run(self, attempt: Attempt) -> None:
-        self._begun.add(attempt)
+    # -- in which task
+
+    async def _share(self) -> None:
+        """Run attempts from the line in this task, up to the first that waits; then another task takes over the line."""
+        with Carrier(self._carriers) as carrier:
+            found = await self._find_one_that_waits(carrier)
+            if not self.closed:
+                self._group.create_task(self._share())
+            if found is not None:
+                self.running += 1
+                try:
+                    await self._wait_for(*found, carrier)
+                finally:
+                    self._make_way()
+
+    async def _find_one_that_waits(self, carrier: Carrier) -> tuple[Attempt, _BegunAttempt] | None:
+        """Run attempts to their ends until one waits; ``None`` if one has left something behind."""
+        clock = self._environment.monotonic
+        while True:
+            carrier.remember()
+            slice_end = clock() + SLICE_SECONDS
+            while (attempt := self._next_to_share()) is not None:
+                begun = Begun(self._outcome(attempt))
+                if begun.waits:
+                    return attempt, begun
+                self._end(attempt, begun.result)
+                if not carrier.is_as_before:
+                    return None
+                if clock() >= slice_end:
+                    break
+            if attempt is None:
+                self._line_moves.clear()
+                await self._line_moves.wait()
+            else:
+                await asyncio.sleep(0)
+
+    def _next_to_share(self) -> Attempt | None:
+        """Take the first in line that is not expected to wait; those before it begin in tasks of their own."""
+        while self._line and self.running < self._settings.activities_max and not self.closed:
+            attempt = self._line.popleft()
+            if attempt.stopped:
+                continue
+            if not self._is_expected_to_wait(attempt):
+                if self._may_begin():
+                    return attempt
+                continue
+            self.running += 1
+            self._group.create_task(self._run_alone(attempt))
+        return None
+
+    def _is_expected_to_wait(self, attempt: Attempt) -> bool:
+        """Tell whether an attempt is to have a task of its own: it needs a thread, or did wait the last time, or has limits."""
+        activity = attempt.activity
+        return not activity.is_async or activity.name in self._waiters or attempt.has_limits
+
+    async def _run_alone(self, attempt: Attempt) -> None:
+        """Run an attempt in this task."""
         try:
-            if not attempt.stopped and self._may_begin():
-                letter = await self._outcome(attempt)
-                if letter is not None and not attempt.stopped:
-                    self._record_heartbeat(attempt)
-                    self._deliver(attempt, letter)
+            if attempt.stopped or not self._may_begin():
+                return
+            self._set_limits(attempt)
+            with Carrier(self._carriers, self._deadline(attempt)) as carrier:
+                attempt.scope = carrier.scope
+                begun = Begun(self._outcome(attempt))
+                if begun.waits:
+                    await self._wait_for(attempt, begun, carrier)
+                else:
+                    self._waiters.discard(attempt.activity.name)
+                    self._end(attempt, begun.result)
+                return
+            if anyio.current_time() >= carrier.scope.deadline:
+                self._end(attempt, self._timed_out(attempt))
         finally:
-            self._begun.discard(attempt)
-            self.running -= 1
-            self._start_next()
+            self._make_way()
 
-    def _start_next(self) -> None:
-        while self._backlog and self.running < self._settings.activities_max:
-            attempt = self._backlog.popleft()
-            if not attempt.stopped:
-                self.start(attempt)
+    async def _wait_for(self, attempt: Attempt, begun: _BegunAttempt, carrier: Carrier) -> None:
+        """Stay with an attempt to its end."""
+        if len(self._waiters) >= WAITERS_MAX:  # with a fallback, names come from callers
+            self._waiters.clear()
+        self._waiters.add(attempt.activity.name)
+        attempt.scope = carrier.scope
+        if attempt.stopped:  # by itself
+            carrier.scope.cancel()
+        self._end(attempt, await begun)
 
-    async def _outcome(self, attempt: Attempt) -> Letter | None:
-        self._set_limits(attempt)
-        with anyio.CancelScope(deadline=self._deadline(attempt)) as scope:
-            attempt.scope = scope
-            try:
-                return ActivityCompleted(attempt.seq, await self._call(attempt))
-            except SerializationError as error:
-                return _failed(attempt, FailureDetails.of(error, non_retryable=True))
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - user code may raise anything
-                return _failed(attempt, FailureDetails.of(error))
-            except asyncio.CancelledError as error:
-                if anyio.current_effective_deadline() == -math.inf:
-                    raise
-                # Nobody cancelled it: it awaited something that was cancelled, which is its own failure.
-                return _failed(attempt, FailureDetails.of(error))
-        if attempt.stopped:
-            return None
-        return self._timed_out(attempt)
+    def _make_way(self) -> None:
+        self.running -= 1
+        self._line_moves.set()
+
+    # -- what comes of it
+
+    def _end(self, attempt: Attempt, letter: Letter) -> None:
+        if not attempt.stopped:
+            self._record_heartbeat(attempt)
+            self._deliver(attempt, letter)
+
+    async def _outcome(self, attempt: Attempt) -> Letter:
+        try:
+            return ActivityCompleted(attempt.seq, await self._call(attempt))
+        except SerializationError as error:
+            return _failed(attempt, FailureDetails.of(error, non_retryable=True))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - user code may raise anything
+            return _failed(attempt, FailureDetails.of(error))
+        except asyncio.CancelledError as error:
+            if attempt.scope is not None and attempt.scope.cancel_called:
+                raise
+            # Nobody cancelled it: it awaited something that was cancelled, which is its own failure.
+            return _failed(attempt, FailureDetails.of(error))
 
     async def _call(self, attempt: Attempt) -> bytes:
         activity = attempt.activity
         context = attempt.context = self._context(attempt)
         enter_activity(context)
-        where = f"activity {activity.name!r}"
-        args, kwargs = activity.signature.decode(self._payloads, attempt.input, f"{where} input")
+        args, kwargs = activity.decode_input(self._payloads, attempt.input)
         if activity.is_async:
             value = await activity.function(*args, **kwargs)
         else:
@@ -188,7 +278,7 @@ class ActivityRunner:
                 limiter=self._threads,
                 abandon_on_cancel=True,
             )
-        return self._payloads.encode(value, f"{where} result")
+        return activity.encode_result(self._payloads, value)
 
     def _context(self, attempt: Attempt) -> ActivityContext:
         limit_us = None
@@ -196,16 +286,16 @@ class ActivityRunner:
             left = attempt.limit_at - anyio.current_time()
             limit_us = self._now_us() + round(left * 1e6)
         return ActivityContext(
-            hub=self._hub,
-            name=attempt.activity.name,
-            instance_id=attempt.instance_id,
-            execution=attempt.execution,
-            seq=attempt.seq,
-            attempt=attempt.number,
-            deadline_us=limit_us,
-            last_heartbeat=attempt.heartbeat,
-            payloads=self._payloads,
-            beat=functools.partial(self._beat_from_anywhere, attempt),
+            self._hub,
+            attempt.activity.name,
+            attempt.instance_id,
+            attempt.execution,
+            attempt.seq,
+            attempt.number,
+            limit_us,
+            attempt.heartbeat,
+            self._payloads,
+            functools.partial(self._beat_from_anywhere, attempt),
         )
 
     # -- time limits and heartbeats
@@ -246,7 +336,7 @@ class ActivityRunner:
         self._loop.call_soon_threadsafe(self._beat, attempt)
 
     def _beat(self, attempt: Attempt) -> None:
-        if attempt.stopped or attempt.scope is None:
+        if attempt.stopped or attempt.scope is None or attempt.scope.cancel_called:
             return
         attempt.scope.deadline = self._deadline(attempt)
         if anyio.current_time() - attempt.recorded_at >= HEARTBEAT_RECORDED_SECONDS:

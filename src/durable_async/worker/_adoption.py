@@ -21,10 +21,10 @@ from durable_async.serialization.events import decode_events, decode_letter, dec
 
 from ._parking import park
 from ._slots import Slot
-from ._tools import SLICE_SECONDS, Tools, ignore
+from ._tools import Tools, ignore
 from ._turns import Turns
 from ._versions import hand_back
-from .settings import Divergence
+from .settings import SLICE_SECONDS, Divergence
 
 HISTORY_PAGE_BYTES = 4 * 1024 * 1024
 

@@ -18,9 +18,6 @@ from ._versions import Versions
 from ._watchdog import Watchdog
 from .settings import WorkerSettings
 
-SLICE_SECONDS = 0.002
-"""Longest time for which the worker holds the event loop, about."""
-
 
 @dataclass(slots=True)
 class Tools:

@@ -36,7 +36,8 @@ from ._drafts import Draft, Sent
 from ._entities import EntityTurns
 from ._parking import park
 from ._slots import Slot
-from ._tools import SLICE_SECONDS, Tools, ignore
+from ._tools import Tools, ignore
+from .settings import SLICE_SECONDS
 
 DETERMINISM_ATTEMPTS = 3
 BACKOFF_SECONDS_MAX = 60.0

@@ -17,6 +17,10 @@ class Divergence(Enum):
     """It fails with a ``NonDeterminismError``; a rewind with code that fits lets it go on."""
 
 
+SLICE_SECONDS = 0.002
+"""Longest time for which the worker holds the event loop, about."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings:
     """Bounds and times of one worker.

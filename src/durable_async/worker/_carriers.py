@@ -1,0 +1,147 @@
+"""Carriers: tasks that run coroutines for others, one after the other as long as none of them waits.
+
+A task, its cancel scope and its turn of the event loop cost more than most of what is run in them. What never waits needs none of its
+own: nobody else runs meanwhile, so nobody can cancel it, or see which task it is in. All it needs for itself is a context, and that
+nothing it leaves behind reaches the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import sys
+import weakref
+from collections.abc import Callable, Coroutine, Generator
+from contextvars import copy_context
+from types import FrameType, TracebackType
+from typing import Any, Final, Generic, Self, TypeVar
+
+import anyio
+
+T = TypeVar("T")
+
+_TOLD: Final = object()
+
+
+class Begun(Generic[T]):
+    """A coroutine whose first step was taken at once, in a context of its own; if that was not its last, it is awaited.
+
+    Attributes:
+        waits: Whether it is not over, and has to be awaited.
+        result: What it returned, if it is over.
+    """
+
+    __slots__ = ("_context", "_coroutine", "_first", "result", "waits")
+
+    result: T
+
+    def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
+        self._coroutine = coroutine
+        self._context = copy_context()
+        self.waits = True
+        try:
+            self._first = self._context.run(coroutine.send, None)
+        except StopIteration as end:
+            self.waits = False
+            self.result = end.value
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        """Go on to its end: what it waits for, the task waits for."""
+        return _Rest(self._first, self._context.run, self._coroutine)
+
+
+class _Rest(Generator[Any, Any, T]):
+    """What is left of a coroutine that has begun; each of its steps is taken in its context.
+
+    To debuggers it looks like the coroutine itself, so that they find what a task waits for.
+    """
+
+    __slots__ = ("_coroutine", "_first", "_run")
+
+    def __init__(
+        self, first: Any, run: Callable[..., Any], coroutine: Coroutine[Any, Any, T]
+    ) -> None:
+        self._first = first
+        self._run = run
+        self._coroutine = coroutine
+
+    def send(self, value: Any, /) -> Any:
+        """Take a step; the first one was taken."""
+        if self._first is not _TOLD:
+            first, self._first = self._first, _TOLD
+            return first
+        return self._run(self._coroutine.send, value)
+
+    def throw(self, *error: Any) -> Any:
+        """Take a step that begins with an exception, such as a cancellation."""
+        return self._run(self._coroutine.throw, *error)
+
+    @property
+    def cr_frame(self) -> FrameType | None:
+        """Where it is."""
+        return getattr(self._coroutine, "cr_frame", None)
+
+    @property
+    def cr_await(self) -> Any:
+        """What it waits for."""
+        return getattr(self._coroutine, "cr_await", None)
+
+
+class Carrier:
+    """The running task, with a cancel scope around what it carries.
+
+    Args:
+        others: Those that carry something; this one is among them while it does.
+        deadline: When the scope is cancelled.
+
+    Attributes:
+        scope: Cancels what is carried.
+    """
+
+    __slots__ = ("_others", "_task", "_traces", "scope")
+
+    def __init__(self, others: set[Carrier], deadline: float = math.inf) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._others = others
+        self._traces: tuple[Any, ...] = ()
+        self.scope = anyio.CancelScope(deadline=deadline)
+
+    def __enter__(self) -> Self:
+        self._others.add(self)
+        self.scope.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        self._others.discard(self)
+        try:
+            return bool(self.scope.__exit__(kind, error, traceback))
+        except RuntimeError:
+            # What it carried has left a scope open, which stands in the way of this one. Both end with the task.
+            return error is None or isinstance(error, asyncio.CancelledError)
+
+    def remember(self) -> None:
+        """Take note of what the task is like, for this step of it."""
+        self._traces = _traces(self._task)
+
+    @property
+    def is_as_before(self) -> bool:
+        """Whether what was carried since has left nothing behind, so that the task may carry something else."""
+        return self._traces == _traces(self._task)
+
+
+def _traces(task: asyncio.Task[Any]) -> tuple[Any, ...]:
+    """Return what code may leave behind in its task: whoever remembers the task, as an open cancel scope or a time limit does, refers to it."""
+    return (
+        sys.getrefcount(task),
+        weakref.getweakrefcount(task),
+        task.get_name(),
+        getattr(task, "_must_cancel", None),  # also where ``uncancel`` was called
+        len(getattr(task, "_callbacks", None) or ()),
+    )
