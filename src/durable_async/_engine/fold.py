@@ -5,15 +5,17 @@ A function of values; it runs no user code and touches no store.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
+from typing import Any, assert_never
 
+import msgspec
+
+from durable_async._kernel.endings import Outcome
 from durable_async._kernel.futures import ActivityFuture, SubOrchestrationFuture
 from durable_async._kernel.orchestration import Orchestration, TurnResult
 from durable_async.failure import FailureDetails
 from durable_async.model.history import (
     ActivityCancelRequested,
-    ActivityCompleted,
     ActivityFailed,
     ActivityRetried,
     ActivityScheduled,
@@ -51,8 +53,7 @@ from . import entity_letters
 from .termination import taken_failure, terminate_letter, terminated_failure
 
 
-@dataclass(slots=True)
-class Effects:
+class Effects(msgspec.Struct, eq=False):
     """What may happen once the turn is durable.
 
     Attributes:
@@ -61,15 +62,20 @@ class Effects:
         next_started: First event of the next execution, after continue-as-new.
     """
 
-    start: list[ActivityFuture[Any]] = field(default_factory=list)
-    stop: list[int] = field(default_factory=list)
+    start: list[ActivityFuture[Any]] = []
+    stop: list[int] = []
     next_started: ExecutionStarted | None = None
 
 
-@dataclass(slots=True)
-class _Draft:
-    outbox: list[Outgoing] = field(default_factory=list)
-    children: list[NewInstance] = field(default_factory=list)
+class _Course(msgspec.Struct, eq=False):
+    """A turn, and what has been found so far to follow from it."""
+
+    instance: Orchestration
+    result: TurnResult
+    now_us: int
+    effects: Effects
+    outbox: list[Outgoing] = []
+    children: list[NewInstance] = []
     will: Will | None = None
 
 
@@ -90,14 +96,16 @@ def fold(
         status: What the store holds.
         now_us: The store's clock.
     """
-    draft = _Draft()
     effects = Effects()
+    course = _Course(instance, result, now_us, effects)
     for command in result.repeated:
-        _follow_to_entities(instance, command, draft, result)
+        _follow[type(command)](course, command)
     for event in result.events:
-        _follow(instance, event, draft, effects, result, now_us)
-    started = instance.started
-    new_status, output, failure, following = _ending(instance, result, draft, effects)
+        follow = _follow.get(type(event))
+        if follow is not None:
+            follow(course, event)
+    ending = _GOES_ON if result.outcome is None else _end(course, result.outcome)
+    new_status, following = ending.status, ending.following
     if new_status is None:
         current = Status.SUSPENDED if result.suspended else Status.RUNNING
         new_status = current if current is not status else None
@@ -109,72 +117,82 @@ def fold(
             events=encode_events(result.events) if result.events and following is None else b"",
             consumed=tuple(result.consumed),
             status=new_status,
-            output=output,
-            failure=failure,
-            custom_status=_custom_status(result),
-            outbox=tuple(draft.outbox),
-            children=tuple(draft.children),
-            next_execution=_next(following, started),
-            will=draft.will,
+            output=ending.output,
+            failure=ending.failure,
+            custom_status=result.custom_status if following is None else b"",
+            outbox=tuple(course.outbox),
+            children=tuple(course.children),
+            next_execution=following,
+            will=course.will,
         ),
         effects,
     )
 
 
-def _custom_status(result: TurnResult) -> bytes | None:
-    if isinstance(result.outcome, ExecutionContinuedAsNew):
-        return b""
-    return result.custom_status
+# -- what follows from an event
 
 
-def _follow(
-    instance: Orchestration,
-    event: Any,
-    draft: _Draft,
-    effects: Effects,
-    result: TurnResult,
-    now_us: int,
-) -> None:
-    match event:
-        case ActivityScheduled() | ActivityRetried():
-            future = instance.pending_activity(event.seq)
-            if future is not None and instance.outcome is None:
-                effects.start.append(future)
-        case ActivityCompleted():
-            pass
-        case ActivityFailed():
-            if event.retry_at_us is None:
-                effects.stop.append(event.seq)
-        case ActivityCancelRequested():
-            effects.stop.append(event.seq)
-        case SubOrchestrationScheduled():
-            draft.children.append(_child(instance, event, now_us))
-        case SubOrchestrationCancelRequested():
-            draft.outbox.append(_terminate(instance, event))
-        case EventSent():
-            draft.outbox.append(_to(event.instance_id, EventRaised(event.name, event.payload)))
-        case _:
-            _follow_to_entities(instance, event, draft, result)
+def _begin(course: _Course, event: ActivityScheduled | ActivityRetried) -> None:
+    future = course.instance.pending_activity(event.seq)
+    if future is not None and course.instance.outcome is None:
+        course.effects.start.append(future)
 
 
-def _follow_to_entities(
-    instance: Orchestration, event: Any, draft: _Draft, result: TurnResult
-) -> None:
-    match event:
-        case EntitySignaled():
-            draft.outbox.append(entity_letters.signal(event))
-        case EntityCalled():
-            draft.outbox.append(entity_letters.call(event, _link(instance, event.seq)))
-        case EntityLocksRequested():
-            holder = _link(instance, event.seq)
-            draft.outbox += entity_letters.requests(event, holder)
-            draft.will = entity_letters.will(event.entity_ids, holder)
-        case EntityLocksReleased():
-            holder = _link(instance, event.seq)
-            draft.outbox += entity_letters.releases(result.released[event.seq], holder)
-            draft.will = NO_WILL
-        case _:
-            pass
+def _stop_failed(course: _Course, event: ActivityFailed) -> None:
+    if event.retry_at_us is None:
+        course.effects.stop.append(event.seq)
+
+
+def _stop(course: _Course, event: ActivityCancelRequested) -> None:
+    course.effects.stop.append(event.seq)
+
+
+def _start_child(course: _Course, event: SubOrchestrationScheduled) -> None:
+    course.children.append(_child(course.instance, event, course.now_us))
+
+
+def _terminate_child(course: _Course, event: SubOrchestrationCancelRequested) -> None:
+    course.outbox.append(_terminate(course.instance, event))
+
+
+def _send_event(course: _Course, event: EventSent) -> None:
+    course.outbox.append(_to(event.instance_id, EventRaised(event.name, event.payload)))
+
+
+def _signal(course: _Course, event: EntitySignaled) -> None:
+    course.outbox.append(entity_letters.signal(event))
+
+
+def _call(course: _Course, event: EntityCalled) -> None:
+    course.outbox.append(entity_letters.call(event, _link(course.instance, event.seq)))
+
+
+def _request_locks(course: _Course, event: EntityLocksRequested) -> None:
+    holder = _link(course.instance, event.seq)
+    course.outbox += entity_letters.requests(event, holder)
+    course.will = entity_letters.will(event.entity_ids, holder)
+
+
+def _release_locks(course: _Course, event: EntityLocksReleased) -> None:
+    holder = _link(course.instance, event.seq)
+    course.outbox += entity_letters.releases(course.result.released[event.seq], holder)
+    course.will = NO_WILL
+
+
+_follow: dict[type[Any], Callable[[_Course, Any], None]] = {
+    ActivityScheduled: _begin,
+    ActivityRetried: _begin,
+    ActivityFailed: _stop_failed,
+    ActivityCancelRequested: _stop,
+    SubOrchestrationScheduled: _start_child,
+    SubOrchestrationCancelRequested: _terminate_child,
+    EventSent: _send_event,
+    EntitySignaled: _signal,
+    EntityCalled: _call,
+    EntityLocksRequested: _request_locks,
+    EntityLocksReleased: _release_locks,
+}
+"""From all other events nothing follows outside of the code: they only told it something, or when it is."""
 
 
 def _link(instance: Orchestration, seq: int) -> ParentLink:
@@ -208,51 +226,50 @@ def _to(instance_id: str, letter: Letter, *, execution: int | None = None) -> Ou
     return Outgoing(instance_id=instance_id, execution=execution, letter=encode_letter(letter))
 
 
-def _report(instance: Orchestration, draft: _Draft, letter: Letter) -> None:
-    parent = instance.started.parent
-    if parent is not None:
-        draft.outbox.append(_to(parent.instance_id, letter, execution=parent.execution))
+# -- what follows from the end
 
 
-def _ending(
-    instance: Orchestration, result: TurnResult, draft: _Draft, effects: Effects
-) -> tuple[Status | None, bytes | None, FailureDetails | None, ExecutionContinuedAsNew | None]:
-    outcome = result.outcome
-    parent = instance.started.parent
+class _Ending(msgspec.Struct, eq=False, frozen=True):
+    status: Status | None = None
+    output: bytes | None = None
+    failure: FailureDetails | None = None
+    following: NextExecution | None = None
+
+
+_GOES_ON = _Ending()
+
+
+def _end(course: _Course, outcome: Outcome) -> _Ending:
+    started = course.instance.started
+    parent = started.parent
     seq = 0 if parent is None else parent.seq
     match outcome:
-        case None:
-            return None, None, None, None
         case ExecutionCompleted():
-            _report(instance, draft, SubOrchestrationCompleted(seq, outcome.result))
-            return Status.COMPLETED, outcome.result, None, None
+            _report(course, SubOrchestrationCompleted(seq, outcome.result))
+            return _Ending(Status.COMPLETED, output=outcome.result)
         case ExecutionFailed():
-            _report(instance, draft, SubOrchestrationFailed(seq, outcome.failure))
-            return Status.FAILED, None, outcome.failure, None
+            _report(course, SubOrchestrationFailed(seq, outcome.failure))
+            return _Ending(Status.FAILED, failure=outcome.failure)
         case ExecutionTerminated():
             if outcome.recursive:
-                for child in instance.pending_children():
-                    draft.outbox.append(_terminate(instance, child))
-            _report(
-                instance,
-                draft,
-                SubOrchestrationFailed(seq, terminated_failure(instance.instance_id)),
-            )
-            return Status.TERMINATED, outcome.output, None, None
+                for child in course.instance.pending_children():
+                    course.outbox.append(_terminate(course.instance, child))
+            terminated = terminated_failure(course.instance.instance_id)
+            _report(course, SubOrchestrationFailed(seq, terminated))
+            return _Ending(Status.TERMINATED, output=outcome.output)
         case ExecutionContinuedAsNew():
-            effects.next_started = ExecutionStarted(
-                instance.started.name, outcome.version, outcome.input, parent
-            )
-            return None, None, None, outcome
+            first = ExecutionStarted(started.name, outcome.version, outcome.input, parent)
+            course.effects.next_started = first
+            following = NextExecution(events=encode_events([first]), version=outcome.version)
+            return _Ending(following=following)
+        case _:
+            assert_never(outcome)
 
 
-def _next(
-    following: ExecutionContinuedAsNew | None, started: ExecutionStarted
-) -> NextExecution | None:
-    if following is None:
-        return None
-    first = ExecutionStarted(started.name, following.version, following.input, started.parent)
-    return NextExecution(events=encode_events([first]), version=following.version)
+def _report(course: _Course, letter: Letter) -> None:
+    parent = course.instance.started.parent
+    if parent is not None:
+        course.outbox.append(_to(parent.instance_id, letter, execution=parent.execution))
 
 
 def queued(instance: Orchestration, future: ActivityFuture[Any], options: bytes) -> QueuedActivity:

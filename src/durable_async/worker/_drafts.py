@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -18,8 +17,7 @@ from durable_async.serialization.events import encode_events
 from ._slots import Slot
 
 
-@dataclass(slots=True, eq=False)
-class Sent:
+class Sent(msgspec.Struct, eq=False):
     """A letter of a draft.
 
     Attributes:
@@ -30,8 +28,7 @@ class Sent:
     passed_as: int = 0
 
 
-@dataclass(slots=True, eq=False)
-class Draft:
+class Draft(msgspec.Struct, eq=False):
     """The turns of one instance since its last commit.
 
     Attributes:
@@ -46,11 +43,11 @@ class Draft:
 
     slot: Slot
     commit: TurnCommit
-    events: list[HistoryEvent] = field(default_factory=list)
-    consumed: list[int] = field(default_factory=list)
-    outbox: list[Sent] = field(default_factory=list)
-    effects: Effects = field(default_factory=Effects)
-    posted: set[str] = field(default_factory=set)
+    events: list[HistoryEvent] = []
+    consumed: list[int] = []
+    outbox: list[Sent] = []
+    effects: Effects = msgspec.field(default_factory=Effects)
+    posted: set[str] = set()
     begins: Sequence[ActivityFuture[Any]] = ()
 
     @property
