@@ -16,11 +16,13 @@ from durable_async.backends.memory import MemoryBackend, MemoryStore
 from durable_async.backends.offload import MemoryPayloads, OffloadingBackend
 from durable_async.backends.postgres import PostgresBackend
 from durable_async.backends.sqlite import SqliteBackend
+from durable_async.backends.sqlite.states import InstanceState
+from durable_async.backends.sqlite.transaction import json_list
 from durable_async.testing.conformance import ManualClock, StoreClock
 from durable_async.testing.postgres import LabClock, PostgresLab
 
 from .clocked import ClockedEnvironment
-from .scripts import BEGINNING, Step, scripts
+from .scripts import BEGINNING, ENTITIES, IDS, Step, scripts
 from .worlds import World
 
 Store = Callable[[], tuple[StoreClock, list[Backend]]]
@@ -74,6 +76,47 @@ def test_any_script_gives_the_answers_of_the_reference_on_sqlite(
 
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(live(script, store))
+
+
+class Known(QuickSqlite):
+    """Looks after each call whether what it takes for known is what is stored."""
+
+    def check(self) -> None:
+        tx = self._statements("writer")
+        [version] = tx.connection.execute("pragma data_version").fetchone()
+        self._known.begin(version)
+        known = {state.id: state for state in self._known.take(list(IDS + ENTITIES))}
+        self._known.keep(known)
+        rows = tx.all("load_instances", hub=tx.hub, ids=json_list(known))
+        assert len(rows) == len(known)
+        for row in rows:
+            stored = InstanceState(*row)
+            for field in InstanceState.__slots__:
+                assert getattr(known[stored.id], field) == getattr(stored, field), field
+
+
+@settings(max_examples=100)
+@given(scripts, st.booleans())
+def test_whatever_is_asked_what_is_known_of_instances_is_what_is_stored(
+    script: list[Step], alone: bool
+) -> None:
+    async def ask() -> None:
+        clock = ManualClock()
+        one, other = (
+            Known(file, environment=ClockedEnvironment(clock), inline=True) for _ in range(2)
+        )
+        world = World(clock, [one, one] if alone else [one, other])
+        await world.open()
+        for step in [*BEGINNING, *script]:
+            await world.do(step)
+            for backend in {one, *world.backends}:
+                backend.check()
+        for backend in world.backends:
+            await backend.close()
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "h.db"
+        asyncio.run(ask())
 
 
 @settings(max_examples=60)

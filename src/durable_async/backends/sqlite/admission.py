@@ -9,7 +9,8 @@ from typing import Protocol, TypeVar
 from durable_async.model.records import Delivery, NewInstance, Outgoing, StartOutcome
 
 from .ledger import Ledger, decode_outcome, encode_outcome
-from .transaction import Row, Statements, json_list
+from .states import Row
+from .transaction import Statements, json_list
 
 
 class _Request(Protocol):

@@ -45,7 +45,6 @@ from .queries import (
     statistics,
 )
 from .renewal import SqliteLeases
-from .transaction import atomic
 
 
 class SqliteBackend(SqliteLeases, SqliteCore):
@@ -90,7 +89,7 @@ class SqliteBackend(SqliteLeases, SqliteCore):
         def job() -> Work:
             tx = self._statements("writer")
             try:
-                return fetch.run(tx.connection, tx)
+                return fetch.run(tx)
             except sqlite3.OperationalError as error:
                 if base_code(error) != sqlite3.SQLITE_BUSY:
                     raise
@@ -116,7 +115,7 @@ class SqliteBackend(SqliteLeases, SqliteCore):
     ) -> CommitResult:
         tx = self._statements("writer")
         batch = Batch(tx, fence.worker_id, check_turns=check_turns)
-        with atomic(tx.connection):
+        with tx.transaction():
             moved = tx.count(
                 "move_fence",
                 hub=tx.hub,

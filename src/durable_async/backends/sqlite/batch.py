@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 from durable_async.backends._rows import encode_failure
 from durable_async.model.records import (
@@ -26,6 +26,8 @@ from durable_async.model.status import TERMINAL
 from .ledger import Ledger
 from .states import InstanceState
 from .transaction import Statements, json_list
+
+_OfOwned: TypeAlias = Release | Abandon | Park | Recount
 
 
 class Batch:
@@ -56,7 +58,10 @@ class Batch:
         turns = [item for item in items if isinstance(item, TurnCommit) and item.group]
         self._refused = {item.group for item in turns if self._fitting(item) is None}
         for item in items:
-            self._apply(item)
+            if isinstance(item, TurnCommit):  # nearly all are
+                self._apply_turn(item)
+            else:
+                self._apply(item)
         for child in self._children:
             self._ledger.create_child(child)
         for outgoing in self._letters:
@@ -69,20 +74,19 @@ class Batch:
         claimed: list[int] = []
         given_up: list[UnclaimedActivity] = []
         for item in items:
-            if isinstance(item, (ActivityResult, ActivityProgress, ActivityRecount)):
-                claimed.append(item.item_id)
-                if not isinstance(item, ActivityRecount):
-                    ids[item.outgoing.instance_id] = None
-                continue
-            ids[item.instance_id] = None
-            if isinstance(item, UnclaimedActivity):
-                given_up.append(item)
             if isinstance(item, TurnCommit):
-                ids.update((out.instance_id, None) for out in item.outbox)
-                created.update((new.instance_id, None) for new in item.children)
-                created.update((out.instance_id, None) for out in item.outbox if out.opens)
-                parents = [new.parent for new in item.children if new.refusal is not None]
-                ids.update((parent.instance_id, None) for parent in parents if parent is not None)
+                ids[item.instance_id] = None
+                if item.outbox or item.children:
+                    _note_receivers(item, ids, created)
+            elif isinstance(item, (ActivityResult, ActivityProgress)):
+                claimed.append(item.item_id)
+                ids[item.outgoing.instance_id] = None
+            elif isinstance(item, ActivityRecount):
+                claimed.append(item.item_id)
+            else:
+                ids[item.instance_id] = None
+                if isinstance(item, UnclaimedActivity):
+                    given_up.append(item)
         ids.update(created)
         self._ledger.load(ids)
         self._ledger.load_tombstones(created)
@@ -106,10 +110,11 @@ class Batch:
         rows = self._tx.all("load_unclaimed_activities", wanted=json_list(wanted))
         self._unclaimed = {item_id: (key, execution, seq) for item_id, key, execution, seq in rows}
 
-    def _apply(self, item: CommitItem) -> None:
+    def _apply(
+        self,
+        item: ActivityResult | ActivityProgress | ActivityRecount | UnclaimedActivity | _OfOwned,
+    ) -> None:
         match item:
-            case TurnCommit():
-                self._apply_turn(item)
             case ActivityResult() | ActivityProgress() | ActivityRecount():
                 if item.item_id in self._claimed:
                     self._apply_to_running(item)
@@ -122,9 +127,7 @@ class Batch:
             case _:
                 assert_never(item)
 
-    def _apply_to_owned(
-        self, state: InstanceState, item: Release | Abandon | Park | Recount
-    ) -> None:
+    def _apply_to_owned(self, state: InstanceState, item: _OfOwned) -> None:
         match item:
             case Recount():
                 state.attempts = item.attempts
@@ -195,8 +198,10 @@ class Batch:
         if item.events:
             pending.history.append((key, item.execution, item.turn, item.events))
             self._written.add((key, item.execution, item.turn))
-        self._ledger.consume(state, item.consumed)
-        self._ledger.keep_answers(item.answers)
+        if item.consumed:
+            self._ledger.consume(state, item.consumed)
+        if item.answers:
+            self._ledger.keep_answers(item.answers)
         if item.will is not None:
             self._ledger.leave_will(state, item.will)
         if item.state is not None:
@@ -209,12 +214,16 @@ class Batch:
             self._change(state)
         if item.next_execution is not None:
             self._continue_as_new(state, item.next_execution)
-        elif state.status in TERMINAL:
-            if item.output is not None or item.failure is not None:
-                pending.outcomes.append((item.output, encode_failure(item.failure), key))
-            self._ledger.end(state)
-            self._ledger.bequeath(state)
-            self._forget_claimed(key)
+        elif item.status in TERMINAL:
+            self._end(state, item)
+
+    def _end(self, state: InstanceState, item: TurnCommit) -> None:
+        if item.output is not None or item.failure is not None:
+            outcome = (item.output, encode_failure(item.failure), state.key)
+            self._ledger.pending.outcomes.append(outcome)
+        self._ledger.end(state)
+        self._ledger.bequeath(state)
+        self._forget_claimed(state.key)
 
     def _continue_as_new(self, state: InstanceState, following: NextExecution) -> None:
         state.version = following.version
@@ -285,3 +294,12 @@ class Batch:
         now_us = self._tx.now_us
         released = (now_us, now_us, state.key, json_list(item.seen))
         self._ledger.pending.released.append(released)
+
+
+def _note_receivers(turn: TurnCommit, ids: dict[str, None], created: dict[str, None]) -> None:
+    """Add the instances that a turn does not change itself but reaches, and those that it may bring into being."""
+    ids.update((out.instance_id, None) for out in turn.outbox)
+    created.update((new.instance_id, None) for new in turn.children)
+    created.update((out.instance_id, None) for out in turn.outbox if out.opens)
+    parents = [new.parent for new in turn.children if new.refusal is not None]
+    ids.update((parent.instance_id, None) for parent in parents if parent is not None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
 
 from durable_async.backends._rows import STATUSES, decode_parent
@@ -19,7 +18,8 @@ from durable_async.model.records import (
 )
 
 from .rows import bounded_history
-from .transaction import Row, Statements, atomic, json_list
+from .states import Row
+from .transaction import Statements, json_list
 
 
 class Fetch:
@@ -46,12 +46,12 @@ class Fetch:
         self._passed_over = json_list(sorted(passed_over)) if passed_over else None
         self._history_bytes_max = history_bytes_max
 
-    def run(self, connection: sqlite3.Connection, tx: Statements) -> Work:
+    def run(self, tx: Statements) -> Work:
         """Look without the write lock, and take it only if there is something to take."""
         has_instances, has_mail, has_activities, next_ready_us = self._probe(tx)
         if not (has_instances or has_mail or has_activities):
             return Work(next_ready_us=next_ready_us)
-        with atomic(connection):
+        with tx.transaction():
             if not tx.count(
                 "number_fetch", hub=tx.hub, worker=self._fence.worker_id, number=self._number
             ):
@@ -130,6 +130,7 @@ class Fetch:
     def _collect_mail(self, tx: Statements) -> tuple[Mail, ...]:
         owned = {"hub": tx.hub, "worker": self._fence.worker_id}
         unread = tx.all("unread_instances", **owned)
+        tx.known.take(row[1] for row in unread)
         tx.count("mark_read", **owned)
         return tuple(_letters(tx, unread))
 

@@ -28,6 +28,7 @@ from .connection import (
 )
 from .hints import Hints, Watch
 from .lifelines import Lifelines
+from .states import KnownStates
 from .transaction import STATEMENTS, Statements, Verb, atomic
 
 T = TypeVar("T")
@@ -77,6 +78,7 @@ class SqliteCore:
         self._lifelines = Lifelines(beside, hub)
         self._bells = Bells(beside, environment)
         self._hints = Hints()
+        self._known = KnownStates()
         self._connections: dict[str, sqlite3.Connection] = {}
         self._writing: Runner | None = None
         self._reading: Runner | None = None
@@ -160,7 +162,7 @@ class SqliteCore:
 
         def job() -> T:
             tx = self._statements("writer")
-            with atomic(tx.connection):
+            with tx.transaction():
                 result = verb(tx)
             self._tell(tx)
             return result
@@ -199,7 +201,7 @@ class SqliteCore:
             raise translate(error, self.description) from error
 
     def _statements(self, role: str) -> Statements:
-        return Statements(self._connections[role], self._hub, self.now_us())
+        return Statements(self._connections[role], self._hub, self.now_us(), self._known)
 
     # -- opening
 
@@ -208,6 +210,7 @@ class SqliteCore:
             check_place(self._path)
             self._lifelines.sweep()
             writer = self._connections["writer"] = self._connect("FULL")
+            self._known.forget()  # another connection has another count
             turn_on_wal(writer)
             self._migrate(writer)
             self._hub = self._find_hub(writer)

@@ -9,7 +9,8 @@ from durable_async.model.records import EntityFilter, EntityPage, EntityRecord
 
 from .ledger import Ledger
 from .rows import unique
-from .transaction import Row, Statements, json_list
+from .states import Row
+from .transaction import Statements, json_list
 
 _AFTER_ALL = chr(ord(ENTITY_MARK) + 1)
 _LAST_CHAR = "\U0010ffff"

@@ -29,8 +29,8 @@ from durable_async.model.status import TERMINAL, Status
 
 from .finals import FinalLetters
 from .rows import unique
-from .states import InstanceState, Pending
-from .transaction import Row, Statements, json_list, json_map
+from .states import InstanceState, Pending, Row
+from .transaction import Statements, json_list, json_map
 
 _EVERY_EXECUTION = 2**62
 
@@ -55,9 +55,16 @@ class Ledger:
 
     def load(self, ids: Iterable[str]) -> None:
         """Load instances; to be called before anything is decided about them."""
-        rows = self.tx.all("load_instances", hub=self.tx.hub, ids=json_list(ids))
-        states = [InstanceState(*row) for row in rows]
-        self._states.update((state.id, state) for state in states)
+        wanted = dict.fromkeys(ids)
+        states = self.tx.known.take(wanted)
+        for state in states:
+            self._states[state.id] = state
+            del wanted[state.id]
+        if wanted:
+            rows = self.tx.all("load_instances", hub=self.tx.hub, ids=json_list(wanted))
+            loaded = [InstanceState(*row) for row in rows]
+            self._states.update((state.id, state) for state in loaded)
+            states += loaded
         ending = [state.key for state in states if state.ending]
         if ending:
             self._finals.load(ending)
@@ -382,6 +389,12 @@ class Ledger:
         tx.each("insert_answers", pending.answers)
         if tx.each("wake_released", pending.released):
             tx.brought_work = True
+        self._keep_known()
+
+    def _keep_known(self) -> None:
+        """Know from now on what was written of those that a worker holds; others may never be heard of again."""
+        held = {one: state for one, state in self._states.items() if state.owner is not None}
+        self.tx.known.keep(held)
 
     def _delete(self) -> None:
         pending, tx = self.pending, self.tx

@@ -11,7 +11,8 @@ from durable_async.model.records import Fence
 
 from .connection import check_process
 from .core import SqliteCore
-from .transaction import Statements, atomic
+from .states import KnownStates
+from .transaction import Statements
 
 _SWEPT_AT_ONCE = 500
 
@@ -61,7 +62,7 @@ class SqliteLeases(SqliteCore):
     def renew_lease(self, fence: Fence, lease_seconds: float) -> None:
         """Extend the lease, on a connection that waits for no commit of this process but the one that is being written."""
         with self._errors(), self._renewing:
-            tx = Statements(self._renewing_connection(), self._hub, self.now_us())
+            tx = Statements(self._renewing_connection(), self._hub, self.now_us(), KnownStates())
             renewed = tx.count(
                 "renew_lease",
                 hub=tx.hub,
@@ -145,7 +146,7 @@ class SqliteLeases(SqliteCore):
 
     def _unseat(self, fence: Fence, dead: _Candidate) -> int:
         tx = self._statements("writer")
-        with atomic(tx.connection):
+        with tx.transaction():
             _check_epoch(tx, fence)
             unseated = tx.count(
                 "unseat_worker",
@@ -168,6 +169,7 @@ def _check_epoch(tx: Statements, fence: Fence) -> None:
 
 
 def _free(tx: Statements, worker_id: str, *, handed_back: int, fetch: int | None = None) -> int:
+    tx.known.forget()
     freed = tx.count(
         "free_instances",
         hub=tx.hub,
@@ -192,7 +194,7 @@ def _sweep(tx: Statements) -> None:
     )
     if found is None or not found[0]:
         return
-    with atomic(tx.connection):
+    with tx.transaction():
         for statement in ("sweep_requests", "sweep_answers"):
             tx.count(statement, hub=tx.hub, before_us=requests_before_us, limit=_SWEPT_AT_ONCE)
         tx.count(

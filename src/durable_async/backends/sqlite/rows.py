@@ -9,7 +9,7 @@ import orjson
 from durable_async.backends._rows import STATUSES, decode_failure, decode_parent
 from durable_async.model.records import HistoryRow, InstanceRecord
 
-from .transaction import Row
+from .states import Row
 
 
 def bounded_history(rows: Iterator[Row], bytes_max: int) -> tuple[tuple[HistoryRow, ...], bool]:

@@ -1,13 +1,18 @@
-"""What one transaction holds of instances: their states, and the rows that its decisions lead to."""
+"""What transactions hold of instances: their states, the rows that decisions lead to, and what is known from one transaction to the next."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, TypeAlias
 
 from durable_async.backends._rows import STATUSES
 from durable_async.model.records import NewInstance, Will
 
-from .transaction import Row
+Row: TypeAlias = tuple[Any, ...]
+
+_KNOWN_MAX = 4_096
 
 
 class InstanceState:
@@ -91,6 +96,41 @@ class InstanceState:
         self.owner = None
         self.unread_from = None
         self.ready_at_us = ready_at_us
+
+
+class KnownStates:
+    """Instances as the last transactions of the writing connection left them, so that a worker does not load its own again for each turn.
+
+    SQLite counts the commits of all other connections, and what one's own write is kept up here. So while the count stands still,
+    what is known is what is stored. A transaction takes out what it is about to change and gives it back when it has written
+    it: whatever goes wrong on the way is no longer known, and is loaded the next time.
+    """
+
+    def __init__(self) -> None:
+        self._states: dict[str, InstanceState] = {}
+        self._version: int | None = None
+
+    def begin(self, version: int) -> None:
+        """Forget everything if others have committed; ``version`` is SQLite's count, read under the write lock."""
+        if version != self._version:
+            self._states.clear()
+            self._version = version
+
+    def take(self, ids: Iterable[str]) -> list[InstanceState]:
+        """Take out those of these instances that are known."""
+        states = self._states
+        return [states.pop(one) for one in ids if one in states]
+
+    def keep(self, states: Mapping[str, InstanceState]) -> None:
+        """Know these, by their ids; the oldest go if they are too many."""
+        self._states.update(states)
+        surplus = len(self._states) - _KNOWN_MAX
+        if surplus > 0:
+            self.take(list(islice(self._states, surplus)))
+
+    def forget(self) -> None:
+        """Know nothing: what follows changes rows by other means, or has failed."""
+        self._states.clear()
 
 
 @dataclass(slots=True)

@@ -11,8 +11,9 @@ import orjson
 
 from durable_async.backends._sqlfile import load_statements
 
+from .states import KnownStates, Row
+
 T = TypeVar("T")
-Row: TypeAlias = tuple[Any, ...]
 
 STATEMENTS = load_statements("durable_async.backends.sqlite")
 
@@ -23,18 +24,34 @@ class Statements:
     Attributes:
         hub: The hub's number in this file.
         now_us: The store's clock when this began; one moment for all that happens in it.
+        known: What is known of instances in a transaction on this connection.
         brought_work: Whether somebody may now have work: an instance ready, a letter, an activity.
         changed: Ids of what ended, or changed its state, and of what was answered.
         progress: Ids of orchestrations whose status changed otherwise.
     """
 
-    def __init__(self, connection: sqlite3.Connection, hub: int, now_us: int) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, hub: int, now_us: int, known: KnownStates
+    ) -> None:
         self.connection = connection
         self.hub = hub
         self.now_us = now_us
+        self.known = known
         self.brought_work = False
         self.changed: set[str] = set()
         self.progress: set[str] = set()
+
+    @contextmanager
+    def transaction(self) -> Generator[None]:
+        """Hold the write lock for a block, then commit it, or roll back and know nothing if it raises."""
+        try:
+            with atomic(self.connection):
+                [version] = self.connection.execute("pragma data_version").fetchone()
+                self.known.begin(version)
+                yield
+        except BaseException:
+            self.known.forget()
+            raise
 
     def rows(self, name: str, **values: Any) -> Iterator[Row]:
         """Run a statement and iterate over what it gives."""

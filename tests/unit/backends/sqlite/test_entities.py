@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -15,7 +14,7 @@ from hypothesis import given, settings, strategies as st
 
 from durable_async.backends.sqlite import SqliteBackend
 from durable_async.backends.sqlite.entities import end_of_prefix
-from durable_async.backends.sqlite.transaction import atomic
+from durable_async.backends.sqlite.transaction import Statements
 from durable_async.environment import SystemEnvironment
 from durable_async.model.records import (
     Answer,
@@ -220,16 +219,17 @@ async def test_a_letter_that_comes_with_a_start_while_a_fetch_waits_for_the_lock
             await other.create([new("effect")])
 
         @contextmanager
-        def overtaken(connection: sqlite3.Connection) -> Iterator[None]:
+        def overtaken(tx: Statements) -> Iterator[None]:
             if not caused:
                 caused.append(True)
                 with pytest.raises(StopIteration):
                     overtake().send(None)  # an inline backend never waits
-            with atomic(connection):
+            with transaction(tx):
                 yield
 
         caused: list[bool] = []
-        monkeypatch.setattr("durable_async.backends.sqlite.claims.atomic", overtaken)
+        transaction = Statements.transaction
+        monkeypatch.setattr(Statements, "transaction", overtaken)
         found = await fetch(work.backend, work.fence)
     assert {one.instance_id for one in found.claimed} == {"ready", "effect"}
     assert [one.letter for one in found.mail] == [b"the cause"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from durable_async.errors import BackendError
 from durable_async.model.records import (
     CommitItem,
     Outgoing,
@@ -85,9 +86,48 @@ def one_turn(kind: str, instance_id: str, number: int) -> TurnCommit:
 
 
 async def test_a_step_of_a_chain_is_one_inserted_row(tmp_path: Path, calls: Counter[str]) -> None:
-    """The fence moves, the owner is checked, the row goes in; no instance is touched."""
+    """The fence moves, the row goes in; no instance is touched, nor read: the turn before has left it known."""
     cost = await commit(tmp_path, 1, calls, "plain")
-    assert cost == Counter(move_fence=1, load_instances=1, insert_history=1)
+    assert cost == Counter(move_fence=1, insert_history=1)
+
+
+async def test_what_is_known_is_read_again_after_anybody_else_has_committed(
+    tmp_path: Path, calls: Counter[str]
+) -> None:
+    async with (
+        opened(tmp_path / "h.db", inline=True) as backend,
+        opened(tmp_path / "h.db", inline=True) as other,
+    ):
+        fence = await backend.register_worker("w", 30)
+        await backend.create([new("a")])
+        await fetch(backend, fence)
+        fence = (await backend.commit(fence, [one_turn("running", "a", 1)])).fence
+        await other.create([new("b")])
+        calls.clear()
+        fence = (await backend.commit(fence, [one_turn("plain", "a", 2)])).fence
+        await backend.commit(fence, [one_turn("plain", "a", 3)])
+        assert calls["load_instances"] == 1
+
+
+async def test_what_failed_is_not_known(tmp_path: Path, calls: Counter[str]) -> None:
+    async with opened(tmp_path / "h.db", inline=True) as backend:
+        fence = await backend.register_worker("w", 30)
+        await backend.create([new("a")])
+        await fetch(backend, fence)
+        fence = (await backend.commit(fence, [one_turn("running", "a", 1)])).fence
+        broken = TurnCommit(
+            instance_id="a",
+            execution=1,
+            turn=2,
+            events=b"e",
+            status=Status.COMPLETED,
+            output=2**70,  # type: ignore[arg-type]
+        )
+        with pytest.raises(BackendError):
+            await backend.commit(fence, [broken])
+        calls.clear()
+        await backend.commit(fence, [one_turn("plain", "a", 2)])
+        assert calls == Counter(move_fence=1, load_instances=1, insert_history=1)
 
 
 async def test_a_turn_of_an_entity_is_one_updated_and_one_deleted_row(
