@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any, TypeVar, overload
+from typing import Any, Protocol, TypeVar, overload
 
 from durable_async.errors import DurableError, OutsideOrchestrationError
 from durable_async.serialization import DataConverter
 
 T = TypeVar("T")
 
-_current: ContextVar[ActivityContext] = ContextVar("durable_async_activity")
+_current: ContextVar[RunningActivity] = ContextVar("durable_async_activity")
 
 
 class ActivityCancelledError(DurableError):
@@ -29,55 +28,84 @@ class NonRetryableError(DurableError):
     non_retryable = True
 
 
+class RunningActivity(Protocol):
+    """An attempt that is under way, as the engine knows it."""
+
+    @property
+    def hub(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def instance_id(self) -> str: ...
+    @property
+    def execution(self) -> int: ...
+    @property
+    def seq(self) -> int: ...
+    @property
+    def number(self) -> int: ...
+    @property
+    def deadline_us(self) -> int | None: ...
+    @property
+    def heartbeat(self) -> bytes | None: ...
+    @property
+    def is_over(self) -> bool: ...
+    @property
+    def payloads(self) -> DataConverter: ...
+
+    def beat(self, details: bytes) -> None:
+        """Take a heartbeat; from any thread."""
+
+
 class ActivityContext:
-    """One attempt of an activity, from the inside; `activity_context()` returns it.
+    """One attempt of an activity, from the inside; `activity_context()` returns it."""
 
-    Attributes:
-        name: The activity's name.
-        instance_id: The orchestration that called it.
-        execution: That orchestration's generation.
-        seq: The call's number in that execution.
-        attempt: From 1.
-        deadline: When this attempt is cancelled, or ``None``.
-    """
+    __slots__ = ("_running",)
 
-    def __init__(
-        self,
-        hub: str,
-        name: str,
-        instance_id: str,
-        execution: int,
-        seq: int,
-        attempt: int,
-        deadline_us: int | None,
-        last_heartbeat: bytes | None,
-        payloads: DataConverter,
-        beat: Callable[[bytes], None],
-    ) -> None:
-        self._hub = hub
-        self.name = name
-        self.instance_id = instance_id
-        self.execution = execution
-        self.seq = seq
-        self.attempt = attempt
-        self.deadline = (
-            None if deadline_us is None else datetime.fromtimestamp(deadline_us / 1e6, UTC)
-        )
-        self._last = last_heartbeat
-        self._payloads = payloads
-        self._beat = beat
-        self._cancelled = False
+    def __init__(self, running: RunningActivity) -> None:
+        self._running = running
+
+    @property
+    def name(self) -> str:
+        """The activity's name."""
+        return self._running.name
+
+    @property
+    def instance_id(self) -> str:
+        """The orchestration that called it."""
+        return self._running.instance_id
+
+    @property
+    def execution(self) -> int:
+        """That orchestration's generation."""
+        return self._running.execution
+
+    @property
+    def seq(self) -> int:
+        """The call's number in that execution."""
+        return self._running.seq
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt it is, from 1."""
+        return self._running.number
 
     @property
     def idempotency_key(self) -> str:
         """The same for every attempt of one call, and for no other call of the hub: give it to systems that take one."""
-        return f"{self._hub}/{self.instance_id}/{self.execution}/{self.seq}"
+        running = self._running
+        return f"{running.hub}/{running.instance_id}/{running.execution}/{running.seq}"
+
+    @property
+    def deadline(self) -> datetime | None:
+        """When this attempt is cancelled, or ``None``."""
+        deadline_us = self._running.deadline_us
+        return None if deadline_us is None else datetime.fromtimestamp(deadline_us / 1e6, UTC)
 
     def heartbeat(self, details: Any = None) -> None:
         """Say that the attempt is alive, and how far it is: the next attempt finds ``details``. Also from a thread."""
         self.raise_if_cancelled()
-        self._last = self._payloads.encode(details, f"activity {self.name!r} heartbeat")
-        self._beat(self._last)
+        running = self._running
+        running.beat(running.payloads.encode(details, f"activity {self.name!r} heartbeat"))
 
     @overload
     def heartbeat_details(self, type: type[T], /) -> T | None: ...
@@ -85,18 +113,19 @@ class ActivityContext:
     def heartbeat_details(self, type: Any = ..., /) -> Any: ...
     def heartbeat_details(self, type: Any = Any, /) -> Any:
         """Return what the last heartbeat said, of this attempt or the one before; ``None`` if there was none."""
-        if self._last is None:
+        last = self._running.heartbeat
+        if last is None:
             return None
-        return self._payloads.decode(self._last, type, f"activity {self.name!r} heartbeat")
+        return self._running.payloads.decode(last, type, f"activity {self.name!r} heartbeat")
 
     @property
     def is_cancelled(self) -> bool:
         """Whether the outcome is not wanted any more; ``def`` activities look at it, ``async def`` ones are cancelled."""
-        return self._cancelled
+        return self._running.is_over
 
     def raise_if_cancelled(self) -> None:
         """Raise ``ActivityCancelledError`` if the outcome is not wanted any more."""
-        if self._cancelled:
+        if self.is_cancelled:
             raise ActivityCancelledError(self.name)
 
 
@@ -106,20 +135,15 @@ def activity_context() -> ActivityContext:
     Raises:
         OutsideOrchestrationError: None is.
     """
-    context = _current.get(None)
-    if context is None:
+    running = _current.get(None)
+    if running is None:
         raise OutsideOrchestrationError(
             "activity_context() outside an activity",
             "call it in a function that a worker runs as one",
         )
-    return context
+    return ActivityContext(running)
 
 
-def enter_activity(context: ActivityContext) -> None:
-    """Make it the current one of this task or thread."""
-    _current.set(context)
-
-
-def cancel_activity(context: ActivityContext) -> None:
-    """Let the code see that its outcome is not wanted any more."""
-    context._cancelled = True  # noqa: SLF001 - the engine's side of the context
+def enter_activity(running: RunningActivity) -> None:
+    """Make an attempt the current one of this task or thread."""
+    _current.set(running)

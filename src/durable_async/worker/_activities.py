@@ -7,13 +7,13 @@ import functools
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import anyio
+import msgspec
 from anyio.abc import TaskStatus
 
-from durable_async._engine.activity import ActivityContext, cancel_activity, enter_activity
+from durable_async._engine.activity import enter_activity
 from durable_async.environment import Environment
 from durable_async.errors import SerializationError
 from durable_async.failure import FailureDetails
@@ -35,18 +35,20 @@ Deliver = Callable[["Attempt", Letter], None]
 _BegunAttempt = Begun[Letter]
 
 
-@dataclass(slots=True, eq=False)
-class Attempt:
+class Attempt(msgspec.Struct, eq=False):
     """One attempt of one activity.
 
     Attributes:
         item_id: Its row in the hub's queue, if it came from there.
         number: Which attempt it is, from 1.
         expires_us: When its outcome is not wanted any more (schedule to close), or ``None``.
-        heartbeat: What the attempt before reported.
+        heartbeat: What this attempt has reported, or the one before.
         stopped: Whether nobody waits for its outcome.
+        is_over: Whether its code may know that.
+        unrecorded: What it has reported since that was made durable.
     """
 
+    runner: ActivityRunner
     activity: Activity[Any, Any]
     instance_id: str
     execution: int
@@ -58,11 +60,27 @@ class Attempt:
     heartbeat: bytes | None = None
     item_id: int | None = None
     stopped: bool = False
+    is_over: bool = False
     scope: anyio.CancelScope | None = None
-    context: ActivityContext | None = None
     unrecorded: bytes | None = None
     recorded_at: float = -math.inf
     limit_at: float = math.inf
+    deadline_us: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The activity's name."""
+        return self.activity.name
+
+    @property
+    def hub(self) -> str:
+        """The task hub, for idempotency keys."""
+        return self.runner.hub
+
+    @property
+    def payloads(self) -> DataConverter:
+        """What its values are encoded with."""
+        return self.runner.payloads
 
     @property
     def has_limits(self) -> bool:
@@ -73,6 +91,12 @@ class Attempt:
             or options.start_to_close is not None
             or options.heartbeat is not None
         )
+
+    def beat(self, details: bytes) -> None:
+        """Take a heartbeat; from any thread."""
+        # At once, so that an attempt that fails right after does not lose it.
+        self.heartbeat = self.unrecorded = details
+        self.runner.hear(self)
 
 
 class ActivityRunner:
@@ -98,11 +122,11 @@ class ActivityRunner:
         deliver: Deliver,
         may_begin: Callable[[], bool],
     ) -> None:
-        self._hub = hub
+        self.hub = hub
         self._group = asyncio.TaskGroup()  # begins a task at a sixth of what it costs anyio's
         self._carriers: set[Carrier] = set()
         self._environment = environment
-        self._payloads = payloads
+        self.payloads = payloads
         self._settings = settings
         self._now_us = now_us
         self._deliver = deliver
@@ -137,9 +161,7 @@ class ActivityRunner:
 
     def stop(self, attempt: Attempt) -> None:
         """Cancel an attempt: its code gets the cancellation, its outcome is dropped."""
-        attempt.stopped = True
-        if attempt.context is not None:
-            cancel_activity(attempt.context)
+        attempt.stopped = attempt.is_over = True
         if attempt.scope is not None:
             attempt.scope.cancel()
 
@@ -248,9 +270,11 @@ class ActivityRunner:
     # -- what comes of it
 
     def _end(self, attempt: Attempt, letter: Letter) -> None:
-        if not attempt.stopped:
+        if attempt.stopped:
+            return
+        if attempt.unrecorded is not None:
             self._record_heartbeat(attempt)
-            self._deliver(attempt, letter)
+        self._deliver(attempt, letter)
 
     async def _outcome(self, attempt: Attempt) -> Letter:
         try:
@@ -267,9 +291,8 @@ class ActivityRunner:
 
     async def _call(self, attempt: Attempt) -> bytes:
         activity = attempt.activity
-        context = attempt.context = self._context(attempt)
-        enter_activity(context)
-        args, kwargs = activity.decode_input(self._payloads, attempt.input)
+        enter_activity(attempt)
+        args, kwargs = activity.decode_input(self.payloads, attempt.input)
         if activity.is_async:
             value = await activity.function(*args, **kwargs)
         else:
@@ -278,25 +301,7 @@ class ActivityRunner:
                 limiter=self._threads,
                 abandon_on_cancel=True,
             )
-        return activity.encode_result(self._payloads, value)
-
-    def _context(self, attempt: Attempt) -> ActivityContext:
-        limit_us = None
-        if attempt.limit_at < math.inf:
-            left = attempt.limit_at - anyio.current_time()
-            limit_us = self._now_us() + round(left * 1e6)
-        return ActivityContext(
-            self._hub,
-            attempt.activity.name,
-            attempt.instance_id,
-            attempt.execution,
-            attempt.seq,
-            attempt.number,
-            limit_us,
-            attempt.heartbeat,
-            self._payloads,
-            functools.partial(self._beat_from_anywhere, attempt),
-        )
+        return activity.encode_result(self.payloads, value)
 
     # -- time limits and heartbeats
 
@@ -307,6 +312,9 @@ class ActivityRunner:
         if attempt.expires_us is not None:
             left = (attempt.expires_us - self._now_us()) / 1e6
             attempt.limit_at = min(attempt.limit_at, anyio.current_time() + left)
+        if attempt.limit_at < math.inf:
+            left = attempt.limit_at - anyio.current_time()
+            attempt.deadline_us = self._now_us() + round(left * 1e6)
 
     def _deadline(self, attempt: Attempt) -> float:
         silence = attempt.options.heartbeat
@@ -315,8 +323,7 @@ class ActivityRunner:
         return min(attempt.limit_at, anyio.current_time() + seconds_of(silence, "heartbeat"))
 
     def _timed_out(self, attempt: Attempt) -> Letter:
-        if attempt.context is not None:
-            cancel_activity(attempt.context)
+        attempt.is_over = True
         silent = anyio.current_time() < attempt.limit_at
         text = (
             f"no heartbeat for {attempt.options.heartbeat} s"
@@ -329,24 +336,22 @@ class ActivityRunner:
         )
         return _failed(attempt, details)
 
-    def _beat_from_anywhere(self, attempt: Attempt, details: bytes) -> None:
-        attempt.unrecorded = (
-            details  # here, so that an attempt that fails right after does not lose it
-        )
+    def hear(self, attempt: Attempt) -> None:
+        """Take note of a heartbeat, soon; from any thread."""
         self._loop.call_soon_threadsafe(self._beat, attempt)
 
     def _beat(self, attempt: Attempt) -> None:
         if attempt.stopped or attempt.scope is None or attempt.scope.cancel_called:
             return
         attempt.scope.deadline = self._deadline(attempt)
-        if anyio.current_time() - attempt.recorded_at >= HEARTBEAT_RECORDED_SECONDS:
+        is_due = anyio.current_time() - attempt.recorded_at >= HEARTBEAT_RECORDED_SECONDS
+        if is_due and attempt.unrecorded is not None:
             self._record_heartbeat(attempt)
 
     def _record_heartbeat(self, attempt: Attempt) -> None:
-        if attempt.unrecorded is not None:
-            attempt.recorded_at = anyio.current_time()
-            self._deliver(attempt, ActivityHeartbeat(attempt.seq, attempt.unrecorded))
-        attempt.unrecorded = None
+        details, attempt.unrecorded = attempt.unrecorded, None
+        attempt.recorded_at = anyio.current_time()
+        self._deliver(attempt, ActivityHeartbeat(attempt.seq, details))
 
 
 def _failed(attempt: Attempt, failure: FailureDetails) -> ActivityFailed:

@@ -72,7 +72,9 @@ class ActivityCalls:
         activity = self._tools.registry.find_activity(future.name)
         assert activity is not None
         limit = future.options.schedule_to_close
+        assert self.runner is not None
         attempt = Attempt(
+            self.runner,
             activity,
             slot.instance_id,
             slot.execution,
@@ -86,7 +88,6 @@ class ActivityCalls:
             future.heartbeat,
         )
         slot.attempts[future.seq] = attempt
-        assert self.runner is not None
         self.runner.start(attempt)
 
     def deliver(self, attempt: Attempt, letter: Letter) -> None:

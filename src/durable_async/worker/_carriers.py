@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import math
-import sys
-import weakref
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import copy_context
+from sys import getrefcount
 from types import FrameType, TracebackType
 from typing import Any, Final, Generic, Self, TypeVar
+from weakref import getweakrefcount
 
 import anyio
 
@@ -139,9 +139,9 @@ class Carrier:
 def _traces(task: asyncio.Task[Any]) -> tuple[Any, ...]:
     """Return what code may leave behind in its task: whoever remembers the task, as an open cancel scope or a time limit does, refers to it."""
     return (
-        sys.getrefcount(task),
-        weakref.getweakrefcount(task),
+        getrefcount(task),
+        getweakrefcount(task),
         task.get_name(),
         getattr(task, "_must_cancel", None),  # also where ``uncancel`` was called
-        len(getattr(task, "_callbacks", None) or ()),
+        getattr(task, "_callbacks", None),
     )

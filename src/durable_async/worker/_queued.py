@@ -100,6 +100,7 @@ class QueuedActivities:
         assert activity is not None, "only registered names are claimed"
         options, stored = decode_options(queued.options)
         return Attempt(
+            self._runner,
             activity,
             queued.instance_id,
             queued.execution,

@@ -72,7 +72,14 @@ class Bench:
         if activity is None:
             activity = self.registry.activity(name=name)(function)
         attempt = Attempt(
-            activity, "i", 1, len(self.attempts), 1, b"null", ActivityOptions(**options)
+            self.runner,
+            activity,
+            "i",
+            1,
+            len(self.attempts),
+            1,
+            b"null",
+            ActivityOptions(**options),
         )
         self.attempts.append(attempt)
         self.runner.start(attempt)
