@@ -109,8 +109,8 @@ class SystemEnvironment:
     monotonic = staticmethod(time.monotonic)
 
     def new_id(self) -> str:
-        """Return 128 random bits in hex."""
-        return os.urandom(16).hex()
+        """Return the millisecond and 80 random bits in hex, so that ids made one after the other lie side by side in an index."""
+        return f"{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}"
 
     def random(self) -> random.Random:
         """Return the operating system's source of chance."""

@@ -60,6 +60,17 @@ class TestAsking:
         assert all(re.fullmatch("[0-9a-f]{32}", each) for each in ids)
         assert len(set(ids)) == len(ids)
 
+    @given(st.integers(0, 2**46), st.integers(1, 2**46))
+    def test_ids_of_later_milliseconds_come_later(self, first_ms: int, more_ms: int) -> None:
+        env = SystemEnvironment()
+        with pytest.MonkeyPatch.context() as patch:
+            ids = []
+            for now_ms in (first_ms, first_ms + more_ms):
+                patch.setattr(time, "time_ns", lambda now_ms=now_ms: now_ms * 1_000_000)
+                ids.append(env.new_id())
+        assert ids == sorted(ids)
+        assert {len(one) for one in ids} == {32}
+
     def test_chance_holds_no_state_to_share(self) -> None:
         source = SystemEnvironment().random()
         assert isinstance(source, random.Random)

@@ -107,7 +107,7 @@ class Demo:
         view.introduce(self._console, installed, "\n".join(request.folders), self._place)
         await self._client.purge_where()
         self._ledger.clear()
-        instance_id = f"audit-{SystemEnvironment().new_id()[:6]}"
+        instance_id = f"audit-{SystemEnvironment().new_id()[-6:]}"
         job = Job(instance_id, installed)
         async with Crew(self._place, instance_id) as crew:
             if crash is False:

@@ -91,7 +91,7 @@ class Session:
         self._tools = self._make_tools(fence)
         self._turns = Turns(self._tools, self._graveyard.append, self._on_room)
         lease = self._environment.every(
-            settings.heartbeat_seconds, self._renew, f"durable-async-lease-{self.worker_id[:8]}"
+            settings.heartbeat_seconds, self._renew, f"durable-async-lease-{self.worker_id[-8:]}"
         )
         watch = self._tools.watchdog.start()
         unlisten = self._backend.listen(self._on_work, lambda changed: None)
