@@ -30,12 +30,13 @@ from durable_async.model.records import (
     QueryOrder,
     Rewrite,
     StartOutcome,
+    TurnCommit,
     Work,
 )
 
-from .batch import Batch, Place
+from .batch import Batch, Place, lone_append
 from .claims import any_or, pairs_or_none, work_of
-from .columns import Columns
+from .columns import Columns, numbers, values
 from .leases import PostgresLeases
 from .reads import (
     entity_page,
@@ -48,9 +49,9 @@ from .reads import (
 )
 from .requests import Requests
 from .rows import (
-    INSTANCE_WIDTH,
-    LETTER_WIDTH,
-    SPARSE_IN_LETTERS,
+    INSTANCE,
+    LETTER,
+    PARENT,
     entity_record,
     instance_columns,
     instance_record,
@@ -130,6 +131,9 @@ class PostgresBackend(PostgresLeases):
 
     async def commit(self, fence: Fence, items: Sequence[CommitItem]) -> CommitResult:
         """Make a batch durable, all or nothing."""
+        turn = lone_append(items)
+        if turn is not None and await self._append(fence, turn):
+            return CommitResult(fence=_moved(fence))
         batch = Batch(items)
         try:
             return await self._commit(fence, batch)
@@ -137,7 +141,30 @@ class PostgresBackend(PostgresLeases):
             if not _is_conflict(error, "history_pkey"):
                 raise
         # Some turn is written already; nothing of the batch is. Find it, and write the others.
-        return await self._commit(fence, Batch(items, await self._written(fence, batch.places)))
+        return await self._commit(fence, Batch(items, await self._written(fence, batch.places())))
+
+    async def _append(self, fence: Fence, turn: TurnCommit) -> bool:
+        """Append a turn to history, and do nothing else; returns whether it did. Why not is for ``commit_batch`` to find."""
+        try:
+            rows = await self._on(
+                self._commits.run,
+                "append_turn",
+                (
+                    self._hub,
+                    fence.worker_id,
+                    fence.epoch,
+                    fence.seq,
+                    turn.instance_id,
+                    turn.execution,
+                    turn.turn,
+                    turn.events,
+                ),
+            )
+        except BackendError as error:
+            if not _is_conflict(error, "history_pkey"):
+                raise
+            return False
+        return bool(rows)
 
     async def _commit(self, fence: Fence, batch: Batch) -> CommitResult:
         [row] = await self._put(
@@ -158,16 +185,14 @@ class PostgresBackend(PostgresLeases):
         dropped = batch.dropped.union(batch.subjects(row["dropped"] or ()))
         self._ears.give(row["brought_work"], batch.changed, batch.states, batch.progress)
         return CommitResult(
-            fence=Fence(worker_id=fence.worker_id, epoch=fence.epoch, seq=fence.seq + 1),
+            fence=_moved(fence),
             dropped=frozenset(dropped),
         )
 
     async def _written(self, fence: Fence, places: Sequence[Place]) -> Collection[Place]:
-        columns = Columns(3)
-        for place in places:
-            columns.add(*place)
+        columns = Columns((values, numbers, numbers), places)
         rows = await self._on(
-            self._commits.run, "written_turns", (self._hub, fence.worker_id, *columns.arrays())
+            self._commits.run, "written_turns", (self._hub, fence.worker_id, *columns.parameters())
         )
         return {(row["id"], row["execution"], row["turn"]) for row in rows}
 
@@ -202,12 +227,14 @@ class PostgresBackend(PostgresLeases):
     async def create(self, instances: Sequence[NewInstance]) -> list[StartOutcome]:
         """Create instances, each according to its reuse policy."""
         requests = Requests("start", instances)
-        columns = Columns(INSTANCE_WIDTH + 1)
+        columns = Columns((*INSTANCE, values))
         for new, request in zip(requests.distinct, requests.ids, strict=True):
             columns.add(*instance_columns(new), request)
         if not columns:
             return []
-        rows = await self._once(lambda: self._ask("create_instances", self._hub, *columns.arrays()))
+        rows = await self._once(
+            lambda: self._ask("create_instances", self._hub, *columns.parameters())
+        )
         outcomes = {row["place"]: row for row in rows}
         answers = [
             StartOutcome(
@@ -221,7 +248,7 @@ class PostgresBackend(PostgresLeases):
     async def send(self, letters: Sequence[Outgoing]) -> list[Delivery]:
         """Put letters into mailboxes and mark the receivers ready."""
         requests = Requests("send", letters)
-        columns = Columns(LETTER_WIDTH + 1)
+        columns = Columns((*LETTER, values))
         for out, request in zip(requests.distinct, requests.ids, strict=True):
             columns.add(*letter_columns(out), request)
         if not columns:
@@ -234,7 +261,7 @@ class PostgresBackend(PostgresLeases):
                     self._hub,
                     self._letters_max,
                     *self._near.terms(),
-                    *columns.arrays(sparse=(*SPARSE_IN_LETTERS, LETTER_WIDTH)),
+                    *columns.parameters(),
                 ),
                 lambda rows: ((row["near"], row["key"]) for row in rows if row["near"] is not None),
             )
@@ -305,8 +332,8 @@ class PostgresBackend(PostgresLeases):
 
     async def rewrite(self, rewrites: Sequence[Rewrite]) -> bool:
         """Set failed instances going again with another history, all or none."""
-        instances = Columns(7)
-        letters = Columns(3)
+        instances = Columns((values, numbers, values, *PARENT))
+        letters = Columns((values, numbers, values))
         for one in rewrites:
             instances.add(one.instance_id, one.execution, one.events, *encode_parent(one.parent))
             for out in one.outgoing():
@@ -314,7 +341,7 @@ class PostgresBackend(PostgresLeases):
         if not instances:
             return True
         [row] = await self._ask(
-            "rewrite_instances", self._hub, *instances.arrays(), *letters.arrays()
+            "rewrite_instances", self._hub, *instances.parameters(), *letters.parameters()
         )
         if row[0]:
             self._ears.give(True, {one.instance_id for one in rewrites})
@@ -354,6 +381,10 @@ class PostgresBackend(PostgresLeases):
                 if not _is_conflict(error, "requests_pkey"):
                     raise
         return await ask()
+
+
+def _moved(fence: Fence) -> Fence:
+    return Fence(worker_id=fence.worker_id, epoch=fence.epoch, seq=fence.seq + 1)
 
 
 def _is_conflict(error: BackendError, constraint: str) -> bool:

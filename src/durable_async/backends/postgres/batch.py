@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, assert_never
+from typing import Any, Final, TypeAlias, assert_never
 
 import orjson
 
@@ -33,21 +33,70 @@ from durable_async.model.records import (
 )
 from durable_async.model.status import TERMINAL
 
-from .columns import Columns, numbers
-from .rows import (
-    INSTANCE_WIDTH,
-    LETTER_WIDTH,
-    OPENS_COLUMN,
-    instance_columns,
-    letter_columns,
-)
+from .columns import Columns, flags, numbers, values
+from .rows import INSTANCE, LETTER, instance_columns, letter_columns
 
 Place: TypeAlias = tuple[str, int, int]
 """Where a turn stands: instance, execution, turn."""
 
-
 _UNKNOWN: frozenset[Place] = frozenset()
 _NO_WILL_JSON = "[]"
+
+
+def only_appends(turn: TurnCommit) -> bool:
+    """Tell whether a turn does nothing but append to history and take letters out of its mailbox, as most do."""
+    return not (
+        turn.status is not None
+        or turn.outbox
+        or turn.children
+        or turn.state is not None
+        or turn.custom_status is not None
+        or turn.queued
+        or turn.cancelled
+        or turn.answers
+        or turn.group
+        or turn.will is not None
+        or turn.next_execution is not None
+    )
+
+
+def lone_append(items: Sequence[CommitItem]) -> TurnCommit | None:
+    """Return the only turn of a batch that is one row of history and nothing else."""
+    if len(items) != 1:
+        return None
+    item = items[0]
+    if isinstance(item, TurnCommit) and item.events and not item.consumed and only_appends(item):
+        return item
+    return None
+
+
+@dataclass(slots=True)
+class _Change:
+    """What a subject's turns come to on its row; ``None`` for what stays."""
+
+    status: str | None = None
+    execution: int | None = None
+    version: str | None = None
+    custom_status: bytes | None = None
+    is_end: bool = False
+    output: bytes | None = None
+    failure: bytes | None = None
+    state: bytes | None = None
+    will: Will | None = None
+
+    def columns(self) -> tuple[Any, ...]:
+        """Return it as the server takes it."""
+        return (
+            self.status,
+            self.execution,
+            self.version,
+            self.custom_status,
+            self.is_end,
+            self.output,
+            self.failure,
+            self.state,
+            *_will_columns(self.will),
+        )
 
 
 @dataclass(slots=True)
@@ -57,26 +106,31 @@ class _Subject:
     One that was replaced and claimed anew may come twice, at two executions, of which the server knows the one that is there.
 
     Attributes:
+        execution: At which it has to be; ``None`` for whichever.
+        reached: At which the batch leaves it.
+        turn: Its first turn, with ``events``; those that follow are apart.
         group: That its turn is part of, with which it is left out.
         will: As the batch has left it; ``None`` for what is stored.
     """
 
     instance_id: str
     place: int
-    expected: int | None
     execution: int | None
-    has_turn: bool = False
-    group: int | None = None
+    reached: int | None
+    turn: int | None = None
+    events: bytes = b""
+    group: int = 0
     will: Will | None = None
     is_gone: bool = False
     is_left_out: bool = False
-    change: dict[str, Any] = field(default_factory=dict)
+    change: _Change | None = None
     queued: list[QueuedActivity] = field(default_factory=list)
     attempts: int | None = None
 
 
-SPARSE_IN_CHANGES = (1, 2, 3, 4, 6, 7, 8, 9, 10)
-"""All but whose they are, and whether it ends."""
+_WILL: Final = (values, values)
+_CHANGE: Final = (numbers, values, numbers, values, values, flags, values, values, values, *_WILL)
+_QUEUED: Final = (numbers, numbers, numbers, numbers, values, values, values)
 
 
 class Batch:
@@ -87,7 +141,6 @@ class Batch:
         changed: Instances that may end or be parked, and requests that are answered.
         progress: Instances whose status may change otherwise.
         states: Entities whose state may change.
-        places: The turns in the batch.
     """
 
     def __init__(self, items: Sequence[CommitItem], written: Collection[Place] = _UNKNOWN) -> None:
@@ -96,28 +149,29 @@ class Batch:
         self.changed: set[str] = set()
         self.progress: set[str] = set()
         self.states: set[str] = set()
-        self.places: list[Place] = []
         self._written = set(written)
         turns = (item for item in items if isinstance(item, TurnCommit) and item.group)
         self._lost_groups = {turn.group for turn in turns if self._is_written(turn)}
-        self._subjects: list[_Subject] = []
-        self._latest: dict[str, _Subject] = {}
+        # By their places. A turn that only appends stands for its subject, until there is something else to remember of it.
+        self._subjects: list[_Subject | TurnCommit] = []
+        self._latest: dict[str, int] = {}
         self._locks: dict[str, None] = {}
         self._dying: dict[str, None] = {}
         self._let_go_items: set[int] = set()
-        self._turns = Columns(4)
-        self._wills = Columns(3)
-        self._answers = Columns(3)
-        self._consumed = Columns(2)
-        self._cancelled = Columns(2)
+        self._further_places: list[Place] = []
+        self._further = Columns((numbers, numbers, numbers, values))
+        self._consumed = Columns((numbers, numbers))
+        self._wills = Columns((numbers, *_WILL))
+        self._answers = Columns((numbers, values, values))
+        self._cancelled = Columns((numbers, numbers))
         self._recounted: dict[int, tuple[int, bool]] = {}
         self._reports: list[tuple[int, int]] = []
         self._options: dict[int, bytes] = {}
-        self._results = Columns(2)
-        self._given_up = Columns(4)
-        self._letters = Columns(1 + LETTER_WIDTH)
-        self._children = Columns(INSTANCE_WIDTH + 2)
-        self._freed = Columns(4)
+        self._results = Columns((numbers, numbers))
+        self._given_up = Columns((values, numbers, numbers, numbers))
+        self._letters = Columns((numbers, *LETTER))
+        self._children = Columns((*INSTANCE, numbers, values))
+        self._freed = Columns((numbers, values, numbers, values))
         self._seen: list[int] = []
         for item in items:
             self._fold(item)
@@ -126,51 +180,67 @@ class Batch:
         """Return the instances at these places."""
         return [self._subjects[place - 1].instance_id for place in places]
 
+    def places(self) -> list[Place]:
+        """Return where the batch writes to history."""
+        firsts = [
+            (one.instance_id, one.execution, one.turn)
+            for one in self._subjects
+            if one.execution is not None and one.turn is not None and one.events
+        ]
+        return firsts + self._further_places
+
     def parameters(self) -> tuple[Any, ...]:
         """Return the arguments of ``commit_batch`` after the fence."""
-        subjects = Columns(4)
-        changes = Columns(11)
-        queued = Columns(7)
-        counts = Columns(2)
+        changes = Columns(_CHANGE)
+        queued = Columns(_QUEUED)
+        counts = Columns((numbers, numbers))
         for subject in self._subjects:
-            subjects.add(subject.instance_id, subject.expected, subject.has_turn, subject.group)
-            if subject.change:
-                changes.add(subject.place, *_change_columns(subject))
+            if isinstance(subject, TurnCommit):
+                continue
+            if subject.change is not None:
+                changes.add(subject.place, *subject.change.columns())
             for item in subject.queued:
                 queued.add(subject.place, *_queued_columns(item))
             if subject.attempts is not None:
                 counts.add(subject.place, subject.attempts)
         return (
-            list(self._locks),
+            list(self._locks) or None,
             list(self._dying) or None,
-            *(subjects.arrays(sparse=(3,)) if subjects else ([], [], [], None)),
-            *self._turns.arrays(),
-            numbers(self._consumed.column(0)),
-            numbers(self._consumed.column(1)),
-            *changes.arrays(sparse=SPARSE_IN_CHANGES),
-            *self._wills.arrays(),
-            *self._answers.arrays(),
-            *self._cancelled.arrays(),
-            *queued.arrays(),
-            *counts.arrays(),
-            *self._recounts().arrays(),
-            *self._progress().arrays(),
-            *self._results.arrays(),
-            *self._given_up.arrays(),
-            *self._letters.arrays(sparse=(1 + OPENS_COLUMN,)),
-            *self._children.arrays(),
-            *self._freed.arrays(),
-            self._seen,
+            *self._subject_parameters(),
+            *self._further.parameters(),
+            *self._consumed.parameters(),
+            *changes.parameters(),
+            *self._wills.parameters(),
+            *self._answers.parameters(),
+            *self._cancelled.parameters(),
+            *queued.parameters(),
+            *counts.parameters(),
+            *self._recounts().parameters(),
+            *self._progress().parameters(),
+            *self._results.parameters(),
+            *self._given_up.parameters(),
+            *self._letters.parameters(),
+            *self._children.parameters(),
+            *self._freed.parameters(),
+            numbers(self._seen),
+        )
+
+    def _subject_parameters(self) -> tuple[Any, ...]:
+        subjects = self._subjects
+        return (
+            [one.instance_id for one in subjects],
+            numbers([one.execution for one in subjects]),
+            numbers([one.turn for one in subjects]),
+            values([one.events or None for one in subjects]),
+            numbers([one.group or None for one in subjects]),
         )
 
     def _recounts(self) -> Columns:
-        columns = Columns(3)
-        for item_id, (attempts, is_returned) in self._recounted.items():
-            columns.add(item_id, attempts, is_returned)
-        return columns
+        rows = ((item_id, *counted) for item_id, counted in self._recounted.items())
+        return Columns((numbers, numbers, values), rows)
 
     def _progress(self) -> Columns:
-        columns = Columns(3)
+        columns = Columns((numbers, numbers, values))
         left = dict(self._options)
         for item_id, place in reversed(
             self._reports
@@ -183,7 +253,11 @@ class Batch:
     def _fold(self, item: CommitItem) -> None:
         match item:
             case TurnCommit():
-                self._fold_turn(item)
+                is_new = item.instance_id not in self._latest and not self._is_written(item)
+                if is_new and only_appends(item):
+                    self._fold_append(item)
+                else:
+                    self._fold_turn(item)
             case ActivityResult() | ActivityProgress() | ActivityRecount():
                 if item.item_id not in self._let_go_items:
                     self._fold_running(item)
@@ -204,12 +278,27 @@ class Batch:
                 assert_never(item)
 
     def _subject(self, instance_id: str, execution: int | None) -> _Subject:
-        subject = self._latest.get(instance_id)
-        if subject is not None and not self._is_another(subject, execution):
-            return subject
-        subject = _Subject(instance_id, len(self._subjects) + 1, execution, execution)
+        place = self._latest.get(instance_id)
+        if place is not None:
+            subject = self._opened(place)
+            if not self._is_another(subject, execution):
+                return subject
+        place = len(self._subjects) + 1
+        subject = _Subject(instance_id, place, execution, execution)
         self._subjects.append(subject)
-        self._latest[instance_id] = subject
+        self._latest[instance_id] = place
+        return subject
+
+    def _opened(self, place: int) -> _Subject:
+        """Return a subject to be changed, also if a turn stood for it so far."""
+        found = self._subjects[place - 1]
+        if isinstance(found, _Subject):
+            return found
+        subject = _Subject(
+            found.instance_id, place, found.execution, found.execution, found.turn, found.events
+        )
+        self._subjects[place - 1] = subject
+        self._note_written(found)
         return subject
 
     @staticmethod
@@ -217,33 +306,38 @@ class Batch:
         """Tell whether an item is about a life before or after the one that the batch is about, with all its executions so far."""
         if execution is None or subject.is_left_out:
             return False
-        if subject.expected is None or subject.execution is None:
+        if subject.execution is None or subject.reached is None:
             if not subject.is_gone:
-                subject.expected = subject.execution = execution
+                subject.execution = subject.reached = execution
             return False
-        return not subject.expected <= execution <= subject.execution
+        return not subject.execution <= execution <= subject.reached
+
+    def _fold_append(self, item: TurnCommit) -> None:
+        self._subjects.append(item)
+        place = self._latest[item.instance_id] = len(self._subjects)
+        for letter_id in item.consumed:
+            self._consumed.add(place, letter_id)
 
     def _fold_turn(self, item: TurnCommit) -> None:
         instance_id = item.instance_id
         subject = self._subject(instance_id, item.execution)
-        place = (instance_id, item.execution, item.turn)
         if (
             subject.is_gone
             or subject.is_left_out
-            or subject.execution != item.execution
+            or subject.reached != item.execution
             or item.group in self._lost_groups
             or self._is_written(item)
         ):
             subject.is_left_out = True
             self.dropped.add(instance_id)
             return
-        subject.has_turn = True
-        subject.group = subject.group or item.group or None
+        subject.group = subject.group or item.group
         subject.attempts = None
-        if item.events:
-            self._written.add(place)
-            self.places.append(place)
-            self._turns.add(subject.place, item.execution, item.turn, item.events)
+        self._note_written(item)
+        if subject.turn is None:
+            subject.turn, subject.events = item.turn, item.events
+        elif item.events:
+            self._add_further(subject, item.execution, item.turn, item.events)
         for letter_id in item.consumed:
             self._consumed.add(subject.place, letter_id)
         self._fold_queue(subject, item)
@@ -261,8 +355,18 @@ class Batch:
         for out in item.outbox:
             self._post(subject.place, out)
 
+    def _add_further(self, subject: _Subject, execution: int, turn: int, events: bytes) -> None:
+        self._further_places.append((subject.instance_id, execution, turn))
+        self._further.add(subject.place, execution, turn, events)
+
+    def _note_written(self, item: TurnCommit) -> None:
+        if item.events:
+            self._written.add((item.instance_id, item.execution, item.turn))
+
     def _is_written(self, item: TurnCommit) -> bool:
-        return bool(item.events) and (item.instance_id, item.execution, item.turn) in self._written
+        if not self._written or not item.events:
+            return False
+        return (item.instance_id, item.execution, item.turn) in self._written
 
     def _fold_queue(self, subject: _Subject, item: TurnCommit) -> None:
         if item.cancelled:
@@ -277,34 +381,40 @@ class Batch:
             subject.queued += (one for one in item.queued if one.execution == item.execution)
 
     def _fold_change(self, subject: _Subject, item: TurnCommit) -> None:
-        change = subject.change
+        is_shown = (
+            item.status is not None
+            or item.custom_status is not None
+            or item.next_execution is not None
+        )
+        if not is_shown and item.state is None and item.will is None:
+            return
+        self._locks[item.instance_id] = None
+        change = subject.change = subject.change or _Change()
         if item.custom_status is not None:
-            change["custom_status"] = item.custom_status
+            change.custom_status = item.custom_status
         if item.status is not None:
-            change["status"] = item.status.value
+            change.status = item.status.value
+        if item.state is not None:
+            change.state = item.state
+            self.states.add(item.instance_id)
         if item.will is not None:
-            subject.will = change["will"] = item.will
+            subject.will = change.will = item.will
+        if is_shown:
+            (self.changed if item.status in TERMINAL else self.progress).add(item.instance_id)
+            self._fold_end(subject, change, item)
+
+    def _fold_end(self, subject: _Subject, change: _Change, item: TurnCommit) -> None:
         if item.next_execution is not None:
-            subject.execution = item.execution + 1
-            change["execution"] = subject.execution
-            change["version"] = item.next_execution.version
-            self._turns.add(subject.place, subject.execution, 0, item.next_execution.events)
-            self.places.append((item.instance_id, subject.execution, 0))
+            subject.reached = change.execution = item.execution + 1
+            change.version = item.next_execution.version
+            self._add_further(subject, subject.reached, 0, item.next_execution.events)
             self._carry_out_will(subject)
         elif item.status in TERMINAL:
-            change["output"] = item.output
-            change["failure"] = encode_failure(item.failure)
+            change.is_end = True
+            change.output = item.output
+            change.failure = encode_failure(item.failure)
             subject.is_gone = True
             self._carry_out_will(subject)
-        if item.status in TERMINAL:
-            self.changed.add(item.instance_id)
-        elif change.keys() - {"will"}:
-            self.progress.add(item.instance_id)
-        if item.state is not None:
-            change["state"] = item.state
-            self.states.add(item.instance_id)
-        if change:
-            self._locks[item.instance_id] = None
 
     def _carry_out_will(self, subject: _Subject) -> None:
         will = subject.will
@@ -312,11 +422,11 @@ class Batch:
             self._wills.add(subject.place, None, None)
             self._dying[subject.instance_id] = None
         elif will.receivers:
-            self._wills.add(subject.place, orjson.dumps(will.receivers).decode(), will.letter)
+            self._wills.add(subject.place, *_will_columns(will))
             self._locks.update(dict.fromkeys(will.receivers))
         subject.will = NO_WILL
-        if subject.change:
-            subject.change["will"] = NO_WILL
+        if subject.change is not None:
+            subject.change.will = NO_WILL
 
     def _fold_running(self, item: ActivityResult | ActivityProgress | ActivityRecount) -> None:
         match item:
@@ -337,7 +447,7 @@ class Batch:
         subject = self._subject(item.instance_id, item.execution)
         if subject.is_gone or subject.is_left_out:
             return
-        if item.execution not in (None, subject.execution):
+        if item.execution not in (None, subject.reached):
             return
         subject.attempts = item.attempts
         self._locks[item.instance_id] = None
@@ -352,7 +462,7 @@ class Batch:
         subject = self._subject(item.instance_id, item.execution)
         if subject.is_gone or subject.is_left_out:
             return
-        if item.execution not in (None, subject.execution):
+        if item.execution not in (None, subject.reached):
             return
         subject.is_gone = True
         self._locks[item.instance_id] = None
@@ -360,21 +470,6 @@ class Batch:
         if kind == "park":
             self._carry_out_will(subject)
             self.changed.add(item.instance_id)
-
-
-def _change_columns(subject: _Subject) -> tuple[Any, ...]:
-    change = subject.change
-    return (
-        change.get("status"),
-        change.get("execution"),
-        change.get("version"),
-        change.get("custom_status"),
-        "output" in change,
-        change.get("output"),
-        change.get("failure"),
-        change.get("state"),
-        *_will_columns(change.get("will")),
-    )
 
 
 def _will_columns(will: Will | None) -> tuple[str | None, bytes | None]:

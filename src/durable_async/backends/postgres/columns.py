@@ -1,50 +1,57 @@
-"""Columns: the rows of one array parameter group of a function, gathered row by row and passed as arrays."""
+"""Columns: rows that a function of the schema takes as one array for each column, and how an array becomes a parameter.
+
+The driver asks each element of an array whether it is an array itself, by two checks against abstract classes, which cost more than the
+rest of its way. So numbers go as text, which is cast in the statement, and a column in which nothing stands goes as null: a function that
+unnests it beside others finds nulls there all the same.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
+
+Codec: TypeAlias = Callable[[Sequence[Any]], Any]
+"""Makes a parameter of a column."""
+
+
+def values(column: Sequence[Any]) -> Sequence[Any] | None:
+    """Pass a column as an array; as null if nothing else is in it."""
+    return None if column.count(None) == len(column) else column
+
+
+def flags(column: Sequence[bool]) -> Sequence[bool] | None:
+    """Pass booleans as an array; as null if none is true, so that null has to mean false."""
+    return column if True in column else None
+
+
+def numbers(column: Sequence[int | None]) -> str | None:
+    """Pass whole numbers as the text of an array; as null if there are none. The statement casts it, as in ``$1::text::bigint[]``."""
+    if column.count(None) == len(column):
+        return None
+    return "{" + ",".join(map(str, column)).replace("None", "NULL") + "}"
 
 
 class Columns:
-    """Rows that go to the server as one array for each column; an empty group goes as nulls, so that its statement is not run."""
+    """Rows of a group of array parameters. A group without rows goes as nulls, so that its statement is not run."""
 
-    __slots__ = ("_rows", "_width")
+    __slots__ = ("_codecs", "_rows")
 
-    def __init__(self, width: int) -> None:
-        self._width = width
-        self._rows: list[tuple[Any, ...]] = []
+    def __init__(self, codecs: Sequence[Codec], rows: Iterable[tuple[Any, ...]] = ()) -> None:
+        """Begin with some rows; each column has its codec."""
+        self._codecs = codecs
+        self._rows = list(rows)
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def add(self, *values: Any) -> int:
+    def add(self, *row: Any) -> int:
         """Add a row; returns its place, counted from 1 as the server counts."""
-        assert len(values) == self._width
-        self._rows.append(values)
+        self._rows.append(row)
         return len(self._rows)
 
-    def column(self, index: int) -> list[Any]:
-        """Return one column."""
-        return [row[index] for row in self._rows]
-
-    def arrays(self, *, sparse: Collection[int] = ()) -> tuple[Sequence[Any] | None, ...]:
-        """Return the columns as parameters.
-
-        Args:
-            sparse: Columns that go as null, too, if no row has anything but null or false there: the driver looks at each element of an
-                array, which is a good part of what a letter costs.
-        """
+    def parameters(self) -> tuple[Any, ...]:
+        """Return one parameter for each column."""
         if not self._rows:
-            return (None,) * self._width
-        columns: list[Sequence[Any] | None] = list(zip(*self._rows, strict=True))
-        for index in sparse:
-            if all(value is None or value is False for value in columns[index] or ()):
-                columns[index] = None
-        return tuple(columns)
-
-
-def numbers(values: Iterable[int]) -> str | None:
-    """Return numbers as the text of an array, which is cast in the statement: cheaper than an array where there are many. None go as null."""
-    text = ",".join(map(str, values))
-    return f"{{{text}}}" if text else None
+            return (None,) * len(self._codecs)
+        columns = zip(*self._rows, strict=True)
+        return tuple(encode(column) for encode, column in zip(self._codecs, columns, strict=True))

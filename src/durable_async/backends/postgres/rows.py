@@ -12,6 +12,8 @@ from durable_async.model.history import ParentLink
 from durable_async.model.policy import ReusePolicy
 from durable_async.model.records import EntityRecord, InstanceRecord, Mail, NewInstance, Outgoing
 
+from .columns import flags, numbers, values
+
 Row: TypeAlias = Mapping[str, Any]
 
 _REUSE = {
@@ -20,6 +22,10 @@ _REUSE = {
     ReusePolicy.REPLACE_TERMINAL: 1,
     ReusePolicy.REPLACE: 2,
 }
+
+
+# id, execution, letter, urgent, final, opens, parent
+LETTER = (values, numbers, values, flags, flags, values, values, numbers, numbers)
 
 
 def letter_columns(out: Outgoing) -> tuple[Any, ...]:
@@ -36,6 +42,11 @@ def letter_columns(out: Outgoing) -> tuple[Any, ...]:
     )
 
 
+PARENT = (values, numbers, numbers, numbers)
+# id, name, version, events, created at, start at, tags, reuse, parent
+INSTANCE = (values, values, values, values, numbers, numbers, values, numbers, *PARENT)
+
+
 def instance_columns(new: NewInstance) -> tuple[Any, ...]:
     """Return an instance as ``put_instances`` takes it, without its request."""
     return (
@@ -49,14 +60,6 @@ def instance_columns(new: NewInstance) -> tuple[Any, ...]:
         _REUSE[new.reuse],
         *encode_parent(new.parent),
     )
-
-
-LETTER_WIDTH = 9
-OPENS_COLUMN = 5
-SPARSE_IN_LETTERS = (1, 3, 4, OPENS_COLUMN, 6, 7, 8)
-"""Columns of letters that are mostly null or false."""
-
-INSTANCE_WIDTH = 12
 
 
 def parent_of(row: Row) -> ParentLink | None:

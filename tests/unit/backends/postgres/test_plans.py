@@ -87,9 +87,14 @@ MEANT: dict[str, tuple[str, ...]] = {
         "instances_pkey",
         "queued_activities_pkey",
     ),
+    # append_turn
+    "with subject as": ("instances_by_id", "workers_pkey"),
     # commit_batch
-    'update "durable_async".workers w set seq': ("workers_pkey",),
+    'update "durable_async".workers w set seq = w.seq + 1 where': ("workers_pkey",),
     "i.id = any (p_locks || s_id || v_heirs)": ("instances_by_id",),
+    "i.key = any (v_attempted || v_ending) order by": ("instances_pkey",),
+    "i.key = any (v_attempted) and i.attempts": ("instances_pkey",),
+    "i.key = any (v_ending) and i.ending": ("instances_pkey", "letters_pkey"),
     "select array_agg(i.key order by s.place)": ("instances_by_id",),
     "cross join lateral unnest(i.will_to)": ("instances_by_id",),
     "from unnest(h_subject": ("instances_pkey",),

@@ -90,6 +90,7 @@ async def work(driver: Driver) -> None:
     )
     claimed += anything.claimed
     await driver.commit(*(_plain_turn(one) for one in claimed[:2]))
+    await _append(driver, claimed[1])
     await driver.commit(_rich_turn(claimed[0]))
     await driver.backend.send([letter(claimed[0].instance_id)])
     await driver.fetch_mail()
@@ -109,6 +110,14 @@ async def work(driver: Driver) -> None:
     await driver.commit(turn(claimed[8], 0), turn(claimed[9], _next(claimed[9])))
     await _leave_wills(driver, claimed[8:])
     await _clean_up(driver, claimed)
+
+
+async def _append(driver: Driver, of: ClaimedInstance) -> None:
+    """So often that the server plans for the last time, and once while a letter waits that ends it."""
+    for later in range(10, 18):
+        await driver.commit(turn(of, _next(of, later)))
+    await driver.backend.send([letter(of.instance_id, final=True)])
+    await driver.commit(turn(of, _next(of, 18)))
 
 
 async def _work_on_entities(driver: Driver) -> None:

@@ -6,11 +6,16 @@
 -- name: create_instances
 -- Each request is answered once, by a function.
 select place, created, status, execution
-from {schema}.create_instances($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+from {schema}.create_instances(
+    $1, $2, $3, $4, $5, $6::text::bigint[], $7::text::bigint[], $8, $9::text::smallint[],
+    $10, $11::text::bigint[], $12::text::bigint[], $13::text::integer[], $14
+)
 
 -- name: send_letters
 -- Each request is answered once, by a function.
-select place, verdict, key, near from {schema}.send_letters($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+select place, verdict, key, near from {schema}.send_letters(
+    $1, $2, $3, $4, $5, $6::text::bigint[], $7, $8, $9, $10, $11, $12::text::bigint[], $13::text::bigint[], $14
+)
 
 -- name: read_answers
 -- Asked by all who wait, so by a function.
@@ -53,7 +58,10 @@ select * from {schema}.purge_instances($1, $2)
 
 -- name: rewrite_instances
 -- All or none, by a function.
-select {schema}.rewrite_instances($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+select {schema}.rewrite_instances(
+    $1, $2, $3::text::bigint[], $4, $5, $6::text::bigint[], $7::text::bigint[], $8::text::integer[],
+    $9, $10::text::bigint[], $11
+)
 
 -- name: unpark_instances
 -- In one transaction, by a function.

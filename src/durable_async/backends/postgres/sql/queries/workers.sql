@@ -47,18 +47,42 @@ left join {schema}.dead_workers($1, $2) d on true
 -- In one transaction for each dead worker, by a function.
 select {schema}.take_over($1, $2, $3, $4, $5)
 
+-- name: append_turn
+-- The whole commit where a batch is one turn that only appends: all of it, or nothing. Whatever stands in its way, commit_batch finds. One
+-- statement is enough: where it had to wait for the fence it looks again whether that holds, and while that holds nobody takes the instance.
+with subject as (
+    select i.key from {schema}.instances i
+    where i.hub = $1 and i.id = $5 and i.owner is not distinct from $2 and i.execution = $6 and i.attempts = 0 and not i.ending
+),
+fence as (
+    update {schema}.workers w set seq = w.seq + 1
+    from subject s
+    where w.hub = $1 and w.id = $2 and w.epoch = $3 and w.seq = $4
+    returning s.key
+)
+insert into {schema}.history (hub, key, execution, turn, events)
+select $1, f.key, $6, $7, $8 from fence f
+returning true
+
 -- name: commit_batch
 -- The whole commit, by a function.
 select fenced, dropped, brought_work, near_key, near_worker from {schema}.commit_batch(
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17::text::integer[], $18::text::bigint[], $19, $20, $21, $22, $23, $24, $25, $26,
-    $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51,
-    $52, $53, $54, $55, $56, $57, $58, $59, $60, $61, $62, $63, $64, $65, $66, $67, $68, $69, $70, $71, $72, $73, $74, $75, $76,
-    $77, $78, $79, $80, $81, $82, $83, $84, $85, $86, $87
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10::text::bigint[], $11::text::bigint[], $12, $13::text::integer[],
+    $14::text::integer[], $15::text::bigint[], $16::text::bigint[], $17, $18::text::integer[], $19::text::bigint[],
+    $20::text::integer[], $21, $22::text::bigint[], $23, $24, $25, $26, $27, $28, $29, $30, $31::text::integer[], $32, $33,
+    $34::text::integer[], $35, $36, $37::text::integer[], $38::text::bigint[], $39::text::integer[], $40::text::bigint[],
+    $41::text::bigint[], $42::text::integer[], $43, $44, $45, $46::text::integer[], $47::text::integer[],
+    $48::text::bigint[], $49::text::integer[], $50, $51::text::bigint[], $52::text::bigint[], $53, $54::text::bigint[],
+    $55::text::bigint[], $56, $57::text::bigint[], $58::text::bigint[], $59::text::bigint[], $60::text::integer[], $61,
+    $62::text::bigint[], $63, $64, $65, $66, $67, $68::text::bigint[], $69::text::bigint[], $70, $71, $72, $73,
+    $74::text::bigint[], $75::text::bigint[], $76, $77::text::smallint[], $78, $79::text::bigint[], $80::text::bigint[],
+    $81::text::integer[], $82::text::integer[], $83, $84::text::integer[], $85, $86::text::bigint[], $87,
+    $88::text::bigint[]
 )
 
 -- name: written_turns
 -- After a conflict, to leave out the turns that are to blame.
-select id, execution, turn from {schema}.written_turns($1, $2, $3, $4, $5)
+select id, execution, turn from {schema}.written_turns($1, $2, $3, $4::text::bigint[], $5::text::bigint[])
 
 -- name: claim_work
 -- Everything that a fetch answers, in rows of several kinds.

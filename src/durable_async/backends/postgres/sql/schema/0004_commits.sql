@@ -1,7 +1,8 @@
 -- A worker's commit: one call, one transaction, whatever is in the batch.
 --
--- s_  the subjects: one row for each instance of which the batch holds turns, or that it lets go; the arrays below name them by their place
--- t_  turns to append to history          l_  letters that turns consumed
+-- s_  the subjects: one row for each instance of which the batch holds turns, or that it lets go, with its first turn; the arrays below name
+--     them by their place
+-- t_  further turns of subjects           l_  letters that turns consumed
 -- x_  what turns change on the instance   k_  queued activities that are no longer wanted, q_  new ones
 -- y_  answers to requests                 h_  subjects that end or are parked, whose wills go out: those given here, or else those stored
 -- n_  attempts of subjects, counted anew    a_  attempts of claimed activities, counted anew; and whether they are given back
@@ -12,7 +13,7 @@
 -- Wills are lists of ids in JSON, for an array of arrays has no ragged edge; the empty list is no will.
 -- p_near, p_near_term: workers of the caller's process, as put_letters takes them; near_key, near_worker: what they are to be told of.
 -- p_locks are to be locked; p_dying are those whose stored wills may go out.
--- An array that would be empty is null, so that its statement is not run at all.
+-- An array that would be empty is null, so that its statement is not run at all; so is a column with nothing in it, or nothing true.
 create function {schema}.commit_batch(
     p_hub integer,
     p_worker text,
@@ -24,7 +25,8 @@ create function {schema}.commit_batch(
     p_dying text[],
     s_id text[],
     s_execution bigint[],
-    s_has_turn boolean[],
+    s_turn bigint[],
+    s_events bytea[],
     s_group integer[],
     t_subject integer[],
     t_execution bigint[],
@@ -110,8 +112,8 @@ declare
     v_keys bigint[];
     v_opened bigint[];
     v_heirs text[] := '{}';
-    v_attempted boolean;
-    v_ending boolean;
+    v_attempted bigint[];
+    v_ending bigint[];
     v_barred bigint[] := '{}';
     v_found boolean;
     v_will_to text[] := '{}';
@@ -137,31 +139,43 @@ begin
     end if;
 
     -- A plain turn only appends to history and takes letters out, which needs no lock on the instance.
-    perform from {schema}.instances i
-    where i.hub = p_hub and i.id = any (p_locks || s_id || v_heirs)
-        and (i.id = any (p_locks || v_heirs) or i.attempts > 0 or i.ending)
-    order by i.id
-    for no key update;
+    if p_locks is not null then
+        perform from {schema}.instances i
+        where i.hub = p_hub and i.id = any (p_locks || s_id || v_heirs)
+            and (i.id = any (p_locks || v_heirs) or i.attempts > 0 or i.ending)
+        order by i.id
+        for no key update;
+    end if;
     v_now_us := {schema}.clock_us();
 
     -- The subjects' keys in the order of their places; null for those that are not this worker's at that execution.
     -- Compared so that no index on the owner is used, under which there are thousands.
-    select array_agg(i.key order by s.place), array_agg(s.place) filter (where i.key is null and s.has_turn),
-        bool_or(i.attempts > 0), bool_or(i.ending)
-    into v_keys, dropped, v_attempted, v_ending
-    from unnest(s_id, s_execution, s_has_turn) with ordinality as s (id, execution, has_turn, place)
+    select array_agg(i.key order by s.place), array_agg(i.key) filter (where i.attempts > 0 and s.turn is not null),
+        array_agg(i.key) filter (where i.ending)
+    into v_keys, v_attempted, v_ending
+    from unnest(s_id, s_execution, s_turn) with ordinality as s (id, execution, turn, place)
     left join {schema}.instances i
         on i.hub = p_hub and i.id = s.id and i.owner is not distinct from p_worker and i.execution = coalesce(s.execution, i.execution);
 
-    -- All of a group or nothing.
-    if dropped is not null and s_group is not null then
-        select array_agg(case when s.is_whole then s.key end order by s.place),
-            array_agg(s.place) filter (where s.has_turn and (s.key is null or not s.is_whole))
-        into v_keys, dropped
-        from (
-            select s.place, s.key, s.has_turn, s."group" is null or bool_and(s.key is not null) over (partition by s."group") as is_whole
-            from unnest(v_keys, s_has_turn, s_group) with ordinality as s (key, has_turn, "group", place)
-        ) s;
+    if p_locks is null and (v_attempted is not null or v_ending is not null) then
+        perform from {schema}.instances i
+        where i.hub = p_hub and i.key = any (v_attempted || v_ending)
+        order by i.id
+        for no key update;
+    end if;
+
+    if array_position(v_keys, null) is not null then
+        -- All of a group or nothing.
+        if s_group is not null then
+            select array_agg(case when s.is_whole then s.key end order by s.place) into v_keys
+            from (
+                select s.place, s.key, s."group" is null or bool_and(s.key is not null) over (partition by s."group") as is_whole
+                from unnest(v_keys, s_group) with ordinality as s (key, "group", place)
+            ) s;
+        end if;
+        select array_agg(s.place) into dropped
+        from unnest(v_keys, s_turn) with ordinality as s (key, turn, place)
+        where s.key is null and s.turn is not null;
     end if;
 
     if h_subject is not null then
@@ -173,6 +187,13 @@ begin
         cross join lateral unnest(
             case when w.will_to is null then i.will_to else array(select jsonb_array_elements_text(w.will_to::jsonb)) end
         ) with ordinality as r (id, nth);
+    end if;
+
+    if s_turn is not null then
+        insert into {schema}.history (hub, key, execution, turn, events)
+        select p_hub, s.key, s.execution, s.turn, s.events
+        from unnest(v_keys, s_execution, s_turn, s_events) as s (key, execution, turn, events)
+        where s.key is not null and s.events is not null;
     end if;
 
     if t_subject is not null then
@@ -196,11 +217,11 @@ begin
             custom_status = case when x.custom_status is null then i.custom_status else nullif(x.custom_status, '') end,
             output = x.output,
             failure = x.failure,
-            owner = case when not x.ended then i.owner end,
-            ready_at_us = case when not x.ended then i.ready_at_us end,
+            owner = case when x.ended is not true then i.owner end,
+            ready_at_us = case when x.ended is not true then i.ready_at_us end,
             completed_at_us = case when x.ended then v_now_us end,
-            marked = i.marked and not x.ended,
-            ending = i.ending and not x.ended,
+            marked = i.marked and x.ended is not true,
+            ending = i.ending and x.ended is not true,
             state = case when x.state is null then i.state else nullif(x.state, '') end,
             will_to = case
                 when x.will_to is null then i.will_to
@@ -241,10 +262,9 @@ begin
         on conflict do nothing;
     end if;
 
-    if v_attempted then
+    if v_attempted is not null then
         update {schema}.instances i set attempts = 0
-        from unnest(v_keys, s_has_turn) as s (key, has_turn)
-        where i.hub = p_hub and i.key = s.key and s.has_turn and i.attempts > 0;
+        where i.hub = p_hub and i.key = any (v_attempted) and i.attempts > 0;
     end if;
 
     if n_subject is not null then
@@ -253,11 +273,10 @@ begin
         where i.hub = p_hub and i.key = v_keys[n.subject];
     end if;
 
-    if v_ending then
+    if v_ending is not null then
         update {schema}.instances i set ending = false
-        from unnest(v_keys) as s (key)
-        where i.hub = p_hub and i.key = s.key and i.ending
-            and not exists (select from {schema}.letters l where l.hub = p_hub and l.key = s.key and l.final);
+        where i.hub = p_hub and i.key = any (v_ending) and i.ending
+            and not exists (select from {schema}.letters l where l.hub = p_hub and l.key = i.key and l.final);
     end if;
 
     if k_subject is not null then
@@ -326,7 +345,7 @@ begin
                 ready_at_us = case g.kind
                     when 'release' then case when exists (
                         select from {schema}.letters l
-                        where l.hub = p_hub and l.key = i.key and l.id <> all (g_seen)
+                        where l.hub = p_hub and l.key = i.key and l.id <> all (coalesce(g_seen, '{}'))
                     ) then v_now_us else g.at_us end
                     when 'abandon' then case when i.ending and i.marked then v_now_us else g.at_us end
                     when 'park' then case when i.ending then v_now_us end
@@ -373,7 +392,9 @@ begin
             v_will_to || (select array_agg(l.id) from left_behind l),
             v_will_letter || (select array_agg(l.letter) from left_behind l),
             o_to || array_agg(r.parent_id order by r.place),
-            o_execution || array_agg(r.parent_execution order by r.place),
+            -- A column with nothing in it is null, and would not stand in line with what is added.
+            coalesce(o_execution, array_fill(null::bigint, array[coalesce(cardinality(o_to), 0)]))
+                || array_agg(r.parent_execution order by r.place),
             o_letter || array_agg(r.refusal order by r.place),
             o_urgent || array_agg(false),
             o_final || array_agg(false),
