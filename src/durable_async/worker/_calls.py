@@ -92,14 +92,16 @@ class ActivityCalls:
 
     def deliver(self, attempt: Attempt, letter: Letter) -> None:
         """Take the letter of a local attempt."""
-        slot = self._tools.slots.get(attempt.instance_id)
+        slots = self._tools.slots
+        slot = slots.get(attempt.instance_id)
         if slot is None or slot.execution != attempt.execution:
             return
-        if slot.attempts.get(attempt.seq) is attempt:
+        instance = slot.instance
+        if slot.attempts.get(attempt.seq) is attempt and isinstance(instance, Orchestration):
             if not isinstance(letter, ActivityHeartbeat):
                 del slot.attempts[attempt.seq]
-            slot.orchestration.deliver(None, attempt.execution, letter)
-            self._tools.slots.enqueue(slot)
+            instance.deliver(None, attempt.execution, letter)
+            slots.enqueue(slot)
 
     def stop(self, slot: Slot, seq: int) -> None:
         """Stop an activity whose outcome nobody waits for any more."""

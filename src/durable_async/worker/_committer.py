@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from itertools import takewhile
 
 import anyio
+import msgspec
 
 from durable_async.backend import Backend
 from durable_async.environment import Environment
@@ -30,34 +31,23 @@ ITEM_BYTES = 64
 """What an item counts for in a batch's bytes, besides its events and state."""
 
 
-class Entry:
+class Entry(msgspec.Struct, eq=False):
     """An item on its way.
 
     Attributes:
         done: Called after it is durable, or with ``True`` if it was dropped and nothing of it happened.
         instance_id: Which instance it is about; nothing if it is about an activity in the queue.
-        is_turn: Whether it is a turn, which may be dropped.
+        turn_of: The same if it is a turn, which may be dropped.
         group: The group that it belongs to; 0 for none.
         size: Its share of a batch's bytes, about.
     """
 
-    __slots__ = ("done", "group", "instance_id", "is_turn", "item", "size")
-
-    def __init__(self, item: CommitItem, done: Callable[[bool], None]) -> None:
-        self.item = item
-        self.done = done
-        if isinstance(item, TurnCommit):
-            self.is_turn = True
-            self.instance_id = item.instance_id
-            self.group = item.group
-            self.size = ITEM_BYTES + len(item.events)
-            if item.state is not None:
-                self.size += len(item.state)
-        else:
-            self.is_turn = False
-            self.instance_id = getattr(item, "instance_id", "")
-            self.group = 0
-            self.size = ITEM_BYTES
+    item: CommitItem
+    done: Callable[[bool], None]
+    instance_id: str
+    turn_of: str | None = None
+    group: int = 0
+    size: int = ITEM_BYTES
 
 
 class Committer:
@@ -96,9 +86,15 @@ class Committer:
 
         The items of a group are submitted one right after the other, and come into one batch.
         """
+        if isinstance(item, TurnCommit):
+            instance_id = item.instance_id
+            size = ITEM_BYTES + len(item.events) + len(item.state or b"")
+            entry = Entry(item, done, instance_id, instance_id, item.group, size)
+        else:
+            entry = Entry(item, done, getattr(item, "instance_id", ""))
         if not self._waiting:
             self._bell.ring()
-        self._waiting.append(Entry(item, done))
+        self._waiting.append(entry)
 
     async def run(self) -> None:
         """Commit until cancelled.
@@ -124,9 +120,9 @@ class Committer:
         while waiting and len(batch) < self._settings.batch_turns_max:
             first = waiting[0]
             unit = self._group_of(first) if first.group else (first,)
-            turns_of = [entry.instance_id for entry in unit if entry.is_turn]
             # One that was replaced may have a turn of its former life on its way: what is left out of that must not take this along.
-            if batch and (size + first.size > bytes_max or not about.isdisjoint(turns_of)):
+            clashes = first.turn_of in about or (first.group and _has_turn_of(unit, about))
+            if batch and (clashes or size + first.size > bytes_max):
                 break
             for entry in unit:
                 waiting.popleft()
@@ -151,7 +147,7 @@ class Committer:
             return
         dropped = result.dropped
         for entry in batch:
-            entry.done(entry.is_turn and entry.instance_id in dropped)
+            entry.done(entry.turn_of in dropped)
 
     async def _bisect(self, batch: Sequence[Entry], error: BackendError) -> None:
         """Find the item that cannot be written; it is left out and its instance parked, the rest is committed."""
@@ -235,6 +231,11 @@ class Committer:
             if found.epoch != fence.epoch:
                 raise FencedError(fence.worker_id)
             return found
+
+
+def _has_turn_of(unit: Sequence[Entry], instance_ids: Collection[str]) -> bool:
+    """Tell whether one of these instances has a turn in it."""
+    return any(entry.turn_of in instance_ids for entry in unit)
 
 
 def _middle(batch: Sequence[Entry]) -> int:

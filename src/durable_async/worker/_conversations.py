@@ -96,14 +96,15 @@ class Conversations:
         except Exception as error:  # noqa: BLE001 - whatever it is, it is one instance's trouble
             self._turns.give_up(slot, error)
             return
-        if draft is not None:
+        if draft is None:
+            return
+        if draft.outbox:
             self.go_on(draft)
+        else:  # the usual case, of which there are many
+            self._turns.submit(draft)
 
     def go_on(self, first: Draft) -> None:
         """Pass on what a turn sent, until nobody has anything to say; then submit everything."""
-        if not first.outbox:  # the usual case, of which there are many
-            self._turns.submit(first)
-            return
         line = deque(self._pass_on(first, first.outbox))
         if not line:
             self._turns.submit(first)
