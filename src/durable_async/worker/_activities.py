@@ -142,22 +142,22 @@ class ActivityRunner:
     @property
     def room(self) -> int:
         """How many more attempts may run or wait here."""
-        return max(0, self._free + self._settings.backlog_max)
+        settings = self._settings
+        taken = self.running + len(self._line)
+        return max(0, settings.activities_max + settings.backlog_max - taken)
 
     @property
     def free(self) -> int:
         """How many more attempts could run at once."""
-        return max(0, self._free)
-
-    @property
-    def _free(self) -> int:
-        return self._settings.activities_max - self.running - len(self._line)
+        return max(0, self._settings.activities_max - self.running - len(self._line))
 
     def start(self, attempt: Attempt) -> None:
         """Run an attempt soon, or when one of those before it has ended. Nothing happens after ``closed`` was set."""
-        if not self.closed:
-            self._line.append(attempt)
+        if self.closed:
+            return
+        if not self._line:
             self._line_moves.set()
+        self._line.append(attempt)
 
     def stop(self, attempt: Attempt) -> None:
         """Cancel an attempt: its code gets the cancellation, its outcome is dropped."""

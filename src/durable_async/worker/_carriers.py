@@ -9,22 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Coroutine, Generator
 from contextvars import copy_context
 from sys import getrefcount
 from types import FrameType, TracebackType
-from typing import Any, Final, Generic, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 from weakref import getweakrefcount
 
 import anyio
 
 T = TypeVar("T")
 
-_TOLD: Final = object()
+_PASSED_ON: Final = object()
 
 
-class Begun(Generic[T]):
+class Begun(Generator[Any, Any, T]):
     """A coroutine whose first step was taken at once, in a context of its own; if that was not its last, it is awaited.
+
+    What it waits for, the task that awaits it waits for; each step is taken in the coroutine's own context. To debuggers it looks like the
+    coroutine, so that they find what a task waits for.
 
     Attributes:
         waits: Whether it is not over, and has to be awaited.
@@ -46,35 +49,24 @@ class Begun(Generic[T]):
             self.result = end.value
 
     def __await__(self) -> Generator[Any, Any, T]:
-        """Go on to its end: what it waits for, the task waits for."""
-        return _Rest(self._first, self._context.run, self._coroutine)
+        """Go on to its end."""
+        return self
 
-
-class _Rest(Generator[Any, Any, T]):
-    """What is left of a coroutine that has begun; each of its steps is taken in its context.
-
-    To debuggers it looks like the coroutine itself, so that they find what a task waits for.
-    """
-
-    __slots__ = ("_coroutine", "_first", "_run")
-
-    def __init__(
-        self, first: Any, run: Callable[..., Any], coroutine: Coroutine[Any, Any, T]
-    ) -> None:
-        self._first = first
-        self._run = run
-        self._coroutine = coroutine
+    def __next__(self) -> Any:
+        """Take a step, as tasks do."""
+        first = self._first
+        if first is _PASSED_ON:
+            return self._context.run(self._coroutine.send, None)
+        self._first = _PASSED_ON  # the step itself was taken
+        return first
 
     def send(self, value: Any, /) -> Any:
-        """Take a step; the first one was taken."""
-        if self._first is not _TOLD:
-            first, self._first = self._first, _TOLD
-            return first
-        return self._run(self._coroutine.send, value)
+        """Take a step."""
+        return self._context.run(self._coroutine.send, value)
 
     def throw(self, *error: Any) -> Any:
         """Take a step that begins with an exception, such as a cancellation."""
-        return self._run(self._coroutine.throw, *error)
+        return self._context.run(self._coroutine.throw, *error)
 
     @property
     def cr_frame(self) -> FrameType | None:
