@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 
 from .counting import STORES, count, workloads_on
-from .ledger import differences, read, render, write
+from .ledger import accepted, differences, read, render, write
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -29,7 +29,9 @@ def main(arguments: list[str] | None = None) -> None:
             for line in differences(known.get(name, {}), lines):
                 print(f"changed: {store}: {name}: {line}")
         if chosen.accept:
-            both = known | counted
+            both = known | {
+                name: accepted(known.get(name, {}), lines) for name, lines in counted.items()
+            }
             write(store, {name: both[name] for name in every if name in both})
 
 

@@ -7,7 +7,7 @@ import inspect
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,11 +161,11 @@ class PostgresStore:
         self._have_it_reported()
         return self._lab.call(self._read())
 
-    def _pass_on(self, teller: _Process, brought_work: bool, changed: frozenset[str]) -> None:
+    def _pass_on(self, teller: _Process, said: tuple[Any, ...]) -> None:
         self._notifications += 1
         for one in self._processes:
             if one is not teller:
-                one.hear(brought_work, changed)
+                one.hear(said)
 
     def _have_it_reported(self) -> None:
         """A session tells the server's statistics what it did only now and then, unless it is asked to."""
@@ -205,29 +205,37 @@ class _Process(BridgedBackend):
         lab: PostgresLab,
         env: VirtualEnvironment,
         name: str,
-        pass_on: Callable[[_Process, bool, frozenset[str]], None],
+        pass_on: Callable[[_Process, tuple[Any, ...]], None],
     ) -> None:
         super().__init__(lab, env, clock=name, hub=name)
         self.clock_sets = 0
+        self._pass_on = pass_on
+        self._says = False
         ears = self._real._ears
-        tell = ears.give
+        self._give, self._tell = ears.give, ears._tell
+        ears.give, ears._tell = self._say, self._hear  # type: ignore[assignment, method-assign]
 
-        def give(brought_work: bool, changed: set[str], later: Iterable[str] = ()) -> None:
-            every = frozenset([*changed, *later])
-            tell(brought_work, changed, frozenset(later))
-            if brought_work or every:
-                pass_on(self, brought_work, every)
+    def _say(self, *what: Any) -> None:
+        """Tell of a commit: who listens here, and others."""
+        self._says = True
+        try:
+            self._give(*what)
+        finally:
+            self._says = False
 
-        ears.give = give  # type: ignore[method-assign]
+    def _hear(self, *said: Any) -> None:
+        self._tell(*said)
+        if self._says:
+            self._pass_on(self, said)
 
     def _set_clock(self) -> None:
         before = self._set_us
         super()._set_clock()
         self.clock_sets += self._set_us != before
 
-    def hear(self, brought_work: bool, changed: frozenset[str]) -> None:
+    def hear(self, said: tuple[Any, ...]) -> None:
         """Hear what another process tells."""
-        self._real._ears._tell(brought_work, changed)
+        self._tell(*said)
         hints, self._hints = self._hints, []
         for hint in hints:
             hint()
