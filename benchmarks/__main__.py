@@ -7,6 +7,8 @@
 ./dev bench replay
 ./dev bench suite S1 S2          the suite: peers, raw loops and ours side by side
 ./dev bench costs                exact counts of what things cost; nothing is timed
+./dev bench model                what follows for a thousand workers and a billion instances
+./dev bench profile              where the CPU of a step goes
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ import tempfile
 from statistics import median
 
 from benchmarks.costs.__main__ import main as costs
+from benchmarks.model.__main__ import main as model
 from benchmarks.peer import PEER, peer_python
+from benchmarks.profile import main as profile
 from benchmarks.samples import Series, interleave, paired_ratios, spread, table
 from benchmarks.server import DSN_VARIABLE, server
 from benchmarks.suite.__main__ import main as suite
@@ -32,7 +36,7 @@ PROCESSES = (1, 2, 4)
 
 def main() -> None:
     """Run what was asked for."""
-    apart = {"suite": suite, "costs": costs}
+    apart = {"suite": suite, "costs": costs, "model": model, "profile": profile}
     if sys.argv[1:2] and sys.argv[1] in apart:
         apart[sys.argv[1]](sys.argv[2:])
         return

@@ -33,7 +33,7 @@ def peer_python() -> Path:
         if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
             if not python.exists():
                 venv.create(FOLDER, with_pip=True)
-            pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+            pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
             subprocess.run([*pip, *REQUIREMENTS], check=True)
             stamp.write_text(wanted, encoding="utf-8")
     return python

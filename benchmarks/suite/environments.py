@@ -1,4 +1,4 @@
-"""Environments of the peers, made from the package index on first use, at the versions that are compared."""
+"""Environments of the peers and of tools, made from the package index on first use, at the versions that are compared."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ PEERS: dict[str, list[str]] = {
     "durabletask": ["durabletask==1.12.0"],
     "temporal": ["temporalio"],
 }
+TOOLS: dict[str, list[str]] = {"py-spy": ["py-spy==0.4.1"]}
 
 
 def interpreter(peer: str) -> Path:
@@ -25,7 +26,7 @@ def interpreter(peer: str) -> Path:
     Raises:
         subprocess.CalledProcessError: pip could not install it.
     """
-    requirements = PEERS[peer]
+    requirements = (PEERS | TOOLS)[peer]
     folder = FOLDER / f"bench-{peer}"
     python, stamp = folder / "bin" / "python", folder / ".stamp"
     FOLDER.mkdir(exist_ok=True)
@@ -34,7 +35,7 @@ def interpreter(peer: str) -> Path:
         wanted = "\n".join(requirements)
         if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
             venv.create(folder, with_pip=True, clear=True)
-            pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+            pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
             subprocess.run([*pip, *requirements], check=True)
             stamp.write_text(wanted, encoding="utf-8")
     return python

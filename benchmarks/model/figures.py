@@ -1,0 +1,93 @@
+"""What the model calculates with: constants found by ``measure``, habits read from the counts that tests hold, and two servers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from benchmarks.costs.ledger import Lines
+from benchmarks.costs.tables import CROWD, IDLE, LINES, STARTS, STEP
+
+from .model import Constants, Habits, Load, Server
+
+IDLE_SECONDS = 600
+PING_SECONDS = 26.25
+"""Between two pings of the ears of a process, on average."""
+
+
+def constants(ledger: Mapping[str, Lines]) -> Constants:
+    """Return what things cost. CPU and bytes on disk are measured, bytes of log are counted."""
+    log = {line.told: line.total(ledger, "WAL bytes") for line in LINES}
+    step_alone = STEP.total(ledger, "WAL bytes")
+    started = next(line for line in LINES if line.of == STARTS).total(ledger, "WAL bytes")
+    crowd = next(log[line.told] for line in LINES if line.of == CROWD)
+    step = crowd - started / 10
+    return Constants(
+        worker_us_per_step=96,
+        worker_us_per_instance=259,
+        server_us_per_commit=250,
+        server_us_per_step=8.7,
+        server_us_per_instance=133,
+        look_us=60,
+        renewal_us=240,
+        sweep_us=110,
+        sweep_us_per_worker=2.6,
+        wake_up_us=25.6,
+        wal_bytes_per_step=step,
+        wal_bytes_per_instance=started,
+        wal_bytes_per_commit=max(step_alone - step, 0),
+        instance_bytes=900,
+        history_row_bytes=157,
+        request_bytes=204,
+        cached_bytes=4096,
+    )
+
+
+def habits(ledger: Mapping[str, Lines]) -> Habits:
+    """Return what an idle worker does."""
+    idle = next(line for line in LINES if line.of == IDLE)
+    statements = {name: 10 * count for name, count in idle.count(ledger, "statements").items()}
+    return Habits(
+        looks=statements.get("claim_work", 0) / IDLE_SECONDS,
+        renewals=statements.get("renew_lease", 0) / IDLE_SECONDS,
+        sweeps=statements.get("dead_workers", 0) / IDLE_SECONDS,
+        pings=1 / PING_SECONDS,
+        connections=4,
+        own_connections=2,
+    )
+
+
+SMALL = Server(
+    name="2 cores, a fast local disk",
+    cores=2,
+    sync_seconds=0.0003,
+    notify_seconds=0.00022,
+    commits=20_000,
+    wal_bytes=200e6,
+    connections=300,
+    scan_bytes=500e6,
+)
+LARGE = Server(
+    name="32 cores, a network disk of 1 ms a sync",
+    cores=32,
+    sync_seconds=0.0013,
+    notify_seconds=0.0015,
+    commits=30_000,
+    wal_bytes=500e6,
+    connections=5_000,
+    scan_bytes=1e9,
+)
+SERVERS = (SMALL, LARGE)
+
+STARTS_PER_WORKER = 10.0
+STEPS = 10.0
+
+
+def load(ledger: Mapping[str, Lines], workers: int) -> Load:
+    """Return a load in which each worker ends ten orchestrations of ten activities a second, such as call other services."""
+    told = next(line for line in LINES if line.told == "start to result, one activity")
+    return Load(
+        workers=workers,
+        starts=workers * STARTS_PER_WORKER,
+        steps=STEPS,
+        notifications=told.total(ledger, "notifications"),
+    )
