@@ -24,7 +24,7 @@ class Commits:
         """See every connection that is opened from now on."""
 
         def connect(*args: object, **kwargs: object) -> sqlite3.Connection:
-            connection = self._connect(*args, **kwargs)  # type: ignore[arg-type, call-overload]
+            connection = self._connect(*args, **kwargs)  # type: ignore[call-overload]
             connection.set_trace_callback(self._statement)
             return connection  # type: ignore[no-any-return]
 

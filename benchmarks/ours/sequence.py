@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -70,7 +70,7 @@ async def measure(
     return figures | (latencies(stamps) if orchestrations == 1 else {})
 
 
-def latencies(stamped: Sequence[float]) -> Mapping[str, float]:
+def latencies(stamped: Sequence[float]) -> dict[str, float]:
     """Return percentiles of the milliseconds from one step to the next."""
     gaps = sorted(later - earlier for earlier, later in pairwise(stamped))
     return {f"ms_p{part}": gaps[(len(gaps) - 1) * part // 100] * 1e3 for part in (50, 99)}
@@ -109,6 +109,17 @@ async def on_sqlite(orchestrations: int, steps: int, in_flight: int) -> None:
     emit(figures)
 
 
+def new_loop(words: Sequence[str]) -> asyncio.AbstractEventLoop:
+    """Return the loop that was asked for, asyncio's own by default."""
+    if "uvloop" in words:
+        import uvloop
+
+        return uvloop.new_event_loop()
+    return asyncio.new_event_loop()
+
+
 if __name__ == "__main__":
     numbers = [int(word) for word in sys.argv[2:5]]
-    asyncio.run({"postgres": on_postgres, "sqlite": on_sqlite}[sys.argv[1]](*numbers))
+    run_on = {"postgres": on_postgres, "sqlite": on_sqlite}[sys.argv[1]]
+    with asyncio.Runner(loop_factory=lambda: new_loop(sys.argv[5:])) as runner:
+        runner.run(run_on(*numbers))

@@ -250,5 +250,6 @@ if __name__ == "__main__":
     store, *words = sys.argv[1:]
     numbers = [int(word) for word in words]
     burnt_us = numbers[3] if len(numbers) > 3 else 0
-    chosen = {"postgres": on_postgres, "sqlite": on_sqlite}[store]
-    asyncio.run(chosen(*numbers[:3], burnt_us / 1e6))
+    flows, steps, in_flight = numbers[:3]
+    run_on = {"postgres": on_postgres, "sqlite": on_sqlite}[store]
+    asyncio.run(run_on(flows, steps, in_flight, burnt_us / 1e6))

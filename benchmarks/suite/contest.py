@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -133,11 +134,13 @@ class Result:
         contest: The contest.
         rounds: Figures by contender, a dictionary a round.
         failures: Who failed, and how.
+        seconds: How long all of it took.
     """
 
     contest: Contest
     rounds: dict[str, list[dict[str, float]]]
     failures: dict[str, str]
+    seconds: float = 0.0
 
     def report(self) -> str:
         """Return the table and the goals in Markdown; a contender that failed is told of, and not left out."""
@@ -150,6 +153,7 @@ class Result:
         lines.append(table(["", *(figure.title for figure in contest.figures)], rows))
         lines += ["", *(f"- {goal.judge(self.rounds)}" for goal in contest.goals)]
         lines += [f"- {name} failed: {why}" for name, why in self.failures.items()]
+        lines.append(f"- took {self.seconds:.0f} s")
         return "\n".join(lines) + "\n"
 
     def _cell(self, name: str, figure: Figure) -> str:
@@ -160,7 +164,7 @@ class Result:
 def play(contest: Contest, rounds: int) -> Result:
     """Run every contender once a round, so that a slow phase of the machine meets them all."""
     result = Result(contest, {one.name: [] for one in contest.contenders}, {})
-    before = dict(os.environ)
+    before, began = dict(os.environ), time.monotonic()
     os.environ.update(contest.surroundings())
     try:
         for _ in range(rounds):
@@ -169,6 +173,7 @@ def play(contest: Contest, rounds: int) -> Result:
     finally:
         os.environ.clear()
         os.environ.update(before)
+    result.seconds = time.monotonic() - began
     return result
 
 

@@ -35,6 +35,8 @@ def ours_and_raw(store: str) -> tuple[Contender, ...]:
         Contender(RAW, raw),
         Contender(RAW_BURNT, (*raw, BURNT_US)),
         Contender(OURS, ("-m", "benchmarks.ours.sequence", store, *SHAPE)),
+        # For information: what is judged is what everybody has.
+        Contender(f"{OURS}, uvloop", ("-m", "benchmarks.ours.sequence", store, *SHAPE, "uvloop")),
     )
 
 
