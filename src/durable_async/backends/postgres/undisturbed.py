@@ -1,13 +1,15 @@
 """Coroutines that the cancellation of their caller does not reach.
 
 A cancelled task cancels the future that it waits for, and the driver answers that by a cancel request to the server, which may hit a
-statement that is just being committed. So the caller waits for a stand-in, and if it is cancelled somebody else sees the coroutine to its end.
+statement that is just being committed. So the caller waits by a stand-in, which keeps cancellation to itself; if the caller is cancelled,
+somebody else sees the coroutine to its end.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
+from contextvars import Context
 from typing import Any, Generic, TypeVar, cast
 
 T = TypeVar("T")
@@ -32,10 +34,9 @@ class Course(Generic[T]):
 
     def __await__(self) -> Generator[Any, Any, T]:
         """Go on until the end, or until the awaiting task is cancelled."""
-        loop = asyncio.get_running_loop()
         while True:
             if self._awaited is not None:
-                yield from _stand_in(loop, self._awaited)
+                yield from _by_stand_in(self._awaited)
                 self._awaited = None
             try:
                 awaited = self._job.send(None)
@@ -60,17 +61,63 @@ class Course(Generic[T]):
         self._job.close()
 
 
-def _stand_in(
-    loop: asyncio.AbstractEventLoop, awaited: asyncio.Future[Any]
-) -> Generator[Any, Any, None]:
-    stand_in: asyncio.Future[None] = loop.create_future()
+def _by_stand_in(awaited: asyncio.Future[Any]) -> Generator[Any, Any, None]:
+    """Wait until a future is done, whatever it comes to; that is its job's business."""
+    stand_in = _StandIn(awaited)
+    try:
+        yield stand_in
+    except BaseException as error:
+        if stand_in.is_cancelled or not _is_raised_by(awaited, error):
+            raise
 
-    def wake(_: object) -> None:
-        if not stand_in.done():
-            stand_in.set_result(None)
 
-    awaited.add_done_callback(wake)
-    yield from stand_in
+def _is_raised_by(awaited: asyncio.Future[Any], error: BaseException) -> bool:
+    """Tell whether a task that waited was given what the future raises, and not a cancellation of its own."""
+    if awaited.cancelled():
+        return isinstance(error, asyncio.CancelledError)
+    return awaited.done() and awaited.exception() is error
+
+
+class _StandIn:
+    """A future as far as the task goes that awaits it: that one is called back by the real one, which is not cancelled in its place.
+
+    A future of its own, that the real one sets, would do the same and cost another round of the loop for each statement.
+    """
+
+    __slots__ = ("_asyncio_future_blocking", "_awaited", "_message", "_waiter", "is_cancelled")
+
+    def __init__(self, awaited: asyncio.Future[Any]) -> None:
+        self._asyncio_future_blocking = True
+        self._awaited = awaited
+        self._waiter: tuple[Callable[[Any], object], Context | None] | None = None
+        self._message: tuple[Any, ...] = ()
+        self.is_cancelled = False
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the loop, for a task asks whether it is its own."""
+        return self._awaited.get_loop()
+
+    def add_done_callback(
+        self, callback: Callable[[Any], object], *, context: Context | None = None
+    ) -> None:
+        """Have the task called back by the real one."""
+        self._waiter = callback, context
+        self._awaited.add_done_callback(callback, context=context)
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Call the task back at once, and leave the real one alone; returns whether there was time."""
+        if self.is_cancelled or self._waiter is None or self._awaited.done():
+            return False
+        self.is_cancelled = True
+        self._message = () if msg is None else (msg,)
+        callback, context = self._waiter
+        self._awaited.remove_done_callback(callback)
+        self.get_loop().call_soon(callback, self, context=context)
+        return True
+
+    def result(self) -> None:
+        """Raise what the task is to see; it asks only when it was called back by ``cancel``."""
+        raise asyncio.CancelledError(*self._message)
 
 
 def _ignore(awaited: asyncio.Future[Any]) -> None:

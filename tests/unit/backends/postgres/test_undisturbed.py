@@ -85,6 +85,64 @@ async def test_a_cancelled_driver_does_not_cancel_what_is_awaited() -> None:
     assert await course == "through"
 
 
+async def test_a_cancelled_driver_hears_why() -> None:
+    gate = asyncio.get_running_loop().create_future()
+
+    async def waits() -> None:
+        await gate
+
+    course = Course(waits())
+    driver = asyncio.ensure_future(drive(course))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    driver.cancel("by a scope")
+    driver.cancel("once more")
+    with pytest.raises(asyncio.CancelledError, match="by a scope"):
+        await driver
+    gate.set_result(None)
+    assert await course is None  # type: ignore[func-returns-value]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_driver_that_is_cancelled_just_when_it_may_go_on_is_cancelled(fails: bool) -> None:
+    gate = asyncio.get_running_loop().create_future()
+
+    async def waits() -> str:
+        return str(await gate)
+
+    course = Course(waits())
+    driver = asyncio.ensure_future(drive(course))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    if fails:
+        gate.set_exception(BoomError())
+    else:
+        gate.set_result("through")
+    driver.cancel()
+    await asyncio.wait({driver})
+    assert driver.cancelled()
+    assert not course.is_over
+    if fails:
+        with pytest.raises(BoomError):
+            await course
+    else:
+        assert await course == "through"
+
+
+async def test_a_driver_goes_on_in_the_round_in_which_what_it_awaits_calls_back() -> None:
+    gate = asyncio.get_running_loop().create_future()
+    rounds: list[str] = []
+
+    async def waits() -> None:
+        await gate
+        rounds.append("job")
+
+    driver = asyncio.ensure_future(drive(Course(waits())))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    gate.set_result(None)
+    asyncio.get_running_loop().call_soon(rounds.append, "later")
+    await driver
+    assert rounds == ["job", "later"]
+
+
 async def test_an_error_of_what_is_awaited_is_the_jobs() -> None:
     gate = asyncio.get_running_loop().create_future()
 
