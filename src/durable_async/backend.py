@@ -20,6 +20,7 @@ from enum import Enum
 from typing import Protocol
 
 from durable_async.model.records import (
+    ClaimedInstance,
     CommitItem,
     CommitResult,
     Delivery,
@@ -68,6 +69,21 @@ class TaskHubAdmin(Protocol):
 
     async def statistics(self) -> HubStatistics:
         """Count what the hub holds."""
+        ...
+
+
+class Offer(Protocol):
+    """What a worker offers to take of what its process starts."""
+
+    def choose(self, instances: Sequence[NewInstance]) -> Sequence[bool]:
+        """Tell of each instance that is about to be created, in their order, whether it would be taken."""
+        ...
+
+    def take(self, claimed: ClaimedInstance, *, is_told: bool) -> None:
+        """Take an instance that was claimed as it was created; called on the event loop, after the commit.
+
+        ``is_told``: fetches that have begun tell of every letter that was sent before the instance was created. Otherwise the next one does.
+        """
         ...
 
 
@@ -150,6 +166,14 @@ class WorkQueue(Protocol):
         If the answer is lost, the worker may own what it never heard of: it undoes that fetch with `take_stock` before the next.
         ``next_ready_us`` tells when the earliest instance of the hub becomes due that nobody owns and that is not ready yet.
         ``history_bytes_max`` bounds the history returned with each claimed instance; it has at least one row.
+        """
+        ...
+
+    def offer(self, fence: Fence, offer: Offer) -> Callable[[], None]:
+        """Offer to take instances that `InstanceStore.create` begins in this process, from now on; returns how to stop.
+
+        A store may claim what the worker chooses in the transaction that creates it, as a fetch would, and hand it over instead of having it
+        fetched; or leave it to fetches. If an answer is lost, what was claimed is given back, as if it had not been, at the next fetch.
         """
         ...
 

@@ -19,12 +19,13 @@ from urllib.parse import quote, urlsplit
 
 import asyncpg
 
-from durable_async.backend import Hearing
+from durable_async.backend import Hearing, Offer
 from durable_async.backends.postgres import PostgresBackend
 from durable_async.backends.postgres.embedded import EmbeddedPostgres
 from durable_async.backends.postgres.schema import grants
 from durable_async.environment import Environment, SystemEnvironment
 from durable_async.model.records import (
+    ClaimedInstance,
     CommitItem,
     CommitResult,
     Delivery,
@@ -214,6 +215,19 @@ class LabClock:
         self._lab.set_clock(self.name, self._now_us)
 
 
+class BridgedOffer:
+    """A worker's offer to the real backend: it is asked while its loop is blocked, and takes on that loop."""
+
+    def __init__(self, offer: Offer, soon: Callable[[Callable[[], None]], None]) -> None:
+        self.choose = offer.choose
+        self._take = offer.take
+        self._soon = soon
+
+    def take(self, claimed: ClaimedInstance, *, is_told: bool) -> None:
+        """Take an instance when the call has returned."""
+        self._soon(lambda: self._take(claimed, is_told=is_told))
+
+
 class BridgedBackend:
     """A Postgres hub for an event loop in virtual time.
 
@@ -317,6 +331,13 @@ class BridgedBackend:
     async def withdraw(self, worker_id: str) -> None:
         """As the real one."""
         self._run(self._real.withdraw(worker_id))
+
+    def offer(self, fence: Fence, offer: Offer) -> Callable[[], None]:
+        """As the real one; what is taken is handed over as hints are given."""
+        return self._real.offer(fence, BridgedOffer(offer, self._hand_on))
+
+    def _hand_on(self, hint: Callable[[], None]) -> None:
+        self._hints.append(hint)
 
     async def take_stock(self, fence: Fence, number: int) -> None:
         """As the real one."""

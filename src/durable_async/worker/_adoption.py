@@ -31,10 +31,12 @@ HISTORY_PAGE_BYTES = 4 * 1024 * 1024
 _log = logging.getLogger("durable_async")
 
 
-async def adopt(claimed: ClaimedInstance, tools: Tools, turns: Turns) -> None:
+async def adopt(
+    claimed: ClaimedInstance, tools: Tools, turns: Turns, speaks_after: int = 0
+) -> None:
     """Take a claimed instance in, or refuse it: what cannot be replayed is tried later, then parked.
 
-    One that is to end is ended here, without its code.
+    One that is to end is ended here, without its code. ``speaks_after`` is the fetch that tells the last of what caused it.
     """
     _bury_former(claimed, tools, turns)
     if claimed.instance_id.startswith(ENTITY_MARK):
@@ -64,6 +66,7 @@ async def adopt(claimed: ClaimedInstance, tools: Tools, turns: Turns) -> None:
     if tools.slots.get(claimed.instance_id) is not None:
         turns.drop(slot)  # it was replaced while it was replayed
         return
+    slot.speaks_after = speaks_after
     _take_in(slot, tools, turns)
 
 

@@ -27,6 +27,7 @@ from ._complaints import Complaints
 from ._patience import Patience
 from ._queued import QueuedActivities
 from ._slots import Slot, Slots
+from ._starts import Starts
 from ._suspects import Suspects
 from ._tools import Tools, ignore
 from ._turns import Turns
@@ -95,6 +96,8 @@ class Session:
         )
         watch = self._tools.watchdog.start()
         unlisten = self._backend.listen(self._on_work, lambda changed: None)
+        self._starts = Starts(self._tools, self._adopt, self._receive)
+        withdraw = self._backend.offer(fence, self._starts)
         fenced = False
         try:
             await self._work(task_status)
@@ -102,6 +105,7 @@ class Session:
             fenced = True
             raise
         finally:
+            withdraw()
             unlisten()
             lease.stop()
             watch.stop()
@@ -139,11 +143,13 @@ class Session:
                 group.start_soon(self._tools.alarms.run, self._turns.calls.alarm)
                 group.start_soon(self._queued.watch)
                 group.start_soon(self._suspects.run)
+                group.start_soon(self._starts.run)
                 group.start_soon(self._fetch_forever)
                 group.start_soon(self._sweep_forever)
                 group.start_soon(self._watch_lease)
                 task_status.started()
                 await self._stopping.wait()
+                self._starts.close()
                 await self._drain()
                 group.cancel_scope.cancel()
         except BaseExceptionGroup as errors:
@@ -268,7 +274,9 @@ class Session:
         self._turns.forget_consumed()
         runner = self._turns.calls.runner
         assert runner is not None
-        room = self._settings.instances_max - len(self._tools.slots) - len(self._suspects)
+        room = self._settings.instances_max - (
+            len(self._tools.slots) + len(self._suspects) + len(self._starts)
+        )
         if not self._keeps_up():
             room = 0
         return await self._backend.fetch(
@@ -326,17 +334,18 @@ class Session:
                 await self._adopt(claimed)
         self._tools.fetches.take()
         batch = self._settings.claim_batch
+        self._starts.is_open = len(work.claimed) < batch
         return len(work.claimed) >= batch or len(work.activities) >= batch
 
     def _receive(self, mail: Mail) -> None:
         slot = self._tools.slots.get(mail.instance_id)
         if slot is not None:
             self._is_awaited |= self._turns.receive(slot, mail)
-        else:
+        elif not self._starts.receive(mail):
             self._suspects.receive(mail)
 
-    async def _adopt(self, claimed: ClaimedInstance) -> None:
-        await adopt(claimed, self._tools, self._turns)
+    async def _adopt(self, claimed: ClaimedInstance, speaks_after: int = 0) -> None:
+        await adopt(claimed, self._tools, self._turns, speaks_after)
 
     async def _sweep_forever(self) -> None:
         while True:
@@ -405,7 +414,8 @@ class Session:
                 await anyio.sleep(DRAIN_POLL_SECONDS)
 
     def _is_settled(self) -> bool:
-        return self._tools.committer.is_idle and not self._tools.slots.waiting
+        is_idle = self._tools.committer.is_idle and not self._starts
+        return is_idle and not self._tools.slots.waiting
 
     def _drop_all(self) -> None:
         for slot in list(self._tools.slots):

@@ -30,6 +30,15 @@ class Versions:
         self._passed: dict[tuple[str, str], None] = {}
         self._asked: frozenset[tuple[str, str]] = frozenset()
 
+    def may_begin(self, name: str, version: str | None) -> bool:
+        """Tell whether a start of a name and a version is run here; if it is left to others, so is all that is like it from now on."""
+        if (name, version or "") in self._passed:
+            return False
+        verdict = self._verdict(name, version)
+        if verdict is False:
+            self.pass_over(name, version)
+        return verdict is True
+
     def takes(self, name: str, version: str | None) -> bool:
         """Tell whether orchestrations of a name and a version are run here."""
         return self._verdict(name, version) is True

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import islice
 
-from durable_async.backend import Hearing
+from durable_async.backend import Hearing, Offer
 from durable_async.environment import SystemEnvironment
 from durable_async.errors import (
     BackendError,
@@ -199,6 +199,10 @@ class MemoryBackend:
             activities=_claim_activities(hub, row, now_us, activities, Wanted(activity_names)),
             next_ready_us=hub.schedule.next_after(now_us),
         )
+
+    def offer(self, fence: Fence, offer: Offer) -> Callable[[], None]:
+        """Leave what is started to fetches, which cost nothing here."""
+        return lambda: None
 
     async def take_stock(self, fence: Fence, number: int) -> None:
         """Undo a fetch, and refuse it if it is still to come."""

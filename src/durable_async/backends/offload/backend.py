@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from durable_async.backend import Backend, Hearing
+from durable_async.backend import Backend, Hearing, Offer
 from durable_async.environment import Environment, SystemEnvironment
 from durable_async.model.records import (
     CommitItem,
@@ -168,6 +168,10 @@ class OffloadingBackend:
         return await self._deliveries.delivered(
             work, fence.worker_id, number, quotas["history_bytes_max"]
         )
+
+    def offer(self, fence: Fence, offer: Offer) -> Callable[[], None]:
+        """Leave what is started to fetches: what was created has references in place of payloads."""
+        return lambda: None
 
     async def take_stock(self, fence: Fence, number: int) -> None:
         """Undo the fetch of this number, whose answer was lost."""

@@ -35,9 +35,10 @@ from durable_async.model.records import (
 )
 
 from .batch import Batch, Place, lone_append
-from .claims import any_or, pairs_or_none, work_of
+from .claims import any_or, pairs_or_none, started, work_of
 from .columns import Columns, numbers, values
 from .leases import PostgresLeases
+from .near import NO_TAKING
 from .reads import (
     entity_page,
     entity_query_values,
@@ -52,6 +53,7 @@ from .rows import (
     INSTANCE,
     LETTER,
     PARENT,
+    Row,
     entity_record,
     instance_columns,
     instance_record,
@@ -178,7 +180,9 @@ class PostgresBackend(PostgresLeases):
                 *self._near.terms(),
                 *batch.parameters(),
             ),
-            lambda rows: zip(rows[0]["near_worker"] or (), rows[0]["near_key"] or (), strict=True),
+            lambda rows: self._tell(
+                zip(rows[0]["near_worker"] or (), rows[0]["near_key"] or (), strict=True)
+            ),
         )
         if row["fenced"]:
             raise self._fenced(fence.worker_id)
@@ -232,9 +236,7 @@ class PostgresBackend(PostgresLeases):
             columns.add(*instance_columns(new), request)
         if not columns:
             return []
-        rows = await self._once(
-            lambda: self._ask("create_instances", self._hub, *columns.parameters())
-        )
+        rows = await self._once(lambda: self._create(requests.distinct, columns))
         outcomes = {row["place"]: row for row in rows}
         answers = [
             StartOutcome(
@@ -242,8 +244,38 @@ class PostgresBackend(PostgresLeases):
             )
             for row in (outcomes[place + 1] for place in range(len(columns)))
         ]
-        self._ears.give(any(answer.created for answer in answers), set())
+        self._ears.give(any(row["created"] and row["taken"] is None for row in rows), set())
         return requests.answers(answers)
+
+    async def _create(self, instances: Sequence[NewInstance], columns: Columns) -> list[Any]:
+        """Create instances; what a worker of this process offers to take is handed over, also if the caller has left by then."""
+        taking = self._near.taking(instances)
+        if taking is None:
+            return await self._ask("create_instances", self._hub, *columns.parameters(), *NO_TAKING)
+
+        def hand_over(rows: Sequence[Row]) -> bool:
+            return self._hand_over(taking.worker_id, instances, rows)
+
+        return await self._put(
+            self._clients.run,
+            "create_instances",
+            (self._hub, *columns.parameters(), *taking),
+            hand_over,
+            lambda: self._near.lose(taking),
+        )
+
+    def _hand_over(
+        self, worker_id: str, instances: Sequence[NewInstance], rows: Sequence[Row]
+    ) -> bool:
+        """Hand over what was taken; returns whether there is anything else to tell the workers here."""
+        taken = [row for row in rows if row["taken"] is not None]
+        found = self._near.hand_over(worker_id, (row["taken"] for row in taken))
+        if found is None:
+            return False  # it is about to retire, or was taken over: what it owns is freed with all else
+        offer, is_told = found
+        for row in taken:
+            offer.take(started(instances[row["place"] - 1], row["execution"]), is_told=is_told)
+        return not is_told
 
     async def send(self, letters: Sequence[Outgoing]) -> list[Delivery]:
         """Put letters into mailboxes and mark the receivers ready."""
@@ -263,7 +295,9 @@ class PostgresBackend(PostgresLeases):
                     *self._near.terms(),
                     *columns.parameters(),
                 ),
-                lambda rows: ((row["near"], row["key"]) for row in rows if row["near"] is not None),
+                lambda rows: self._tell(
+                    (row["near"], row["key"]) for row in rows if row["near"] is not None
+                ),
             )
         )
         verdicts = {row["place"]: row["verdict"] for row in rows}

@@ -205,11 +205,17 @@ class PostgresCore:
         run: _Run,
         name: str,
         values: tuple[Any, ...],
-        told_of: Callable[[Sequence[Row]], Iterable[tuple[str, int]]],
+        note: Callable[[Sequence[Row]], bool],
+        lose: Callable[[], None] | None = None,
     ) -> list[Any]:
-        """Run a statement that may put letters into mailboxes of this process's own workers.
+        """Run a statement that may bring something to this process's own workers.
 
-        They are told of what ``told_of`` reads from its rows, also if the caller has left by then.
+        Args:
+            run: Where to.
+            name: Of the statement.
+            values: Its parameters.
+            note: Notes what its rows bring, also if the caller has left by then; returns whether the workers are to look for it.
+            lose: Notes that its rows were lost, if more is to be noted than that there may be letters.
         """
         sql = self._statement(name)
 
@@ -217,17 +223,25 @@ class PostgresCore:
             try:
                 rows: list[Any] = await connection.fetch(sql, *values)
             except BaseException as error:
-                if self._may_have_landed(error) and self._near.doubt():
-                    self._ears.nudge()
+                if self._may_have_landed(error):
+                    if lose is not None:
+                        lose()
+                    if self._near.doubt():
+                        self._ears.nudge()
                 raise
-            told = list(told_of(rows))
-            for worker_id, key in told:
-                self._near.tell(worker_id, key)
-            if told:
+            if note(rows):
                 self._ears.nudge()
             return rows
 
         return await run(job)
+
+    def _tell(self, letters: Iterable[tuple[str, int]]) -> bool:
+        """Note letters for workers of this process; returns whether there are any."""
+        told = False
+        for worker_id, key in letters:
+            self._near.tell(worker_id, key)
+            told = True
+        return told
 
     def _may_have_landed(self, error: BaseException) -> bool:
         known = isinstance(error, DRIVER_ERRORS)

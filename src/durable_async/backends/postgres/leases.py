@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import asyncpg
 from anyio import sleep
 
+from durable_async.backend import Offer
 from durable_async.backends._rows import REQUESTS_KEPT_US, TOMBSTONES_KEPT_US
 from durable_async.errors import BackendError, FencedError
 from durable_async.model.records import Fence
@@ -51,6 +54,11 @@ class PostgresLeases(PostgresCore):
         self._near.add(worker_id)
         return Fence(worker_id=worker_id, epoch=row["epoch"], seq=0)
 
+    def offer(self, fence: Fence, offer: Offer) -> Callable[[], None]:
+        """Take for a worker what is started here, as far as it offers to; returns how to stop."""
+        self._near.offer(fence, offer)
+        return lambda: self._near.take_back(fence.worker_id)
+
     def renew_lease(self, fence: Fence, lease_seconds: float) -> None:
         """Extend the lease, on the connection that shows that the process lives; any thread may call."""
         renewed = self._lifelines.call(
@@ -96,13 +104,18 @@ class PostgresLeases(PostgresCore):
 
     async def _resolve_doubt(self, fence: Fence) -> None:
         """Have what a worker owns marked, if letters may have come that this process has not heard of."""
-        term = self._near.doubted(fence.worker_id)
-        if term is None:
+        doubt = self._near.doubted(fence.worker_id)
+        if doubt is None:
             return
-        [row] = await self._do("mark_unheard", self._hub, fence.worker_id, fence.epoch, term)
+        lost = list(doubt.lost) or None
+        [row] = await self._do(
+            "mark_unheard", self._hub, fence.worker_id, fence.epoch, doubt.term, lost
+        )
         if not row[0]:
             raise self._fenced(fence.worker_id)
-        self._near.settle(fence.worker_id, term)
+        self._near.settle(fence.worker_id, doubt)
+        if lost:
+            self._ears.give(True, set())
 
     def _fenced(self, worker_id: str) -> FencedError:
         self._near.forget(worker_id)

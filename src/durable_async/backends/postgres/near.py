@@ -6,17 +6,56 @@ and the next fetch asks for what is noted. Which instance somebody owns, and whi
 
 An answer that is lost leads to no note. Then the workers here are in doubt: their term is raised, so that nobody leaves out a mark who does not
 know the new one, and what they own is marked before their next fetch.
+
+What is started here can be a worker's of this process from the beginning, if it offers to take it: it is claimed where it is created, under a number that
+counts down as fetches count up, and handed over with the answer. After a lost answer the number is told to the database together with
+the new term, and what was claimed under it is given back.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from durable_async.backend import Offer
+from durable_async.model.records import Fence, NewInstance
 
 from .rows import Row
 
 _REPORTED_MAX = 10_000
+
+
+class Taking(NamedTuple):
+    """What a worker of this process is to own of a call's instances, if they are new.
+
+    Attributes:
+        number: Stands for the call, below zero.
+        taken: For each instance, in their order, whether it is one.
+    """
+
+    worker_id: str
+    epoch: int
+    term: int
+    number: int
+    taken: Sequence[bool]
+
+
+NO_TAKING = (None, None, None, None, None)
+"""The parameters of a call of which nothing is taken."""
+
+
+class Doubt(NamedTuple):
+    """What the database is to be told when answers were lost.
+
+    Attributes:
+        term: From which on is heard what is said.
+        lost: Numbers of calls that may have taken something.
+    """
+
+    term: int
+    lost: tuple[int, ...]
 
 
 @dataclass(slots=True)
@@ -28,12 +67,20 @@ class _Worker:
         is_in_doubt: Whether the database has still to be told of that term.
         news: Keys of instances with letters that no fetch has told of.
         reported: The last letter that a fetch told of, by the instance's key. What was forgotten is reported again.
+        offer: What it offers to take of what is started here, if it does.
+        epoch: That of its fence, with the offer.
+        takings: How many calls there were of which it was to take something.
+        lost: Numbers of those whose answer was lost.
     """
 
     term: int = 0
     is_in_doubt: bool = False
     news: dict[int, None] = field(default_factory=dict)
     reported: dict[int, int] = field(default_factory=dict)
+    offer: Offer | None = None
+    epoch: int = 0
+    takings: int = 0
+    lost: set[int] = field(default_factory=set)
 
 
 class Near:
@@ -77,16 +124,65 @@ class Near:
             worker.is_in_doubt = True
         return bool(self._workers)
 
-    def doubted(self, worker_id: str) -> int | None:
-        """Return the term that the database is to be told of, if there is doubt."""
+    def doubted(self, worker_id: str) -> Doubt | None:
+        """Return what the database is to be told of, if there is doubt."""
         worker = self._own().get(worker_id)
-        return worker.term if worker is not None and worker.is_in_doubt else None
+        if worker is None or not worker.is_in_doubt:
+            return None
+        return Doubt(worker.term, tuple(worker.lost))
 
-    def settle(self, worker_id: str, term: int) -> None:
-        """Note that the database knows a term; by then there may be doubt again."""
+    def settle(self, worker_id: str, doubt: Doubt) -> None:
+        """Note that the database knows; by then there may be doubt again."""
         worker = self._own().get(worker_id)
-        if worker is not None and worker.term == term:
+        if worker is None:
+            return
+        worker.lost.difference_update(doubt.lost)
+        if worker.term == doubt.term:
             worker.is_in_doubt = False
+
+    # -- starts
+
+    def offer(self, fence: Fence, offer: Offer) -> None:
+        """Note what a worker offers to take of what is started here."""
+        worker = self._own().get(fence.worker_id)
+        if worker is not None:
+            worker.offer, worker.epoch = offer, fence.epoch
+
+    def take_back(self, worker_id: str) -> None:
+        """Have nothing taken for a worker any more."""
+        worker = self._own().get(worker_id)
+        if worker is not None:
+            worker.offer = None
+
+    def taking(self, instances: Sequence[NewInstance]) -> Taking | None:
+        """Return what is to be taken of instances that are about to be created. While there is doubt, and news would be missed, nothing is."""
+        for worker_id, worker in self._own().items():
+            if worker.offer is None or worker.is_in_doubt:
+                continue
+            taken = worker.offer.choose(instances)
+            if any(taken):
+                worker.takings += 1
+                return Taking(worker_id, worker.epoch, worker.term, -worker.takings, taken)
+        return None
+
+    def lose(self, taking: Taking) -> None:
+        """Note that it is not known whether something was taken; there is doubt, or will be."""
+        worker = self._own().get(taking.worker_id)
+        if worker is not None:
+            worker.lost.add(taking.number)
+
+    def hand_over(self, worker_id: str, keys: Iterable[int]) -> tuple[Offer, bool] | None:
+        """Return who takes what was taken, and whether he has been told of all else that was known here; ``None`` if he is gone.
+
+        A letter to what was taken may have been told of, before anybody here knew what that is: then it is told of again.
+        """
+        worker = self._own().get(worker_id)
+        if worker is None or worker.offer is None:
+            return None
+        for key in keys:
+            if worker.reported.pop(key, None) is not None:
+                worker.news[key] = None
+        return worker.offer, not (worker.news or worker.is_in_doubt)
 
     # -- fetches
 

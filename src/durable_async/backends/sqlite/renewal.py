@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from durable_async.backend import Offer
 from durable_async.backends._rows import REQUESTS_KEPT_US, TOMBSTONES_KEPT_US
 from durable_async.errors import BackendError, FencedError
 from durable_async.model.records import Fence
@@ -94,6 +96,10 @@ class SqliteLeases(SqliteCore):
 
         await self._write(verb)
         self._lifelines.drop(fence.worker_id)
+
+    def offer(self, fence: Fence, offer: Offer) -> Callable[[], None]:
+        """Leave what is started to fetches, which are no round trip here."""
+        return lambda: None
 
     async def take_stock(self, fence: Fence, number: int) -> None:
         """Undo a fetch, and refuse it if it is still to come."""

@@ -120,7 +120,7 @@ MEANT: dict[str, tuple[str, ...]] = {
     "unnest(o_request) with ordinality": ("requests_pkey",),
     # put_instances, create_instances, remove_lives
     'insert into "durable_async".instances ( hub, key, id, name, version, status, execution, ready_at_us, start_at_us, created_at_us,'
-    " updated_at_us, tags, parent_id, parent_execution, parent_seq, parent_depth ) select": (
+    " updated_at_us, tags, parent_id, parent_execution, parent_seq, parent_depth, owner, fetched_in, attempts ) select": (
         "tombstones_pkey",
     ),
     "i.id = any (c_id || v_heirs)": ("instances_by_id",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from durable_async.backend import Backend
@@ -17,6 +18,7 @@ from durable_async.model.records import (
     ClaimedInstance,
     EntityFilter,
     InstanceFilter,
+    NewInstance,
     NextExecution,
     Outgoing,
     Park,
@@ -135,8 +137,28 @@ async def _work_on_entities(driver: Driver) -> None:
     await driver.fetch_mail()
     driver.backend._near.doubt()  # type: ignore[attr-defined]
     await driver.fetch_mail()
+    await _start_and_take(driver)
     await driver.backend.discard_entities([third.instance_id, second.instance_id])
     await driver.commit(entity_turn(third, outbox=(operation("not born after all"),)))
+
+
+async def _start_and_take(driver: Driver) -> None:
+    """Take what is started, and give it back as if that had not been heard."""
+    near = driver.backend._near  # type: ignore[attr-defined]
+    stop = driver.backend.offer(driver.fence, _Everything())
+    await driver.backend.create([new(f"{driver.fence.worker_id}-taken")])
+    near.doubt()
+    near._workers[driver.fence.worker_id].lost.add(-1)
+    await driver.fetch_mail()
+    stop()
+
+
+class _Everything:
+    def choose(self, instances: Sequence[NewInstance]) -> Sequence[bool]:
+        return [True for _ in instances]
+
+    def take(self, claimed: ClaimedInstance, *, is_told: bool) -> None:
+        """It is given back anyway."""
 
 
 async def _leave_wills(driver: Driver, of: tuple[ClaimedInstance, ...]) -> None:

@@ -5,10 +5,10 @@
 
 -- name: create_instances
 -- Each request is answered once, by a function.
-select place, created, status, execution
+select place, created, status, execution, taken
 from {schema}.create_instances(
     $1, $2, $3, $4, $5, $6::text::bigint[], $7::text::bigint[], $8, $9::text::smallint[],
-    $10, $11::text::bigint[], $12::text::bigint[], $13::text::integer[], $14
+    $10, $11::text::bigint[], $12::text::bigint[], $13::text::integer[], $14, $15, $16, $17, $18, $19
 )
 
 -- name: send_letters

@@ -94,7 +94,7 @@ select {schema}.take_stock($1, $2, $3, $4)
 
 -- name: mark_unheard
 -- In one transaction, by a function.
-select {schema}.mark_unheard($1, $2, $3, $4)
+select {schema}.mark_unheard($1, $2, $3, $4, $5)
 
 -- name: claimed_activities
 -- Asked about once a second by a worker that runs some.

@@ -41,7 +41,8 @@ create table {schema}.workers (
 ) with (fillfactor = 20, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0);
 
 -- Beside the fence, so that a renewal never waits for a commit. fetched is the number of the worker's last fetch. term is the number under
--- which its process may put letters into its mailboxes without marking them; put_letters says what for.
+-- which its process may put letters into its mailboxes without marking them, and start what it owns at once; put_letters and create_instances
+-- say what for.
 create table {schema}.leases (
     hub integer not null,
     worker text collate "C" not null,
@@ -56,7 +57,7 @@ create sequence {schema}.instance_keys as bigint cache 32;
 
 -- ready_at_us is set exactly while an instance is free, not parked unless it is ending, and has a time at which to look at it.
 -- ending says that its mailbox holds a letter that ends it, so that any worker may claim it.
--- fetched_in is the number of its owner's fetch in which it was claimed.
+-- fetched_in is the number of its owner's fetch in which it was claimed, or below zero that of the start in which its owner's process took it.
 -- hold_until_us keeps an abandoned one from being woken; marked says that its owner has not yet been shown some letter.
 -- state is an entity's snapshot; it is replaced in almost every turn, as is updated_at_us, so neither may be in an index.
 -- will_letter goes to all of will_to, which are ids, when the execution ends or is parked, or the instance is replaced.

@@ -31,6 +31,8 @@ $$;
 
 -- Creates instances, each according to its reuse policy: 0 keeps what is there, 1 replaces what has ended, 2 replaces any orchestration.
 -- The caller has locked those that are there. Items in p_skip are left out. Answers come in any order, with the will of what was replaced.
+-- Of those whose id is new, p_worker owns at once what c_taken says, as if it had claimed it in a fetch of this negative number; the caller has
+-- locked its lease.
 create function {schema}.put_instances(
     p_hub integer,
     p_now_us bigint,
@@ -47,8 +49,11 @@ create function {schema}.put_instances(
     c_parent_execution bigint[],
     c_parent_seq bigint[],
     c_parent_depth integer[],
-    c_request text[]
-) returns table (place bigint, created boolean, status text, execution bigint, will_to text[], will_letter bytea)
+    c_request text[],
+    p_worker text default null,
+    p_number bigint default null,
+    c_taken boolean[] default null
+) returns table (place bigint, created boolean, status text, execution bigint, will_to text[], will_letter bytea, taken bigint)
 language plpgsql as $$
 declare
     v_keys bigint[];
@@ -61,17 +66,18 @@ begin
     -- Most ids are new: those begin in one statement. In the order of their ids, in which everybody waits for everybody.
     insert into {schema}.instances (
         hub, key, id, name, version, status, execution, ready_at_us, start_at_us, created_at_us, updated_at_us,
-        tags, parent_id, parent_execution, parent_seq, parent_depth
+        tags, parent_id, parent_execution, parent_seq, parent_depth, owner, fetched_in, attempts
     )
     select p_hub, n.key, n.id, n.name, n.version, 'pending', coalesce(t.execution, 0) + 1,
-        greatest(p_now_us, n.start_at_us), n.start_at_us, n.created_at_us, p_now_us,
-        n.tags::jsonb, n.parent_id, n.parent_execution, n.parent_seq, n.parent_depth
+        case when n.taken then null else greatest(p_now_us, n.start_at_us) end, n.start_at_us, n.created_at_us, p_now_us,
+        n.tags::jsonb, n.parent_id, n.parent_execution, n.parent_seq, n.parent_depth,
+        case when n.taken then p_worker end, case when n.taken then p_number else 0 end, case when n.taken then 1 else 0 end
     from unnest(
         v_keys, c_id, c_name, c_version, c_created_at_us, c_start_at_us, c_tags,
-        c_parent_id, c_parent_execution, c_parent_seq, c_parent_depth
+        c_parent_id, c_parent_execution, c_parent_seq, c_parent_depth, c_taken
     ) with ordinality as n (
         key, id, name, version, created_at_us, start_at_us, tags,
-        parent_id, parent_execution, parent_seq, parent_depth, place
+        parent_id, parent_execution, parent_seq, parent_depth, taken, place
     )
     left join {schema}.tombstones t on t.hub = p_hub and t.id = n.id
     where n.place <> all (p_skip)
@@ -91,7 +97,7 @@ begin
     where n.request is not null;
 
     return query
-    select n.place, true, i.status, i.execution, null::text[], null::bytea
+    select n.place, true, i.status, i.execution, null::text[], null::bytea, case when i.owner is not null then i.key end
     from unnest(v_keys) with ordinality as n (key, place)
     join {schema}.instances i on i.hub = p_hub and i.key = n.key;
 
@@ -133,6 +139,7 @@ begin
         execution := v_there.execution;
         will_to := null;
         will_letter := null;
+        taken := null;
         if created then
             status := 'pending';
             execution := execution + 1;
@@ -159,6 +166,12 @@ end
 $$;
 
 -- Answers each request once, as send_letters does.
+--
+-- p_worker, of the process that calls, offers to begin with c_taken at once: that saves the write of a claim, and whoever looks for something to
+-- claim. It owns them under a number of that process, by which mark_unheard undoes this if the process does not hear of it. Its lease is locked, as a
+-- takeover locks it, so that one of them sees the other; before all else, for locks are waited for in one order. What comes of the start must find
+-- told what was sent before it. So while anything is marked, nothing is taken: the fetch that tells of that will claim.
+-- Answers with the key of what was taken.
 create function {schema}.create_instances(
     p_hub integer,
     c_id text[],
@@ -173,8 +186,13 @@ create function {schema}.create_instances(
     c_parent_execution bigint[],
     c_parent_seq bigint[],
     c_parent_depth integer[],
-    c_request text[]
-) returns table (place bigint, created boolean, status text, execution bigint)
+    c_request text[],
+    p_worker text,
+    p_epoch bigint,
+    p_term bigint,
+    p_number bigint,
+    c_taken boolean[]
+) returns table (place bigint, created boolean, status text, execution bigint, taken bigint)
 language plpgsql
 -- include: function_settings
 as $$
@@ -187,6 +205,15 @@ declare
     v_none boolean[];
     v_put record;
 begin
+    if p_worker is not null then
+        perform from {schema}.leases l
+        where l.hub = p_hub and l.worker = p_worker and l.epoch = p_epoch and l.term = p_term
+        for key share;
+        if not found or exists (select from {schema}.marks m where m.hub = p_hub and m.owner = p_worker) then
+            c_taken := null;
+        end if;
+    end if;
+
     if 2 = any (c_reuse) then
         v_heirs := {schema}.heirs_of(p_hub, c_id);
     end if;
@@ -202,7 +229,7 @@ begin
     join {schema}.requests r on r.hub = p_hub and r.id = n.request;
 
     return query
-    select n.place, split_part(r.answer, ' ', 1)::boolean, split_part(r.answer, ' ', 2), split_part(r.answer, ' ', 3)::bigint
+    select n.place, split_part(r.answer, ' ', 1)::boolean, split_part(r.answer, ' ', 2), split_part(r.answer, ' ', 3)::bigint, null::bigint
     from unnest(c_request) with ordinality as n (request, place)
     join {schema}.requests r on r.hub = p_hub and r.id = n.request
     where n.place = any (v_known);
@@ -210,10 +237,11 @@ begin
     for v_put in
         select * from {schema}.put_instances(
             p_hub, v_now_us, v_known, c_id, c_name, c_version, c_events, c_created_at_us, c_start_at_us,
-            c_tags, c_reuse, c_parent_id, c_parent_execution, c_parent_seq, c_parent_depth, c_request
+            c_tags, c_reuse, c_parent_id, c_parent_execution, c_parent_seq, c_parent_depth, c_request, p_worker, p_number, c_taken
         )
     loop
         place := v_put.place;
+        taken := v_put.taken;
         created := v_put.created;
         status := v_put.status;
         execution := v_put.execution;

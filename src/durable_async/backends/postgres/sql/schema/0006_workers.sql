@@ -142,12 +142,18 @@ $$;
 -- After letters were put in without a mark, and the answer that told its process was lost: from here on only who knows the new term leaves
 -- out the mark. Whoever read the old one holds the receiver's lock, so that its letter is there when the lock is had. Returns whether the
 -- worker stands.
-create function {schema}.mark_unheard(p_hub integer, p_worker text, p_epoch bigint, p_term bigint) returns boolean
+--
+-- p_lost are the numbers of starts that may have been taken for the worker, and that its process does not know of: those are given back, as if
+-- they had not been. A start that still runs holds the lease, and is waited for; one that has not begun finds another term.
+create function {schema}.mark_unheard(p_hub integer, p_worker text, p_epoch bigint, p_term bigint, p_lost bigint[]) returns boolean
 language plpgsql
 set lock_timeout = '2s'  -- a renewal of the lease waits for this
 -- include: function_settings
 as $$
 begin
+    if p_lost is not null then
+        perform from {schema}.leases l where l.hub = p_hub and l.worker = p_worker and l.epoch = p_epoch for update;
+    end if;
     update {schema}.leases l set term = greatest(l.term, p_term)
     where l.hub = p_hub and l.worker = p_worker and l.epoch = p_epoch;
     if not found then
@@ -157,6 +163,11 @@ begin
     where i.hub = p_hub and i.owner = p_worker
     order by i.id
     for no key update;
+    if p_lost is not null then
+        update {schema}.instances i
+        set owner = null, ready_at_us = {schema}.clock_us(), marked = false, attempts = greatest(i.attempts - 1, 0)
+        where i.hub = p_hub and i.owner = p_worker and i.fetched_in = any (p_lost);
+    end if;
     perform {schema}.mark_mailboxes(p_hub, p_worker);
     return true;
 end
