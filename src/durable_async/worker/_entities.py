@@ -13,10 +13,12 @@ from anyio.abc import TaskStatus
 
 from durable_async._engine.entity_fold import fold_entity
 from durable_async._engine.operations import Operation, begin
+from durable_async._kernel.entities.instance import EntityInstance
 from durable_async._kernel.entities.outcome import OperationOutcome
 from durable_async.errors import EntityOperationFailedError, TurnBudgetError
 from durable_async.failure import FailureDetails
 from durable_async.model.history import EntityOperation
+from durable_async.registry import EntityDefinition
 
 from ._drafts import Draft, Sent
 from ._slots import Slot
@@ -51,19 +53,17 @@ class _Experience:
 
     quick_runs: int = 0
     slow_runs: int = 0
-
-    @property
-    def is_quick(self) -> bool:
-        return self.quick_runs >= QUICK_RUNS
+    is_quick: bool = False
 
     def note(self, seconds: float) -> None:
         if seconds <= QUICK_SECONDS:
             self.quick_runs += 1
             self.slow_runs = 0
-            return
-        self.slow_runs += 1
-        if not self.is_quick or self.slow_runs >= SLOW_RUNS or seconds > SLOW_SECONDS:
-            self.quick_runs = 0
+        else:
+            self.slow_runs += 1
+            if not self.is_quick or self.slow_runs >= SLOW_RUNS or seconds > SLOW_SECONDS:
+                self.quick_runs = 0
+        self.is_quick = self.quick_runs >= QUICK_RUNS
 
 
 class EntityTurns:
@@ -134,11 +134,13 @@ class EntityTurns:
             parked = self._draft(slot, now_us)
             if parked is not None:  # durable before the next one begins, which may be no better
                 return parked
+        definition = self._definition(entity)
         begun = clock()
         left = _most(slot)
         while (letter := entity.next_operation(now_us)) is not None:
-            operation = self._begin(slot, letter, now_us)
-            if not self._is_quick(slot, operation):
+            operation = self._begin(definition, entity, letter, now_us)
+            known = self._known(definition, letter)
+            if operation.is_async or operation.in_thread or not known.is_quick:
                 if is_first and left == _most(slot):
                     # What was said here, such as the end of a section, is taken in the group of whoever said it, or not at all.
                     done = self._draft(slot, now_us)
@@ -147,36 +149,42 @@ class EntityTurns:
                     return done
                 break
             started = clock()
-            self._conclude(slot, operation, operation.run())
+            self._conclude(entity, letter, operation.run())
             ended = clock()
-            self._note(slot, letter, ended - started)
+            known.note(ended - started)
             left -= 1
             if left == 0 or ended - begun > TURN_SECONDS:
                 break
         return self._draft(slot, now_us)
 
-    def _begin(self, slot: Slot, letter: EntityOperation, now_us: int) -> Operation:
-        tools, entity = self._tools, slot.entity
-        definition = tools.registry.find_entity(entity.entity_id.stored_name)
+    def _definition(self, entity: EntityInstance) -> EntityDefinition:
+        definition = self._tools.registry.find_entity(entity.entity_id.stored_name)
         assert definition is not None, "only registered names are claimed"
+        return definition
+
+    def _begin(
+        self,
+        definition: EntityDefinition,
+        entity: EntityInstance,
+        letter: EntityOperation,
+        now_us: int,
+    ) -> Operation:
+        tools = self._tools
         return begin(definition, entity, letter, tools.payloads, now_us, tools.environment.new_id)
 
     @staticmethod
-    def _conclude(slot: Slot, operation: Operation, outcome: OperationOutcome) -> None:
-        letter, failure = operation.letter, outcome.failure
+    def _conclude(
+        entity: EntityInstance, letter: EntityOperation, outcome: OperationOutcome
+    ) -> None:
+        failure = outcome.failure
         if failure is not None and letter.caller is None and letter.request_id is None:
             # A signal's failure is told nobody and is in no history, so it would be lost.
-            error = EntityOperationFailedError(slot.instance_id, letter.operation, failure)
+            error = EntityOperationFailedError(entity.instance_id, letter.operation, failure)
             _log.warning("%s, and nobody waits for it\n%s", error, failure.stack_trace.rstrip())
-        slot.entity.conclude(outcome)
+        entity.conclude(outcome)
 
-    def _is_quick(self, slot: Slot, operation: Operation) -> bool:
-        if operation.is_async or operation.in_thread:
-            return False
-        return self._known(slot, operation.letter).is_quick
-
-    def _known(self, slot: Slot, letter: EntityOperation) -> _Experience:
-        key = (slot.entity.entity_id.name, letter.operation)
+    def _known(self, definition: EntityDefinition, letter: EntityOperation) -> _Experience:
+        key = (definition.name, letter.operation)
         known = self._experience.get(key)
         if known is None:
             if len(self._experience) >= EXPERIENCE_MAX:  # names come from callers
@@ -184,15 +192,13 @@ class EntityTurns:
             known = self._experience[key] = _Experience()
         return known
 
-    def _note(self, slot: Slot, letter: EntityOperation, seconds: float) -> None:
-        self._known(slot, letter).note(seconds)
-
     def _draft(self, slot: Slot, now_us: int) -> Draft | None:
-        turn = slot.entity.finish()
+        entity = slot.entity
+        turn = entity.finish()
         if turn.is_empty:
             return None
-        commit = fold_entity(slot.entity, turn, now_us=now_us)
-        outbox = [Sent(outgoing) for outgoing in commit.outbox]
+        commit = fold_entity(entity, turn, now_us=now_us)
+        outbox = [Sent(outgoing) for outgoing in commit.outbox] if commit.outbox else []
         return Draft(slot, commit, consumed=list(commit.consumed), outbox=outbox)
 
     # -- those that take longer
@@ -227,6 +233,7 @@ class EntityTurns:
     async def _batch(self, slot: Slot) -> Draft | None:
         tools, entity = self._tools, slot.entity
         clock = tools.environment.monotonic
+        definition = self._definition(entity)
         begun = clock()
         left = _most(slot)
         while True:
@@ -234,18 +241,20 @@ class EntityTurns:
             letter = entity.next_operation(now_us)
             if letter is None:
                 break
-            operation = self._begin(slot, letter, now_us)
-            self._conclude(slot, operation, await self._perform(slot, operation))
+            operation = self._begin(definition, entity, letter, now_us)
+            self._conclude(entity, letter, await self._perform(definition, operation))
             left -= 1
             if left == 0 or clock() - begun > BATCH_SECONDS:
                 break
         return self._draft(slot, tools.backend.now_us())
 
-    async def _perform(self, slot: Slot, operation: Operation) -> OperationOutcome:
+    async def _perform(
+        self, definition: EntityDefinition, operation: Operation
+    ) -> OperationOutcome:
         if operation.is_async:
             return await self._perform_async(operation)
         environment = self._tools.environment
-        if self._is_quick(slot, operation):
+        if not operation.in_thread and self._known(definition, operation.letter).is_quick:
             return operation.run()
 
         def run() -> tuple[OperationOutcome, float]:
@@ -256,7 +265,7 @@ class EntityTurns:
         outcome, seconds = await environment.run_in_thread(
             run, limiter=self._threads, abandon_on_cancel=True
         )
-        self._note(slot, operation.letter, seconds)
+        self._known(definition, operation.letter).note(seconds)
         return outcome
 
     async def _perform_async(self, operation: Operation) -> OperationOutcome:

@@ -55,12 +55,14 @@ class Entity(Generic[S]):
     @property
     def state(self) -> S:
         """The operation's own copy of the state: change it or replace it, and it is stored if the operation succeeds."""
-        state: S = self._durable_work().working_copy(self.initial_state)
+        cell = self._durable_cell or self._durable_work()
+        state: S = cell.working_copy(self.initial_state)
         return state
 
     @state.setter
     def state(self, value: S) -> None:
-        self._durable_work().replace_copy(value)
+        cell = self._durable_cell or self._durable_work()
+        cell.replace_copy(value)
 
     @overload
     def get_state(self) -> S | None: ...

@@ -173,10 +173,14 @@ class EntityInstance:
         What stands before it in line is done on the way: locks are given, ended and taken back, calls from sections that hold
         the entity no more fail. Until it is concluded, the same one is returned.
         """
-        if self._current is None:
-            self._arrange(now_us)
-            self._current = self._take_next(now_us)
-        return None if self._current is None else _operation(self._current)
+        current = self._current
+        if current is None:
+            if self._mail.arrived or self._delayed or self._lock is not None:
+                self._arrange(now_us)
+            current = self._current = self._take_next(now_us)
+            if current is None:
+                return None
+        return _operation(current)
 
     def conclude(self, outcome: OperationOutcome) -> None:
         """Note what came of the operation that ``next_operation`` returned."""
