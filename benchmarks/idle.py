@@ -26,7 +26,9 @@ SETTINGS = {
     # What an autovacuum does meanwhile is not the hub's doing.
     "autovacuum": "off",
 }
-SETTLE_SECONDS = 5.0
+SETTLE_SECONDS = 70.0
+"""A hub in which nothing has happened for a minute is looked at less often: most of an idle hour is like that."""
+
 WORDS = 70
 
 registry = Registry()

@@ -21,7 +21,9 @@ WAYS = {
     "worker": idle.worker,
     "worker_with_instances": idle.worker_with_instances,
 }
-SETTLE_SECONDS = 8.0
+SETTLE_SECONDS = 70.0
+"""A hub in which nothing has happened for a minute is looked at less often: most of an idle hour is like that."""
+
 HOUR_SECONDS = 3600
 
 

@@ -20,6 +20,7 @@ from enum import Enum
 from typing import Protocol
 
 from durable_async.model.records import (
+    NO_ERRANDS,
     ClaimedInstance,
     CommitItem,
     CommitResult,
@@ -27,6 +28,7 @@ from durable_async.model.records import (
     EntityFilter,
     EntityPage,
     EntityRecord,
+    Errands,
     Fence,
     HistoryPage,
     HubStatistics,
@@ -151,6 +153,7 @@ class WorkQueue(Protocol):
         activity_names: frozenset[str] | None,
         history_bytes_max: int,
         passed_over: frozenset[tuple[str, str]] = frozenset(),
+        errands: Errands = NO_ERRANDS,
     ) -> Work:
         """Claim ready work and collect letters for what is owned.
 
@@ -166,6 +169,8 @@ class WorkQueue(Protocol):
         If the answer is lost, the worker may own what it never heard of: it undoes that fetch with `take_stock` before the next.
         ``next_ready_us`` tells when the earliest instance of the hub becomes due that nobody owns and that is not ready yet.
         ``history_bytes_max`` bounds the history returned with each claimed instance; it has at least one row.
+        ``errands`` are done in the same round trip, so that an idle worker makes one for all that it has to see to. A lease that has run
+        out is not extended: the fetch takes nothing and raises ``FencedError``. `renew_lease` does not wait for a fetch.
         """
         ...
 

@@ -338,13 +338,43 @@ class ClaimedActivity(_Record, frozen=True, kw_only=True, gc=False):
     activity: QueuedActivity
 
 
+class Errands(_Record, frozen=True, kw_only=True, gc=False):
+    """What a fetch does along the way.
+
+    Attributes:
+        lease_seconds: Extend the lease by so much; ``None`` leaves it as it is.
+        looks_around: Tell of the workers of the hub.
+    """
+
+    lease_seconds: float | None = None
+    looks_around: bool = False
+
+
+NO_ERRANDS = Errands()
+
+
+class Census(_Record, frozen=True, kw_only=True, gc=False):
+    """The workers of a hub at a moment.
+
+    Attributes:
+        workers: How many are registered, the caller among them.
+        dead: How many of them `take_over` would find.
+        commits: How many commits all of them have made; that it changes shows that the hub is in use.
+    """
+
+    workers: int
+    dead: int
+    commits: int
+
+
 class Work(_Record, frozen=True, kw_only=True, gc=False):
-    """Answer to ``fetch``: instances claimed, and letters for instances already owned."""
+    """Answer to ``fetch``: instances claimed, and letters for instances already owned; a census, if it was asked for."""
 
     claimed: tuple[ClaimedInstance, ...] = ()
     mail: tuple[Mail, ...] = ()
     activities: tuple[ClaimedActivity, ...] = ()
     next_ready_us: int | None = None
+    census: Census | None = None
 
 
 class CommitResult(_Record, frozen=True, kw_only=True, gc=False):

@@ -26,6 +26,7 @@ from ._committer import Committer
 from ._complaints import Complaints
 from ._patience import Patience
 from ._queued import QueuedActivities
+from ._rhythm import Rhythm
 from ._slots import Slot, Slots
 from ._starts import Starts
 from ._suspects import Suspects
@@ -35,10 +36,11 @@ from ._versions import Versions
 from ._watchdog import Watchdog
 from .settings import WorkerSettings
 
-POLLS_PER_PERIOD = 50
-DEAF_POLLS = 4
 ROOM_SHARE = 10
 DRAIN_POLL_SECONDS = 0.001
+NEARLY = 0.99
+"""What share of a heartbeat a renewal must be ago for the next, lest the clock's grain decide."""
+
 SIGNALS_GAP_SECONDS = 0.004
 """Signals that come one after the other are taken several at a time: each fetch and each commit costs as much as some of them."""
 HISTORY_BYTES_PER_CLAIM = 1024 * 1024
@@ -67,7 +69,8 @@ class Session:
         self._hub = hub
         self._ends = ends
         self._hint = anyio.Event()
-        self._poll = settings.poll_seconds / POLLS_PER_PERIOD
+        self._rhythm = Rhythm(environment, settings, self._is_deaf)
+        self._found_dead = anyio.Event()
         self._graveyard: list[Orchestration] = []
         self._fenced: FencedError | None = None
         self._lost = anyio.Event()
@@ -77,7 +80,7 @@ class Session:
         self._claimed_at = environment.monotonic()
         self._loop = asyncio.get_running_loop()
         self._complaints = Complaints(environment)
-        self._renewed_at = self._moved_at = environment.monotonic()
+        self._moved_at = environment.monotonic()
         self.worker_id = environment.new_id()
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -182,20 +185,22 @@ class Session:
                 "the event loop is blocked: worker %s lets its lease run out", self.worker_id
             )
             return
+        if self._rhythm.silent_seconds < self._settings.heartbeat_seconds * NEARLY:
+            return  # a fetch has done it along the way
+        begun_at = self._environment.monotonic()
         try:
             self._backend.renew_lease(self._tools.committer.fence, self._settings.lease_seconds)
-            self._renewed_at = self._environment.monotonic()
+            self._rhythm.renewed(begun_at)
         except FencedError as error:
             self._lose(error)
         except BackendUnavailableError:
-            silent = self._environment.monotonic() - self._renewed_at
+            silent = self._rhythm.silent_seconds
             if silent > self._settings.lease_seconds - self._settings.heartbeat_seconds:
                 self._lose(FencedError(self.worker_id))
 
     def _holds_lease(self) -> bool:
         """Tell whether the lease may still stand; a process that slept, or a loop that was blocked, may not have noticed that it is over."""
-        silent = self._environment.monotonic() - self._renewed_at
-        if silent > self._settings.lease_seconds:
+        if self._rhythm.silent_seconds > self._settings.lease_seconds:
             self._lose(FencedError(self.worker_id))
         return self._fenced is None
 
@@ -212,8 +217,7 @@ class Session:
             self._moved_at = self._environment.monotonic()
             with anyio.move_on_after(pause):
                 await self._lost.wait()
-            silent = self._environment.monotonic() - self._renewed_at
-            if silent > self._settings.lease_seconds:
+            if self._rhythm.silent_seconds > settings.lease_seconds:
                 self._fenced = FencedError(self.worker_id)
         raise self._fenced
 
@@ -224,7 +228,6 @@ class Session:
         self._queued.hint()
 
     async def _fetch_forever(self) -> None:
-        wait = self._poll
         while not self._stopping.is_set():
             self._hint = anyio.Event()  # before the query: what comes after it is heard
             try:
@@ -238,20 +241,19 @@ class Session:
             if full:
                 continue
             if work.claimed or work.mail or work.activities:
-                wait = self._poll
-            heard = await self._listen(wait, work.next_ready_us)
-            if heard and self._are_only_signals(work):
-                await anyio.sleep(SIGNALS_GAP_SECONDS)
-            wait = self._poll if heard else min(wait * 2, self._longest_wait())
+                self._rhythm.stir()
+            heard = await self._listen(self._rhythm.wait_seconds(), work.next_ready_us)
+            if heard:
+                self._rhythm.stir()
+                if self._are_only_signals(work):
+                    await anyio.sleep(SIGNALS_GAP_SECONDS)
 
     def _are_only_signals(self, work: Work) -> bool:
         """Tell whether nobody waits for what came of a fetch: then the next may as well tell of several."""
         return bool(work.mail) and not (work.claimed or work.activities) and not self._is_awaited
 
-    def _longest_wait(self) -> float:
-        """Return how long nobody looks for work when nothing is heard; where nothing can be heard, that is less."""
-        is_deaf = self._backend.hearing is Hearing.NEVER
-        return self._settings.poll_seconds / (DEAF_POLLS if is_deaf else 1)
+    def _is_deaf(self) -> bool:
+        return self._backend.hearing is Hearing.NEVER
 
     async def _take_stock(self) -> None:
         """Undo what nobody heard of, as soon as the store answers.
@@ -279,7 +281,9 @@ class Session:
         )
         if not self._keeps_up():
             room = 0
-        return await self._backend.fetch(
+        errands = self._rhythm.errands()
+        begun_at = self._environment.monotonic()
+        work = await self._backend.fetch(
             self._tools.committer.fence,
             number=self._tools.fetches.begin(),
             instances=max(0, min(room, self._settings.claim_batch)),
@@ -288,7 +292,15 @@ class Session:
             activity_names=self._registry.activity_names,
             history_bytes_max=HISTORY_BYTES_PER_CLAIM,
             passed_over=self._tools.versions.ask(),
+            errands=errands,
         )
+        if errands.lease_seconds is not None:
+            self._rhythm.renewed(begun_at)
+        if work.census is not None:
+            self._rhythm.learn(work.census)
+            if work.census.dead:
+                self._found_dead.set()
+        return work
 
     def _keeps_up(self) -> bool:
         """Tell whether few turns wait here, so that whatever is claimed is soon begun; if not, from time to time a few all the same."""
@@ -348,7 +360,9 @@ class Session:
         await adopt(claimed, self._tools, self._turns, speaks_after)
 
     async def _sweep_forever(self) -> None:
+        """Take over from dead workers when a look has told of some; now and then also to have forgotten what is old."""
         while True:
+            self._found_dead = anyio.Event()  # before the call: who dies after it is found again
             try:
                 freed = await self._backend.take_over(self._tools.committer.fence)
                 self._complaints.can("look for dead workers")
@@ -358,8 +372,8 @@ class Session:
             if freed:
                 _log.info("took over %d instances of a dead worker", freed)
                 self._hint.set()
-            spread = 0.8 + 0.4 * self._environment.random().random()
-            await anyio.sleep(self._settings.sweep_seconds * spread)
+            with anyio.move_on_after(self._rhythm.upkeep_seconds):
+                await self._found_dead.wait()
 
     # -- bounded memory
 

@@ -39,9 +39,9 @@ class WorkerSettings:
         lease_seconds: After this long without a renewal others take over.
         heartbeat_seconds: Between renewals.
         stall_seconds_max: How long the event loop may be blocked, as by an activity that computes, before the worker lets its lease run out.
-        sweep_seconds: Between looks for dead workers.
-        poll_seconds: Longest time between looks for work when nothing is heard; it begins at a fiftieth of that, and ends at a fourth
-            where nothing can be heard.
+        sweep_seconds: Between looks for dead workers; longer in a hub in which nothing has happened for a minute.
+        poll_seconds: Longest time between looks for work when nothing is heard; longer in a hub in which nothing has happened for a minute.
+            Where nothing can be heard it begins at a fiftieth of that, and ends at a fourth.
         attempts_max: Claims of an instance that did not come through, after which it is parked.
         turn_seconds_max: Longest that one turn's code may block the event loop, before it is interrupted.
         unregistered_grace_seconds: How long an activity that nobody here registers waits for another worker, before it fails; longer than

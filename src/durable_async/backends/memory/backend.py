@@ -15,6 +15,8 @@ from durable_async.errors import (
     InstanceNotFoundError,
 )
 from durable_async.model.records import (
+    NO_ERRANDS,
+    Census,
     ClaimedActivity,
     ClaimedInstance,
     CommitItem,
@@ -23,6 +25,7 @@ from durable_async.model.records import (
     EntityFilter,
     EntityPage,
     EntityRecord,
+    Errands,
     Fence,
     HistoryPage,
     HubStatistics,
@@ -160,7 +163,7 @@ class MemoryBackend:
         freed = 0
         with self.store.lock:
             for row in tuple(hub.workers.values()):
-                if row is not me and (not row.alive or row.lease_until_us <= now_us):
+                if _is_dead(row, me, now_us):
                     freed += hub.remove_worker(row, now_us, attempts_stand=True)
         hub.hints.publish()
         return freed
@@ -183,13 +186,17 @@ class MemoryBackend:
         activity_names: frozenset[str] | None,
         history_bytes_max: int,
         passed_over: frozenset[tuple[str, str]] = frozenset(),
+        errands: Errands = NO_ERRANDS,
     ) -> Work:
         """Claim ready work and collect letters that have arrived since the last time."""
         hub = self._opened()
         row = hub.worker(fence)
         now_us = self.now_us()
+        if errands.lease_seconds is not None:
+            self.renew_lease(fence, errands.lease_seconds)
+        census = _census(hub, row, now_us) if errands.looks_around else None
         if number <= row.fetched:
-            return Work()
+            return Work(census=census)
         row.fetched = number
         return Work(
             mail=_collect_mail(hub, row),
@@ -198,6 +205,7 @@ class MemoryBackend:
             ),
             activities=_claim_activities(hub, row, now_us, activities, Wanted(activity_names)),
             next_ready_us=hub.schedule.next_after(now_us),
+            census=census,
         )
 
     def offer(self, fence: Fence, offer: Offer) -> Callable[[], None]:
@@ -409,6 +417,19 @@ class MemoryBackend:
 
     def _lease_end(self, lease_seconds: float) -> int:
         return self.now_us() + round(lease_seconds * 1_000_000)
+
+
+def _is_dead(row: WorkerRow, me: WorkerRow, now_us: int) -> bool:
+    return row is not me and (not row.alive or row.lease_until_us <= now_us)
+
+
+def _census(hub: HubState, me: WorkerRow, now_us: int) -> Census:
+    rows = tuple(hub.workers.values())
+    return Census(
+        workers=len(rows),
+        dead=sum(_is_dead(row, me, now_us) for row in rows),
+        commits=sum(row.seq for row in rows),
+    )
 
 
 def _fence_of(row: WorkerRow) -> Fence:

@@ -12,12 +12,14 @@ from durable_async.backend import Hearing
 from durable_async.backends._rows import STATUSES, encode_parent
 from durable_async.errors import BackendError, InstanceNotFoundError
 from durable_async.model.records import (
+    NO_ERRANDS,
     CommitItem,
     CommitResult,
     Delivery,
     EntityFilter,
     EntityPage,
     EntityRecord,
+    Errands,
     Fence,
     HistoryPage,
     HubStatistics,
@@ -35,9 +37,9 @@ from durable_async.model.records import (
 )
 
 from .batch import Batch, Place, lone_append
-from .claims import any_or, pairs_or_none, started, work_of
+from .claims import any_or, census_of, pairs_or_none, started, work_of
 from .columns import Columns, numbers, values
-from .leases import PostgresLeases
+from .leases import PostgresLeases, microseconds
 from .near import NO_TAKING
 from .reads import (
     entity_page,
@@ -95,6 +97,7 @@ class PostgresBackend(PostgresLeases):
         activity_names: frozenset[str] | None,
         history_bytes_max: int,
         passed_over: frozenset[tuple[str, str]] = frozenset(),
+        errands: Errands = NO_ERRANDS,
     ) -> Work:
         """Claim ready work and collect letters for what is owned."""
         await self._resolve_doubt(fence)
@@ -106,21 +109,25 @@ class PostgresBackend(PostgresLeases):
             any_or(activity_names),
             history_bytes_max,
         )
-        hub, *rows = await self._fetch(fence, number, limits)
+        hub, *rows = await self._fetch(fence, number, limits, errands)
         if any(row["kind"] == "instance" for row in rows):
             await asyncio.sleep(0)  # an answer that came with this one has been taken in then
             if self._near.has_news(fence.worker_id):
                 # Perhaps of what caused that something was there to claim. Nothing else is looked for under the same number.
-                rows += (await self._fetch(fence, number, _NOTHING_MORE))[1:]
-        return work_of(rows, hub["at_us"])
+                rows += (await self._fetch(fence, number, _NOTHING_MORE, NO_ERRANDS))[1:]
+        return work_of(rows, hub["at_us"], census_of(hub) if errands.looks_around else None)
 
-    async def _fetch(self, fence: Fence, number: int, limits: tuple[Any, ...]) -> list[Any]:
+    async def _fetch(
+        self, fence: Fence, number: int, limits: tuple[Any, ...], errands: Errands
+    ) -> list[Any]:
         worker_id = fence.worker_id
         told = self._near.take(worker_id)
         asked = (list(told), list(told.values())) if told else (None, None)
+        lease = errands.lease_seconds
+        along = (None if lease is None else microseconds(lease), errands.looks_around)
         try:
             rows = await self._do(
-                "claim_work", self._hub, worker_id, fence.epoch, number, *limits, *asked
+                "claim_work", self._hub, worker_id, fence.epoch, number, *limits, *asked, *along
             )
         except BaseException:
             self._near.put_back(worker_id, told)

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from durable_async.backends._rows import STATUSES
 from durable_async.model.records import (
+    Census,
     ClaimedActivity,
     ClaimedInstance,
     HistoryRow,
@@ -54,7 +55,12 @@ def started(new: NewInstance, execution: int) -> ClaimedInstance:
     )
 
 
-def work_of(rows: Iterable[Row], next_ready_us: int | None) -> Work:
+def census_of(hub: Row) -> Census:
+    """Read what the first row tells of the workers, if it was asked for."""
+    return Census(workers=hub["execution"], dead=hub["attempts"], commits=hub["parent_seq"])
+
+
+def work_of(rows: Iterable[Row], next_ready_us: int | None, census: Census | None) -> Work:
     """Put together what the rows after the first tell."""
     kinds: defaultdict[str, list[Row]] = defaultdict(list)
     for row in rows:
@@ -71,6 +77,7 @@ def work_of(rows: Iterable[Row], next_ready_us: int | None) -> Work:
         mail=tuple(one for key, one in letters if key not in claimed),
         activities=tuple(_activity(row) for row in kinds["activity"]),
         next_ready_us=next_ready_us,
+        census=census,
     )
 
 

@@ -56,7 +56,7 @@ class Ears:
         self,
         target: PostgresTarget,
         *,
-        beat_seconds: float = 30.0,
+        beat_seconds: float = 90.0,
         answer_seconds: float = 2.0,
         deaf_seconds: float = 60.0,
     ) -> None:
@@ -64,7 +64,7 @@ class Ears:
 
         Args:
             target: Where to; its ``direct_dsn`` is used if it has one.
-            beat_seconds: How often to try whether anything arrives.
+            beat_seconds: How long to hear nothing before trying whether anything arrives.
             answer_seconds: How long that may take.
             deaf_seconds: How long to go on without hearing, where nothing ever arrived, before the next attempt; longer each time.
         """
@@ -84,6 +84,7 @@ class Ears:
         self._has_warned = False
         self._hears = False
         self._is_answered = False
+        self._has_heard_others = False
         self._deaf_times = 0
         self._pid = os.getpid()
 
@@ -214,7 +215,7 @@ class Ears:
             self._hears = True
             self._deaf_times = 0
             self._has_tried.set()
-            await self._say_for(self._beat_seconds * (0.75 + random.random() / 4))  # noqa: S311
+            await self._say_while_heard()
         if self._hears or not self._is_alive():
             return
         self._warn()
@@ -223,6 +224,16 @@ class Ears:
         await self._do(connection, connection.remove_listener(self._channel, self._heard))
         await self._say_for(self._deaf_seconds * 2**self._deaf_times)
         self._deaf_times = min(self._deaf_times + 1, _DEAF_DOUBLINGS_MAX)
+
+    async def _say_while_heard(self) -> None:
+        """Say what there is to say, until nobody else has been heard for a while.
+
+        Others' calls are heard, too: of many processes, each of which wakes all others when it calls, one calls at a time.
+        """
+        self._has_heard_others = True
+        while self._has_heard_others and self._is_alive():
+            self._has_heard_others = False
+            await self._say_for(self._beat_seconds * (0.75 + random.random() / 4))  # noqa: S311
 
     async def _is_heard(self, call: Callable[[], Awaitable[None]]) -> bool:
         """Call, and wait for that to arrive; say nothing else meanwhile, lest it come with the answer to that."""
@@ -328,7 +339,9 @@ class Ears:
             if said == _PING:
                 self._is_answered = True
                 self._wake.set()
-        elif said != _PING:
+            return
+        self._has_heard_others = True
+        if said != _PING:
             self._tell(decode(said))
 
     def _warn(self) -> None:

@@ -41,7 +41,7 @@ class PostgresLeases(PostgresCore):
                 self._hub,
                 worker_id,
                 lifeline,
-                _us(lease_seconds),
+                microseconds(lease_seconds),
                 self._environment.hostname(),
                 self._environment.pid(),
                 self._schema_version,
@@ -66,7 +66,7 @@ class PostgresLeases(PostgresCore):
             self._hub,
             fence.worker_id,
             fence.epoch,
-            _us(lease_seconds),
+            microseconds(lease_seconds),
             timeout_seconds=min(lease_seconds / 3, _RENEWAL_SECONDS_MAX),
         )
         if renewed is None:
@@ -162,5 +162,6 @@ class PostgresLeases(PostgresCore):
         )
 
 
-def _us(seconds: float) -> int:
+def microseconds(seconds: float) -> int:
+    """Return a length of time as the functions of the schema take it."""
     return round(seconds * 1_000_000)

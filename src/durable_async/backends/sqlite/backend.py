@@ -5,15 +5,19 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from durable_async.backend import Hearing
 from durable_async.errors import FencedError, InstanceNotFoundError
 from durable_async.model.records import (
+    NO_ERRANDS,
     CommitItem,
     CommitResult,
     Delivery,
     EntityFilter,
     EntityPage,
     EntityRecord,
+    Errands,
     Fence,
     HistoryPage,
     HubStatistics,
@@ -73,6 +77,7 @@ class SqliteBackend(SqliteLeases, SqliteCore):
         activity_names: frozenset[str] | None,
         history_bytes_max: int,
         passed_over: frozenset[tuple[str, str]] = frozenset(),
+        errands: Errands = NO_ERRANDS,
     ) -> Work:
         """Claim ready work and collect letters for what is owned."""
         fetch = Fetch(
@@ -87,15 +92,17 @@ class SqliteBackend(SqliteLeases, SqliteCore):
         )
 
         def job() -> Work:
+            if errands.lease_seconds is not None:
+                self.renew_lease(fence, errands.lease_seconds)
             tx = self._statements("writer")
+            census = self._census(tx, fence) if errands.looks_around else None
             try:
-                return fetch.run(tx)
+                work = fetch.run(tx)
             except sqlite3.OperationalError as error:
                 if base_code(error) != sqlite3.SQLITE_BUSY:
                     raise
-                return (
-                    Work()
-                )  # others write without end; that much is known, that nothing was claimed
+                work = Work()  # others write without end; so much is known: nothing was claimed
+            return work if census is None else msgspec.structs.replace(work, census=census)
 
         return await self._on_writer(job)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from durable_async.backend import Offer
 from durable_async.backends._rows import REQUESTS_KEPT_US, TOMBSTONES_KEPT_US
 from durable_async.errors import BackendError, FencedError
-from durable_async.model.records import Fence
+from durable_async.model.records import Census, Fence
 
 from .connection import check_process
 from .core import SqliteCore
@@ -149,6 +149,13 @@ class SqliteLeases(SqliteCore):
             if is_gone or lease_until_us <= tx.now_us:
                 dead.append(_Candidate(worker_id, epoch, is_gone))
         return dead
+
+    def _census(self, tx: Statements, fence: Fence) -> Census:
+        found = tx.one("count_workers", hub=tx.hub)
+        assert found is not None
+        workers, commits = found
+        dead = len(self._dead_workers(tx, fence)) if workers > 1 else 0
+        return Census(workers=workers, dead=dead, commits=commits)
 
     def _unseat(self, fence: Fence, dead: _Candidate) -> int:
         tx = self._statements("writer")

@@ -59,6 +59,7 @@ from .upkeep import (
 from .wakeups import WakeUpHintConformance
 from .wills import WillConformance, WillDeliveryConformance, WillInVainConformance
 from .workers import (
+    ErrandConformance,
     FenceConformance,
     LostFetchConformance,
     RetirementConformance,
@@ -70,6 +71,7 @@ from .workers import (
 class WorkQueueConformance(
     FenceConformance,
     TakeoverConformance,
+    ErrandConformance,
     RetirementConformance,
     WithdrawalConformance,
     LostFetchConformance,

@@ -8,7 +8,7 @@ import pytest
 
 from durable_async.backend import Backend
 from durable_async.errors import BackendError, FencedError
-from durable_async.model.records import Abandon, Fence, TurnCommit
+from durable_async.model.records import Abandon, Census, Errands, Fence, TurnCommit
 
 from .base import ConformanceBase, Opener, StoreClock
 from .driver import (
@@ -218,6 +218,62 @@ class TakeoverConformance(ConformanceBase):
             clock.advance(31)
         assert await rival.backend.take_over(rival.fence) == 1
         assert (await rival.claim_one()).instance_id == "a"
+
+
+class ErrandConformance(ConformanceBase):
+    """A fetch extends the lease and looks around along the way, whether there is work or not."""
+
+    async def test_a_fetch_extends_the_lease(
+        self, worker: Driver, rival: Driver, clock: StoreClock
+    ) -> None:
+        """As a renewal does, with work or without."""
+        renewal = Errands(lease_seconds=30)
+        await start(worker.backend, "a")
+        for found in (["a"], [], []):
+            clock.advance(20)
+            assert ids((await worker.fetch(errands=renewal)).claimed) == found
+        clock.advance(20)
+        assert await rival.backend.take_over(rival.fence) == 0
+        clock.advance(11)
+        assert await rival.backend.take_over(rival.fence) == 1
+
+    async def test_without_being_asked_it_leaves_the_lease_alone(
+        self, worker: Driver, rival: Driver, clock: StoreClock
+    ) -> None:
+        """Fetches alone keep nobody alive: whose lease is not extended may have a loop that hangs."""
+        await worker.start("a")
+        clock.advance(20)
+        await worker.fetch(errands=Errands(looks_around=True))
+        clock.advance(11)
+        assert await rival.backend.take_over(rival.fence) == 1
+
+    async def test_a_lease_that_ran_out_is_not_extended_and_nothing_is_claimed(
+        self, worker: Driver, rival: Driver, clock: StoreClock
+    ) -> None:
+        """Somebody may take over at any moment."""
+        await start(worker.backend, "a")
+        clock.advance(31)
+        with pytest.raises(FencedError):
+            await worker.fetch(errands=Errands(lease_seconds=30))
+        assert (await rival.claim_one()).attempts == 1
+
+    async def test_a_look_around_counts_the_workers(
+        self, worker: Driver, rival: Driver, clock: StoreClock
+    ) -> None:
+        """How many there are, how many of them are dead, and what all have committed; no more than was asked for."""
+        looking = Errands(looks_around=True)
+        assert (await rival.fetch()).census is None
+        census = (await rival.fetch(errands=looking)).census
+        assert census == Census(workers=2, dead=0, commits=0)
+        await rival.commit()
+        await worker.commit()
+        await worker.commit()
+        clock.advance(31)
+        census = (await rival.fetch(errands=looking)).census
+        assert census == Census(workers=2, dead=1, commits=3)
+        assert await rival.backend.take_over(rival.fence) == 0
+        census = (await rival.fetch(errands=looking)).census
+        assert census == Census(workers=1, dead=0, commits=1)
 
 
 class WithdrawalConformance(ConformanceBase):

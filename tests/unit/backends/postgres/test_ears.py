@@ -221,6 +221,24 @@ async def test_silence_is_noticed_by_the_beat(
         await there.until(lambda it: "a" in it.ids())
 
 
+async def test_who_hears_others_does_not_call(
+    target: PostgresTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each call wakes all who listen: if each of many called, they would be woken by the square of their number."""
+    ears = Ears(target)
+    said = [f"{'0' * 12}{text}" for text in ("?", "w", "-")] + [f"{ears._origin}?", ""]
+    beats: list[str] = []
+
+    async def say_for(seconds: float) -> None:
+        beats.append(said[len(beats)])
+        ears._heard(None, 0, ears._channel, beats[-1])
+
+    monkeypatch.setattr(ears, "_say_for", say_for)
+    monkeypatch.setattr(ears, "_is_alive", lambda: True)
+    await ears._say_while_heard()
+    assert beats == said[:4]  # its own call shows nothing that it did not ask for
+
+
 async def test_words_of_a_later_release_mean_anything(
     target: PostgresTarget, postgres_server: ThrowawayPostgres
 ) -> None:

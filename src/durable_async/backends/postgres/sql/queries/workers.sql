@@ -86,7 +86,7 @@ select id, execution, turn from {schema}.written_turns($1, $2, $3, $4::text::big
 
 -- name: claim_work
 -- Everything that a fetch answers, in rows of several kinds.
-select * from {schema}.claim_work($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+select * from {schema}.claim_work($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 
 -- name: take_stock
 -- In one transaction, by a function.

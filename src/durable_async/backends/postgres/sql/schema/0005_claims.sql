@@ -132,6 +132,8 @@ $$;
 -- 'activity': one claimed from the queue
 -- Names that are null stand for any. What is passed over is left to others: pairs of a name and a version, '' for none.
 -- p_told are the latter, each with the last letter that was reported of it; later ones are asked for.
+-- Two errands are done along the way: the lease is extended by p_lease_us, if it still stands; and with p_looks_around the first row tells
+-- of the hub's workers: how many there are (execution), how many of them are dead (attempts), how much all have committed (parent_seq).
 create function {schema}.claim_work(
     p_hub integer,
     p_worker text,
@@ -145,7 +147,9 @@ create function {schema}.claim_work(
     p_activity_names text[],
     p_history_bytes bigint,
     p_told bigint[],
-    p_told_after bigint[]
+    p_told_after bigint[],
+    p_lease_us bigint,
+    p_looks_around boolean
 ) returns table (
     kind text,
     key bigint,
@@ -180,11 +184,12 @@ declare
     v_quotas bigint[];
     v_activity_names text[];
     v_activity_quotas bigint[];
+    v_some boolean;
     v_some_ready boolean;
     v_some_marked boolean;
     v_some_queued boolean;
 begin
-    -- This is all that an idle worker costs. It takes no lock.
+    -- This is all that an idle worker costs. It takes no lock, but to extend the lease.
     kind := 'hub';
     n := v_now_us;
     select false,
@@ -206,6 +211,10 @@ begin
     from {schema}.workers w
     where w.hub = p_hub and w.id = p_worker and w.epoch = p_epoch;
     flag := coalesce(flag, true);
+    if p_looks_around then
+        select count(*), coalesce(sum(w.seq), 0) into execution, parent_seq from {schema}.workers w where w.hub = p_hub;
+        attempts := case when execution > 1 then (select count(*) from {schema}.dead_workers(p_hub, p_worker)) else 0 end;
+    end if;
 
     -- Something is ready, or queued: is it for this worker? What is for others must cost nothing, however much of it there is.
     if v_some_ready and p_names is not null then
@@ -233,18 +242,26 @@ begin
         v_some_queued := v_activity_names is not null;
     end if;
 
-    if flag or not (v_some_ready or v_some_marked or v_some_queued or p_told is not null) then
+    v_some := v_some_ready or v_some_marked or v_some_queued;
+    if flag or not (v_some or p_told is not null or p_lease_us is not null) then
         return next;
         return;
     end if;
 
-    if v_some_ready or v_some_marked or v_some_queued then
+    if v_some or p_lease_us is not null then
         -- A takeover locks this row too: it either sees what is claimed here, or this claim sees that it was taken over.
-        update {schema}.leases l set fetched = p_number
-        where l.hub = p_hub and l.worker = p_worker and l.epoch = p_epoch and l.fetched < p_number;
+        update {schema}.leases l
+        set fetched = case when v_some then p_number else l.fetched end,
+            until_us = case when p_lease_us is null then l.until_us else {schema}.clock_us() + p_lease_us end
+        where l.hub = p_hub and l.worker = p_worker and l.epoch = p_epoch
+            and (not v_some or l.fetched < p_number)
+            and (p_lease_us is null or l.until_us > {schema}.clock_us());
         if not found then
+            -- The lease is over, or this fetch comes late.
             flag := not exists (
-                select from {schema}.leases l where l.hub = p_hub and l.worker = p_worker and l.epoch = p_epoch
+                select from {schema}.leases l
+                where l.hub = p_hub and l.worker = p_worker and l.epoch = p_epoch
+                    and (p_lease_us is null or l.until_us > {schema}.clock_us())
             );
             v_some_ready := false;
             v_some_marked := false;

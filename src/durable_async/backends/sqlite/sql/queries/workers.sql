@@ -22,6 +22,10 @@ where hub = :hub and id = :worker and epoch = :epoch and lease_until_us > :now_u
 -- Candidates for a takeover; whether their process lives is asked outside.
 select id, epoch, lease_until_us, has_lifeline from workers where hub = :hub and id <> :worker order by id
 
+-- name: count_workers
+-- How many there are, and what they have committed in all.
+select count(*), coalesce(sum(seq), 0) from workers where hub = :hub
+
 -- name: unseat_worker
 -- Asks again, because the lease may have been renewed since the worker was found dead.
 delete from workers
