@@ -183,13 +183,13 @@ class ActivityRunner:
     async def _share(self) -> None:
         """Run attempts from the line in this task, up to the first that waits; then another task takes over the line."""
         with Carrier(self._carriers) as carrier:
-            found = await self._find_one_that_waits(carrier)
+            waiting = await self._find_one_that_waits(carrier)
             if not self.closed:
                 self._group.create_task(self._share())
-            if found is not None:
+            if waiting is not None:
                 self.running += 1
                 try:
-                    await self._wait_for(*found, carrier)
+                    await self._stay_with(*waiting, carrier)
                 finally:
                     self._make_way()
 
@@ -200,7 +200,7 @@ class ActivityRunner:
             carrier.remember()
             slice_end = clock() + SLICE_SECONDS
             while (attempt := self._next_to_share()) is not None:
-                begun = Begun(self._outcome(attempt))
+                begun = self._begin(attempt, carrier)
                 if begun.waits:
                     return attempt, begun
                 self._end(attempt, begun.result)
@@ -218,63 +218,61 @@ class ActivityRunner:
         """Take the first in line that is not expected to wait; those before it begin in tasks of their own."""
         while self._line and self.running < self._settings.activities_max and not self.closed:
             attempt = self._line.popleft()
-            if attempt.stopped:
+            if attempt.stopped or not self._may_begin():
                 continue
-            if not self._is_expected_to_wait(attempt):
-                if self._may_begin():
-                    return attempt
-                continue
+            # What needs a thread waits for it.
+            if attempt.activity.is_async and attempt.activity.name not in self._waiters:
+                return attempt
             self.running += 1
             self._group.create_task(self._run_alone(attempt))
         return None
-
-    def _is_expected_to_wait(self, attempt: Attempt) -> bool:
-        """Tell whether an attempt is to have a task of its own: it needs a thread, or did wait the last time, or has limits."""
-        activity = attempt.activity
-        return not activity.is_async or activity.name in self._waiters or attempt.has_limits
 
     async def _run_alone(self, attempt: Attempt) -> None:
         """Run an attempt in this task."""
         try:
             if attempt.stopped or not self._may_begin():
                 return
-            self._set_limits(attempt)
-            with Carrier(self._carriers, self._deadline(attempt)) as carrier:
-                attempt.scope = carrier.scope
-                begun = Begun(self._outcome(attempt))
+            with Carrier(self._carriers) as carrier:
+                begun = self._begin(attempt, carrier)
                 if begun.waits:
-                    await self._wait_for(attempt, begun, carrier)
+                    await self._stay_with(attempt, begun, carrier)
                 else:
                     self._waiters.discard(attempt.activity.name)
                     self._end(attempt, begun.result)
-                return
-            if anyio.current_time() >= carrier.scope.deadline:
-                self._end(attempt, self._timed_out(attempt))
         finally:
             self._make_way()
 
-    async def _wait_for(self, attempt: Attempt, begun: _BegunAttempt, carrier: Carrier) -> None:
-        """Stay with an attempt to its end."""
+    def _begin(self, attempt: Attempt, carrier: Carrier) -> _BegunAttempt:
+        """Take an attempt's first step, in a carrier's task."""
+        if not attempt.has_limits:
+            return Begun(self._outcome(attempt))
+        self._set_limits(attempt)
+        carrier.scope.deadline = self._deadline(attempt)
+        begun = Begun(self._outcome(attempt))
+        if not begun.waits:
+            carrier.lift_limit()
+        return begun
+
+    async def _stay_with(self, attempt: Attempt, begun: _BegunAttempt, carrier: Carrier) -> None:
+        """Carry an attempt to its end."""
         if len(self._waiters) >= WAITERS_MAX:  # with a fallback, names come from callers
             self._waiters.clear()
         self._waiters.add(attempt.activity.name)
         attempt.scope = carrier.scope
         if attempt.stopped:  # by itself
             carrier.scope.cancel()
-        self._end(attempt, await begun)
+        try:
+            self._end(attempt, await begun)
+        except asyncio.CancelledError:
+            if anyio.current_time() >= carrier.scope.deadline:
+                self._end(attempt, self._timed_out(attempt))
+            raise
 
     def _make_way(self) -> None:
         self.running -= 1
         self._line_moves.set()
 
     # -- what comes of it
-
-    def _end(self, attempt: Attempt, letter: Letter) -> None:
-        if attempt.stopped:
-            return
-        if attempt.unrecorded is not None:
-            self._record_heartbeat(attempt)
-        self._deliver(attempt, letter)
 
     async def _outcome(self, attempt: Attempt) -> Letter:
         try:
@@ -302,6 +300,13 @@ class ActivityRunner:
                 abandon_on_cancel=True,
             )
         return activity.encode_result(self.payloads, value)
+
+    def _end(self, attempt: Attempt, letter: Letter) -> None:
+        if attempt.stopped:
+            return
+        if attempt.unrecorded is not None:
+            self._record_heartbeat(attempt)
+        self._deliver(attempt, letter)
 
     # -- time limits and heartbeats
 

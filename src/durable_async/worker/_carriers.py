@@ -84,7 +84,6 @@ class Carrier:
 
     Args:
         others: Those that carry something; this one is among them while it does.
-        deadline: When the scope is cancelled.
 
     Attributes:
         scope: Cancels what is carried.
@@ -92,13 +91,13 @@ class Carrier:
 
     __slots__ = ("_others", "_task", "_traces", "scope")
 
-    def __init__(self, others: set[Carrier], deadline: float = math.inf) -> None:
+    def __init__(self, others: set[Carrier]) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._task = task
         self._others = others
         self._traces: tuple[Any, ...] = ()
-        self.scope = anyio.CancelScope(deadline=deadline)
+        self.scope = anyio.CancelScope()
 
     def __enter__(self) -> Self:
         self._others.add(self)
@@ -117,6 +116,12 @@ class Carrier:
         except RuntimeError:
             # What it carried has left a scope open, which stands in the way of this one. Both end with the task.
             return error is None or isinstance(error, asyncio.CancelledError)
+
+    def lift_limit(self) -> None:
+        """Let the time cancel nothing any more; if it has, the task is spent."""
+        self.scope.deadline = math.inf
+        if self.scope.cancel_called:
+            self._traces = ()
 
     def remember(self) -> None:
         """Take note of what the task is like, for this step of it."""

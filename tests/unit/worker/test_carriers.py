@@ -1,4 +1,4 @@
-"""Attempts that share a task notice nothing of it: laws of what runs in carriers."""
+"""Attempts that share a task notice nothing of it."""
 
 from __future__ import annotations
 
@@ -7,112 +7,33 @@ import contextlib
 import traceback
 import weakref
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextvars import ContextVar
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import anyio
 import pytest
-from hypothesis import given, settings, strategies as st
 
-from durable_async import Registry, activity_context
-from durable_async.model.history import ActivityCompleted, ActivityFailed, Letter
-from durable_async.model.policy import ActivityOptions
-from durable_async.serialization import JsonConverter
-from durable_async.testing import VirtualEnvironment, run_virtual, virtual_time
-from durable_async.worker._activities import ActivityRunner, Attempt
+from durable_async import activity_context
+from durable_async.model.history import ActivityCompleted
+from durable_async.testing import VirtualEnvironment, virtual_time
 from durable_async.worker._carriers import Begun
-from durable_async.worker.settings import WorkerSettings
 
-told: ContextVar[str] = ContextVar("told", default="nothing")
-
-
-class OneTaskEach(ActivityRunner):
-    """The plain way: nothing shares a task."""
-
-    def _is_expected_to_wait(self, attempt: Attempt) -> bool:
-        return True
-
-
-@dataclass
-class Bench:
-    """A runner, and what its attempts came to."""
-
-    env: VirtualEnvironment
-    kind: type[ActivityRunner] = ActivityRunner
-    registry: Registry = field(default_factory=Registry)
-    letters: dict[int, Letter] = field(default_factory=dict)
-    attempts: list[Attempt] = field(default_factory=list)
-
-    @contextlib.asynccontextmanager
-    async def running(self, **limits: Any) -> AsyncIterator[ActivityRunner]:
-        """Run a runner meanwhile."""
-        self.runner = self.kind(
-            "hub",
-            self.env,
-            JsonConverter(),
-            WorkerSettings(**limits),
-            self.env.now_us,
-            self._deliver,
-            lambda: True,
-        )
-        async with anyio.create_task_group() as group:
-            await group.start(self.runner.run)
-            yield self.runner
-            group.cancel_scope.cancel()
-
-    def _deliver(self, attempt: Attempt, letter: Letter) -> None:
-        self.letters[attempt.seq] = letter
-
-    def start(self, function: Callable[[], Any], **options: Any) -> Attempt:
-        """Start an attempt of a function; each function is an activity of its own name."""
-        name = f"{function.__qualname__}-{id(function)}"
-        activity = self.registry.find_activity(name)
-        if activity is None:
-            activity = self.registry.activity(name=name)(function)
-        attempt = Attempt(
-            self.runner,
-            activity,
-            "i",
-            1,
-            len(self.attempts),
-            1,
-            b"null",
-            ActivityOptions(**options),
-        )
-        self.attempts.append(attempt)
-        self.runner.start(attempt)
-        return attempt
-
-    async def run(self, *functions: Callable[[], Any]) -> list[Any]:
-        """Run functions that return values, one after the other in line."""
-        first = len(self.attempts)
-        for function in functions:
-            self.start(function)
-        await asyncio.sleep(1000)
-        codec = JsonConverter()
-        results = []
-        for seq in range(first, len(self.attempts)):
-            letter = self.letters[seq]
-            assert isinstance(letter, ActivityCompleted), letter
-            results.append(codec.decode(letter.result, Any, "result"))
-        return results
-
-
-def task() -> asyncio.Task[Any]:
-    """Return the task that runs."""
-    found = asyncio.current_task()
-    assert found is not None
-    return found
-
-
-async def own_task() -> int:
-    return id(task())
-
-
-async def variable() -> str:
-    return told.get()
+from .carrying import (
+    Bench,
+    cancels_itself,
+    changes_its_mind,
+    is_cancelled_later,
+    leaves_a_group_open,
+    leaves_a_scope_open,
+    leaves_a_shield_open,
+    leaves_a_time_limit_open,
+    leaves_an_expiring_scope_open,
+    own_task,
+    takes_a_name,
+    task,
+    told,
+    variable,
+)
 
 
 @virtual_time
@@ -211,43 +132,6 @@ async def test_what_waits_keeps_its_context_in_each_step_and_passes_it_on(
 
     async with bench.running():
         assert await bench.run(parent, variable) == [["one", "two", "two, late"], "nothing"]
-
-
-async def leaves_a_scope_open() -> None:
-    anyio.CancelScope().__enter__()
-
-
-async def leaves_a_shield_open() -> None:
-    anyio.CancelScope(shield=True).__enter__()
-
-
-async def leaves_an_expiring_scope_open() -> None:
-    anyio.move_on_after(5.2).__enter__()
-
-
-async def leaves_a_group_open() -> None:
-    await anyio.create_task_group().__aenter__()
-
-
-async def leaves_a_time_limit_open() -> None:
-    await asyncio.timeout(5.2).__aenter__()
-
-
-async def is_cancelled_later() -> None:
-    asyncio.get_running_loop().call_later(5.2, task().cancel)
-
-
-async def cancels_itself() -> None:
-    task().cancel()
-
-
-async def changes_its_mind() -> None:
-    task().cancel()
-    task().uncancel()
-
-
-async def takes_a_name() -> None:
-    task().set_name("mine")
 
 
 @pytest.mark.parametrize(
@@ -352,6 +236,27 @@ async def test_a_stop_reaches_only_its_attempt(env: VirtualEnvironment) -> None:
 
 
 @virtual_time
+async def test_those_with_limits_share_too_and_each_has_its_own(env: VirtualEnvironment) -> None:
+    bench = Bench(env)
+    seen: list[tuple[int, float]] = []
+
+    async def sees_its_limit() -> None:
+        seen.append((id(task()), anyio.current_effective_deadline() - env.monotonic()))
+
+    async with bench.running():
+        for limit in (5.0, None, 0.0, 7.0, 8.0):
+            bench.start(sees_its_limit, **({} if limit is None else {"start_to_close": limit}))
+        await asyncio.sleep(100)
+        assert await bench.run(variable) == ["nothing"]
+    first, second, late, *others = seen
+    assert [first[1], second[1], late[1]] == [5.0, float("inf"), -float("inf")]
+    assert [limit for _, limit in others] == [7.0, 8.0]
+    assert first[0] == second[0] == late[0]
+    assert others[0][0] == others[1][0] != late[0]  # a scope whose time is over is not used again
+    assert len(bench.letters) == 6
+
+
+@virtual_time
 async def test_one_that_is_stopped_in_line_is_never_begun(env: VirtualEnvironment) -> None:
     bench = Bench(env)
     async with bench.running():
@@ -437,162 +342,3 @@ async def test_what_is_raised_reaches_whoever_awaits() -> None:
     with pytest.raises(ValueError, match="mine") as caught:
         await begun
     assert "fails" in "".join(traceback.format_tb(caught.value.__traceback__))
-
-
-# -- the law: sharing changes nothing
-
-Script = list[tuple[Any, ...]]
-
-
-@dataclass(frozen=True)
-class Case:
-    """One attempt: what its code does, what limits it has, when it is started, and stopped."""
-
-    script: Script
-    start_to_close: float | None
-    begins: int
-    stops: float | None
-
-
-async def play(script: Script, note: Callable[..., None], env: VirtualEnvironment) -> int:
-    """Do what a script says."""
-    for step in script:
-        note("before", step[0], told.get(), env.monotonic())
-        match step:
-            case ("tell", text):
-                told.set(text)
-            case ("fail",):
-                raise ValueError(told.get())
-            case ("leave", what):
-                await LEAVING[what]()
-            case _:
-                note(await wait(*step, note), env.monotonic())
-    note("end", told.get(), env.monotonic())
-    return len(script)
-
-
-async def wait(how: str, seconds: int, limit: float, note: Callable[..., None]) -> str:
-    """Wait for some seconds; returns how that ended."""
-    match how:
-        case "plainly":
-            await asyncio.sleep(seconds)
-        case "without obeying":
-            with contextlib.suppress(asyncio.CancelledError):
-                await anyio.sleep(seconds)
-        case "and clean up":
-            try:
-                await asyncio.sleep(seconds)
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await anyio.sleep(1)
-                note("cleaned up")
-        case "with a timeout":
-            try:
-                async with asyncio.timeout(limit):
-                    await asyncio.sleep(seconds)
-            except TimeoutError:
-                return "timed out"
-        case "in a scope":
-            with anyio.move_on_after(limit) as scope:
-                await anyio.sleep(seconds)
-            return f"caught: {scope.cancelled_caught}"
-        case "for a task":
-            async with asyncio.TaskGroup() as group:
-                group.create_task(asyncio.sleep(seconds))
-        case "for a task of anyio's":
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(anyio.sleep, seconds)
-    return "waited"
-
-
-WAITS = [
-    "plainly",
-    "without obeying",
-    "and clean up",
-    "with a timeout",
-    "in a scope",
-    "for a task",
-    "for a task of anyio's",
-]
-LEAVING = {
-    leave.__name__: leave
-    for leave in (
-        leaves_a_scope_open,
-        leaves_an_expiring_scope_open,
-        leaves_a_time_limit_open,
-        is_cancelled_later,
-        cancels_itself,
-        changes_its_mind,
-    )
-}
-
-
-def observe(kind: type[ActivityRunner], cases: list[Case], bound: int) -> list[Any]:
-    """Run cases, and return what each of them saw, and came to."""
-    seen: list[list[Any]] = [[] for _ in cases]
-
-    async def main(env: VirtualEnvironment) -> None:
-        bench = Bench(env, kind)
-        origin = env.monotonic()
-
-        def function(case: Case, notes: list[Any]) -> Callable[[], Any]:
-            def note(*what: Any) -> None:
-                notes.append([round(x - origin, 3) if isinstance(x, float) else x for x in what])
-
-            async def plays() -> int:
-                return await play(case.script, note, env)
-
-            return plays
-
-        async def life(case: Case, notes: list[Any]) -> None:
-            await asyncio.sleep(case.begins)
-            options = {} if case.start_to_close is None else {"start_to_close": case.start_to_close}
-            attempt = bench.start(function(case, notes), **options)
-            places[attempt.seq] = notes
-            if case.stops is not None:
-                await asyncio.sleep(case.stops)
-                bench.runner.stop(attempt)
-
-        places: dict[int, list[Any]] = {}
-        async with bench.running(activities_max=bound):
-            async with asyncio.TaskGroup() as group:
-                for case, notes in zip(cases, seen, strict=True):
-                    group.create_task(life(case, notes))
-            await asyncio.sleep(200)
-            assert bench.runner.running == 0
-        for seq, letter in bench.letters.items():
-            places[seq].append(_came_to(letter))
-
-    run_virtual(main)
-    return seen
-
-
-def _came_to(letter: Letter) -> Any:
-    if isinstance(letter, ActivityCompleted):
-        return letter.result
-    assert isinstance(letter, ActivityFailed)
-    return letter.failure.error_type, letter.failure.message.partition(",")[2]
-
-
-steps = st.one_of(
-    st.tuples(st.just("tell"), st.sampled_from(["a", "b"])),
-    st.tuples(
-        st.sampled_from(WAITS), st.sampled_from([0, 1, 2, 4, 8]), st.sampled_from([0.7, 2.7])
-    ),
-    st.tuples(st.just("leave"), st.sampled_from(list(LEAVING))),
-    st.just(("fail",)),
-)
-cases = st.builds(
-    Case,
-    script=st.lists(steps, max_size=4),
-    start_to_close=st.sampled_from([None, None, None, 0.0, 1.4, 3.4]),
-    begins=st.integers(0, 3),
-    stops=st.sampled_from([None, None, 0.3, 0.6, 2.6]),
-)
-
-
-@settings(deadline=None)
-@given(st.lists(cases, min_size=1, max_size=8))
-def test_sharing_changes_nothing_that_code_can_see(mix: list[Case]) -> None:
-    """Attempts that wait, fail, swallow, clean up, time out, leave things behind and are stopped: each sees what it sees in a task of its own."""
-    assert observe(ActivityRunner, mix, 100) == observe(OneTaskEach, mix, 100)
