@@ -94,7 +94,8 @@ def _ordering(original: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(original)
     def initialize(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
-        if _is_deterministic():
+        # As _is_deterministic(), without another call: other loops make many scopes, too.
+        if getattr(asyncio._get_running_loop(), "is_deterministic", False):
             for name in _SCOPE_SETS:
                 setattr(self, name, OrderedSet(getattr(self, name)))
 

@@ -275,8 +275,20 @@ class ActivityRunner:
     # -- what comes of it
 
     async def _outcome(self, attempt: Attempt) -> Letter:
+        """Run an attempt's code."""
+        activity = attempt.activity
+        enter_activity(attempt)
         try:
-            return ActivityCompleted(attempt.seq, await self._call(attempt))
+            args, kwargs = activity.decode_input(self.payloads, attempt.input)
+            if activity.is_async:
+                value = await activity.function(*args, **kwargs)
+            else:
+                value = await self._environment.run_in_thread(
+                    functools.partial(activity.function, *args, **kwargs),
+                    limiter=self._threads,
+                    abandon_on_cancel=True,
+                )
+            return ActivityCompleted(attempt.seq, activity.encode_result(self.payloads, value))
         except SerializationError as error:
             return _failed(attempt, FailureDetails.of(error, non_retryable=True))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - user code may raise anything
@@ -286,20 +298,6 @@ class ActivityRunner:
                 raise
             # Nobody cancelled it: it awaited something that was cancelled, which is its own failure.
             return _failed(attempt, FailureDetails.of(error))
-
-    async def _call(self, attempt: Attempt) -> bytes:
-        activity = attempt.activity
-        enter_activity(attempt)
-        args, kwargs = activity.decode_input(self.payloads, attempt.input)
-        if activity.is_async:
-            value = await activity.function(*args, **kwargs)
-        else:
-            value = await self._environment.run_in_thread(
-                functools.partial(activity.function, *args, **kwargs),
-                limiter=self._threads,
-                abandon_on_cancel=True,
-            )
-        return activity.encode_result(self.payloads, value)
 
     def _end(self, attempt: Attempt, letter: Letter) -> None:
         if attempt.stopped:
