@@ -49,6 +49,7 @@ from .queries import (
     statistics,
 )
 from .renewal import SqliteLeases
+from .transaction import Statements
 
 
 class SqliteBackend(SqliteLeases, SqliteCore):
@@ -108,9 +109,9 @@ class SqliteBackend(SqliteLeases, SqliteCore):
 
     async def commit(self, fence: Fence, items: Sequence[CommitItem]) -> CommitResult:
         """Make a batch durable, all or nothing."""
-        return await self._on_writer(lambda: self._commit(fence, items))
+        return await self._on_writer_and_tell(lambda: self._commit(fence, items))
 
-    def _commit(self, fence: Fence, items: Sequence[CommitItem]) -> CommitResult:
+    def _commit(self, fence: Fence, items: Sequence[CommitItem]) -> tuple[Statements, CommitResult]:
         try:
             return self._commit_once(fence, items, check_turns=False)
         except sqlite3.IntegrityError:
@@ -119,7 +120,7 @@ class SqliteBackend(SqliteLeases, SqliteCore):
 
     def _commit_once(
         self, fence: Fence, items: Sequence[CommitItem], *, check_turns: bool
-    ) -> CommitResult:
+    ) -> tuple[Statements, CommitResult]:
         tx = self._statements("writer")
         batch = Batch(tx, fence.worker_id, check_turns=check_turns)
         with tx.transaction():
@@ -133,8 +134,7 @@ class SqliteBackend(SqliteLeases, SqliteCore):
             if not moved:
                 raise FencedError(fence.worker_id)
             batch.run(items)
-        self._tell(tx)
-        return CommitResult(
+        return tx, CommitResult(
             fence=Fence(worker_id=fence.worker_id, epoch=fence.epoch, seq=fence.seq + 1),
             dropped=frozenset(batch.dropped),
         )

@@ -55,8 +55,11 @@ class Batch:
     def run(self, items: Sequence[CommitItem]) -> None:
         """Load what the items are about, apply them in order, write the result."""
         self._load(items)
-        turns = [item for item in items if isinstance(item, TurnCommit) and item.group]
-        self._refused = {item.group for item in turns if self._fitting(item) is None}
+        self._refused = {
+            item.group
+            for item in items
+            if isinstance(item, TurnCommit) and item.group and self._fitting(item) is None
+        }
         for item in items:
             if isinstance(item, TurnCommit):  # nearly all are
                 self._apply_turn(item)
@@ -89,7 +92,8 @@ class Batch:
                     given_up.append(item)
         ids.update(created)
         self._ledger.load(ids)
-        self._ledger.load_tombstones(created)
+        if created:
+            self._ledger.load_tombstones(created)
         if claimed:
             self._load_claimed(claimed)
         if given_up:
@@ -196,7 +200,7 @@ class Batch:
     def _write_turn(self, state: InstanceState, item: TurnCommit) -> None:
         pending, key = self._ledger.pending, state.key
         if item.events:
-            pending.history.append((key, item.execution, item.turn, item.events))
+            pending.insert_history.append((key, item.execution, item.turn, item.events))
             self._written.add((key, item.execution, item.turn))
         if item.consumed:
             self._ledger.consume(state, item.consumed)
@@ -207,7 +211,7 @@ class Batch:
         if item.state is not None:
             self._ledger.replace_snapshot(state, item.state)
         if item.custom_status is not None:
-            pending.custom.append((item.custom_status or None, key))
+            pending.save_custom_statuses.append((item.custom_status or None, key))
             self._change(state)
         if item.status is not None:
             state.status = item.status
@@ -220,7 +224,7 @@ class Batch:
     def _end(self, state: InstanceState, item: TurnCommit) -> None:
         if item.output is not None or item.failure is not None:
             outcome = (item.output, encode_failure(item.failure), state.key)
-            self._ledger.pending.outcomes.append(outcome)
+            self._ledger.pending.save_outcomes.append(outcome)
         self._ledger.end(state)
         self._ledger.bequeath(state)
         self._forget_claimed(state.key)
@@ -246,14 +250,14 @@ class Batch:
         match item:
             case ActivityResult():
                 del self._claimed[item.item_id]
-                pending.ended.append((item.item_id,))
+                pending.delete_queued.append((item.item_id,))
                 self._letters.append(item.outgoing)
             case ActivityProgress():
-                pending.reported.append((item.options, item.item_id))
+                pending.save_options.append((item.options, item.item_id))
                 self._letters.append(item.outgoing)
             case ActivityRecount():
                 owner = None if item.is_returned else self._worker_id
-                pending.recounted.append((item.attempts, owner, item.item_id))
+                pending.recount_activities.append((item.attempts, owner, item.item_id))
                 if item.is_returned:
                     del self._claimed[item.item_id]
                     self._tx.brought_work = True
@@ -268,7 +272,7 @@ class Batch:
         found = [item_id for item_id, row in self._unclaimed.items() if row == place]
         if found:
             self._forget_claimed(state.key, item.seq)
-            self._ledger.pending.ended += [(item_id,) for item_id in found]
+            self._ledger.pending.delete_queued += [(item_id,) for item_id in found]
             self._letters.append(item.outgoing)
 
     def _abandon(self, state: InstanceState, item: Abandon) -> None:
@@ -293,7 +297,7 @@ class Batch:
             self._tx.brought_work = True
         now_us = self._tx.now_us
         released = (now_us, now_us, state.key, json_list(item.seen))
-        self._ledger.pending.released.append(released)
+        self._ledger.pending.wake_released.append(released)
 
 
 def _note_receivers(turn: TurnCommit, ids: dict[str, None], created: dict[str, None]) -> None:

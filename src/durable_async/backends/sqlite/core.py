@@ -160,19 +160,32 @@ class SqliteCore:
     async def _write(self, verb: Verb[T]) -> T:
         """Run a verb in a transaction of its own, and give hints after it."""
 
-        def job() -> T:
+        def job() -> tuple[Statements, T]:
             tx = self._statements("writer")
             with tx.transaction():
                 result = verb(tx)
-            self._tell(tx)
-            return result
+            return tx, result
 
-        return await self._on_writer(job)
+        return await self._on_writer_and_tell(job)
 
-    def _tell(self, tx: Statements) -> None:
-        """Give hints of a commit, to listeners here and to other processes, from the thread that made it."""
+    async def _on_writer_and_tell(self, job: Callable[[], tuple[Statements, T]]) -> T:
+        """Run something that commits once; give hints of that together with its result, whether or not anybody still waits for it."""
+
+        def ringing() -> tuple[Statements, T]:
+            tx, result = job()
+            self._ring(tx)
+            return tx, result
+
+        _, result = await self._run(self._writing, ringing, lambda done: self._hint(done[0]))
+        return result
+
+    def _hint(self, tx: Statements) -> None:
+        """Tell listeners here of a commit."""
+        self._hints.give(tx.brought_work, tx.changed, tx.progress)
+
+    def _ring(self, tx: Statements) -> None:
+        """Tell other processes of a commit, from the thread that made it."""
         if tx.brought_work or tx.changed or tx.progress:
-            self._hints.give(tx.brought_work, tx.changed, tx.progress)
             self._bells.ring()
 
     async def _on_writer(self, job: Callable[[], T]) -> T:
@@ -183,15 +196,22 @@ class SqliteCore:
         """Run a verb on the reading connection; each of its statements sees one moment."""
         return await self._run(self._reading, lambda: verb(self._statements("reader")))
 
-    async def _run(self, runner: Runner | None, job: Callable[[], T]) -> T:
+    async def _run(
+        self,
+        runner: Runner | None,
+        job: Callable[[], T],
+        then: Callable[[T], None] | None = None,
+    ) -> T:
         if runner is None:
             raise BackendError(f"{self.description} is not open")
 
         def translated() -> T:
-            with self._errors():
+            try:
                 return job()
+            except DATA_ERRORS as error:
+                raise translate(error, self.description) from error
 
-        return await runner.run(translated)
+        return await runner.run(translated, then)
 
     @contextmanager
     def _errors(self) -> Generator[None]:

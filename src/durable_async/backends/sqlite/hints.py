@@ -51,15 +51,17 @@ class Hints:
     def give(
         self, brought_work: bool, changed: set[str] | None, progress: AbstractSet[str] = frozenset()
     ) -> None:
-        """Tell listeners, from any thread; ``None`` means that anything may have changed."""
+        """Tell listeners, from any thread, or with the next turn of their loop if called there; ``None`` means that anything may have changed."""
         if not self._listeners or not (brought_work or changed is None or changed or progress):
             return
         loop = self._loop
         if loop is None:
             return
         ids = None if changed is None else frozenset(changed)
+        is_here = asyncio._get_running_loop() is loop  # noqa: SLF001 - the public one raises where there is none
+        call = loop.call_soon if is_here else loop.call_soon_threadsafe
         try:
-            loop.call_soon_threadsafe(self._tell, brought_work, ids, frozenset(progress))
+            call(self._tell, brought_work, ids, frozenset(progress))
         except RuntimeError:
             return  # the loop is closed: nobody listens any more
 

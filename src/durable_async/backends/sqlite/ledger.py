@@ -29,7 +29,7 @@ from durable_async.model.status import TERMINAL, Status
 
 from .finals import FinalLetters
 from .rows import unique
-from .states import InstanceState, Pending, Row
+from .states import BRINGS_WORK, WRITES, InstanceState, Pending, Row
 from .transaction import Statements, json_list, json_map
 
 _EVERY_EXECUTION = 2**62
@@ -114,8 +114,10 @@ class Ledger:
     def _add(self, new: NewInstance, execution: int) -> None:
         state = self._insert(new, Status.PENDING, execution)
         state.ready_at_us = max(self.now_us, new.start_at_us)
-        self.pending.history.append((state.key, execution, 0, new.events))
-        self.pending.tags += [(self.tx.hub, tag, text, state.key) for tag, text in new.tags.items()]
+        self.pending.insert_history.append((state.key, execution, 0, new.events))
+        self.pending.insert_tags += [
+            (self.tx.hub, tag, text, state.key) for tag, text in new.tags.items()
+        ]
         self.tx.brought_work = True
 
     def _open(self, instance_id: str, name: str) -> InstanceState:
@@ -178,7 +180,7 @@ class Ledger:
         is_full = letters_max is not None and not self._has_room(state, letters_max)
         if is_full and not is_first_final:
             return Delivery.FULL
-        self.pending.letters.append((state.key, out.execution, out.letter, int(out.final)))
+        self.pending.insert_letters.append((state.key, out.execution, out.letter, int(out.final)))
         self._gathered.add(state.key)
         if out.final:
             self._finals.add(state.key, out.execution)
@@ -237,21 +239,21 @@ class Ledger:
 
     def consume(self, state: InstanceState, letter_ids: Sequence[int]) -> None:
         """Take letters that a turn consumed out of their mailbox."""
-        self.pending.consumed += [(letter_id, state.key) for letter_id in letter_ids]
+        self.pending.delete_letters += [(letter_id, state.key) for letter_id in letter_ids]
         if state.ending:
             self._set_ending(state, self._finals.consume(state.key, letter_ids))
 
     def replace_snapshot(self, state: InstanceState, snapshot: bytes) -> None:
         """Give an entity another state, in a turn; empty for none."""
         state.updated_at_us = self.now_us
-        self.pending.snapshots.append((snapshot or None, self.now_us, state.key))
+        self.pending.save_snapshots.append((snapshot or None, self.now_us, state.key))
         self.tx.changed.add(state.id)
 
     def keep_answers(self, answers: Iterable[Answer]) -> None:
         """Keep answers for clients that wait for them."""
         for one in answers:
             row = (self.tx.hub, one.request_id, one.answer, self.now_us)
-            self.pending.answers.append(row)
+            self.pending.insert_answers.append(row)
             self.tx.changed.add(one.request_id)
 
     def leave_will(self, state: InstanceState, will: Will) -> None:
@@ -269,8 +271,6 @@ class Ledger:
 
     def _execute_wills(self) -> None:
         # Few instances end with a will that still stands, so that wills and receivers are loaded only here.
-        if not self._bequests:
-            return
         stored = [key for key, will in self._bequests if will is None]
         rows = self.tx.all("load_wills", keys=json_list(stored))
         loaded = {
@@ -288,7 +288,7 @@ class Ledger:
         """Put an activity into the queue, unless its execution is over."""
         if state.status in TERMINAL or item.execution != state.execution:
             return
-        self.pending.queued.append(
+        self.pending.insert_queued.append(
             (
                 self.tx.hub,
                 state.key,
@@ -306,10 +306,10 @@ class Ledger:
     def cancel_queued(self, state: InstanceState, seq: int) -> None:
         """Take an activity out of the queue."""
         key = state.key
-        self.pending.cancelled.append((key, seq))
+        self.pending.delete_queued_seq.append((key, seq))
         if key in self._gathered:
-            self.pending.queued = [
-                row for row in self.pending.queued if row[1] != key or row[3] != seq
+            self.pending.insert_queued = [
+                row for row in self.pending.insert_queued if row[1] != key or row[3] != seq
             ]
 
     def end(self, state: InstanceState) -> None:
@@ -322,8 +322,8 @@ class Ledger:
     def renew(self, state: InstanceState, events: bytes) -> None:
         """Begin the next execution with a new turn 0 in place of the history so far."""
         state.execution += 1
-        self.pending.history_before.append((state.key, state.execution))
-        self.pending.history.append((state.key, state.execution, 0, events))
+        self.pending.delete_history_before.append((state.key, state.execution))
+        self.pending.insert_history.append((state.key, state.execution, 0, events))
         self.drop_queued(state)
         self.touch(state)
 
@@ -331,22 +331,27 @@ class Ledger:
         """Delete an instance with everything that belongs to it."""
         key = state.key
         del self._states[state.id]
-        self.pending.history_before.append((key, _EVERY_EXECUTION))
+        self.pending.delete_history_before.append((key, _EVERY_EXECUTION))
         self.drop_letters(state)
         self.drop_queued(state)
         pending = self.pending
         pending.dirty.pop(key, None)
-        pending.tags = [row for row in pending.tags if row[3] != key]
+        pending.insert_tags = [row for row in pending.insert_tags if row[3] != key]
         pending.wills.pop(key, None)
-        for rows in (pending.outcomes, pending.custom, pending.snapshots, pending.parents):
+        for rows in (
+            pending.save_outcomes,
+            pending.save_custom_statuses,
+            pending.save_snapshots,
+            pending.save_parents,
+        ):
             rows[:] = [row for row in rows if row[-1] != key]
         if pending.created.pop(key, None) is None:
-            pending.removed.append((key,))
+            pending.delete_instances.append((key,))
 
     def bury(self, state: InstanceState) -> None:
         """Delete an instance, and remember its last execution: a later life goes on above it."""
         self.remove(state)
-        self.pending.tombstones.append((self.tx.hub, state.id, state.execution, self.now_us))
+        self.pending.insert_tombstones.append((self.tx.hub, state.id, state.execution, self.now_us))
 
     def drop_letters(self, state: InstanceState, before: int | None = None) -> None:
         """Empty a mailbox; with ``before``, only of letters for earlier executions."""
@@ -354,81 +359,60 @@ class Ledger:
         if state.ending:
             self._set_ending(state, self._finals.drop(key, before))
         if before is None:
-            self.pending.emptied.append((key,))
+            self.pending.delete_letters_of.append((key,))
         else:
-            self.pending.outdated.append((key, before))
+            self.pending.delete_letters_before.append((key, before))
         if key in self._gathered:
-            self.pending.letters = [
+            self.pending.insert_letters = [
                 row
-                for row in self.pending.letters
+                for row in self.pending.insert_letters
                 if row[0] != key or (before is not None and (row[1] is None or row[1] >= before))
             ]
 
     def drop_queued(self, state: InstanceState) -> None:
         """Take all activities of an instance out of the queue."""
         key = state.key
-        self.pending.unqueued.append((key,))
+        self.pending.delete_queued_of.append((key,))
         if key in self._gathered:
-            self.pending.queued = [row for row in self.pending.queued if row[1] != key]
+            self.pending.insert_queued = [
+                row for row in self.pending.insert_queued if row[1] != key
+            ]
 
     # -- writing
 
     def flush(self) -> None:
         """Execute wills, and write what was decided. The ledger is of no use afterwards."""
-        self._execute_wills()
+        if self._bequests:
+            self._execute_wills()
         pending, tx = self.pending, self.tx
-        # First, and also those rows that go again below: the primary key must see every turn.
-        tx.each("insert_history", pending.history)
-        self._delete()
-        self._write_instances()
-        tx.each("save_options", pending.reported)
-        tx.each("recount_activities", pending.recounted)
-        tx.each("insert_letters", pending.letters)
-        tx.each("insert_queued", pending.queued)
-        tx.each("insert_tombstones", pending.tombstones)
-        tx.each("insert_answers", pending.answers)
-        if tx.each("wake_released", pending.released):
-            tx.brought_work = True
+        self._make_rows()
+        for name in WRITES:
+            rows = getattr(pending, name)
+            if rows and tx.each(name, rows) and name in BRINGS_WORK:
+                tx.brought_work = True
         self._keep_known()
+
+    def _make_rows(self) -> None:
+        """Make rows of what is known only now to be final."""
+        pending = self.pending
+        if pending.created:
+            created = pending.created.values()
+            pending.insert_instances = [self._created_row(state, new) for state, new in created]
+        if pending.dirty:
+            pending.save_instances = [state.row() for state in pending.dirty.values()]
+        if pending.wills:
+            pending.save_wills = [_will_row(key, will) for key, will in pending.wills.items()]
+        if pending.delete_instances:
+            pending.delete_tags = self._tags_of(key for (key,) in pending.delete_instances)
+
+    def _tags_of(self, keys: Iterable[int]) -> list[Row]:
+        rows = self.tx.all("tags_of", keys=json_list(keys))
+        return [(self.tx.hub, *row) for row in rows]
 
     def _keep_known(self) -> None:
         """Know from now on what was written of those that a worker holds; others may never be heard of again."""
         held = {one: state for one, state in self._states.items() if state.owner is not None}
         self.tx.known.keep(held)
-
-    def _delete(self) -> None:
-        pending, tx = self.pending, self.tx
-        tx.each("delete_history_before", pending.history_before)
-        tx.each("delete_letters", pending.consumed)
-        tx.each("delete_letters_of", pending.emptied)
-        tx.each("delete_letters_before", pending.outdated)
-        # Some may be running: whoever runs them is to stop.
-        if tx.each("delete_queued_of", pending.unqueued) + tx.each(
-            "delete_queued_seq", pending.cancelled
-        ):
-            tx.brought_work = True
-        tx.each("delete_queued", pending.ended)
-        if pending.removed:
-            self._delete_tags()
-            tx.each("delete_instances", pending.removed)
-
-    def _delete_tags(self) -> None:
-        tx = self.tx
-        rows = tx.all("tags_of", keys=json_list(key for (key,) in self.pending.removed))
-        tx.each("delete_tags", [(tx.hub, *row) for row in rows])
-
-    def _write_instances(self) -> None:
-        pending, tx = self.pending, self.tx
-        created = [self._created_row(state, new) for state, new in pending.created.values()]
-        tx.each("insert_instances", created)
-        tx.each("insert_tags", pending.tags)
-        # Before the whole states, which know what came after the turn.
-        tx.each("save_snapshots", pending.snapshots)
-        tx.each("save_instances", [state.row() for state in pending.dirty.values()])
-        tx.each("save_outcomes", pending.outcomes)
-        tx.each("save_custom_statuses", pending.custom)
-        tx.each("save_parents", pending.parents)
-        tx.each("save_wills", [_will_row(key, will) for key, will in pending.wills.items()])
 
     def _created_row(self, state: InstanceState, new: NewInstance) -> Row:
         return (

@@ -53,8 +53,8 @@ def _restart(tx: Statements, ledger: Ledger, state: InstanceState, one: Rewrite)
     state.hold_until_us = 0
     state.parked = None
     _make_ready(tx, state)
-    ledger.pending.outcomes.append((None, None, state.key))
-    ledger.pending.parents.append((*encode_parent(one.parent), state.key))
+    ledger.pending.save_outcomes.append((None, None, state.key))
+    ledger.pending.save_parents.append((*encode_parent(one.parent), state.key))
 
 
 def unpark(tx: Statements, instance_ids: Sequence[str]) -> list[str]:

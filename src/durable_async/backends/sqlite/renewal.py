@@ -170,7 +170,8 @@ class SqliteLeases(SqliteCore):
                 now_us=tx.now_us,
             )
             freed = _free(tx, dead.worker_id, handed_back=0) if unseated else 0
-        self._tell(tx)
+        self._hint(tx)
+        self._ring(tx)
         self._lifelines.clean(dead.worker_id)
         return freed
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeAlias
 
@@ -133,31 +132,72 @@ class KnownStates:
         self._states.clear()
 
 
-@dataclass(slots=True)
-class Pending:
-    """Rows gathered for ``flush``, by kind."""
+WRITES = (
+    # History first, and also those rows that go again right after it: the primary key must see every turn.
+    "insert_history",
+    "delete_history_before",
+    "delete_letters",
+    "delete_letters_of",
+    "delete_letters_before",
+    "delete_queued_of",
+    "delete_queued_seq",
+    "delete_queued",
+    "delete_tags",
+    "delete_instances",
+    "insert_instances",
+    "insert_tags",
+    # Before the whole states, which know what came after the turn.
+    "save_snapshots",
+    "save_instances",
+    "save_outcomes",
+    "save_custom_statuses",
+    "save_parents",
+    "save_wills",
+    "save_options",
+    "recount_activities",
+    "insert_letters",
+    "insert_queued",
+    "insert_tombstones",
+    "insert_answers",
+    "wake_released",
+)
+"""The statements that write what was gathered, in their order; each runs once for each row under its name in `Pending`."""
 
-    removed: list[Row] = field(default_factory=list)
-    history_before: list[Row] = field(default_factory=list)
-    consumed: list[Row] = field(default_factory=list)
-    emptied: list[Row] = field(default_factory=list)
-    outdated: list[Row] = field(default_factory=list)
-    unqueued: list[Row] = field(default_factory=list)
-    cancelled: list[Row] = field(default_factory=list)
-    ended: list[Row] = field(default_factory=list)
-    reported: list[Row] = field(default_factory=list)
-    recounted: list[Row] = field(default_factory=list)
-    created: dict[int, tuple[InstanceState, NewInstance]] = field(default_factory=dict)
-    dirty: dict[int, InstanceState] = field(default_factory=dict)
-    tags: list[Row] = field(default_factory=list)
-    outcomes: list[Row] = field(default_factory=list)
-    custom: list[Row] = field(default_factory=list)
-    snapshots: list[Row] = field(default_factory=list)
-    wills: dict[int, Will | None] = field(default_factory=dict)
-    parents: list[Row] = field(default_factory=list)
-    history: list[Row] = field(default_factory=list)
-    letters: list[Row] = field(default_factory=list)
-    queued: list[Row] = field(default_factory=list)
-    released: list[Row] = field(default_factory=list)
-    tombstones: list[Row] = field(default_factory=list)
-    answers: list[Row] = field(default_factory=list)
+BRINGS_WORK = frozenset({"delete_queued_of", "delete_queued_seq", "wake_released"})
+"""If one of these touches a row, somebody has to look: who is to stop an activity that it runs, or to take what is ready."""
+
+
+class Pending:
+    """Rows gathered for ``flush``, under the name of the statement that will write them; and what only becomes rows then."""
+
+    __slots__ = ("created", "dirty", "wills", *WRITES)
+
+    def __init__(self) -> None:
+        self.created: dict[int, tuple[InstanceState, NewInstance]] = {}
+        self.dirty: dict[int, InstanceState] = {}
+        self.wills: dict[int, Will | None] = {}
+        self.insert_history: list[Row] = []
+        self.delete_history_before: list[Row] = []
+        self.delete_letters: list[Row] = []
+        self.delete_letters_of: list[Row] = []
+        self.delete_letters_before: list[Row] = []
+        self.delete_queued_of: list[Row] = []
+        self.delete_queued_seq: list[Row] = []
+        self.delete_queued: list[Row] = []
+        self.delete_tags: list[Row] = []
+        self.delete_instances: list[Row] = []
+        self.insert_instances: list[Row] = []
+        self.insert_tags: list[Row] = []
+        self.save_snapshots: list[Row] = []
+        self.save_instances: list[Row] = []
+        self.save_outcomes: list[Row] = []
+        self.save_custom_statuses: list[Row] = []
+        self.save_parents: list[Row] = []
+        self.save_wills: list[Row] = []
+        self.save_options: list[Row] = []
+        self.recount_activities: list[Row] = []
+        self.insert_letters: list[Row] = []
+        self.insert_queued: list[Row] = []
+        self.insert_tombstones: list[Row] = []
+        self.insert_answers: list[Row] = []
+        self.wake_released: list[Row] = []

@@ -44,13 +44,17 @@ class Statements:
     @contextmanager
     def transaction(self) -> Generator[None]:
         """Hold the write lock for a block, then commit it, or roll back and know nothing if it raises."""
+        execute = self.connection.execute
+        execute("begin immediate")
         try:
-            with atomic(self.connection):
-                [version] = self.connection.execute("pragma data_version").fetchone()
-                self.known.begin(version)
-                yield
+            [version] = execute("pragma data_version").fetchone()
+            self.known.begin(version)
+            yield
+            execute("commit")
         except BaseException:
             self.known.forget()
+            if self.connection.in_transaction:
+                execute("rollback")
             raise
 
     def rows(self, name: str, **values: Any) -> Iterator[Row]:

@@ -39,7 +39,7 @@ class AnswerConformance(ConformanceBase):
     async def listener(self, backend: Backend) -> AsyncIterator[Listener]:
         """Yield one that listens to the backend under test."""
         listener = Listener()
-        stop = backend.listen(listener.on_work, listener.on_changed)
+        stop = backend.listen(listener.on_work, listener.on_changed, listener.on_progress)
         yield listener
         stop()
 
