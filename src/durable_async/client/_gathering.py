@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
@@ -28,7 +29,12 @@ class _Request(Generic[Q, A]):
         self.error: BaseException | None = None
         self.leads = False
         self.settled = False
-        self.woken: anyio.Event | None = None
+        self.woken: asyncio.Future[None] | None = None
+
+    def wake(self) -> None:
+        """Let who asked go on, if he waits."""
+        if self.woken is not None and not self.woken.done():
+            self.woken.set_result(None)
 
 
 class Gatherer(Generic[Q, A]):
@@ -81,9 +87,9 @@ class Gatherer(Generic[Q, A]):
         return request.answer  # type: ignore[return-value]
 
     async def _wait(self, request: _Request[Q, A]) -> None:
-        request.woken = anyio.Event()
+        request.woken = asyncio.get_running_loop().create_future()
         try:
-            await request.woken.wait()
+            await request.woken
         except BaseException:
             self._withdraw(request)
             if request.leads:
@@ -142,14 +148,12 @@ class Gatherer(Generic[Q, A]):
         request.answer = answer
         request.error = error
         request.settled = True
-        if request.woken is not None:
-            request.woken.set()
+        request.wake()
 
     def _pass_on(self) -> None:
         if self._waiting:
             following = self._waiting[0]
             following.leads = True
-            if following.woken is not None:
-                following.woken.set()
+            following.wake()
         else:
             self._busy = False

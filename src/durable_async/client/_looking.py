@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import anyio
 
@@ -48,7 +49,7 @@ class Waiter(Generic[F]):
     """
 
     __slots__ = (
-        "_event",
+        "_woken",
         "began",
         "due",
         "error",
@@ -72,12 +73,12 @@ class Waiter(Generic[F]):
         self.is_told = False
         self.is_finished = False
         self.error: BackendUnavailableError | None = None
-        self._event = anyio.Event()
+        self._woken: asyncio.Future[None] | None = None
 
     def tell(self) -> None:
         """Let it read again."""
         self.is_told = True
-        self._event.set()
+        self.nudge()
 
     def finish(self) -> None:
         """Let it read nothing any more: it has been brought what it waits for."""
@@ -86,12 +87,18 @@ class Waiter(Generic[F]):
 
     def nudge(self) -> None:
         """Let it think again."""
-        self._event.set()
+        if self._woken is not None and not self._woken.done():
+            self._woken.set_result(None)
 
     async def sleep(self) -> None:
-        """Wait until it is told or nudged."""
-        await self._event.wait()
-        self._event = anyio.Event()
+        """Wait until it is told or nudged; not at all if it was told already."""
+        if self.is_told:
+            return
+        self._woken = asyncio.get_running_loop().create_future()
+        try:
+            await self._woken
+        finally:
+            self._woken = None
 
 
 class Lookout(Generic[F]):
@@ -111,6 +118,8 @@ class Lookout(Generic[F]):
         self._wakeups = wakeups
         self._environment = environment
         self._waiting: dict[Waiter[F], None] = {}
+        self._line: list[tuple[float, int, Waiter[F]]] = []
+        self._put_off_times = 0
         self._leader: Waiter[F] | None = None
         self._planned = 0.0
         self._looked_at = float("-inf")
@@ -123,7 +132,7 @@ class Lookout(Generic[F]):
             BackendUnavailableError: The store is silent.
         """
         self._waiting[waiter] = None
-        self._put_off(waiter)
+        self._put_off([waiter])
         if self._leader is not None and waiter.due + LOOK_GAP_SECONDS < self._planned:
             self._leader.nudge()
         try:
@@ -141,8 +150,9 @@ class Lookout(Generic[F]):
     def hurry(self) -> None:
         """Look for all as soon as possible."""
         now = self._environment.monotonic()
+        self._line.clear()
         for waiter in self._waiting:
-            waiter.due = now
+            self._set_due(waiter, now)
         if self._leader is not None:
             self._leader.nudge()
 
@@ -150,9 +160,7 @@ class Lookout(Generic[F]):
         self._leader = leader
         try:
             while not leader.is_told:
-                self._planned = max(
-                    min(one.due for one in self._waiting), self._looked_at + LOOK_GAP_SECONDS
-                )
+                self._planned = max(self._next_due(), self._looked_at + LOOK_GAP_SECONDS)
                 left = self._planned - self._environment.monotonic()
                 if left > 0:
                     with anyio.move_on_after(left):
@@ -163,8 +171,9 @@ class Lookout(Generic[F]):
             self._leader = None
 
     def _pass_on(self) -> None:
+        """Have another one lead: the latest, who is likely to wait for longest."""
         if self._leader is None and self._waiting:
-            next(iter(self._waiting)).nudge()
+            next(reversed(self._waiting)).nudge()
 
     # -- one look
 
@@ -177,22 +186,39 @@ class Lookout(Generic[F]):
         except BackendUnavailableError as error:
             self._fail(chosen, error)
             return
+        except BaseException:  # the leader leaves; another one looks for the others
+            for waiter in chosen:
+                self._set_due(waiter, waiter.due)
+            raise
         self._silent_since = None
         found = dict(zip(keys, answers, strict=True))
+        left: list[Waiter[F]] = []
         for waiter in chosen:
             if waiter.is_over(found[waiter.key]):
                 waiter.tell()
             else:
-                self._put_off(waiter)
+                left.append(waiter)
+        self._put_off(left)
 
     def _choose(self, now: float) -> list[Waiter[F]]:
-        """Return those whose time has come, and who would not have long to go."""
-        chosen = [
-            waiter for waiter in self._waiting if waiter.due - now <= self._pause(waiter, now) / 2
-        ]
-        if len(chosen) <= LOOK_MAX:
-            return chosen
-        return heapq.nsmallest(LOOK_MAX, chosen, key=lambda waiter: waiter.due)
+        """Return those whose time has come, and who would not have long to go; those who waited longest for a look, if they are many."""
+        chosen: list[Waiter[F]] = []
+        others: list[tuple[float, int, Waiter[F]]] = []
+        pause_max = self._pause_max()
+        while self._line and len(chosen) < LOOK_MAX:
+            due, _, waiter = self._line[0]
+            if due - now > pause_max / 2:
+                break
+            entry = heapq.heappop(self._line)
+            if waiter.due != due or waiter not in self._waiting:
+                continue
+            if due - now <= _pause(waiter, now, pause_max) / 2:
+                chosen.append(waiter)
+            else:
+                others.append(entry)
+        for entry in others:
+            heapq.heappush(self._line, entry)
+        return chosen
 
     def _fail(self, chosen: list[Waiter[F]], error: BackendUnavailableError) -> None:
         now = self._environment.monotonic()
@@ -204,18 +230,34 @@ class Lookout(Generic[F]):
                 waiter.error = error
                 waiter.tell()
             else:
-                waiter.due = now + PAUSE_SECONDS_FIRST
+                self._set_due(waiter, now + PAUSE_SECONDS_FIRST)
 
     # -- when
 
-    def _put_off(self, waiter: Waiter[F]) -> None:
+    def _put_off(self, waiters: Sequence[Waiter[F]]) -> None:
         now = self._environment.monotonic()
         spread = 0.9 + 0.1 * self._environment.random().random()
-        waiter.due = now + self._pause(waiter, now) * spread
+        pause_max = self._pause_max()
+        for waiter in waiters:
+            self._set_due(waiter, now + _pause(waiter, now, pause_max) * spread)
 
-    def _pause(self, waiter: Waiter[F], now: float) -> float:
-        wanted = max((now - waiter.began) * PAUSE_SHARE, PAUSE_SECONDS_FIRST)
-        return min(wanted, self._pause_max())
+    def _set_due(self, waiter: Waiter[F], due: float) -> None:
+        """Put a waiter in line; where it stood before does not count any more."""
+        waiter.due = due
+        self._put_off_times += 1
+        heapq.heappush(self._line, (due, self._put_off_times, waiter))
+
+    def _next_due(self) -> float:
+        """Return when the first in line is due; the leader is in line."""
+        while True:
+            due, _, waiter = self._line[0]
+            if waiter.due == due and waiter in self._waiting:
+                return due
+            heapq.heappop(self._line)
 
     def _pause_max(self) -> float:
         return PAUSE_SECONDS_MAX[self._wakeups.hearing]
+
+
+def _pause(waiter: Waiter[Any], now: float, pause_max: float) -> float:
+    return min(max((now - waiter.began) * PAUSE_SHARE, PAUSE_SECONDS_FIRST), pause_max)

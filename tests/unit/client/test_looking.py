@@ -31,6 +31,8 @@ class Deaf(MemoryBackend):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        self.may_look = anyio.Event()
+        self.may_look.set()
         self.looks: list[int] = []
         self.reads = 0
         self.told: list[Any] = []
@@ -52,6 +54,7 @@ class Deaf(MemoryBackend):
             self.reads += len(instance_ids)
         else:
             self.looks.append(len(instance_ids))
+            await self.may_look.wait()
         return await super().read(instance_ids, payloads=payloads)
 
 
@@ -88,7 +91,8 @@ async def test_a_lost_hint_costs_a_second_at_most(
                 await handle.raise_event("go", "gone")
 
             group.start_soon(end)
-            assert await handle.wait() == "gone"
+            # By its id: to who waits by the handle, the worker brings the end.
+            assert await world.hub.client.wait(handle.instance_id) == "gone"
             assert waited <= env.monotonic() <= waited + late + 0.1
 
 
@@ -112,6 +116,39 @@ async def test_many_waiters_are_one_look_a_second(env: VirtualEnvironment) -> No
         assert len(world.backend.looks) <= 41
         assert sum(world.backend.looks) <= 41 * many
         assert world.backend.reads == many
+
+
+@virtual_time
+async def test_who_leaves_while_he_looks_for_all_leaves_the_others_in_line(
+    env: VirtualEnvironment,
+) -> None:
+    async with World(env) as world, world.hub.worker(), anyio.create_task_group() as group:
+        client = world.hub.client
+        for name in "abc":
+            await client.start(waits, instance_id=name)
+        ended: list[str] = []
+
+        async def wait(name: str) -> None:
+            ended.append(await client.wait(name))
+
+        async def leave() -> None:
+            with pytest.raises(WaitTimeoutError):
+                await client.wait("c", timeout=1.0)
+
+        group.start_soon(leave)  # the first one looks for all
+        await anyio.sleep(0.1)
+        for name in "ab":
+            group.start_soon(wait, name)
+        await anyio.sleep(0.1)
+        world.backend.may_look = anyio.Event()
+        await anyio.sleep(1.0)
+        assert world.backend.looks
+        world.backend.may_look.set()
+        for name in "ab":
+            await client.raise_event(name, "go", name)
+        await anyio.sleep(1.1)
+        assert sorted(ended) == ["a", "b"]
+        group.cancel_scope.cancel()
 
 
 @virtual_time
