@@ -31,6 +31,7 @@ def tables() -> Mapping[str, str]:
         "model-used": model.used(postgres),
         "model-walls": model.walls(postgres),
         "model-amounts": model.amounts(postgres),
+        "model-speeds": model.speeds(postgres),
     }
 
 

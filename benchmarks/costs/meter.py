@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncGenerator, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import CodeType, FrameType
 from typing import Any
 
@@ -20,6 +20,9 @@ from .stores import Counts, Store, Tally
 from .workloads import Workload, elsewhere, registry
 
 SETTLED_SECONDS = 1.0
+
+BUSY = replace(CALM, heartbeat_seconds=10 * 86_400.0, sweep_seconds=10 * 86_400.0)
+"""A worker whose fetches have no errands, as those of one that fetches all the time, and does not look round either."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ async def _running(
     workload: Workload, store: Store, env: VirtualEnvironment
 ) -> AsyncGenerator[TaskHub]:
     """Open the hub in one process or in two, each with a worker; yields the first one's."""
-    settings = WorkerSettings() if workload.is_idle else CALM  # calm ones do not look round
+    settings = WorkerSettings() if workload.is_idle else BUSY
     hubs = []
     async with AsyncExitStack() as stack:
         for one in [registry, elsewhere] if workload.has_second else [registry]:

@@ -69,6 +69,7 @@ class Counts:
         rows: Rows inserted (``+``), updated (``~``) and deleted (``-``), by table.
         functions: Functions called in the database.
         notifications: Times that other processes had to be told of something: each a NOTIFY, if none of them went out together.
+        calls_to_work: Those of them that tell of work, upon which each worker looks.
         wal_bytes: Bytes in the server's log, without commit records and without full pages.
     """
 
@@ -77,6 +78,7 @@ class Counts:
     rows: Tally
     functions: Tally
     notifications: int
+    calls_to_work: int
     wal_bytes: int
 
     def since(self, before: Counts) -> Counts:
@@ -87,6 +89,7 @@ class Counts:
             self.rows.since(before.rows),
             self.functions.since(before.functions),
             self.notifications - before.notifications,
+            self.calls_to_work - before.calls_to_work,
             self.wal_bytes - before.wal_bytes,
         )
 
@@ -147,7 +150,7 @@ class PostgresStore:
         self._lab = lab
         self._name = name
         self._processes: list[_Process] = []
-        self._notifications = 0
+        self._notifications = self._calls_to_work = 0
         self._names = {_core_of(sql): name for name, sql in statements_in(SCHEMA).items()}
 
     def process(self, env: VirtualEnvironment) -> Backend:
@@ -163,6 +166,7 @@ class PostgresStore:
 
     def _pass_on(self, teller: _Process, said: tuple[Any, ...]) -> None:
         self._notifications += 1
+        self._calls_to_work += said[0].brought_work
         for one in self._processes:
             if one is not teller:
                 one.hear(said)
@@ -190,7 +194,15 @@ class PostgresStore:
                 wal_bytes += wal
         functions = Tally(dict(await connection.fetch(FUNCTIONS, SCHEMA, NOT_THE_HUBS)))
         commits = await connection.fetchval(TAKEN) - sum(one.clock_sets for one in self._processes)
-        return Counts(statements, commits, rows, functions, self._notifications, wal_bytes)
+        return Counts(
+            statements,
+            commits,
+            rows,
+            functions,
+            self._notifications,
+            self._calls_to_work,
+            wal_bytes,
+        )
 
 
 class _Process(BridgedBackend):
@@ -282,7 +294,7 @@ class SqliteStore:
         """Return what was counted."""
         rows = sum(one.total_changes for one in self._connections)
         statements = Tally(self._statements)
-        return Counts(statements, self._commits, Tally(written=rows), Tally(), 0, 0)
+        return Counts(statements, self._commits, Tally(written=rows), Tally(), 0, 0, 0)
 
     def _counter(self, connection: sqlite3.Connection) -> Callable[[str], None]:
         changes = 0  # before the transaction

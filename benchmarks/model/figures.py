@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from benchmarks.costs.ledger import Lines
+from benchmarks.costs.ledger import Lines, numbers
 from benchmarks.costs.tables import CROWD, IDLE, LINES, STARTS, STEP
 
 from .model import Constants, Habits, Load, Server
 
 IDLE_SECONDS = 600
-PING_SECONDS = 26.25
-"""Between two pings of the ears of a process, on average."""
+PING_SECONDS = 80.0
+"""Between two tries whether notifications arrive, of all processes together, on average."""
 
 
 def constants(ledger: Mapping[str, Lines]) -> Constants:
@@ -44,12 +44,13 @@ def constants(ledger: Mapping[str, Lines]) -> Constants:
 
 def habits(ledger: Mapping[str, Lines]) -> Habits:
     """Return what an idle worker does."""
-    idle = next(line for line in LINES if line.of == IDLE)
-    statements = {name: 10 * count for name, count in idle.count(ledger, "statements").items()}
+    idle = ledger[IDLE]
+    looks = numbers(idle["statements"]).get("claim_work", 0)
     return Habits(
-        looks=statements.get("claim_work", 0) / IDLE_SECONDS,
-        renewals=statements.get("renew_lease", 0) / IDLE_SECONDS,
-        sweeps=statements.get("dead_workers", 0) / IDLE_SECONDS,
+        looks=looks / IDLE_SECONDS,
+        renewals=numbers(idle["rows"]).get("leases ~", 0) / IDLE_SECONDS,
+        sweeps=numbers(idle["functions"]).get("dead_workers", 0) / IDLE_SECONDS,
+        sweepers=4,
         pings=1 / PING_SECONDS,
         connections=4,
         own_connections=2,
@@ -78,6 +79,9 @@ LARGE = Server(
 )
 SERVERS = (SMALL, LARGE)
 
+MEASURED_STEPS = {1: 2_865.0, 2: 3_382.0, 4: 1_732.0}
+"""Steps a second of S2 on SMALL by so many workers: the best of some rounds of ``benchmarks.throughput_postgres``."""
+
 STARTS_PER_WORKER = 10.0
 STEPS = 10.0
 
@@ -90,4 +94,5 @@ def load(ledger: Mapping[str, Lines], workers: int) -> Load:
         starts=workers * STARTS_PER_WORKER,
         steps=STEPS,
         notifications=told.total(ledger, "notifications"),
+        calls_to_work=told.total(ledger, "calls to work"),
     )

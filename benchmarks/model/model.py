@@ -55,20 +55,22 @@ class Constants:
 
 @dataclass(frozen=True, kw_only=True)
 class Habits:
-    """What a worker does whether there is work or not, a second; and what it holds.
+    """What workers do whether there is work or not, a second; and what a worker holds.
 
     Attributes:
-        looks: Looks for work.
-        renewals: Renewals of its lease.
-        sweeps: Looks for dead workers.
-        pings: Notifications to itself, to hear whether any arrive.
-        connections: It keeps these.
+        looks: Looks for work, of each worker.
+        renewals: Renewals of a lease, of each worker.
+        sweeps: Looks for dead workers, of a worker that is alone; several take turns.
+        sweepers: As many workers look as often as they would alone.
+        pings: Notifications to hear whether any arrive, of all processes together.
+        connections: Each worker process keeps these.
         own_connections: Of these, such as cannot go through a pooler: they hold a lock, or listen.
     """
 
     looks: float
     renewals: float
     sweeps: float
+    sweepers: int
     pings: float
     connections: int
     own_connections: int
@@ -108,12 +110,14 @@ class Load:
         starts: Orchestrations started a second, in all, and as many ended.
         steps: Activities of each, one after the other, run where the orchestration is.
         notifications: Of each orchestration, to other processes, if none of them went out together.
+        calls_to_work: Those of them that tell of work, upon which each worker looks.
     """
 
     workers: int
     starts: float
     steps: float
     notifications: float
+    calls_to_work: float
 
 
 @dataclass(frozen=True)
@@ -144,16 +148,15 @@ def commits_per_second(load: Load, server: Server) -> float:
     return min(commits_wanted(load, server), server.commits)
 
 
-def said_per_second(load: Load, server: Server) -> float:
-    """Return notifications of what was committed; what many commits have to tell goes out together."""
-    each = load.starts * load.notifications / load.workers
-    said = load.workers * min(each, NOTIFICATIONS_PER_PROCESS)
+def said_per_second(each: float, load: Load, server: Server) -> float:
+    """Return notifications of what was committed, if each orchestration has so many; what many commits have to tell goes out together."""
+    said = load.workers * min(load.starts * each / load.workers, NOTIFICATIONS_PER_PROCESS)
     return min(said, commits_per_second(load, server))
 
 
 def notifications_wanted(load: Load, habits: Habits, server: Server) -> float:
     """Return all notifications, those of a process to itself included."""
-    return said_per_second(load, server) + load.workers * habits.pings
+    return said_per_second(load.notifications, load, server) + habits.pings
 
 
 def notifications_per_second(load: Load, habits: Habits, server: Server) -> float:
@@ -167,7 +170,7 @@ def server_cpu(load: Load, habits: Habits, server: Server, costs: Constants) -> 
     return {
         "looking for work": workers * habits.looks * costs.look_us * US,
         "leases": workers * habits.renewals * costs.renewal_us * US,
-        "looking for dead workers": workers
+        "looking for dead workers": min(workers, habits.sweepers)
         * habits.sweeps
         * (costs.sweep_us + costs.sweep_us_per_worker * workers)
         * US,
@@ -175,7 +178,9 @@ def server_cpu(load: Load, habits: Habits, server: Server, costs: Constants) -> 
         * workers
         * costs.wake_up_us
         * US,
-        "their looks": min(said_per_second(load, server), 1 / server.notify_seconds)
+        "their looks": min(
+            said_per_second(load.calls_to_work, load, server), 1 / server.notify_seconds
+        )
         * workers
         * costs.look_us
         * US,
@@ -207,17 +212,17 @@ def uses(load: Load, habits: Habits, server: Server, costs: Constants) -> list[U
     cpu = server_cpu(load, habits, server, costs)
     renewals = load.workers * habits.renewals
     return [
-        Use(
-            "workers' CPU", load.starts * load.steps * costs.worker_us_per_step * US / load.workers
-        ),
+        Use("a worker's CPU", worker_cpu(load, costs)),
         *(Use(f"server CPU: {name}", cores / server.cores) for name, cores in cpu.items()),
         Use("server CPU in all", sum(cpu.values()) / server.cores),
-        Use("commits", (commits_per_second(load, server) + renewals) / server.commits),
-        Use(
-            "notifications", notifications_per_second(load, habits, server) * server.notify_seconds
-        ),
+        Use(COMMITS, (commits_wanted(load, server) + renewals) / server.commits),
+        Use(NOTIFICATIONS, notifications_wanted(load, habits, server) * server.notify_seconds),
         Use("log", wal_per_second(load, server, costs) / server.wal_bytes),
         Use("connections", load.workers * habits.connections / server.connections),
+        Use(
+            "connections that no pooler can share",
+            load.workers * habits.own_connections / server.connections,
+        ),
     ]
 
 
@@ -245,6 +250,17 @@ def workers_max(
     }
 
 
+def steps_per_second(workers: int, steps: float, cores: float, costs: Constants) -> float:
+    """Return how many steps so many workers do that have nothing else to do, where they share the cores with the server.
+
+    Commits are large then, and their fixed part is small.
+    """
+    load = Load(workers=1, starts=1.0, steps=steps, notifications=0, calls_to_work=0)
+    by_worker = worker_cpu(load, costs) / steps
+    by_server = (costs.server_us_per_step + costs.server_us_per_instance / steps) * US
+    return min(workers / by_worker, cores / (by_worker + by_server))
+
+
 # -- what is kept
 
 
@@ -265,6 +281,9 @@ class Kept:
     drain_seconds: float
 
 
+NO_HABITS = Habits(
+    looks=0, renewals=0, sweeps=0, sweepers=0, pings=0, connections=0, own_connections=0
+)
 INDEX_ENTRY_BYTES = 64
 """Of the index by id: the hub, 32 characters, and what the server adds."""
 
@@ -273,10 +292,10 @@ def kept(instances: float, steps: float, workers: int, server: Server, costs: Co
     """Return what so many orchestrations that have ended amount to, and how long it takes to get through them."""
     each = costs.instance_bytes + (steps + 2) * costs.history_row_bytes
     every = instances * each
-    load = Load(workers=workers, starts=1.0, steps=steps, notifications=0)
+    load = Load(workers=workers, starts=1.0, steps=steps, notifications=0, calls_to_work=0)
     rows = server_cpu(
         load,
-        Habits(looks=0, renewals=0, sweeps=0, pings=0, connections=0, own_connections=0),
+        NO_HABITS,
         server,
         costs,
     )["rows"]

@@ -8,8 +8,8 @@ from functools import partial
 from benchmarks.costs.ledger import Lines
 from benchmarks.samples import table
 
-from .figures import LARGE, SERVERS, STEPS, constants, habits, load
-from .model import kept, uses, workers_max
+from .figures import LARGE, MEASURED_STEPS, SERVERS, SMALL, STEPS, constants, habits, load
+from .model import kept, steps_per_second, uses, workers_max
 
 WORKERS = (1, 10, 100, 1_000)
 INSTANCES = (100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000)
@@ -26,7 +26,8 @@ def used(ledger: Mapping[str, Lines]) -> str:
         [cells[0].what, *(_part(cell.part) for cell in cells)]
         for cells in zip(*columns, strict=True)
     ]
-    return table((LARGE.name, *(f"{workers:,} workers" for workers in WORKERS)), rows)
+    heads = (f"{workers:,} worker{'s' if workers > 1 else ''}" for workers in WORKERS)
+    return table((LARGE.name, *heads), rows)
 
 
 def walls(ledger: Mapping[str, Lines]) -> str:
@@ -67,6 +68,19 @@ def amounts(ledger: Mapping[str, Lines]) -> str:
         ),
         rows,
     )
+
+
+def speeds(ledger: Mapping[str, Lines]) -> str:
+    """Return steps a second as the model says, and as they were measured."""
+    rows = [
+        [
+            str(workers),
+            f"{steps_per_second(workers, STEPS, SMALL.cores, constants(ledger)):,.0f}",
+            f"{measured:,.0f}",
+        ]
+        for workers, measured in MEASURED_STEPS.items()
+    ]
+    return table(("workers, two cores for all", "steps/s, model", "steps/s, measured"), rows)
 
 
 def _part(part: float) -> str:

@@ -14,7 +14,7 @@ import sys
 import time
 from itertools import pairwise
 
-from benchmarks.companions import attend, companion
+from benchmarks.companions import Companion, attend, companion
 from benchmarks.samples import emit
 from benchmarks.sequential import milliseconds
 from benchmarks.server import DSN_VARIABLE, counts, database
@@ -156,7 +156,12 @@ async def play(client: Client, what: str, rounds: int) -> None:
 async def work(dsn: str) -> None:
     """Be the other process."""
     async with TaskHub.open(dsn, registry=there) as hub, hub.worker():
-        await attend()
+        await attend(lambda: {"cpu_seconds": time.process_time()})
+
+
+async def _cpu_seconds(other: Companion) -> float:
+    """Return the CPU that both processes have used."""
+    return time.process_time() + (await other.figures())["cpu_seconds"]
 
 
 async def main(what: str, rounds: int) -> None:
@@ -167,14 +172,14 @@ async def main(what: str, rounds: int) -> None:
     everything = rounds + WARM_UP
     async with (
         database() as (dsn, watcher),
-        companion(dsn, "benchmarks.ours.hops", "work"),
+        companion(dsn, "benchmarks.ours.hops", "work") as other,
         TaskHub.open(dsn, registry=here) as hub,
         hub.worker(),
     ):
         await hub.client.get("nobody")  # a connection, and its plans
-        before = await counts(watcher)
+        before, cpu = await counts(watcher), await _cpu_seconds(other)
         await play(hub.client, what, everything)
-        after = await counts(watcher)
+        after, cpu = await counts(watcher), await _cpu_seconds(other) - cpu
     times = stamps.times
     assert len(times) == everything + 1, f"{len(times)} instead of {everything + 1}"
     seconds = [(later - earlier) / 2 for earlier, later in pairwise(times)]
@@ -183,6 +188,7 @@ async def main(what: str, rounds: int) -> None:
         | {
             "commits_per_hop": (after.transactions - before.transactions) / everything / 2,
             "wal_bytes_per_hop": (after.wal_bytes - before.wal_bytes) / everything / 2,
+            "cpu_us_per_hop": cpu / everything / 2 * 1e6,
         }
     )
 

@@ -53,7 +53,7 @@ def test_a_wall_is_where_one_worker_more_is_too_many(server: Server) -> None:
 def test_what_gathers_is_bounded_by_what_there_is(
     many: int, starts: float, steps: int, server: Server
 ) -> None:
-    given_load = Load(workers=many, starts=starts, steps=steps, notifications=3)
+    given_load = Load(workers=many, starts=starts, steps=steps, notifications=3, calls_to_work=1)
     commits = commits_per_second(given_load, server)
     assert commits <= starts * (steps + 1) * (1 + 1e-9)
     assert commits <= server.commits

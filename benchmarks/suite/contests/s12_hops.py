@@ -26,6 +26,7 @@ CONTESTS = [
         [
             Figure("ms a hop, p50", "ms_p50", "{:,.2f}"),
             Figure("ms a hop, p99", "ms_p99", "{:,.2f}"),
+            Figure("CPU us a hop, both processes", "cpu_us_per_hop"),
             Figure("write transactions a hop", "commits_per_hop", "{:,.2f}"),
             Figure("WAL bytes a hop", "wal_bytes_per_hop"),
         ],

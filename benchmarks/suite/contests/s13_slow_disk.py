@@ -43,7 +43,9 @@ def _sequence(store: str) -> Contest:
         figures=(
             Figure("ms/step p50", "ms_p50", "{:,.2f}"),
             Figure("p99", "ms_p99", "{:,.2f}"),
+            Figure("CPU us/step", "cpu_us_per_step"),
             Figure("write transactions/step", "commits_per_step", "{:.2f}"),
+            Figure("WAL bytes/step", "wal_bytes_per_step"),
             *((FASTEST,) if store == "postgres" else ()),
         ),
         # The raw loop makes one commit a step. Where the sync is most of it, nothing but the number of syncs shows.
@@ -126,7 +128,9 @@ def _latency(store: str) -> Contest:
         figures=(
             Figure("ms p50", "ms_p50", "{:,.2f}"),
             Figure("p99", "ms_p99", "{:,.2f}"),
+            Figure("CPU us", "cpu_us_per_run"),
             Figure("write transactions", "commits_per_run", "{:,.1f}"),
+            Figure("WAL bytes", "wal_bytes_per_run"),
             *((FASTEST,) if store == "postgres" else ()),
         ),
         goals=[
