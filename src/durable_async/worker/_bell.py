@@ -23,7 +23,7 @@ class Bell:
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
-    async def wait(self) -> None:
-        """Wait for a ring. One that came before is forgotten: look whether there is work, and wait at once if there is none."""
-        self._waiter = asyncio.get_running_loop().create_future()
-        await self._waiter
+    def wait(self) -> asyncio.Future[None]:
+        """Await this for a ring. One that came before is forgotten: look whether there is work, and wait at once if there is none."""
+        self._waiter = waiter = asyncio.get_running_loop().create_future()
+        return waiter

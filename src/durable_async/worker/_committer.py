@@ -169,8 +169,7 @@ class Committer:
         entry.done(True)
 
     async def _send(self, items: Sequence[CommitItem]) -> CommitResult:
-        patience = Patience(self._environment)
-        is_repeated = False
+        patience: Patience | None = None  # only a store that does not answer asks for any
         while True:
             fence = self.fence
             result: CommitResult | None = None
@@ -181,14 +180,14 @@ class Committer:
                 result = await self._look_up(fence, items)
             except FencedError:
                 # An attempt before may have been on its way still when the fence was read, and may have moved it since.
-                result = await self._look_up(fence, items) if is_repeated else None
+                result = await self._look_up(fence, items) if patience is not None else None
                 if result is None:
                     raise
             if result is not None:
                 self.fence = result.fence
                 self.commits += 1
                 return result
-            is_repeated = True
+            patience = patience or Patience(self._environment)
             await patience.pause()
 
     async def _look_up(self, fence: Fence, items: Sequence[CommitItem]) -> CommitResult | None:

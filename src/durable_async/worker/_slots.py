@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass, field
 
 from durable_async._kernel.entities.instance import EntityInstance
@@ -144,9 +144,9 @@ class Slots:
                 return slot
         return None
 
-    async def wait(self) -> None:
+    def wait(self) -> Awaitable[None]:
         """Wait until somebody gets in line; nobody is."""
-        await self._bell.wait()
+        return self._bell.wait()
 
     @property
     def waiting(self) -> int:

@@ -45,7 +45,7 @@ async def test_a_ring_that_nobody_waits_for_is_forgotten(env: VirtualEnvironment
 @virtual_time
 async def test_a_ring_comes_too_late_for_one_who_was_cancelled(env: VirtualEnvironment) -> None:
     bell = Bell()
-    waits = asyncio.ensure_future(bell.wait())
+    waits = bell.wait()
     await anyio.sleep(1)
     waits.cancel()
     bell.ring()
