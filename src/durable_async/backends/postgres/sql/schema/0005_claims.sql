@@ -248,6 +248,11 @@ begin
         return;
     end if;
 
+    if v_some and not v_some_queued and p_lease_us is null then
+        -- Not waited for by the disk: what comes of a claim leaves with a commit that comes after it in the log, or not at all. An
+        -- activity, though, begins at once, and a lease is trusted.
+        perform set_config('synchronous_commit', 'off', true);
+    end if;
     if v_some or p_lease_us is not null then
         -- A takeover locks this row too: it either sees what is claimed here, or this claim sees that it was taken over.
         update {schema}.leases l
