@@ -17,13 +17,13 @@ from .settings import WorkerSettings
 ACTIVE_SECONDS = 60.0
 """A hub in which nothing has happened for so long is quiet."""
 
-QUIETER = 5 / 3
+QUIETER = 2
 """How much longer the waits of a quiet hub's workers are."""
 
 JITTER, QUIET_JITTER = 0.1, 0.01
 """By what share a wait may be shorter, so that workers do not all come at once. A little each time is enough when there are many times."""
 
-EARLY = 0.8
+EARLY = 0.6
 """What share of its time must have passed for a look at other workers to go along with a fetch."""
 
 LOOKERS = 4

@@ -44,6 +44,10 @@ NEARLY = 0.99
 SIGNALS_GAP_SECONDS = 0.004
 """Signals that come one after the other are taken several at a time: each fetch and each commit costs as much as some of them."""
 HISTORY_BYTES_PER_CLAIM = 1024 * 1024
+ACTIVITIES_PER_INSTANCE = 4
+"""Queued activities are many and small: so many are claimed where one instance would be. What one worker puts into the queue in one commit,
+another takes out in one fetch, or nearly."""
+
 
 _log = logging.getLogger("durable_async")
 
@@ -287,7 +291,7 @@ class Session:
             self._tools.committer.fence,
             number=self._tools.fetches.begin(),
             instances=max(0, min(room, self._settings.claim_batch)),
-            activities=min(runner.free, self._settings.claim_batch),
+            activities=min(runner.free, self._settings.claim_batch * ACTIVITIES_PER_INSTANCE),
             names=self._registry.names,
             activity_names=self._registry.activity_names,
             history_bytes_max=HISTORY_BYTES_PER_CLAIM,
@@ -347,7 +351,7 @@ class Session:
         self._tools.fetches.take()
         batch = self._settings.claim_batch
         self._starts.is_open = len(work.claimed) < batch
-        return len(work.claimed) >= batch or len(work.activities) >= batch
+        return len(work.claimed) >= batch or len(work.activities) >= batch * ACTIVITIES_PER_INSTANCE
 
     def _receive(self, mail: Mail) -> None:
         slot = self._tools.slots.get(mail.instance_id)
