@@ -23,6 +23,10 @@ PAUSE_SHARE = 0.25
 PAUSE_SECONDS_MAX = {Hearing.ALWAYS: 30.0, Hearing.MOSTLY: 1.0, Hearing.NEVER: 0.25}
 """This is what a lost hint costs at most."""
 
+QUIET_AFTER_SECONDS = 60.0
+QUIETER = 1.6
+"""Where nothing has been heard for so long, as much longer are the pauses, until something is: there is hardly anything to be lost."""
+
 LOOK_MAX = 1_000
 """Keys in one look; those who waited longest for one come first."""
 
@@ -124,6 +128,7 @@ class Lookout(Generic[F]):
         self._planned = 0.0
         self._looked_at = float("-inf")
         self._silent_since: float | None = None
+        self._stirred_at = environment.monotonic()
 
     async def wait(self, waiter: Waiter[F]) -> None:
         """Return when the waiter was told.
@@ -146,6 +151,20 @@ class Lookout(Generic[F]):
             self._pass_on()
         if waiter.error is not None:
             raise waiter.error
+
+    def stir(self) -> None:
+        """Note that something was heard: whoever was to be looked for after a longer pause is now looked for after one that is not."""
+        now = self._environment.monotonic()
+        was_quiet = self._is_quiet(now)
+        self._stirred_at = now
+        if not was_quiet:
+            return
+        latest = now + self._pause_max(now)
+        for waiter in self._waiting:
+            if waiter.due > latest:
+                self._set_due(waiter, latest)
+        if self._leader is not None:
+            self._leader.nudge()
 
     def hurry(self) -> None:
         """Look for all as soon as possible."""
@@ -195,6 +214,7 @@ class Lookout(Generic[F]):
         left: list[Waiter[F]] = []
         for waiter in chosen:
             if waiter.is_over(found[waiter.key]):
+                self._stirred_at = self._looked_at
                 waiter.tell()
             else:
                 left.append(waiter)
@@ -204,7 +224,7 @@ class Lookout(Generic[F]):
         """Return those whose time has come, and who would not have long to go; those who waited longest for a look, if they are many."""
         chosen: list[Waiter[F]] = []
         others: list[tuple[float, int, Waiter[F]]] = []
-        pause_max = self._pause_max()
+        pause_max = self._pause_max(now)
         while self._line and len(chosen) < LOOK_MAX:
             due, _, waiter = self._line[0]
             if due - now > pause_max / 2:
@@ -236,8 +256,8 @@ class Lookout(Generic[F]):
 
     def _put_off(self, waiters: Sequence[Waiter[F]]) -> None:
         now = self._environment.monotonic()
-        spread = 0.9 + 0.1 * self._environment.random().random()
-        pause_max = self._pause_max()
+        spread = 0.95 + 0.05 * self._environment.random().random()
+        pause_max = self._pause_max(now)
         for waiter in waiters:
             self._set_due(waiter, now + _pause(waiter, now, pause_max) * spread)
 
@@ -255,8 +275,15 @@ class Lookout(Generic[F]):
                 return due
             heapq.heappop(self._line)
 
-    def _pause_max(self) -> float:
-        return PAUSE_SECONDS_MAX[self._wakeups.hearing]
+    def _pause_max(self, now: float) -> float:
+        pause = PAUSE_SECONDS_MAX[self._wakeups.hearing]
+        return pause * QUIETER if self._is_quiet(now) else pause
+
+    def _is_quiet(self, now: float) -> bool:
+        return (
+            now - self._stirred_at >= QUIET_AFTER_SECONDS
+            and self._wakeups.hearing is not Hearing.NEVER
+        )
 
 
 def _pause(waiter: Waiter[Any], now: float, pause_max: float) -> float:

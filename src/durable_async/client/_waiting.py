@@ -57,7 +57,7 @@ class Waiters(Generic[F]):
         self._lookout = Lookout(look, wakeups, environment)
         self._by_key: dict[str, set[Waiter[F]]] = {}
         self._news: WeakValueDictionary[str, News] = WeakValueDictionary()
-        self.close = wakeups.listen(lambda: None, self._on_changed, self._on_progress)
+        self.close = wakeups.listen(self._lookout.stir, self._on_changed, self._on_progress)
 
     def news(self, key: str) -> News:
         """Note what is heard of a key from now on: who asks for something, and may wait for it later, need not look then if there was none."""
@@ -118,6 +118,7 @@ class Waiters(Generic[F]):
             await checkpoint()  # a hint from this process may be a step ahead of what is brought
 
     def _on_changed(self, keys: frozenset[str] | None) -> None:
+        self._lookout.stir()
         for news in self._heard_of(keys):
             news.is_changed = True
         if keys is None and len(self._by_key) > FEW:
@@ -128,6 +129,7 @@ class Waiters(Generic[F]):
                 waiter.tell()
 
     def _on_progress(self, keys: frozenset[str] | None) -> None:
+        self._lookout.stir()
         for news in self._heard_of(keys):
             news.has_progressed = True
         for key in self._by_key if keys is None else keys:

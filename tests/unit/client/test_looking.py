@@ -119,6 +119,26 @@ async def test_many_waiters_are_one_look_a_second(env: VirtualEnvironment) -> No
 
 
 @virtual_time
+async def test_in_a_quiet_hub_there_are_fewer_looks_until_something_is_heard(
+    env: VirtualEnvironment,
+) -> None:
+    async with World(env) as world, anyio.create_task_group() as group:
+        for name in "ab":
+            await world.hub.client.start(waits, instance_id=name)
+        group.start_soon(world.hub.client.wait, "a")
+        await anyio.sleep(100)
+        world.backend.looks.clear()
+        await anyio.sleep(3_600)
+        assert len(world.backend.looks) <= 2_400
+        for told in world.backend.told:
+            told(frozenset({"b"}))
+        world.backend.looks.clear()
+        await anyio.sleep(30)
+        assert 30 <= len(world.backend.looks) <= 34
+        group.cancel_scope.cancel()
+
+
+@virtual_time
 async def test_who_leaves_while_he_looks_for_all_leaves_the_others_in_line(
     env: VirtualEnvironment,
 ) -> None:
