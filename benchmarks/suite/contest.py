@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -114,6 +115,8 @@ class Contest:
         needs_postgres: Whether a server runs meanwhile, whose DSN is in the environment.
         server_settings: Settings of that server beside Postgres's own.
         surroundings: Environment variables of the contenders, made for the contest; for a slow disk and the like.
+        at_once: Whether all contenders of a round run at the same time: they only wait, and do not disturb each other.
+        rounds_max: Most rounds, where one is long and the figures hardly move.
     """
 
     key: str
@@ -124,6 +127,8 @@ class Contest:
     needs_postgres: bool = True
     server_settings: dict[str, str] = field(default_factory=dict)
     surroundings: Callable[[], dict[str, str]] = dict
+    at_once: bool = False
+    rounds_max: int | None = None
 
 
 @dataclass
@@ -167,9 +172,9 @@ def play(contest: Contest, rounds: int) -> Result:
     before, began = dict(os.environ), time.monotonic()
     os.environ.update(contest.surroundings())
     try:
-        for _ in range(rounds):
-            for one in contest.contenders:
-                _play_one(one, result)
+        for _ in range(min(rounds, contest.rounds_max or rounds)):
+            with ThreadPoolExecutor(len(contest.contenders) if contest.at_once else 1) as pool:
+                list(pool.map(lambda one: _play_one(one, result), contest.contenders))
     finally:
         os.environ.clear()
         os.environ.update(before)

@@ -39,5 +39,7 @@ CONTESTS = [
             for key, (told, bound) in BOUNDS.items()
         ],
         server_settings=SETTINGS,
+        at_once=True,
+        rounds_max=1,
     )
 ]
