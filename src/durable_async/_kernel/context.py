@@ -19,6 +19,7 @@ from durable_async.model.policy import (
     ReusePolicy,
     Seconds,
 )
+from durable_async.serialization.signatures import Signature
 
 from .entity_calls import EntityCalls
 from .futures import (
@@ -27,6 +28,7 @@ from .futures import (
     EventFuture,
     SubOrchestrationFuture,
     TimerFuture,
+    activity_future,
 )
 from .journal import MICROSECONDS, Journal, exact
 from .program import Payloads
@@ -61,8 +63,18 @@ class ActivityReference(Protocol[P, R]):
         """The annotation of its result."""
         ...
 
+    @property
+    def signature(self) -> Signature:
+        """How a call's arguments become one payload."""
+        ...
+
+    @property
+    def input_place(self) -> str:
+        """What that payload is called in errors."""
+        ...
+
     def encode_input(self, payloads: Payloads, *args: P.args, **kwargs: P.kwargs) -> bytes:
-        """Return the call's arguments as one payload."""
+        """Return the call's arguments as one payload; tells type checkers what they are."""
         ...
 
     def _result(self) -> R: ...
@@ -215,37 +227,35 @@ class OrchestrationContext(EntityCalls):
             ActivityFailedError: Through the future, when it failed for good.
         """
         if isinstance(activity, str):
-            return self._call_by_name(activity, *args, **kwargs)
-        if not hasattr(activity, "__durable_activity__"):
+            future = self._named_activity(activity, *args, **kwargs)
+        elif hasattr(activity, "__durable_activity__"):
+            future = activity_future(
+                self._journal,
+                activity.name,
+                activity.signature.encode(self._payloads, args, kwargs, activity.input_place),
+                activity.result_type,
+                activity.options,
+            )
+        else:
             raise ValidationError(
                 "activity", f"{activity!r} is not an activity: decorate it with @activity"
             )
-        payload = activity.encode_input(self._payloads, *args, **kwargs)
-        return self._schedule(activity.name, payload, activity.result_type, activity.options)
+        if not self._journal.evicting:
+            self._journal.schedule_activity(future)
+        return future
 
-    def _call_by_name(
+    def _named_activity(
         self,
         name: str,
         input: Any = None,
         *,
         result_type: Any = Any,
         options: ActivityOptions | None = None,
-    ) -> DurableFuture[Any]:
+    ) -> ActivityFuture[Any]:
         check_name(name, "activity")
         payload = self._payloads.encode(input, f"activity {name!r} input")
-        return self._schedule(name, payload, result_type, options or DEFAULT_ACTIVITY_OPTIONS)
-
-    def _schedule(
-        self, name: str, payload: bytes, into: Any, options: ActivityOptions
-    ) -> DurableFuture[Any]:
-        journal = self._journal
-        loop = journal.loop
-        future: ActivityFuture[Any] = ActivityFuture(
-            loop, loop.next_order(), journal, name, payload, into, options
-        )
-        if not journal.evicting:
-            journal.schedule_activity(future)
-        return future
+        options = options or DEFAULT_ACTIVITY_OPTIONS
+        return activity_future(self._journal, name, payload, result_type, options)
 
     def create_timer(
         self, due: Seconds | datetime, *, may_change: bool = False

@@ -15,9 +15,16 @@ from durable_async.model.policy import ActivityOptions
 
 T = TypeVar("T")
 
+_init_future: Any = asyncio.Future.__init__
+
 
 class FutureOwner(Protocol):
     """Who records that the code gave up a durable call."""
+
+    @property
+    def loop(self) -> Any:
+        """The loop that its futures belong to."""
+        ...
 
     def give_up(self, future: DurableFuture[Any]) -> None:
         """Record the cancellation of a future that was pending."""
@@ -53,7 +60,7 @@ class DurableFuture(_Base[T]):
         self._owner = owner
         self.seq = seq
         self.settled = False
-        super().__init__(loop=loop)
+        _init_future(self, loop=loop)
 
     def __hash__(self) -> int:
         return self._order
@@ -105,24 +112,26 @@ class ActivityFuture(DurableFuture[T]):
     scheduled_at_us: int
     heartbeat: bytes | None
 
-    def __init__(
-        self,
-        loop: Any,
-        order: int,
-        owner: FutureOwner,
-        name: str,
-        payload: bytes,
-        into: Any,
-        options: ActivityOptions,
-    ) -> None:
-        self.name = name
-        self.input = payload
-        self.into = into
-        self.options = options
-        self.attempt = 1
-        self.retry_at_us = None
-        self.heartbeat = None
-        super().__init__(loop, order, owner)
+    __init__ = _init_future  # in C: see `activity_future`
+
+
+def activity_future(
+    owner: FutureOwner, name: str, payload: bytes, into: Any, options: ActivityOptions
+) -> ActivityFuture[Any]:
+    """Make one. There is one a step, so it is filled in here and not by a constructor, which would cost as much as all of this."""
+    loop = owner.loop
+    future: ActivityFuture[Any] = ActivityFuture(loop=loop)
+    loop.order = future._order = loop.order + 1
+    future._owner = owner
+    future.settled = False
+    future.name = name
+    future.input = payload
+    future.into = into
+    future.options = options
+    future.attempt = 1
+    future.retry_at_us = None
+    future.heartbeat = None
+    return future
 
 
 class TimerFuture(DurableFuture[None]):

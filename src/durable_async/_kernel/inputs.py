@@ -63,7 +63,12 @@ def _activity_completed(journal: Journal, payloads: Payloads, event: ActivityCom
     future = journal.pending.pop(event.seq, None)
     if not isinstance(future, ActivityFuture):
         raise _nobody(journal, event)
-    _resolve(future, payloads, event.result, "activity", "result")
+    try:
+        result = payloads.decode(event.result, future.into, _activity_result(future.name))
+    except DecodeError as error:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
 
 
 def _activity_failed(journal: Journal, payloads: Payloads, event: ActivityFailed) -> None:
@@ -172,6 +177,11 @@ def _resolve(future: Any, payloads: Payloads, data: bytes | None, what: str, par
         future.set_result(payloads.decode(data, future.into, _where(what, future.name, part)))
     except DecodeError as error:
         future.set_exception(error)
+
+
+@functools.lru_cache(maxsize=4_096)
+def _activity_result(name: str) -> str:
+    return f"activity {name!r} result"
 
 
 @functools.lru_cache(maxsize=4_096)

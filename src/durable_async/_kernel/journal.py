@@ -9,7 +9,7 @@ versions), and anything missing, added or changed is a `NonDeterminismError` bef
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from enum import Enum
 from operator import attrgetter
 from typing import Any
@@ -89,7 +89,8 @@ class Journal:
         clock_us: Orchestrator time; comes from history and never goes back.
         evicting: Nothing is recorded any more, and nothing new will ever resolve.
         replaying: Whether commands are being checked instead of recorded.
-        goes_on: Whether the window is open at its end.
+        window: What they are checked against. If it goes on, what the code does beyond it is new, and recorded.
+        position: Index of the input, in the whole history, that the code was shown last.
         divergence: The first mismatch; set, the turn must not be committed.
     """
 
@@ -111,37 +112,18 @@ class Journal:
         self.divergence: NonDeterminismError | None = None
         self.versions = ""
         self.replaying = False
-        self.goes_on = False
-        self._window = Window()
+        self.window = Window()
 
     # -- the window
 
-    def open_window(
-        self,
-        events: Sequence[HistoryEvent],
-        begin: int,
-        end: int,
-        position: int,
-        *,
-        goes_on: bool = False,
-    ) -> None:
-        """Begin to check: these commands are what history holds after the input at ``position``.
-
-        If it ``goes_on``, what the code does beyond them is new, and recorded.
-        """
-        self.replaying = True
-        self.goes_on = goes_on
-        self._window.open(events, begin, end)
-        self.position = position
-
-    def close_window(self) -> None:
+    def check_window(self) -> None:
         """Check that the code did all that history holds.
 
         Raises:
             NonDeterminismError: Something was left out.
         """
-        if not self._window.is_empty:
-            raise self.diverge(next(self._window.left()), None, self.loop.where())
+        if not self.window.is_empty:
+            raise self.diverge(next(self.window.left()), None, self.loop.where())
 
     def go_live(self) -> None:
         """Record from here on."""
@@ -169,11 +151,12 @@ class Journal:
             NonDeterminismError: History holds no such command here.
         """
         if not self.replaying:
-            self.check_inside()
+            if not self.loop.entered:
+                self.check_inside()
             self.recorded.append(command)
             self.next_seq += 1
             return command
-        entry = self._window.take(command, content or _content[type(command)])
+        entry = self.window.take(command, content or _content[type(command)])
         if entry is None and self._goes_beyond():
             return self.command(command)
         if entry is None:
@@ -207,7 +190,7 @@ class Journal:
         """
         if not self.replaying:
             self.recorded.append(command)
-        elif self._window.take(command, _seq_of) is None and not self._trade_numbers(
+        elif self.window.take(command, _seq_of) is None and not self._trade_numbers(
             command, operation
         ):
             if not self._goes_beyond():
@@ -216,7 +199,7 @@ class Journal:
 
     def _goes_beyond(self) -> bool:
         """Go live, if the code did all that an open window holds."""
-        if self.goes_on and self._window.is_empty:
+        if self.window.goes_on:
             self.go_live()
             return True
         return False
@@ -227,10 +210,10 @@ class Journal:
         Versions of Python differ in the order in which they create timers that are otherwise alike (``gather`` of ``wait_for``).
         """
         moment = self._moment(operation)
-        for entry in self._window.left():
+        for entry in self.window.left():
             other = self.pending.get(entry.seq) if isinstance(entry, TimerCancelled) else None
             if other is not None and self._moment(other) == moment:
-                self._window.take(entry, _seq_of)
+                self.window.take(entry, _seq_of)
                 del self.pending[other.seq]
                 other.seq = command.seq
                 self.pending[other.seq] = other
@@ -250,35 +233,26 @@ class Journal:
         return self.start_us + round(handle.when() * MICROSECONDS)
 
     def _mismatch(self, command: Any) -> NonDeterminismError:
-        return self.diverge(next(self._window.left(), None), command, user_line())
+        return self.diverge(next(self.window.left(), None), command, user_line())
 
     # -- operations
 
     def schedule_activity(self, future: ActivityFuture[Any]) -> None:
         """Record the call of an activity; its outcome will come to ``future``."""
         future.scheduled_at_us = self.clock_us
-        future.seq = seq = self._activity_seq(future)
+        entry = self.window.take_activity(future.name, future.input) if self.replaying else None
+        if entry is None:
+            payload = exact(future.input)
+            entry = self.command(ActivityScheduled(self.next_seq, future.name, payload))
+        elif entry.seq >= self.next_seq:
+            self.next_seq = entry.seq + 1
+        future.input = entry.input
+        future.seq = seq = entry.seq
         self.pending[seq] = future
         limit = future.options.schedule_to_close
         if limit is not None:
             from_now = limit if isinstance(limit, (int, float)) else limit.total_seconds()
             self.push(self.clock_us + round(from_now * MICROSECONDS), seq, Due.DEADLINE)
-
-    def _activity_seq(self, future: ActivityFuture[Any]) -> int:
-        if self.replaying:
-            entry = self._window.next_is(ActivityScheduled)
-            if entry is not None and entry.input == future.input and entry.name == future.name:
-                self._window.advance()  # the usual case of a replay, without a command to compare
-                future.input = entry.input
-                seq: int = entry.seq
-                if seq >= self.next_seq:
-                    self.next_seq = seq + 1
-                return seq
-        else:
-            future.input = exact(future.input)
-        entry = self.command(ActivityScheduled(self.next_seq, future.name, future.input))
-        future.input = entry.input
-        return entry.seq  # type: ignore[no-any-return]
 
     def create_timer(self, future: TimerFuture, *, any_time: bool = False) -> None:
         """Record a timer; one that is not in the future fires in this turn, unrecorded.
@@ -442,9 +416,10 @@ class Journal:
 
     def set_clock(self, at_us: int) -> None:
         """Move orchestrator time forward; earlier times are ignored."""
-        if at_us > self.clock_us:
-            self.clock_us = at_us
-        seconds = (self.clock_us - self.start_us) / MICROSECONDS
+        if at_us <= self.clock_us:
+            return  # the loop's time does not lag behind
+        self.clock_us = at_us
+        seconds = (at_us - self.start_us) / MICROSECONDS
         if seconds > self.loop.seconds:
             self.loop.seconds = seconds
 

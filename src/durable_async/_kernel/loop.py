@@ -18,6 +18,7 @@ from asyncio import events
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextlib import suppress
+from contextvars import copy_context
 from typing import Any, NoReturn, Protocol, TypeVar, TypeVarTuple
 
 from durable_async.errors import ForbiddenOperationError, TurnBudgetError
@@ -80,20 +81,14 @@ class DurableTimerHandle(asyncio.TimerHandle):
 
 
 class ReadyHandle(asyncio.Handle):
-    """A callback that is ready; made without asking for a debug mode that does not exist here."""
+    """A callback that is ready, filled in by ``call_soon``: there is one a step, which no constructor delays."""
 
     __slots__ = ()
 
-    def __init__(  # the base class's own does the same, and more
-        self, callback: Any, args: Any, loop: Any, context: contextvars.Context | None
-    ) -> None:
-        self._context = contextvars.copy_context() if context is None else context
-        self._loop = loop
-        self._callback = callback
-        self._args = args
-        self._cancelled = False
-        self._repr = None
-        self._source_traceback = None
+    _repr = _source_traceback = None  # parts of a debug mode that does not exist here
+
+
+_new_handle: Callable[[type[ReadyHandle]], Any] = object.__new__
 
 
 class DeterministicLoop(asyncio.AbstractEventLoop):
@@ -117,10 +112,10 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
         self.silent = False
         self.unwinding = False
         self._timers = timers
-        self._ready: deque[asyncio.Handle] = deque()
+        self.ready: deque[asyncio.Handle] = deque()
         self._tasks: list[DurableTask[Any]] = []
         self._prune_at = TASKS_BEFORE_PRUNING
-        self._order = self._first_order = zlib.crc32(instance_id.encode()) << 16
+        self.order = self._first_order = zlib.crc32(instance_id.encode()) << 16
         self._generators: dict[AsyncGenerator[Any, Any], None] | None = None
         self._outer: Any = None
         ordered.install()
@@ -160,14 +155,17 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
             self.abandoned = error
 
     def drain(self, budget: int = CALLBACKS_PER_DRAIN_MAX) -> None:
-        """Run callbacks until none is ready, or ``abandoned`` is set.
+        """Run callbacks until none is ready.
 
         Raises:
             TurnBudgetError: More callbacks ran than the budget allows: the code does not come to rest.
+            BaseException: What it is abandoned for.
         """
-        ready = self._ready
+        ready = self.ready
         left = budget
-        while ready and self.abandoned is None:
+        while ready:
+            if self.abandoned is not None:
+                break
             handle = ready.popleft()
             if handle._cancelled:
                 continue
@@ -183,12 +181,14 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
                 raise
             except BaseException as error:  # noqa: BLE001 - as asyncio does: a callback belongs to nobody
                 self.call_exception_handler({"message": f"in {handle}", "exception": error})
+        if self.abandoned is not None:
+            raise self.abandoned
 
     def fire(self, handle: DurableTimerHandle) -> None:
         """Run a timer that is due; time is at least what it was set for."""
         self.seconds = max(self.seconds, handle.when())
         handle._scheduled = False  # type: ignore[attr-defined]
-        self._ready.append(handle)
+        self.ready.append(handle)
 
     def unwind(self) -> bool:
         """Cancel every task and close every generator, in bounded rounds; ``False`` if some task would not end.
@@ -234,9 +234,9 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
         return [held for held in self._generators or () if held.ag_frame is not None]  # type: ignore[attr-defined]
 
     def next_order(self) -> int:
-        """Return the hash of the next task or future."""
-        self._order += 1
-        return self._order
+        """Return the hash of the next task or future, and count it."""
+        self.order += 1
+        return self.order
 
     # -- asyncio's interface
 
@@ -256,9 +256,14 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
                 "reaching into an orchestration from outside",
                 "send it an external event instead",
             )
-        handle = ReadyHandle(callback, args, self, context)
-        self._ready.append(handle)
-        return handle
+        handle = _new_handle(ReadyHandle)
+        handle._callback = callback
+        handle._args = args
+        handle._context = copy_context() if context is None else context
+        handle._cancelled = False
+        handle._loop = self
+        self.ready.append(handle)
+        return handle  # type: ignore[no-any-return]
 
     def call_later(
         self,
@@ -280,7 +285,7 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
         """Run a callback at a durable time. Not later than now: in this turn. More than 1,000 years ahead: never."""
         handle = DurableTimerHandle(when, callback, args, self, context)
         if when <= self.seconds:
-            self._ready.append(handle)
+            self.ready.append(handle)
         elif when < NEVER_SECONDS:
             handle._scheduled = True  # type: ignore[attr-defined]
             self._timers.arm(handle)

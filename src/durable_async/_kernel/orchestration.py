@@ -15,7 +15,6 @@ from typing import Any, assert_never
 
 from durable_async.errors import StalledOrchestrationError
 from durable_async.model.history import (
-    COMMANDS,
     ActivityCompleted,
     ActivityFailed,
     ActivityHeartbeat,
@@ -53,14 +52,12 @@ from .program import Program
 from .retries import retry_at
 from .sections import LockFuture
 from .seeds import Streams
+from .window import WINDOW_KINDS
 
 LOGIC_VERSION = 1
 """Raised when the kernel's own order of doing things changes; recorded, and named in mismatches."""
 
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}/{LOGIC_VERSION}"
-
-_COMMANDS = frozenset(COMMANDS)
-_COMMANDS_AND_REWINDS = _COMMANDS | {ExecutionRewound}
 
 
 @dataclass(slots=True)
@@ -109,10 +106,12 @@ class Orchestration:
         self.outcome: Outcome | None = None
         self.mailbox = Mailbox()
         self._program = program
+        self._payloads = program.payloads
         self._python = ""
         self._turn_at_us = 0
         self._events_before = 0
         self._journal = Journal(instance_id, execution)
+        self._loop = self._journal.loop
         self._root: Any = None
         self._replayed_outcome: Outcome | None = None
         self._deferred: list[Any] = []
@@ -126,7 +125,7 @@ class Orchestration:
             execution=started.drawn_as or execution,
             parent=started.parent,
         )
-        self._journal.loop.context.run(current_context.set, self._context)
+        self._loop.context.run(current_context.set, self._context)
 
     # -- what is pending
 
@@ -177,57 +176,45 @@ class Orchestration:
         journal.loop.silent = True
         journal.loop.enter()
         try:
-            index = self._skip_what_was_new(events)
-            count = len(events)
-            before = self._events_before
-            while index < count:
-                event = events[index]
-                if type(event) is TurnStarted and self._only_moves_the_clock(event):
-                    index += 1
-                    continue
-                end = index + 1
-                while end < count and type(events[end]) in _COMMANDS:
-                    end += 1
-                if end < count and type(events[end]) is ExecutionRewound:
-                    end = self._open_rewound(events, index)
-                else:
-                    journal.open_window(events, index + 1, end, before + index)
-                self._show(event)
-                journal.close_window()
-                index = end
+            self._show_all(events, self._skip_what_was_new(events))
             journal.go_live()
             journal.loop.silent = False
             if self._replayed_outcome is not None:
                 raise journal.diverge(None, self._replayed_outcome, None)
-            if count and type(events[-1]) is ExecutionRewound:
+            if events and type(events[-1]) is ExecutionRewound:
                 self._repeated = self._unanswered(events)
             self._published = self._context._status
         finally:
             journal.loop.leave()
-        self._events_before += count
+        self._events_before += len(events)
 
-    def _only_moves_the_clock(self, event: TurnStarted) -> bool:
-        """Take the start of a turn in the usual case: the code has begun, and sees nothing but the time."""
-        if self._root is None or self.suspended or event.python:
-            return False
-        self._turn_at_us = event.at_us
-        self._journal.set_clock(event.at_us)
-        return True
+    def _show_all(self, events: Sequence[HistoryEvent], index: int) -> None:
+        """Show the code one input after the other, and check after each that it did what history holds.
 
-    def _open_rewound(self, events: Sequence[HistoryEvent], index: int) -> int:
-        """Open the window that a rewind left open: corrected code goes on where the old code failed, in the midst of it.
-
-        What it did anew stands behind the rewind; if nothing stands there yet, what it does now is recorded with the next turn.
+        This loop is what a replay costs: it makes no call that the usual step can do without.
         """
+        journal = self._journal
+        window = journal.window
+        before = self._events_before
         count = len(events)
-        end = index + 1
-        while end < count and type(events[end]) in _COMMANDS_AND_REWINDS:
-            end += 1
-        commands = [event for event in events[index + 1 : end] if type(event) in _COMMANDS]
-        goes_on = end == count and type(events[-1]) is ExecutionRewound
-        position = self._events_before + index
-        self._journal.open_window(commands, 0, len(commands), position, goes_on=goes_on)
-        return end
+        begun = self._root is not None
+        window.look_at(events)
+        journal.replaying = True
+        while index < count:
+            event = events[index]
+            index += 1
+            if type(event) is TurnStarted and begun and not (self.suspended or event.python):
+                self._turn_at_us = event.at_us  # of the start of a turn it sees the time only
+                journal.set_clock(event.at_us)
+                continue
+            journal.position = before + index - 1
+            window.cursor = index
+            self._show(event)
+            begun = self._root is not None
+            index = window.cursor
+            if index < count and type(events[index]) in WINDOW_KINDS:
+                journal.check_window()
+                index = window.cursor
 
     def _skip_what_was_new(self, events: Sequence[HistoryEvent]) -> int:
         """Find what the code did beyond a rewind at the head of the next stretch, where the turn after the rewind recorded it.
@@ -410,17 +397,19 @@ class Orchestration:
     # -- showing an event to the code: the same in a turn and in a replay
 
     def _show(self, event: Any) -> None:
-        lifecycle = _lifecycle.get(type(event))
-        if lifecycle is not None:
-            lifecycle(self, event)
+        apply = inputs.apply.get(type(event))
+        if apply is None:
+            _lifecycle[type(event)](self, event)
         elif self._replayed_outcome is not None:
             raise self._journal.diverge(event, self._replayed_outcome, None)
         elif self.suspended:
             self._deferred.append(event)
             inputs.defer(self._journal, event)
         else:
-            inputs.apply[type(event)](self._journal, self._program.payloads, event)
-            self._rest()
+            apply(self._journal, self._payloads, event)
+            self._loop.drain()
+            if self._root.done():
+                self._conclude()
 
     def _on_started(self, event: ExecutionStarted | ExecutionRewound) -> None:
         """The code begins with the first turn, so that it has a clock."""
@@ -440,7 +429,7 @@ class Orchestration:
             self._begin()
 
     def _begin(self) -> None:
-        loop = self._journal.loop
+        loop = self._loop
         self._root = loop.create_task(
             self._program.begin(self._context, self.started.input),
             name=self.instance_id,
@@ -460,7 +449,7 @@ class Orchestration:
         for known in deferred:
             if known.seq not in self._journal.pending:
                 continue  # what was shown before it made the code give this one up
-            inputs.apply[type(known)](self._journal, self._program.payloads, known)
+            inputs.apply[type(known)](self._journal, self._payloads, known)
             self._rest()
             if self.outcome is not None or self._replayed_outcome is not None:
                 return
@@ -476,14 +465,15 @@ class Orchestration:
 
     def _rest(self) -> None:
         """Run the code until nothing is ready; take note if it ended."""
-        loop = self._journal.loop
-        loop.drain()
-        if loop.abandoned is not None:
-            raise loop.abandoned
-        if self.outcome is not None or not self._root.done() or self._replayed_outcome is not None:
+        self._loop.drain()
+        if self._root.done():
+            self._conclude()
+
+    def _conclude(self) -> None:
+        if self.outcome is not None or self._replayed_outcome is not None:
             return
         outcome = conclude(self._root, self._context._continue, self._program)
-        if self._journal.replaying and not self._journal.goes_on:
+        if self._journal.replaying and not self._journal.window.goes_on:
             self._replayed_outcome = outcome
         else:
             self._journal.recorded.append(outcome)

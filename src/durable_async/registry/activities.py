@@ -36,6 +36,9 @@ class Activity(Generic[P, R]):
         function: The plain function.
         options: How it is run.
         is_async: Whether it runs on the event loop; otherwise in a thread.
+        signature: What goes in and comes out.
+        result_type: The annotation of its result.
+        input_place: What its payload is called in errors.
     """
 
     def __init__(self, function: Callable[P, Any], name: str, options: ActivityOptions) -> None:
@@ -44,9 +47,10 @@ class Activity(Generic[P, R]):
         self.options = options
         self.is_async = inspect.iscoroutinefunction(function)
         self.signature = Signature.of(function, skip_first=False)
+        self.result_type = self.signature.result_type
         self.__doc__ = function.__doc__
         self.__durable_activity__ = True
-        self._input = f"activity {name!r} input"
+        self.input_place = f"activity {name!r} input"
         self._output = f"activity {name!r} result"
 
     def __repr__(self) -> str:
@@ -60,11 +64,6 @@ class Activity(Generic[P, R]):
                 f"use await ctx.call_activity({self.name}, ...)",
             )
         return self.function(*args, **kwargs)
-
-    @property
-    def result_type(self) -> Any:
-        """The annotation of its result."""
-        return self.signature.result_type
 
     def with_options(
         self,
@@ -86,11 +85,11 @@ class Activity(Generic[P, R]):
 
     def encode_input(self, payloads: DataConverter, *args: P.args, **kwargs: P.kwargs) -> bytes:
         """Return a call's arguments as one payload."""
-        return self.signature.encode(payloads, args, kwargs, self._input)
+        return self.signature.encode(payloads, args, kwargs, self.input_place)
 
     def decode_input(self, payloads: DataConverter, data: bytes) -> Arguments:
         """Return the arguments that a payload holds."""
-        return self.signature.decode(payloads, data, self._input)
+        return self.signature.decode(payloads, data, self.input_place)
 
     def encode_result(self, payloads: DataConverter, value: Any) -> bytes:
         """Return what the function returned as a payload."""

@@ -9,7 +9,7 @@ import orjson
 from durable_async.errors import ConfigurationError, DecodeError, PayloadTooLargeError
 
 from .absent import why_absent
-from .decoding import decoder_for, no_decoder, refusal
+from .decoding import DECODERS, Decoder, decoder_for, no_decoder, refusal
 from .nesting import is_deeper_than
 from .paths import ROOT
 from .plain import ENCODER_OPTIONS, plain
@@ -81,6 +81,8 @@ class JsonConverter(DataConverter):
             )
         self._payload_bytes_max = payload_bytes_max
         self._depth_max = depth_max
+        # So few can be neither too many nor too deep: a level has two brackets.
+        self._unsuspicious_bytes = min(payload_bytes_max, 2 * depth_max)
 
     def encode(self, value: Any, where: str) -> bytes:
         """Return the JSON of a value; see ``DataConverter.encode``."""
@@ -91,11 +93,15 @@ class JsonConverter(DataConverter):
         else:
             if b"null" in data and value is not None and holds_non_finite(value):
                 data = self._encode_slowly(value, where)
+        if len(data) > self._unsuspicious_bytes:
+            self._check(data, value, where)
+        return data
+
+    def _check(self, data: bytes, value: Any, where: str) -> None:
         if len(data) > self._payload_bytes_max:
             raise PayloadTooLargeError(where, len(data), self._payload_bytes_max)
         if is_deeper_than(data, self._depth_max):
             plain_throughout(value, where, self._depth_max)
-        return data
 
     def decode(self, data: bytes | None, into: Any, where: str) -> Any:
         """Return the value that JSON describes; see ``DataConverter.decode``.
@@ -106,9 +112,9 @@ class JsonConverter(DataConverter):
         if data is None:
             return None
         try:
-            decoder = decoder_for(into)
-        except Exception as exc:
-            raise no_decoder(exc, into, where) from exc
+            decoder = DECODERS[into]
+        except (KeyError, TypeError):
+            decoder = self._make_decoder(into, where)
         try:
             return decoder(data)
         except Exception as exc:
@@ -116,6 +122,12 @@ class JsonConverter(DataConverter):
             if absence is not None:
                 raise DecodeError(where, ROOT, absence) from exc
             raise refusal(exc, into, where) from exc
+
+    def _make_decoder(self, into: Any, where: str) -> Decoder:
+        try:
+            return decoder_for(into)
+        except Exception as exc:
+            raise no_decoder(exc, into, where) from exc
 
     def _encode_slowly(self, value: Any, where: str) -> bytes:
         return orjson.dumps(plain_throughout(value, where, self._depth_max))

@@ -25,7 +25,8 @@ _ADVICE = (
     "another type that has one form in JSON"
 )
 _DECODERS_MAX = 1024
-_decoders: dict[Any, Decoder] = {}
+DECODERS: dict[Any, Decoder] = {}
+"""The decoders that were made, by what they read into."""
 
 
 class _UnsupportedTypeError(TypeError):
@@ -39,14 +40,14 @@ def decoder_for(into: Any) -> Decoder:
         TypeError: Nothing can be read into the type.
     """
     try:
-        return _decoders[into]
+        return DECODERS[into]
     except KeyError:
         decoder = _make_decoder(into)
     except TypeError:
         return _make_decoder(into)  # cannot be hashed, so it cannot be looked up either
-    if len(_decoders) >= _DECODERS_MAX:
-        _decoders.clear()
-    _decoders[into] = decoder
+    if len(DECODERS) >= _DECODERS_MAX:
+        DECODERS.clear()
+    DECODERS[into] = decoder
     return decoder
 
 

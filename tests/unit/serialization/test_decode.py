@@ -160,12 +160,12 @@ def test_the_cause_is_kept() -> None:
 
 
 def test_decoders_are_made_once_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoding, "_decoders", {})  # not what other tests of this process left
+    monkeypatch.setattr(decoding, "DECODERS", {})  # not what other tests of this process left
     assert decoding.decoder_for(list[Item]) is decoding.decoder_for(list[Item])
     monkeypatch.setattr(decoding, "_DECODERS_MAX", 2)
     for into in (list[int], set[int], list[str], set[str], list[int]):
         assert CONVERTER.decode(b"[]", into, WHERE) == into()
-        assert len(decoding._decoders) <= 2
+        assert len(decoding.DECODERS) <= 2
 
 
 async def test_threads_share_a_converter() -> None:
