@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from enum import Enum
+from enum import IntEnum
 from operator import attrgetter
 from typing import Any
 
@@ -69,7 +69,7 @@ _contents_of_children: dict[tuple[bool, bool], Callable[[Any], Any]] = {
 """The same of children, by whether the code gave an id, and whether any version will do."""
 
 
-class Due(Enum):
+class Due(IntEnum):
     """What an entry of the heap is for."""
 
     TIMER = 0
@@ -103,7 +103,7 @@ class Journal:
         self.waiters: dict[str, list[EventFuture[Any]]] = {}
         self.section: CriticalSection | None = None
         self.released: dict[int, tuple[str, ...]] = {}
-        self.heap: list[tuple[int, int, int]] = []
+        self.heap: list[tuple[int, int, Due]] = []
         self.start_us = 0
         self.clock_us = 0
         self.next_seq = 1
@@ -390,15 +390,14 @@ class Journal:
 
     def push(self, at_us: int, seq: int, due: Due) -> None:
         """Put something that is due at a time onto the heap."""
-        heapq.heappush(self.heap, (at_us, seq, due.value))
+        heapq.heappush(self.heap, (at_us, seq, due))
 
     def earliest(self) -> tuple[int, int, Due] | None:
         """Return what is due first; entries whose operation is over are dropped on the way."""
         while self.heap:
-            at_us, seq, value = self.heap[0]
-            due = Due(value)
-            if self._is_alive(at_us, seq, due):
-                return at_us, seq, due
+            first = self.heap[0]
+            if self._is_alive(*first):
+                return first
             heapq.heappop(self.heap)
         return None
 

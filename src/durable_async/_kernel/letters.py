@@ -23,13 +23,18 @@ _CONTROLS = (ExecutionSuspended, ExecutionResumed, ExecutionTerminated)
 
 
 class Mailbox:
-    """Letters by their ids in the store; a local result that never was in the store has none."""
+    """Letters by their ids in the store; a local result that never was in the store has none.
 
-    __slots__ = ("_arrived", "_consumed", "_ids", "_kept", "_local", "_order")
+    Attributes:
+        arrived: What no turn has taken: the id, the execution that it is addressed to, the letter.
+        kept: External events that nobody has waited for yet, by name; never an empty queue.
+    """
+
+    __slots__ = ("_consumed", "_ids", "_local", "_order", "arrived", "kept")
 
     def __init__(self) -> None:
-        self._arrived: deque[tuple[int | None, int | None, Letter]] = deque()
-        self._kept: dict[str, deque[tuple[int, int | None, EventRaised]]] = {}
+        self.arrived: deque[tuple[int | None, int | None, Letter]] = deque()
+        self.kept: dict[str, deque[tuple[int, int | None, EventRaised]]] = {}
         self._ids: set[int] = set()
         self._consumed: list[int] = []
         self._local: list[Letter] = []
@@ -38,7 +43,7 @@ class Mailbox:
     @property
     def has_arrivals(self) -> bool:
         """Whether a turn would find something new."""
-        return bool(self._arrived)
+        return bool(self.arrived)
 
     def put(self, mail_id: int | None, execution: int | None, letter: Letter) -> bool:
         """Add a letter; ``False`` if it is here already."""
@@ -46,45 +51,46 @@ class Mailbox:
             if mail_id in self._ids:
                 return False
             self._ids.add(mail_id)
-        self._arrived.append((mail_id, execution, letter))
+        self.arrived.append((mail_id, execution, letter))
         return True
 
     def withdraw(self, mail_id: int) -> None:
         """Take back a letter that has arrived and was not taken."""
         self._ids.discard(mail_id)
-        for entry in self._arrived:
+        for entry in self.arrived:
             if entry[0] == mail_id:
-                self._arrived.remove(entry)
+                self.arrived.remove(entry)
                 return
 
     def take_controls(self) -> Iterator[Letter]:
         """Take suspend, resume and terminate, in order, before all else."""
-        for entry in [entry for entry in self._arrived if isinstance(entry[2], _CONTROLS)]:
-            self._arrived.remove(entry)
+        for entry in [entry for entry in self.arrived if isinstance(entry[2], _CONTROLS)]:
+            self.arrived.remove(entry)
             self._consume(entry[0])
             yield entry[2]
 
-    def take(self, execution: int) -> Iterator[Letter]:
-        """Take what has arrived, in order. Stale letters vanish; external events are shown, and kept for ``next_event``."""
-        while self._arrived:
-            mail_id, addressed, letter = self._arrived.popleft()
+    def take(self, execution: int) -> Letter | None:
+        """Take the first of what has arrived, or ``None``. Stale letters vanish; an external event is shown, and kept for ``next_event``."""
+        while self.arrived:
+            mail_id, addressed, letter = self.arrived.popleft()
             if addressed is not None and addressed != execution:
                 self._consume(mail_id)
-            elif isinstance(letter, EventRaised):
+                continue
+            if type(letter) is EventRaised:
                 self._order += 1
-                self._kept.setdefault(letter.name, deque()).append((self._order, mail_id, letter))
-                yield letter
+                self.kept.setdefault(letter.name, deque()).append((self._order, mail_id, letter))
+            elif mail_id is None:
+                self._local.append(letter)
             else:
-                self._consume(mail_id)
-                if mail_id is None:
-                    self._local.append(letter)
-                yield letter
+                self._consumed.append(mail_id)
+            return letter
+        return None
 
     def answers(self, execution: int) -> dict[int, ActivityCompleted | ActivityFailed]:
         """Return the outcomes of activities that have arrived and wait for a turn, by sequence number."""
         return {
             letter.seq: letter
-            for _, addressed, letter in self._arrived
+            for _, addressed, letter in self.arrived
             if addressed in (None, execution)
             and isinstance(letter, (ActivityCompleted, ActivityFailed))
         }
@@ -93,35 +99,35 @@ class Mailbox:
         """Return the letters that are nowhere else: taken by a turn that did not come through, or not taken yet."""
         waiting = [
             letter
-            for mail_id, addressed, letter in self._arrived
+            for mail_id, addressed, letter in self.arrived
             if mail_id is None and addressed in (None, execution)
         ]
         return self._local + waiting
 
     def next_event(self, waiters: Mapping[str, Any]) -> EventRaised | None:
         """Take the kept event that arrived first among those that somebody waits for."""
-        if not self._kept or not waiters:
+        if not self.kept or not waiters:
             return None
-        wanted = [name for name in waiters if name in self._kept]
+        wanted = [name for name in waiters if name in self.kept]
         if not wanted:
             return None
-        name = min(wanted, key=lambda candidate: self._kept[candidate][0][0])
-        queue = self._kept[name]
+        name = min(wanted, key=lambda candidate: self.kept[candidate][0][0])
+        queue = self.kept[name]
         _, mail_id, event = queue.popleft()
         if not queue:
-            del self._kept[name]
+            del self.kept[name]
         self._consume(mail_id)
         return event
 
     def drop_kept(self) -> None:
         """Take all events that nobody has waited for."""
-        for entry in [entry for entry in self._arrived if isinstance(entry[2], EventRaised)]:
-            self._arrived.remove(entry)
+        for entry in [entry for entry in self.arrived if isinstance(entry[2], EventRaised)]:
+            self.arrived.remove(entry)
             self._consume(entry[0])
-        for queue in self._kept.values():
+        for queue in self.kept.values():
             for _, mail_id, _ in queue:
                 self._consume(mail_id)
-        self._kept.clear()
+        self.kept.clear()
 
     def drain_consumed(self) -> list[int]:
         """Return the ids taken since the last call; their rows may be deleted with the turn."""

@@ -9,20 +9,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any, assert_never
 
+import msgspec
+
 from durable_async.errors import StalledOrchestrationError
 from durable_async.model.history import (
-    ActivityCompleted,
     ActivityFailed,
-    ActivityHeartbeat,
     ActivityRetried,
-    EntityCallCompleted,
     EntityCalled,
-    EntityCallFailed,
-    EntityLocked,
     EntityLocksRequested,
     EventRaised,
     ExecutionCompleted,
@@ -36,22 +32,18 @@ from durable_async.model.history import (
     HistoryEvent,
     Input,
     Letter,
-    SubOrchestrationCompleted,
-    SubOrchestrationFailed,
     TimerFired,
     TurnStarted,
 )
 
-from . import inputs
+from . import admission, inputs
+from .admission import is_under_way
 from .context import OrchestrationContext, current_context
 from .endings import Outcome, conclude, is_same
-from .futures import ActivityFuture, EntityCallFuture, SubOrchestrationFuture
+from .futures import ActivityFuture, SubOrchestrationFuture
 from .journal import Due, Journal
 from .letters import Mailbox
 from .program import Program
-from .retries import retry_at
-from .sections import LockFuture
-from .seeds import Streams
 from .window import WINDOW_KINDS
 
 LOGIC_VERSION = 1
@@ -60,8 +52,7 @@ LOGIC_VERSION = 1
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}/{LOGIC_VERSION}"
 
 
-@dataclass(slots=True)
-class TurnResult:
+class TurnResult(msgspec.Struct, eq=False):
     """What a turn asks to be made durable.
 
     Attributes:
@@ -76,14 +67,14 @@ class TurnResult:
             before what is new.
     """
 
-    events: list[HistoryEvent] = field(default_factory=list)
-    consumed: list[int] = field(default_factory=list)
+    events: list[HistoryEvent] = []
+    consumed: list[int] = []
     outcome: Outcome | None = None
     custom_status: bytes | None = None
     suspended: bool = False
     wake_at_us: int | None = None
-    released: dict[int, tuple[str, ...]] = field(default_factory=dict)
-    repeated: list[EntityCalled | EntityLocksRequested] = field(default_factory=list)
+    released: dict[int, tuple[str, ...]] = {}
+    repeated: list[EntityCalled | EntityLocksRequested] = []
 
 
 class Orchestration:
@@ -136,6 +127,8 @@ class Orchestration:
             return None
         if self._root is None:
             return self.started.start_at_us
+        if not self._journal.heap:
+            return None
         first = self._journal.earliest()
         return None if first is None else first[0]
 
@@ -144,7 +137,7 @@ class Orchestration:
         answers = self.mailbox.answers(self.execution)
         recorded = {getattr(event, "seq", 0) for event in self._journal.recorded}
         for operation in self._journal.pending.values():
-            if not _is_under_way(operation) or _is_answered(operation, answers):
+            if not is_under_way(operation) or _is_answered(operation, answers):
                 continue
             if operation.seq not in recorded:  # else it is not durable yet
                 yield operation  # type: ignore[misc]
@@ -152,7 +145,7 @@ class Orchestration:
     def pending_activity(self, seq: int) -> ActivityFuture[Any] | None:
         """Return the activity, if an attempt of it is under way."""
         operation = self._journal.pending.get(seq)
-        return operation if _is_under_way(operation) else None  # type: ignore[return-value]
+        return operation if is_under_way(operation) else None  # type: ignore[return-value]
 
     def pending_children(self) -> list[SubOrchestrationFuture[Any]]:
         """Return the sub-orchestrations that have not reported."""
@@ -260,7 +253,7 @@ class Orchestration:
     @property
     def has_arrivals(self) -> bool:
         """Whether a turn would find something new."""
-        return self.mailbox.has_arrivals
+        return bool(self.mailbox.arrived)
 
     def turn(self, now_us: int) -> TurnResult:
         """Take everything that is in the mailbox or due, and run the code until it rests.
@@ -290,17 +283,29 @@ class Orchestration:
         return self._result(idle)
 
     def _run(self, now_us: int) -> None:
+        journal = self._journal
+        mailbox = self.mailbox
         python = PYTHON if self._python != PYTHON else ""
-        self._record(TurnStarted(max(now_us, self._turn_at_us), python))
-        self._hand_out_events()
-        for letter in self.mailbox.take(self.execution):
-            if not isinstance(letter, EventRaised):
-                self._admit(letter)
+        start = TurnStarted(max(now_us, self._turn_at_us), python)
+        journal.position += 1
+        journal.recorded.append(start)
+        self._on_turn(start)
+        if mailbox.kept:
             self._hand_out_events()
+        while mailbox.arrived:
+            letter = mailbox.take(self.execution)
+            if letter is None:
+                break
+            if type(letter) is not EventRaised:
+                self._admit(letter)
+            if mailbox.kept:
+                self._hand_out_events()
             if self.outcome is not None:
                 return  # what else arrived is left to the next execution, if there is one
-        self._run_due()
-        self._check_stall()
+        if journal.heap:
+            self._run_due()
+        if not journal.pending and not journal.waiters:
+            self._check_stall()
 
     def _take_controls(self) -> None:
         """Before the code begins, suspend and terminate come first of all."""
@@ -353,46 +358,24 @@ class Orchestration:
 
     def _admit(self, letter: Any) -> None:
         """Turn a letter into history, unless it comes too late to matter."""
-        match letter:
+        admit = admission.admit.get(type(letter))
+        if admit is not None:
+            letter = admit(self._journal, letter, self._turn_at_us)
+        elif not self._is_of_use(letter):
+            return
+        if letter is not None:
+            self._record(letter)
+
+    def _is_of_use(self, control: Any) -> bool:
+        match control:
             case ExecutionTerminated():
-                self._record(letter)
-            case ExecutionSuspended() if not self.suspended:
-                self._record(letter)
-            case ExecutionResumed() if self.suspended:
-                self._record(letter)
-            case ExecutionSuspended() | ExecutionResumed():
-                pass
+                return True
+            case ExecutionSuspended():
+                return not self.suspended
+            case ExecutionResumed():
+                return self.suspended
             case _:
-                event = self._admissible(letter)
-                if event is not None:
-                    self._record(event)
-
-    def _admissible(self, letter: Any) -> Input | None:
-        operation = self._journal.pending.get(letter.seq)
-        match letter:
-            case ActivityFailed() if _is_under_way(operation):
-                return self._decide(operation, letter)
-            case ActivityCompleted() | ActivityHeartbeat() if isinstance(operation, ActivityFuture):
-                return None if operation.settled else letter
-            case SubOrchestrationCompleted() | SubOrchestrationFailed() if isinstance(
-                operation, SubOrchestrationFuture
-            ):
-                return None if operation.settled else letter
-            case EntityCallCompleted() | EntityCallFailed() if isinstance(
-                operation, EntityCallFuture
-            ):
-                return None if operation.settled else letter
-            case EntityLocked() if isinstance(operation, LockFuture):
-                return letter if letter.entity_id in operation.unheard else None
-            case _:
-                return None
-
-    def _decide(self, operation: Any, letter: ActivityFailed) -> ActivityFailed | None:
-        if letter.attempt != operation.attempt:
-            return None
-        draw = Streams(self.instance_id, self.execution).draw(operation.seq, operation.attempt)
-        due_us = retry_at(operation, letter.failure, self._turn_at_us, draw)
-        return ActivityFailed(letter.seq, letter.attempt, letter.failure, due_us)
+                return False
 
     # -- showing an event to the code: the same in a turn and in a replay
 
@@ -480,9 +463,9 @@ class Orchestration:
             self.outcome = outcome
 
     def _check_stall(self) -> None:
-        journal = self._journal
-        if not self._is_at_rest and not journal.pending and not journal.waiters:
-            raise StalledOrchestrationError(self.instance_id, journal.loop.where())
+        """Refuse to wait for ever, where nothing is pending and no event is waited for."""
+        if not self._is_at_rest:
+            raise StalledOrchestrationError(self.instance_id, self._loop.where())
 
     def _result(self, idle: bool) -> TurnResult:
         journal = self._journal
@@ -523,14 +506,6 @@ class Orchestration:
         journal.evicting = True
         journal.go_live()
         return journal.loop.unwind()
-
-
-def _is_under_way(operation: Any) -> bool:
-    return (
-        isinstance(operation, ActivityFuture)
-        and operation.retry_at_us is None
-        and not operation.settled
-    )
 
 
 def _is_answered(operation: Any, answers: dict[int, Any]) -> bool:

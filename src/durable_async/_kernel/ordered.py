@@ -2,7 +2,8 @@
 
 Two places put objects into a set that hashes them by address, and then act on them one after the other: ``asyncio.as_completed``
 starts coroutines in that order, and anyio's cancel scopes cancel in it. Both get an ``OrderedSet`` when, and only when, the
-running loop is deterministic. Any other loop gets the plain set that it always got.
+running loop is deterministic. Any other loop gets the plain set that it always got. Since anyio makes a scope for nearly
+everything, whoever it belongs to, the others pay one look at their loop, where anyio has a call of Python anyway.
 
 What ``asyncio.gather`` returns is a future that no loop makes, so it hashes by address too; on a deterministic loop it hashes
 like the first of what it gathers.
@@ -12,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import builtins
-import functools
 import importlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, MutableSet
@@ -68,7 +68,7 @@ def refresh() -> None:
         return
     # anyio loads this itself, but only at the first use, which may be in the middle of a turn.
     backend = importlib.import_module(_ANYIO_BACKEND)
-    backend.CancelScope.__init__ = _ordering(backend.CancelScope.__init__)
+    backend.CancelScope.__new__ = _scope_maker(backend.CancelScope)
     _done.add(_ANYIO_BACKEND)
 
 
@@ -90,13 +90,25 @@ def _hash_of_gathering(gathering: Any) -> int:
     return object.__hash__(gathering)
 
 
-def _ordering(original: Callable[..., None]) -> Callable[..., None]:
-    @functools.wraps(original)
-    def initialize(self: Any, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
-        # As _is_deterministic(), without another call: other loops make many scopes, too.
-        if getattr(asyncio._get_running_loop(), "is_deterministic", False):
+def _scope_maker(plain: type[Any]) -> Callable[..., Any]:
+    """Return what stands in for the ``__new__`` of anyio's cancel scopes, which makes an object and no more."""
+
+    class OrderedScope(plain):  # type: ignore[misc]
+        """A cancel scope that keeps the order of what it cancels."""
+
+        __slots__ = ()
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
             for name in _SCOPE_SETS:
                 setattr(self, name, OrderedSet(getattr(self, name)))
 
-    return initialize
+    new = object.__new__
+    running_loop = asyncio._get_running_loop
+
+    def make(cls: type[Any], *args: Any, **kwargs: Any) -> Any:
+        if cls is plain and getattr(running_loop(), "is_deterministic", False):
+            return new(OrderedScope)
+        return new(cls)
+
+    return make

@@ -51,9 +51,9 @@ def same_after_replay(driver: Driver) -> None:
     again = driver.replayed()
     assert again.wake_at_us == driver.live.wake_at_us
     assert again.suspended == driver.live.suspended
-    for mail_id, execution, letter in driver.live.mailbox._arrived:
+    for mail_id, execution, letter in driver.live.mailbox.arrived:
         again.deliver(mail_id, execution, letter)
-    for queue in driver.live.mailbox._kept.values():
+    for queue in driver.live.mailbox.kept.values():
         for _, mail_id, event in queue:
             again.deliver(mail_id, None, event)
     assert driver.live.evict()
