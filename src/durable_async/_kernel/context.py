@@ -226,22 +226,23 @@ class OrchestrationContext(EntityCalls):
             EncodeError: An argument cannot be stored. Nothing was scheduled.
             ActivityFailedError: Through the future, when it failed for good.
         """
-        if isinstance(activity, str):
-            future = self._named_activity(activity, *args, **kwargs)
-        elif hasattr(activity, "__durable_activity__"):
+        journal = self._journal
+        if hasattr(activity, "__durable_activity__"):
             future = activity_future(
-                self._journal,
+                journal,
                 activity.name,
                 activity.signature.encode(self._payloads, args, kwargs, activity.input_place),
                 activity.result_type,
                 activity.options,
             )
+        elif isinstance(activity, str):
+            future = self._named_activity(activity, *args, **kwargs)
         else:
             raise ValidationError(
                 "activity", f"{activity!r} is not an activity: decorate it with @activity"
             )
-        if not self._journal.evicting:
-            self._journal.schedule_activity(future)
+        if not journal.evicting:
+            journal.schedule_activity(future)
         return future
 
     def _named_activity(

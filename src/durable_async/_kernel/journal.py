@@ -94,6 +94,28 @@ class Journal:
         divergence: The first mismatch; set, the turn must not be committed.
     """
 
+    __slots__ = (
+        "__weakref__",
+        "clock_us",
+        "divergence",
+        "evicting",
+        "execution",
+        "heap",
+        "instance_id",
+        "loop",
+        "next_seq",
+        "pending",
+        "position",
+        "recorded",
+        "released",
+        "replaying",
+        "section",
+        "start_us",
+        "versions",
+        "waiters",
+        "window",
+    )
+
     def __init__(self, instance_id: str, execution: int) -> None:
         self.instance_id = instance_id
         self.execution = execution

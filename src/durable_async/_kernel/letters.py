@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from durable_async.model.history import (
     ActivityCompleted,
@@ -18,6 +18,11 @@ from durable_async.model.history import (
     ExecutionTerminated,
     Letter,
 )
+
+_Entry: TypeAlias = tuple[int | None, int | None, Letter]
+
+_NOTHING: deque[_Entry] = deque(maxlen=0)
+"""Stands for no letters. Most mailboxes are empty most of the time, and a deque of their own would take 700 bytes."""
 
 _CONTROLS = (ExecutionSuspended, ExecutionResumed, ExecutionTerminated)
 
@@ -33,9 +38,9 @@ class Mailbox:
     __slots__ = ("_consumed", "_ids", "_local", "_order", "arrived", "kept")
 
     def __init__(self) -> None:
-        self.arrived: deque[tuple[int | None, int | None, Letter]] = deque()
+        self.arrived: deque[_Entry] = _NOTHING
         self.kept: dict[str, deque[tuple[int, int | None, EventRaised]]] = {}
-        self._ids: set[int] = set()
+        self._ids: dict[int, None] = {}
         self._consumed: list[int] = []
         self._local: list[Letter] = []
         self._order = 0
@@ -50,13 +55,15 @@ class Mailbox:
         if mail_id is not None:
             if mail_id in self._ids:
                 return False
-            self._ids.add(mail_id)
+            self._ids[mail_id] = None
+        if self.arrived is _NOTHING:
+            self.arrived = deque()
         self.arrived.append((mail_id, execution, letter))
         return True
 
     def withdraw(self, mail_id: int) -> None:
         """Take back a letter that has arrived and was not taken."""
-        self._ids.discard(mail_id)
+        self._ids.pop(mail_id, None)
         for entry in self.arrived:
             if entry[0] == mail_id:
                 self.arrived.remove(entry)
@@ -130,15 +137,18 @@ class Mailbox:
         self.kept.clear()
 
     def drain_consumed(self) -> list[int]:
-        """Return the ids taken since the last call; their rows may be deleted with the turn."""
+        """End a turn: return the ids taken since the last one; their rows may be deleted with it."""
         consumed, self._consumed = self._consumed, []
         if self._local:
             self._local = []
+        if not self.arrived:
+            self.arrived = _NOTHING
         return consumed
 
     def forget(self, mail_ids: list[int]) -> None:
         """Forget ids whose rows are gone."""
-        self._ids.difference_update(mail_ids)
+        for mail_id in mail_ids:
+            self._ids.pop(mail_id, None)
 
     def seen(self) -> tuple[int, ...]:
         """Return the ids of letters that are here and still in the store."""

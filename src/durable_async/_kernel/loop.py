@@ -37,6 +37,9 @@ NEVER_SECONDS = 1_000 * 365 * 86_400
 TASKS_BEFORE_PRUNING = 32
 UNWIND_ROUNDS = 20
 
+_NOTHING_READY: deque[asyncio.Handle] = deque(maxlen=0)
+"""Stands for what is ready in a loop at rest, of which there are many: a deque of its own would take 700 bytes of each."""
+
 _log = logging.getLogger("durable_async")
 
 
@@ -81,11 +84,20 @@ class DurableTimerHandle(asyncio.TimerHandle):
 
 
 class ReadyHandle(asyncio.Handle):
-    """A callback that is ready, filled in by ``call_soon``: there is one a step, which no constructor delays."""
+    """A callback that is ready, filled in by ``call_soon``: there is one a step, which no constructor delays.
+
+    It does not know its loop, which a handle asks for its debug mode only.
+    """
 
     __slots__ = ()
 
-    _repr = _source_traceback = None  # parts of a debug mode that does not exist here
+    _repr = _source_traceback = None
+
+    def cancel(self) -> None:
+        """Do not run the callback."""
+        self._cancelled = True
+        self._callback = None
+        self._args = ()
 
 
 _new_handle: Callable[[type[ReadyHandle]], Any] = object.__new__
@@ -101,6 +113,24 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
         timers: Who records timers.
     """
 
+    __slots__ = (
+        "_first_order",
+        "_generators",
+        "_outer",
+        "_prune_at",
+        "_ready",
+        "_tasks",
+        "_timers",
+        "abandoned",
+        "context",
+        "entered",
+        "instance_id",
+        "order",
+        "seconds",
+        "silent",
+        "unwinding",
+    )
+
     is_deterministic = True
 
     def __init__(self, instance_id: str, timers: TimerOwner) -> None:
@@ -112,7 +142,7 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
         self.silent = False
         self.unwinding = False
         self._timers = timers
-        self.ready: deque[asyncio.Handle] = deque()
+        self._ready: deque[asyncio.Handle] = _NOTHING_READY
         self._tasks: list[DurableTask[Any]] = []
         self._prune_at = TASKS_BEFORE_PRUNING
         self.order = self._first_order = zlib.crc32(instance_id.encode()) << 16
@@ -135,6 +165,8 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
         sys.set_asyncgen_hooks(self._hold_generator, self._finalize_generator)
         ordered.refresh()
         events._set_running_loop(self)
+        if self._ready is _NOTHING_READY:
+            self._ready = deque()
         guard.activate(self.abandon)
         self.entered = True
 
@@ -143,6 +175,8 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
         outer, task, hooks = self._outer
         self._outer = None
         self.entered = False
+        if not self._ready:
+            self._ready = _NOTHING_READY
         guard.deactivate()
         events._set_running_loop(outer)
         sys.set_asyncgen_hooks(*hooks)
@@ -161,11 +195,9 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
             TurnBudgetError: More callbacks ran than the budget allows: the code does not come to rest.
             BaseException: What it is abandoned for.
         """
-        ready = self.ready
+        ready = self._ready
         left = budget
-        while ready:
-            if self.abandoned is not None:
-                break
+        while ready and self.abandoned is None:
             handle = ready.popleft()
             if handle._cancelled:
                 continue
@@ -173,8 +205,12 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
             if left < 0:
                 ready.appendleft(handle)
                 raise TurnBudgetError(self.instance_id, f"{budget:,} callbacks ran", self.where())
+            args = handle._args
             try:
-                handle._context.run(handle._callback, *handle._args)  # type: ignore[attr-defined]
+                if len(args) == 1:
+                    handle._context.run(handle._callback, args[0])  # type: ignore[attr-defined]
+                else:
+                    handle._context.run(handle._callback, *args)  # type: ignore[attr-defined]
             except SystemExit:
                 pass  # it is the outcome of the task that raised it
             except KeyboardInterrupt:
@@ -188,7 +224,7 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
         """Run a timer that is due; time is at least what it was set for."""
         self.seconds = max(self.seconds, handle.when())
         handle._scheduled = False  # type: ignore[attr-defined]
-        self.ready.append(handle)
+        self._ready.append(handle)
 
     def unwind(self) -> bool:
         """Cancel every task and close every generator, in bounded rounds; ``False`` if some task would not end.
@@ -261,8 +297,7 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
         handle._args = args
         handle._context = copy_context() if context is None else context
         handle._cancelled = False
-        handle._loop = self
-        self.ready.append(handle)
+        self._ready.append(handle)
         return handle  # type: ignore[no-any-return]
 
     def call_later(
@@ -285,7 +320,7 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
         """Run a callback at a durable time. Not later than now: in this turn. More than 1,000 years ahead: never."""
         handle = DurableTimerHandle(when, callback, args, self, context)
         if when <= self.seconds:
-            self.ready.append(handle)
+            self._ready.append(handle)
         elif when < NEVER_SECONDS:
             handle._scheduled = True  # type: ignore[attr-defined]
             self._timers.arm(handle)
@@ -347,9 +382,8 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
     def get_task_factory(self) -> None:
         """Return ``None``: the loop makes its own tasks."""
 
-    def get_debug(self) -> bool:
-        """Return ``False``."""
-        return False
+    get_debug = staticmethod(bool)
+    """Returns ``False``, as ``bool()`` does without a call of Python; each new future asks."""
 
     def is_running(self) -> bool:
         """Return ``True``: whoever can ask is running on it."""

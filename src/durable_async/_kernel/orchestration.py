@@ -7,6 +7,7 @@ the instance (`evict`) if the commit did not succeed or a `DeterminismError` cam
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
@@ -86,6 +87,29 @@ class Orchestration:
         started: Its first event.
         program: The orchestrator's code.
     """
+
+    __slots__ = (
+        "__weakref__",
+        "_context",
+        "_deferred",
+        "_events_before",
+        "_journal",
+        "_loop",
+        "_payloads",
+        "_program",
+        "_published",
+        "_python",
+        "_repeated",
+        "_replayed_outcome",
+        "_root",
+        "_turn_at_us",
+        "execution",
+        "instance_id",
+        "mailbox",
+        "outcome",
+        "started",
+        "suspended",
+    )
 
     def __init__(
         self, instance_id: str, execution: int, started: ExecutionStarted, program: Program
@@ -178,6 +202,7 @@ class Orchestration:
                 self._repeated = self._unanswered(events)
             self._published = self._context._status
         finally:
+            journal.window.look_at(())
             journal.loop.leave()
         self._events_before += len(events)
 
@@ -188,26 +213,29 @@ class Orchestration:
         """
         journal = self._journal
         window = journal.window
-        before = self._events_before
+        before = self._events_before - 1
         count = len(events)
         begun = self._root is not None
         window.look_at(events)
         journal.replaying = True
         while index < count:
-            event = events[index]
-            index += 1
-            if type(event) is TurnStarted and begun and not (self.suspended or event.python):
-                self._turn_at_us = event.at_us  # of the start of a turn it sees the time only
+            event: Any = events[index]
+            kind = type(event)
+            if kind is TurnStarted and begun and not (self.suspended or event.python):
+                index += 1
+                self._turn_at_us = event.at_us
                 journal.set_clock(event.at_us)
-                continue
-            journal.position = before + index - 1
-            window.cursor = index
-            self._show(event)
-            begun = self._root is not None
-            index = window.cursor
-            if index < count and type(events[index]) in WINDOW_KINDS:
+            elif kind in WINDOW_KINDS:  # the code did not take it
+                window.cursor = index
                 journal.check_window()
                 index = window.cursor
+            else:
+                index += 1
+                journal.position = before + index
+                window.cursor = index
+                self._show(event)
+                index = window.cursor
+                begun = begun or self._root is not None
 
     def _skip_what_was_new(self, events: Sequence[HistoryEvent]) -> int:
         """Find what the code did beyond a rewind at the head of the next stretch, where the turn after the rewind recorded it.
@@ -402,7 +430,7 @@ class Orchestration:
         self._turn_at_us = event.at_us
         if event.python:
             self._python = event.python
-            journal.versions = f"recorded by Python {event.python}, running Python {PYTHON}"
+            journal.versions = _versions(event.python)
         if self.suspended or self.started.start_at_us > event.at_us:
             return
         if self._root is None:
@@ -414,7 +442,7 @@ class Orchestration:
     def _begin(self) -> None:
         loop = self._loop
         self._root = loop.create_task(
-            self._program.begin(self._context, self.started.input),
+            loop.context.run(self._program.begin, self._context, self.started.input),
             name=self.instance_id,
             context=loop.context,
         )
@@ -506,6 +534,11 @@ class Orchestration:
         journal.evicting = True
         journal.go_live()
         return journal.loop.unwind()
+
+
+@functools.lru_cache(maxsize=64)
+def _versions(python: str) -> str:
+    return f"recorded by Python {python}, running Python {PYTHON}"
 
 
 def _is_answered(operation: Any, answers: dict[int, Any]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -31,20 +31,34 @@ class Program:
         name: Its registered name.
         call: Calls the function with the context and the stored input; what comes back is a coroutine, a generator, or the result.
         payloads: The converter for everything that this program passes on.
+        is_async: Whether the function is an ``async def``, so that to call it runs none of its code.
     """
 
     name: str
     call: Callable[[Any, bytes | None], Any]
     payloads: Payloads
+    is_async: bool = False
 
-    async def begin(self, context: Any, payload: bytes | None) -> Any:
-        """Run it, whichever of the three forms it has."""
+    def begin(self, context: Any, payload: bytes | None) -> Coroutine[Any, Any, Any]:
+        """Return a coroutine that runs it, whichever of the three forms it has; of an ``async def`` its own, with nothing around it."""
+        if not self.is_async:
+            return self._begin(context, payload)
+        try:
+            return self.call(context, payload)  # type: ignore[no-any-return]
+        except Exception as error:  # noqa: BLE001 - an input that cannot be read is how it ends
+            return _raise(error)
+
+    async def _begin(self, context: Any, payload: bytes | None) -> Any:
         outcome = self.call(context, payload)
         if inspect.isgenerator(outcome):
             return await drive(outcome)
         if inspect.isawaitable(outcome):
             return await outcome
         return outcome
+
+
+async def _raise(error: Exception) -> None:
+    raise error
 
 
 async def drive(generator: Generator[Any, Any, Any]) -> Any:

@@ -15,6 +15,9 @@ class Status(Enum):
     FAILED = "failed"
     TERMINATED = "terminated"
 
+    __hash__ = object.__hash__
+    """A member is one object. What ``Enum`` has instead is a call of Python at each look into a set or a dict."""
+
     @property
     def is_terminal(self) -> bool:
         """Whether nothing more will happen by itself."""

@@ -58,7 +58,7 @@ class Orchestrator(Generic[In, R]):
             args, kwargs = signature.decode(payloads, data, where)
             return function(context, *args, **kwargs)
 
-        return Program(self.name, call, payloads)
+        return Program(self.name, call, payloads, inspect.iscoroutinefunction(function))
 
     def _signature(self, value: In) -> R:
         raise NotImplementedError("only tells type checkers what goes in and comes out")

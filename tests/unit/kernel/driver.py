@@ -48,7 +48,7 @@ def program(function: Callable[..., Any], payloads: Any = None) -> Program:
     def call(ctx: Any, data: bytes | None) -> Any:
         return function(ctx, payloads.decode(data, Any, "input")) if takes_input else function(ctx)
 
-    return Program(function.__name__, call, payloads)
+    return Program(function.__name__, call, payloads, inspect.iscoroutinefunction(function))
 
 
 def commands(events: Sequence[HistoryEvent]) -> list[HistoryEvent]:
