@@ -107,7 +107,11 @@ MEANT: dict[str, tuple[str, ...]] = {
     "with given_up as": ("instances_by_id", "queued_activities_by_instance"),
     "with freed as": ("instances_pkey", "letters_pkey"),
     "h.execution = t.execution and h.turn = t.turn": ("history_pkey", "instances_by_id"),
-    # put_letters, send_letters
+    # put_letter, put_letters, send_letters
+    "not in (i.xmin, i.xmax) as late from": ("instances_by_id",),
+    "select max(l.id) - min(l.id)": ("letters_pkey",),
+    "l.worker = n.worker and l.term = n.term where n.worker": ("leases_pkey",),
+    "set marked = r.owner is not null": ("instances_pkey",),
     'insert into "durable_async".instances as i': ("instances_by_id", "tombstones_pkey"),
     "i.key = any (p_keys) and not exists": ("instances_pkey", "letters_pkey"),
     "with found as ( select o.*": (

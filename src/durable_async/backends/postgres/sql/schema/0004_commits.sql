@@ -189,7 +189,7 @@ begin
         ) with ordinality as r (id, nth);
     end if;
 
-    if s_turn is not null then
+    if s_events is not null then
         insert into {schema}.history (hub, key, execution, turn, events)
         select p_hub, s.key, s.execution, s.turn, s.events
         from unnest(v_keys, s_execution, s_turn, s_events) as s (key, execution, turn, events)
