@@ -84,20 +84,11 @@ class DurableTimerHandle(asyncio.TimerHandle):
 
 
 class ReadyHandle(asyncio.Handle):
-    """A callback that is ready, filled in by ``call_soon``: there is one a step, which no constructor delays.
-
-    It does not know its loop, which a handle asks for its debug mode only.
-    """
+    """A callback that is ready, filled in by ``call_soon``: there is one a step, which no constructor delays."""
 
     __slots__ = ()
 
-    _repr = _source_traceback = None
-
-    def cancel(self) -> None:
-        """Do not run the callback."""
-        self._cancelled = True
-        self._callback = None
-        self._args = ()
+    _repr = _source_traceback = None  # parts of a debug mode that does not exist here
 
 
 _new_handle: Callable[[type[ReadyHandle]], Any] = object.__new__
@@ -297,6 +288,7 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
         handle._args = args
         handle._context = copy_context() if context is None else context
         handle._cancelled = False
+        handle._loop = self
         self._ready.append(handle)
         return handle  # type: ignore[no-any-return]
 
