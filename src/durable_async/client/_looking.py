@@ -8,8 +8,6 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeVar
 
-import anyio
-
 from durable_async.backend import Hearing, Wakeups
 from durable_async.environment import Environment
 from durable_async.errors import BackendUnavailableError
@@ -182,8 +180,11 @@ class Lookout(Generic[F]):
                 self._planned = max(self._next_due(), self._looked_at + LOOK_GAP_SECONDS)
                 left = self._planned - self._environment.monotonic()
                 if left > 0:
-                    with anyio.move_on_after(left):
+                    alarm = asyncio.get_running_loop().call_later(left, leader.nudge)
+                    try:
                         await leader.sleep()
+                    finally:
+                        alarm.cancel()
                 else:
                     await self._look()
         finally:

@@ -100,17 +100,23 @@ class Waiters(Generic[F]):
         Raises:
             BackendUnavailableError: The store is silent, and has been for a while.
         """
+        if timeout is None:
+            await self._until_over(waiter, look_first=look_first)
+            return True
         with anyio.move_on_after(timeout):
-            if not look_first:
-                await self._listen(waiter)
-            while not waiter.is_finished:
-                waiter.is_told = False  # before the query: what changes after it is heard
-                waiter.found = await self._read(waiter.key)
-                if waiter.is_over(waiter.found):
-                    return True
-                await self._listen(waiter)
+            await self._until_over(waiter, look_first=look_first)
             return True
         return False
+
+    async def _until_over(self, waiter: Waiter[F], *, look_first: bool) -> None:
+        if not look_first:
+            await self._listen(waiter)
+        while not waiter.is_finished:
+            waiter.is_told = False  # before the query: what changes after it is heard
+            waiter.found = await self._read(waiter.key)
+            if waiter.is_over(waiter.found):
+                return
+            await self._listen(waiter)
 
     async def _listen(self, waiter: Waiter[F]) -> None:
         await self._lookout.wait(waiter)
