@@ -8,9 +8,9 @@ then who is let go, then children, then letters.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, assert_never
 
+import msgspec
 import orjson
 
 from durable_async.backends._rows import encode_failure
@@ -70,8 +70,7 @@ def lone_append(items: Sequence[CommitItem]) -> TurnCommit | None:
     return None
 
 
-@dataclass(slots=True)
-class _Change:
+class _Change(msgspec.Struct, eq=False):
     """What a subject's turns come to on its row; ``None`` for what stays."""
 
     status: str | None = None
@@ -99,8 +98,7 @@ class _Change:
         )
 
 
-@dataclass(slots=True)
-class _Subject:
+class _Subject(msgspec.Struct, eq=False):
     """An instance that the batch is about, as the items so far have left it.
 
     One that was replaced and claimed anew may come twice, at two executions, of which the server knows the one that is there.
@@ -124,7 +122,7 @@ class _Subject:
     is_gone: bool = False
     is_left_out: bool = False
     change: _Change | None = None
-    queued: list[QueuedActivity] = field(default_factory=list)
+    queued: list[QueuedActivity] = []
     attempts: int | None = None
 
 
@@ -174,7 +172,15 @@ class Batch:
         self._freed = Columns((numbers, values, numbers, values))
         self._seen: list[int] = []
         for item in items:
-            self._fold(item)
+            if (
+                isinstance(item, TurnCommit)
+                and item.instance_id not in self._latest
+                and only_appends(item)
+                and not (written and self._is_written(item))
+            ):
+                self._fold_append(item)
+            else:
+                self._fold(item)
 
     def subjects(self, places: Sequence[int]) -> list[str]:
         """Return the instances at these places."""
@@ -253,11 +259,7 @@ class Batch:
     def _fold(self, item: CommitItem) -> None:
         match item:
             case TurnCommit():
-                is_new = item.instance_id not in self._latest and not self._is_written(item)
-                if is_new and only_appends(item):
-                    self._fold_append(item)
-                else:
-                    self._fold_turn(item)
+                self._fold_turn(item)
             case ActivityResult() | ActivityProgress() | ActivityRecount():
                 if item.item_id not in self._let_go_items:
                     self._fold_running(item)
@@ -364,9 +366,7 @@ class Batch:
             self._written.add((item.instance_id, item.execution, item.turn))
 
     def _is_written(self, item: TurnCommit) -> bool:
-        if not self._written or not item.events:
-            return False
-        return (item.instance_id, item.execution, item.turn) in self._written
+        return bool(item.events) and (item.instance_id, item.execution, item.turn) in self._written
 
     def _fold_queue(self, subject: _Subject, item: TurnCommit) -> None:
         if item.cancelled:
