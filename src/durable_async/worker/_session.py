@@ -365,6 +365,7 @@ class Session:
 
     async def _sweep_forever(self) -> None:
         """Take over from dead workers when a look has told of some; now and then also to have forgotten what is old."""
+        patience = Patience(self._environment)
         while True:
             self._found_dead = anyio.Event()  # before the call: who dies after it is found again
             try:
@@ -372,7 +373,9 @@ class Session:
                 self._complaints.can("look for dead workers")
             except BackendUnavailableError as error:
                 self._complaints.cannot("look for dead workers", error)
-                freed = 0
+                await patience.pause()
+                continue
+            patience = Patience(self._environment)
             if freed:
                 _log.info("took over %d instances of a dead worker", freed)
                 self._hint.set()

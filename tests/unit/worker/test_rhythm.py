@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any, Self
 
 import anyio
+import pytest
 
 from durable_async import OrchestrationContext, Registry, TaskHub
 from durable_async.backend import Hearing
 from durable_async.backends.memory import MemoryBackend
 from durable_async.backends.memory.store import MemoryStore
+from durable_async.errors import BackendUnavailableError
 from durable_async.model.records import NO_ERRANDS, Census, Errands, Fence, Work
 from durable_async.testing import VirtualEnvironment, virtual_time
 from durable_async.testing.conformance.driver import new
@@ -157,3 +159,27 @@ async def test_a_renewal_goes_along_only_when_it_is_near(env: VirtualEnvironment
     assert rhythm.errands() == Errands(lease_seconds=SETTINGS.lease_seconds, looks_around=True)
     rhythm.renewed(env.monotonic())
     assert rhythm.errands() == NO_ERRANDS
+
+
+@virtual_time
+async def test_a_look_that_failed_is_repeated_soon(
+    env: VirtualEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not only when the next is due."""
+    async with Idle(env) as idle:
+        asked = idle.backend.asked
+        await anyio.sleep(ACTIVE_SECONDS / 2)
+        before = asked.count("take_over")
+
+        async def fail(self: MemoryBackend, fence: Fence) -> int:
+            asked.append("take_over")
+            raise BackendUnavailableError("away")
+
+        monkeypatch.setattr(MemoryBackend, "take_over", fail)
+        await anyio.sleep(ACTIVE_SECONDS)
+        assert asked.count("take_over") - before > 10
+        monkeypatch.undo()
+        await anyio.sleep(SETTINGS.sweep_seconds * 2)
+        after = asked.count("take_over")
+        await anyio.sleep(ACTIVE_SECONDS / 2)
+        assert asked.count("take_over") == after

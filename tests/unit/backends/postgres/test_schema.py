@@ -235,7 +235,7 @@ RESTLESS = {
 
 
 async def test_what_changes_all_the_time_is_in_no_index(postgres_database: str) -> None:
-    """Else each letter or turn would leave a new version of its row under all the others, too. ``ending`` changes once in most lives."""
+    """Else each letter or turn would leave a new version of its row under all the others, too. ``ending`` changes only where something is ended from outside."""
     async with opened(postgres_database), connected(postgres_database) as connection:
         indexes = await connection.fetch(
             "select indexdef from pg_indexes where schemaname = 'durable_async' and tablename = 'instances'"
