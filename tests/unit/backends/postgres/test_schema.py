@@ -215,6 +215,7 @@ async def test_definitions_do_not_depend_on_a_search_path(postgres_database: str
         "mark_mailboxes",
         "open_entities",
         "put_instances",
+        "put_letter",
         "put_letters",
         "remove_lives",
         "unpack",
