@@ -42,7 +42,8 @@ NEARLY = 0.99
 """What share of a heartbeat a renewal must be ago for the next, lest the clock's grain decide."""
 
 SIGNALS_GAP_SECONDS = 0.004
-"""Signals that come one after the other are taken several at a time: each fetch and each commit costs as much as some of them."""
+"""So long from one fetch to the next while there are only signals: those that come one after the other are taken several at a time, for each
+fetch and each commit costs as much as some of them. A signal that comes later than that waits for nothing, as between two who signal each other."""
 HISTORY_BYTES_PER_CLAIM = 1024 * 1024
 ACTIVITIES_PER_INSTANCE = 4
 """Queued activities are many and small: so many are claimed where one instance would be. What one worker puts into the queue in one commit,
@@ -234,6 +235,7 @@ class Session:
     async def _fetch_forever(self) -> None:
         while not self._stopping.is_set():
             self._hint = anyio.Event()  # before the query: what comes after it is heard
+            begun_at = self._environment.monotonic()
             try:
                 work = await self._fetch()
             except BackendUnavailableError as error:
@@ -249,8 +251,9 @@ class Session:
             heard = await self._listen(self._rhythm.wait_seconds(), work.next_ready_us)
             if heard:
                 self._rhythm.stir()
-                if self._are_only_signals(work):
-                    await anyio.sleep(SIGNALS_GAP_SECONDS)
+                gap = begun_at + SIGNALS_GAP_SECONDS - self._environment.monotonic()
+                if gap > 0 and self._are_only_signals(work):
+                    await anyio.sleep(gap)
 
     def _are_only_signals(self, work: Work) -> bool:
         """Tell whether nobody waits for what came of a fetch: then the next may as well tell of several."""
