@@ -110,7 +110,8 @@ MEANT: dict[str, tuple[str, ...]] = {
     # put_letter, put_letters, send_letters
     "not in (i.xmin, i.xmax) as late from": ("instances_by_id",),
     "select max(l.id) - min(l.id)": ("letters_pkey",),
-    "l.worker = n.worker and l.term = n.term where n.worker": ("leases_pkey",),
+    "l.term = p_near_term[array_position": ("leases_pkey",),
+    "i.id = o_to[1] for no key update": ("instances_by_id",),
     "set marked = r.owner is not null": ("instances_pkey",),
     'insert into "durable_async".instances as i': ("instances_by_id", "tombstones_pkey"),
     "i.key = any (p_keys) and not exists": ("instances_pkey", "letters_pkey"),

@@ -135,9 +135,8 @@ begin
 
     if r.owner = any (p_near) and not (v_late or r.ending or p_final) then
         select l.worker into near
-        from unnest(p_near, p_near_term) as n (worker, term)
-        join {schema}.leases l on l.hub = p_hub and l.worker = n.worker and l.term = n.term
-        where n.worker = r.owner;
+        from {schema}.leases l
+        where l.hub = p_hub and l.worker = r.owner and l.term = p_near_term[array_position(p_near, r.owner)];
     end if;
     v_ready_at_us := case
         when r.owner is not null then null
@@ -340,15 +339,22 @@ as $$
 declare
     v_opened bigint[];
     v_known bigint[];
+    v_is_there boolean := false;
 begin
-    if o_opens is not null then
-        v_opened := {schema}.open_entities(p_hub, o_to, o_opens);
+    -- The receiver of a lone letter mostly is there, and nothing has been locked before it that it would have to be opened before.
+    if cardinality(o_to) = 1 then
+        perform from {schema}.instances i where i.hub = p_hub and i.id = o_to[1] for no key update;
+        v_is_there := found;
     end if;
-
-    perform from {schema}.instances i
-    where i.hub = p_hub and i.id = any (o_to)
-    order by i.id
-    for no key update;
+    if not v_is_there then
+        if o_opens is not null then
+            v_opened := {schema}.open_entities(p_hub, o_to, o_opens);
+        end if;
+        perform from {schema}.instances i
+        where i.hub = p_hub and i.id = any (o_to)
+        order by i.id
+        for no key update;
+    end if;
 
     -- Decided once, before they are answered: another answer may come in between, and that one is refused below.
     select coalesce(array_agg(o.place), '{}') into v_known
