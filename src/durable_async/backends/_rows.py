@@ -13,7 +13,14 @@ import orjson
 from durable_async.errors import ValidationError
 from durable_async.failure import FailureDetails
 from durable_async.model.history import ParentLink
-from durable_async.model.records import InstanceFilter, InstanceRecord, QueryOrder
+from durable_async.model.records import (
+    ClaimedInstance,
+    HistoryRow,
+    InstanceFilter,
+    InstanceRecord,
+    NewInstance,
+    QueryOrder,
+)
 from durable_async.model.status import Status
 
 STATUSES: dict[str, Status] = {status.value: status for status in Status}
@@ -103,3 +110,20 @@ def decode_page(page: str, order: QueryOrder) -> tuple[int, str]:
     if name != order.value or not isinstance(at_us, int) or not isinstance(instance_id, str):
         raise ValidationError("page", "is not the next_page of an earlier page")
     return at_us, instance_id
+
+
+def started(new: NewInstance, execution: int) -> ClaimedInstance:
+    """Return an instance as it is when it has just been created and claimed."""
+    return ClaimedInstance(
+        instance_id=new.instance_id,
+        name=new.name,
+        version=new.version,
+        status=Status.PENDING,
+        execution=execution,
+        attempts=1,
+        start_at_us=new.start_at_us,
+        parent=new.parent,
+        history=(HistoryRow(turn=0, events=new.events),),
+        more_history=False,
+        mail=(),
+    )

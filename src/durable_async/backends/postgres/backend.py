@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 
 from durable_async.backend import Hearing
-from durable_async.backends._rows import STATUSES, encode_parent
+from durable_async.backends._rows import STATUSES, encode_parent, started
 from durable_async.errors import BackendError, InstanceNotFoundError
 from durable_async.model.records import (
     NO_ERRANDS,
@@ -37,7 +37,7 @@ from durable_async.model.records import (
 )
 
 from .batch import Batch, Place, lone_append
-from .claims import any_or, census_of, pairs_or_none, started, work_of
+from .claims import any_or, census_of, pairs_or_none, work_of
 from .columns import Columns, numbers, values
 from .leases import PostgresLeases, microseconds
 from .near import NO_TAKING

@@ -13,11 +13,9 @@ from durable_async.model.records import (
     ClaimedInstance,
     HistoryRow,
     Mail,
-    NewInstance,
     QueuedActivity,
     Work,
 )
-from durable_async.model.status import Status
 
 from .rows import Row, parent_of
 
@@ -36,23 +34,6 @@ def pairs_or_none(
     if not pairs:
         return None, None
     return [name for name, _ in pairs], [version for _, version in pairs]
-
-
-def started(new: NewInstance, execution: int) -> ClaimedInstance:
-    """Return an instance as it is when it has just been created and claimed."""
-    return ClaimedInstance(
-        instance_id=new.instance_id,
-        name=new.name,
-        version=new.version,
-        status=Status.PENDING,
-        execution=execution,
-        attempts=1,
-        start_at_us=new.start_at_us,
-        parent=new.parent,
-        history=(HistoryRow(turn=0, events=new.events),),
-        more_history=False,
-        mail=(),
-    )
 
 
 def census_of(hub: Row) -> Census:

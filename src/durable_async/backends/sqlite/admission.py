@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol, TypeVar
 
-from durable_async.model.records import Delivery, NewInstance, Outgoing, StartOutcome
+from durable_async.model.records import Delivery, NewInstance, Outgoing
 
 from .ledger import Ledger, decode_outcome, encode_outcome
+from .starts import Started, Taking
 from .states import Row
 from .transaction import Statements, json_list
 
@@ -21,20 +22,36 @@ class _Request(Protocol):
 A = TypeVar("A")
 
 
-def admit_instances(tx: Statements, instances: Sequence[NewInstance]) -> list[StartOutcome]:
-    """Create instances, each according to its reuse policy."""
+def admit_instances(
+    tx: Statements, instances: Sequence[NewInstance], taking: Taking | None
+) -> Started:
+    """Create instances, each according to its reuse policy; new ones may be a worker's from the beginning."""
     ledger = Ledger(tx)
+    if taking is not None and has_epoch(tx, taking.worker_id, taking.epoch):
+        owners = [taking.worker_id if chosen else None for chosen in taking.places]
+    else:
+        owners = [None] * len(instances)
     ids = {new.instance_id for new in instances}
     ledger.load(ids)
     ledger.load_tombstones(ids)
     answers = _Answers(tx, "start", instances)
     outcomes = [
-        answers.once(new, partial(ledger.create, new), encode_outcome, decode_outcome)
-        for new in instances
+        answers.once(new, partial(ledger.create, new, owner), encode_outcome, decode_outcome)
+        for new, owner in zip(instances, owners, strict=True)
     ]
     ledger.flush()
     answers.save()
-    return outcomes
+    if taking is None:
+        return Started(outcomes)
+    taken = ledger.created_for(taking.worker_id)
+    unread = tx.one("has_unread", hub=tx.hub, worker=taking.worker_id)
+    return Started(outcomes, taken, is_told=unread is None)
+
+
+def has_epoch(tx: Statements, worker_id: str, epoch: int) -> bool:
+    """Tell whether a worker's fence still stands, which it moves only itself."""
+    found = tx.one("read_fence", hub=tx.hub, worker=worker_id)
+    return found is not None and found[0] == epoch
 
 
 def admit_letters(tx: Statements, letters: Sequence[Outgoing], letters_max: int) -> list[Delivery]:

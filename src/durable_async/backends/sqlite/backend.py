@@ -49,6 +49,7 @@ from .queries import (
     statistics,
 )
 from .renewal import SqliteLeases
+from .starts import Started
 from .transaction import Statements
 
 
@@ -168,7 +169,14 @@ class SqliteBackend(SqliteLeases, SqliteCore):
 
     async def create(self, instances: Sequence[NewInstance]) -> list[StartOutcome]:
         """Create instances, each according to its reuse policy."""
-        return await self._write(lambda tx: admit_instances(tx, instances))
+        taking = self._offers.taking(instances)
+
+        def hand_over(started: Started) -> None:
+            if taking is not None:
+                self._offers.hand_over(taking, started)
+
+        started = await self._write(lambda tx: admit_instances(tx, instances, taking), hand_over)
+        return started.outcomes
 
     async def send(self, letters: Sequence[Outgoing]) -> list[Delivery]:
         """Put letters into mailboxes and mark the receivers ready."""

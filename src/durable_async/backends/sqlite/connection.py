@@ -262,10 +262,12 @@ class _Job(Generic[T]):
             return  # the loop is closed, or an orchestrator's, which refuses: nobody waits, and the thread goes on
 
     def _succeed(self, result: T) -> None:
-        if self._then is not None:
-            self._then(result)
-        if not self.future.done():
-            self.future.set_result(result)
+        try:
+            if self._then is not None:
+                self._then(result)
+        finally:
+            if not self.future.done():
+                self.future.set_result(result)
 
     def _fail(self, error: BaseException) -> None:
         if not self.future.done():

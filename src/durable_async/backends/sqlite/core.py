@@ -28,6 +28,7 @@ from .connection import (
 )
 from .hints import Hints, Watch
 from .lifelines import Lifelines
+from .starts import Offers
 from .states import KnownStates
 from .transaction import STATEMENTS, Statements, Verb, atomic
 
@@ -79,6 +80,7 @@ class SqliteCore:
         self._bells = Bells(beside, environment)
         self._hints = Hints()
         self._known = KnownStates()
+        self._offers = Offers()
         self._connections: dict[str, sqlite3.Connection] = {}
         self._writing: Runner | None = None
         self._reading: Runner | None = None
@@ -157,8 +159,8 @@ class SqliteCore:
 
     # -- for the verbs
 
-    async def _write(self, verb: Verb[T]) -> T:
-        """Run a verb in a transaction of its own, and give hints after it."""
+    async def _write(self, verb: Verb[T], then: Callable[[T], None] | None = None) -> T:
+        """Run a verb in a transaction of its own, give hints after it, and call ``then``, even if nobody waits for it any more."""
 
         def job() -> tuple[Statements, T]:
             tx = self._statements("writer")
@@ -166,9 +168,11 @@ class SqliteCore:
                 result = verb(tx)
             return tx, result
 
-        return await self._on_writer_and_tell(job)
+        return await self._on_writer_and_tell(job, then)
 
-    async def _on_writer_and_tell(self, job: Callable[[], tuple[Statements, T]]) -> T:
+    async def _on_writer_and_tell(
+        self, job: Callable[[], tuple[Statements, T]], then: Callable[[T], None] | None = None
+    ) -> T:
         """Run something that commits once; give hints of that together with its result, whether or not anybody still waits for it."""
 
         def ringing() -> tuple[Statements, T]:
@@ -176,7 +180,13 @@ class SqliteCore:
             self._ring(tx)
             return tx, result
 
-        _, result = await self._run(self._writing, ringing, lambda done: self._hint(done[0]))
+        def tell(done: tuple[Statements, T]) -> None:
+            tx, result = done
+            self._hint(tx)
+            if then is not None:
+                then(result)
+
+        _, result = await self._run(self._writing, ringing, tell)
         return result
 
     def _hint(self, tx: Statements) -> None:

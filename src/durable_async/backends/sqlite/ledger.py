@@ -12,12 +12,13 @@ from collections.abc import Iterable, Sequence
 
 import orjson
 
-from durable_async.backends._rows import STATUSES, decode_parent, encode_parent
+from durable_async.backends._rows import STATUSES, decode_parent, encode_parent, started
 from durable_async.model.history import ParentLink
 from durable_async.model.identity import ENTITY_MARK
 from durable_async.model.policy import ReusePolicy
 from durable_async.model.records import (
     Answer,
+    ClaimedInstance,
     Delivery,
     NewInstance,
     Outgoing,
@@ -87,18 +88,21 @@ class Ledger:
 
     # -- decisions
 
-    def create(self, new: NewInstance) -> StartOutcome:
-        """Create an instance if its reuse policy allows it; otherwise tell what is there."""
+    def create(self, new: NewInstance, owner: str | None = None) -> StartOutcome:
+        """Create an instance if its reuse policy allows it; otherwise tell what is there. With an owner, who has it claimed if its id is free."""
         there = self._states.get(new.instance_id)
         if there is None:
             execution = self._last_executions.get(new.instance_id, 0) + 1
         elif _may_replace(new.reuse, there):
             execution = there.execution + 1
+            owner = (
+                None  # what is replaced may be the same worker's, which is told of it by a fetch
+            )
             self.bequeath(there)
             self.remove(there)
         else:
             return StartOutcome(created=False, status=there.status, execution=there.execution)
-        self._add(new, execution)
+        self._add(new, execution, owner)
         return StartOutcome(created=True, status=Status.PENDING, execution=execution)
 
     def create_child(self, new: NewInstance) -> None:
@@ -111,14 +115,23 @@ class Ledger:
             Outgoing(instance_id=parent.instance_id, execution=parent.execution, letter=new.refusal)
         )
 
-    def _add(self, new: NewInstance, execution: int) -> None:
+    def created_for(self, owner: str) -> list[ClaimedInstance]:
+        """Return what a worker owns of what was created here."""
+        created = self.pending.created.values()
+        return [started(new, state.execution) for state, new in created if state.owner == owner]
+
+    def _add(self, new: NewInstance, execution: int, owner: str | None) -> None:
         state = self._insert(new, Status.PENDING, execution)
-        state.ready_at_us = max(self.now_us, new.start_at_us)
+        if owner is None:
+            state.ready_at_us = max(self.now_us, new.start_at_us)
+            self.tx.brought_work = True
+        else:
+            state.owner = owner
+            state.attempts = 1
         self.pending.insert_history.append((state.key, execution, 0, new.events))
         self.pending.insert_tags += [
             (self.tx.hub, tag, text, state.key) for tag, text in new.tags.items()
         ]
-        self.tx.brought_work = True
 
     def _open(self, instance_id: str, name: str) -> InstanceState:
         """Let an entity be there, with nothing to do yet."""

@@ -98,8 +98,8 @@ class SqliteLeases(SqliteCore):
         self._lifelines.drop(fence.worker_id)
 
     def offer(self, fence: Fence, offer: Offer) -> Callable[[], None]:
-        """Leave what is started to fetches, which are no round trip here."""
-        return lambda: None
+        """Take for a worker what is started here, as far as it offers to; returns how to stop."""
+        return self._offers.add(fence, offer)
 
     async def take_stock(self, fence: Fence, number: int) -> None:
         """Undo a fetch, and refuse it if it is still to come."""

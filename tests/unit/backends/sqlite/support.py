@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from durable_async.backends.sqlite import SqliteBackend
 from durable_async.environment import SystemEnvironment
@@ -91,14 +91,16 @@ def child(path: Path, body: str) -> Iterator[Child]:
             process.kill()
 
 
-def new(instance_id: str) -> NewInstance:
+def new(instance_id: str, **fields: Any) -> NewInstance:
+    fields = {"version": None, **fields}
     return NewInstance(
-        instance_id=instance_id, name="o", version=None, events=b"started", created_at_us=1
+        instance_id=instance_id, name="o", events=b"started", created_at_us=1, **fields
     )
 
 
-def turn(instance_id: str, number: int, events: bytes = b"turn") -> TurnCommit:
-    return TurnCommit(instance_id=instance_id, execution=1, turn=number, events=events)
+def turn(instance_id: str, number: int, events: bytes = b"turn", **fields: Any) -> TurnCommit:
+    fields = {"execution": 1, **fields}
+    return TurnCommit(instance_id=instance_id, turn=number, events=events, **fields)
 
 
 def signal(entity_id: str, body: bytes = b"op") -> Outgoing:

@@ -57,6 +57,10 @@ select turn, events from history
 where key = :key and execution = :execution and turn > :after_turn
 order by turn
 
+-- name: has_unread
+-- Whether a fetch would tell of letters, by the index instances_unread.
+select 1 from instances where hub = :hub and owner = :worker and unread_from is not null limit 1
+
 -- name: unread_instances
 -- Owned ones that got letters since the last fetch.
 select key, id, unread_from from instances where hub = :hub and owner = :worker and unread_from is not null
