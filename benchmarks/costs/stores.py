@@ -13,9 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+import asyncpg
+
 from durable_async.backend import Backend
 from durable_async.backends.postgres.statements import statements_in
 from durable_async.backends.sqlite import SqliteBackend
+from durable_async.errors import BackendUnavailableError
 from durable_async.testing import VirtualEnvironment
 from durable_async.testing.postgres import SCHEMA, BridgedBackend, PostgresLab, ThrowawayPostgres
 
@@ -127,20 +130,36 @@ class Distant:
 # -- Postgres
 
 
+class NotCountingError(Exception):
+    """Raised when a server cannot count: it has no ``pg_stat_statements``, or does not report when it is asked to, as before 15."""
+
+
 @contextmanager
 def counting_server() -> Generator[PostgresLab]:
     """Run a server that counts, with a schema in it.
 
     Raises:
-        BackendUnavailableError: It has no ``pg_stat_statements``.
+        NotCountingError: It cannot.
     """
-    with ThrowawayPostgres(**SERVER_SETTINGS) as server:
+    with _started() as server:
         lab = PostgresLab(server.dsn)
         try:
             lab.execute("create extension pg_stat_statements schema public")
+            lab.execute(REPORT)
+        except asyncpg.PostgresError as error:
+            lab.close()
+            raise NotCountingError(str(error)) from error
+        try:
             yield lab
         finally:
             lab.close()
+
+
+def _started() -> ThrowawayPostgres:
+    try:
+        return ThrowawayPostgres(**SERVER_SETTINGS)
+    except BackendUnavailableError as error:
+        raise NotCountingError(str(error)) from error
 
 
 class PostgresStore:

@@ -22,16 +22,16 @@ def constants(ledger: Mapping[str, Lines]) -> Constants:
     crowd = next(log[line.told] for line in LINES if line.of == CROWD)
     step = crowd - started / 10
     return Constants(
-        worker_us_per_step=96,
-        worker_us_per_instance=259,
-        server_us_per_commit=250,
-        server_us_per_step=8.7,
-        server_us_per_instance=133,
+        worker_us_per_step=25,
+        worker_us_per_instance=196,
+        server_us_per_commit=135,
+        server_us_per_step=11,
+        server_us_per_instance=89,
         look_us=60,
         renewal_us=240,
         sweep_us=110,
-        sweep_us_per_worker=2.6,
-        wake_up_us=25.6,
+        sweep_us_per_worker=2.5,
+        wake_up_us=24,
         wal_bytes_per_step=step,
         wal_bytes_per_instance=started,
         wal_bytes_per_commit=max(step_alone - step, 0),
@@ -79,7 +79,7 @@ LARGE = Server(
 )
 SERVERS = (SMALL, LARGE)
 
-MEASURED_STEPS = {1: 2_865.0, 2: 3_382.0, 4: 1_732.0}
+MEASURED_STEPS = {1: 18_034.0, 2: 11_764.0, 4: 5_793.0}
 """Steps a second of S2 on SMALL by so many workers: the best of some rounds of ``benchmarks.throughput_postgres``."""
 
 STARTS_PER_WORKER = 10.0

@@ -20,7 +20,7 @@ from typing import Any
 import asyncpg
 
 from benchmarks.server import DSN_VARIABLE, counts, database, server
-from benchmarks.workload import registry, sequence
+from benchmarks.workload import IN_FLIGHT, registry, sequence
 from durable_async import TaskHub
 from durable_async.backends.postgres import PostgresBackend
 from durable_async.model.records import Fence, Work
@@ -238,8 +238,13 @@ async def work(watcher: asyncpg.Connection, dsn: str, count: int, steps: int) ->
 
 
 async def _to_the_end(hub: TaskHub, count: int, steps: int) -> None:
-    handles = await hub.client.start_many(sequence, [steps] * count)
-    await asyncio.gather(*[one.wait() for one in handles])
+    gate = asyncio.Semaphore(IN_FLIGHT)
+
+    async def one() -> None:
+        async with gate:
+            await (await hub.client.start(sequence, steps)).wait()
+
+    await asyncio.gather(*[one() for _ in range(count)])
 
 
 async def looks(watcher: asyncpg.Connection, dsn: str) -> Figures:
