@@ -166,8 +166,7 @@ class WorkQueue(Protocol):
         Claims up to ``activities`` queued activities of the given names, or of any.
         ``number`` grows from fetch to fetch of a worker, from 1: one that is not above that of the last one that found something, or was
         undone, is late and takes nothing.
-        A crash of the store may take back what was claimed of instances in its last moments, and the marks that were taken off, as if this had not
-        been: nothing that comes of it is durable then, and a turn is dropped. Activities that were claimed are.
+        What was claimed is durable. That letters were told of need not be: they may be told of again, after a crash of the store as at any time.
         If the answer is lost, the worker may own what it never heard of: it undoes that fetch with `take_stock` before the next.
         ``next_ready_us`` tells when the earliest instance of the hub becomes due that nobody owns and that is not ready yet.
         ``history_bytes_max`` bounds the history returned with each claimed instance; it has at least one row.

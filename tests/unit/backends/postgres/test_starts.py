@@ -333,19 +333,3 @@ async def test_who_has_gone_takes_nothing(process: Process) -> None:
     await process.backend.create([new("a")])
     assert process.offer.taken == []
     assert await process.owner("a") is None
-
-
-async def test_a_claim_that_a_crash_took_back_is_made_again(process: Process) -> None:
-    """The turn of who believes that it stands is dropped; nothing of it is there."""
-    await process.far.create([new("a")])
-    [claimed] = await process.worker.claim()
-    await process.ask(
-        "update durable_async.instances i set owner = null, attempts = 0, ready_at_us = 1"
-        " from durable_async.hubs h where h.hub = i.hub and h.name = $1 and i.id = 'a'"
-    )
-    late = await process.worker.commit(turn(claimed, status=Status.COMPLETED))
-    assert late.dropped == {"a"}
-    successor = await Driver.register(process.far, "successor")
-    [again] = await successor.claim()
-    assert again == claimed
-    assert not (await successor.commit(turn(again, status=Status.COMPLETED))).dropped

@@ -248,9 +248,9 @@ begin
         return;
     end if;
 
-    if v_some and not v_some_queued and p_lease_us is null then
-        -- Not waited for by the disk: what comes of a claim leaves with a commit that comes after it in the log, or not at all. An
-        -- activity, though, begins at once, and a lease is trusted.
+    if v_some_marked and not (v_some_ready or v_some_queued) and p_lease_us is null then
+        -- Not waited for by the disk: a mark that a crash puts back has letters told of once more. What is claimed, though, is believed to be
+        -- owned as long as the fence holds, and so must survive what the fence survives.
         perform set_config('synchronous_commit', 'off', true);
     end if;
     if v_some or p_lease_us is not null then
