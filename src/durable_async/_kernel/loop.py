@@ -154,7 +154,8 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
             asyncio.tasks._leave_task(outer, task)
         self._outer = (outer, task, sys.get_asyncgen_hooks())
         sys.set_asyncgen_hooks(self._hold_generator, self._finalize_generator)
-        ordered.refresh()
+        if not ordered.done:
+            ordered.refresh()
         events._set_running_loop(self)
         if self._ready is _NOTHING_READY:
             self._ready = deque()

@@ -62,7 +62,6 @@ class TurnResult(msgspec.Struct, eq=False):
         outcome: How the execution ended, or ``None``.
         custom_status: The new custom status; ``None`` if unchanged, ``b""`` to clear.
         suspended: Whether it is suspended now.
-        wake_at_us: When the next timer, retry or deadline is due.
         released: Entities of the lock requests that were released, by the request's sequence number.
         repeated: Calls and lock requests from before a rewind, whose answers went to the execution that failed: they are made again,
             before what is new.
@@ -73,7 +72,6 @@ class TurnResult(msgspec.Struct, eq=False):
     outcome: Outcome | None = None
     custom_status: bytes | None = None
     suspended: bool = False
-    wake_at_us: int | None = None
     released: dict[int, tuple[str, ...]] = {}
     repeated: list[EntityCalled | EntityLocksRequested] = []
 
@@ -305,7 +303,13 @@ class Orchestration:
                 self._run(now_us)
         finally:
             journal.loop.leave()
-        idle = had_begun == (self._root is not None) and self._is_idle(journal.recorded)
+        recorded = journal.recorded
+        idle = (  # it only looked at the clock
+            len(recorded) == 1
+            and type(recorded[0]) is TurnStarted
+            and had_begun == (self._root is not None)
+            and not self._repeated
+        )
         if idle:
             self._python = python
         return self._result(idle)
@@ -498,8 +502,6 @@ class Orchestration:
     def _result(self, idle: bool) -> TurnResult:
         journal = self._journal
         events, journal.recorded = journal.recorded, []
-        released, journal.released = journal.released, {}
-        repeated, self._repeated = self._repeated, []
         if idle:
             events = []
         self._events_before += len(events)
@@ -508,20 +510,20 @@ class Orchestration:
         status = self._context._status
         changed = status if status != self._published else None
         self._published = status
-        return TurnResult(
+        result = TurnResult(
             events=events,
             consumed=self.mailbox.drain_consumed(),
             outcome=self.outcome,
             custom_status=changed,
             suspended=self.suspended,
-            wake_at_us=self.wake_at_us,
-            released=released,
-            repeated=repeated if self.outcome is None else [],
         )
-
-    def _is_idle(self, events: list[HistoryEvent]) -> bool:
-        """Whether a turn only looked at the clock."""
-        return len(events) == 1 and type(events[0]) is TurnStarted and not self._repeated
+        if journal.released:
+            result.released, journal.released = journal.released, {}
+        if self._repeated:
+            if self.outcome is None:
+                result.repeated = self._repeated
+            self._repeated = []
+        return result
 
     # -- the end
 

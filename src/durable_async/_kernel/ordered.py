@@ -22,7 +22,8 @@ T = TypeVar("T")
 
 _ANYIO_BACKEND = "anyio._backends._asyncio"
 _SCOPE_SETS = ("_child_scopes", "_tasks")
-_done: builtins.set[str] = builtins.set()
+done: builtins.set[str] = builtins.set()
+"""The libraries that were taken notice of, beside asyncio."""
 
 
 class OrderedSet(MutableSet[T]):
@@ -63,13 +64,13 @@ def install() -> None:
 
 
 def refresh() -> None:
-    """Take notice of anyio, if it was imported since; cheap enough for the start of every turn."""
-    if _done or "anyio" not in sys.modules:
+    """Take notice of anyio, if it was imported since; looked after at the start of every turn until it was."""
+    if done or "anyio" not in sys.modules:
         return
     # anyio loads this itself, but only at the first use, which may be in the middle of a turn.
     backend = importlib.import_module(_ANYIO_BACKEND)
     backend.CancelScope.__new__ = _scope_maker(backend.CancelScope)
-    _done.add(_ANYIO_BACKEND)
+    done.add(_ANYIO_BACKEND)
 
 
 def _is_deterministic() -> bool:

@@ -189,7 +189,7 @@ def test_suspending_keeps_inputs_from_the_code_and_stops_its_clock(between: Betw
     driver.raise_event("go", "event")
     result = driver.turn()
     assert result.suspended
-    assert result.wake_at_us is None
+    assert driver.live.wake_at_us is None
     assert result.consumed == [1]
     assert seen == []
     between(driver)
@@ -308,7 +308,7 @@ def test_terminating_asks_nobody(between: Between) -> None:
     driver.live.deliver(2, None, end)
     driver.live.deliver(3, None, EventRaised("late", None))
     result = driver.turn()
-    assert (result.outcome, result.wake_at_us) == (end, None)
+    assert (result.outcome, driver.live.wake_at_us) == (end, None)
     assert seen == []
     assert driver.live.evict()
     assert seen == ["unwound"]
