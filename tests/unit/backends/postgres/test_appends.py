@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from durable_async.backends.postgres import PostgresBackend
-from durable_async.errors import FencedError
+from durable_async.errors import BackendUnavailableError, FencedError
 from durable_async.model.policy import ReusePolicy
 from durable_async.model.records import CommitResult, Fence, Recount, TurnCommit
 from durable_async.testing.conformance.driver import Driver, letter, new
@@ -109,6 +109,27 @@ async def test_attempts_and_an_end_that_comes_are_for_the_long_way(one: Watched)
     await one.send([letter("a", final=True)])
     await driver.commit(append(3))
     assert one.statements[-1] == "commit_batch"
+
+
+async def test_the_fence_tells_of_an_append_whose_answer_was_lost(
+    one: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = await claimed(one)
+    with monkeypatch.context() as patch:
+        run = one._commits.run
+
+        async def lossy(job: Any) -> Any:
+            await run(job)
+            raise BackendUnavailableError("lost")
+
+        patch.setattr(one._commits, "run", lossy)
+        with pytest.raises(BackendUnavailableError):
+            await driver.commit(append(2))
+    found = await one.read_fence("worker")
+    assert found.seq == driver.fence.seq + 1
+    with pytest.raises(FencedError):  # sent again as it was, it would be nobody's
+        await one.commit(driver.fence, [append(2)])
+    assert (await one.commit(found, [append(2)])).dropped == {"a"}
 
 
 # -- the law
