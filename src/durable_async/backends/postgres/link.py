@@ -11,7 +11,8 @@ import os
 import random
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from typing import Any, TypeAlias, TypeVar, cast
+from types import CoroutineType
+from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 
@@ -364,8 +365,8 @@ async def _again_after_collisions(run: Callable[[Job[T]], Awaitable[T]], job: Jo
 
 def as_coroutine(awaitable: Awaitable[T]) -> Coroutine[Any, Any, T]:
     """Return something that can be driven by hand."""
-    if asyncio.iscoroutine(awaitable):
-        return cast("Coroutine[Any, Any, T]", awaitable)
+    if isinstance(awaitable, CoroutineType):
+        return awaitable
 
     async def wrapped() -> T:
         return await awaitable

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -42,7 +42,8 @@ class Course(Generic[T]):
                 awaited = self._job.send(None)
             except StopIteration as end:
                 self.is_over = True
-                return cast("T", end.value)
+                result: T = end.value
+                return result
             except BaseException:
                 self.is_over = True
                 raise
