@@ -39,10 +39,16 @@ class Contender:
         Raises:
             RuntimeError: It failed.
         """
-        python = sys.executable if self.peer is None else str(interpreter(self.peer))
+        python, env = sys.executable, dict(os.environ)
+        if self.peer is not None:
+            python = str(interpreter(self.peer))
+            env.pop(
+                "PYTHONPATH", None
+            )  # it may lead to our own modules, which have names of theirs
         done = subprocess.run(
             [python, *self.arguments],
             cwd=ROOT,
+            env=env,
             capture_output=True,
             text=True,
             check=False,
