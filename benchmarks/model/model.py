@@ -84,7 +84,8 @@ class Server:
         name: What the table calls it.
         cores: Each as fast as that of the constants.
         sync_seconds: What a commit takes, most of it the sync of the disk.
-        notify_seconds: What a notification takes while it keeps all others out: it is a commit under a lock of the whole server.
+        notify_seconds: What a notification takes while it keeps all others out: it is a commit under a lock of the whole server,
+            though one that does not wait for the disk.
         commits: Commits a second that it can do for many connections at once.
         wal_bytes: Log that it can write a second.
         connections: Such as it can hold.
