@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
 
 from durable_async.backends._rows import STATUSES, decode_parent
 from durable_async.errors import FencedError
@@ -20,6 +23,27 @@ from durable_async.model.records import (
 from .rows import bounded_history
 from .states import Row
 from .transaction import Statements, json_list
+
+
+class Range(NamedTuple):
+    """A statement that gives, in order, the first of what may be claimed of one kind; the last column says which row."""
+
+    statement: str
+    values: Mapping[str, Any]
+
+
+class Found(NamedTuple):
+    """What there is for a worker.
+
+    Attributes:
+        instances: Where ready instances are.
+        activities: Where queued activities are that nobody has claimed.
+    """
+
+    instances: Sequence[Range]
+    has_mail: bool
+    activities: Sequence[Range]
+    next_ready_us: int | None
 
 
 class Fetch:
@@ -41,55 +65,78 @@ class Fetch:
         self._number = number
         self._instances = instances
         self._activities = activities
-        self._names = _any_or(names)
-        self._activity_names = _any_or(activity_names)
-        self._passed_over = json_list(sorted(passed_over)) if passed_over else None
+        self._names = names
+        self._activity_names = activity_names
+        self._passed_over = passed_over
         self._history_bytes_max = history_bytes_max
 
     def run(self, tx: Statements) -> Work:
         """Look without the write lock, and take it only if there is something to take."""
-        has_instances, has_mail, has_activities, next_ready_us = self._probe(tx)
-        if not (has_instances or has_mail or has_activities):
-            return Work(next_ready_us=next_ready_us)
+        found = self._look(tx)
+        if not (found.instances or found.has_mail or found.activities):
+            return Work(next_ready_us=found.next_ready_us)
         with tx.transaction():
             if not tx.count(
                 "number_fetch", hub=tx.hub, worker=self._fence.worker_id, number=self._number
             ):
-                return Work(next_ready_us=next_ready_us)
+                return Work(next_ready_us=found.next_ready_us)
             # Asked again under the lock: a letter that came before a start is to be reported with it.
-            has_instances, has_mail, has_activities, next_ready_us = self._probe(tx)
+            found = self._look(tx)
             return Work(
-                claimed=self._claim_instances(tx) if has_instances else (),
-                mail=self._collect_mail(tx) if has_mail else (),
-                activities=self._claim_activities(tx) if has_activities else (),
-                next_ready_us=next_ready_us,
+                claimed=self._claim_instances(tx, found.instances) if found.instances else (),
+                mail=self._collect_mail(tx) if found.has_mail else (),
+                activities=self._claim_activities(tx, found.activities) if found.activities else (),
+                next_ready_us=found.next_ready_us,
             )
 
-    def _probe(self, tx: Statements) -> Row:
-        found = tx.one(
+    def _look(self, tx: Statements) -> Found:
+        row = tx.one(
             "probe",
             hub=tx.hub,
             worker=self._fence.worker_id,
             now_us=tx.now_us,
             instances=self._instances,
-            names=self._names,
-            passed_over=self._passed_over,
             activities=self._activities,
-            activity_names=self._activity_names,
         )
-        if found is None or found[0] != self._fence.epoch:
+        if row is None or row[0] != self._fence.epoch:
             raise FencedError(self._fence.worker_id)
-        return found[1:]
-
-    def _claim_instances(self, tx: Statements) -> tuple[ClaimedInstance, ...]:
-        rows = tx.all(
-            "ready_instances",
-            hub=tx.hub,
-            now_us=tx.now_us,
-            names=self._names,
-            passed_over=self._passed_over,
-            instances=self._instances,
+        some_ready, has_mail, some_queued, next_ready_us = row[1:]
+        return Found(
+            self._ready(tx) if some_ready else (),
+            bool(has_mail),
+            self._free(tx) if some_queued else (),
+            next_ready_us,
         )
+
+    def _ready(self, tx: Statements) -> Sequence[Range]:
+        """Return where something is ready for this worker. Each kind is searched by itself: what is for others costs nothing."""
+        at = {"hub": tx.hub, "now_us": tx.now_us}
+        if self._names is None:
+            passed_over = json_list(sorted(self._passed_over)) if self._passed_over else None
+            ranges = [Range("ready_of_any", {**at, "passed_over": passed_over})]
+            return ranges if _first(tx, ranges, 1) else ()
+        ranges = [
+            Range("ready_of_kind", {**at, "name": name, "version": version})
+            for name, version in tx.rows("ready_kinds", **at, names=json_list(self._names))
+            if (name, version) not in self._passed_over
+        ]
+        to_end = [Range("ready_to_end", at)]
+        return ranges + to_end if _first(tx, to_end, 1) else ranges
+
+    def _free(self, tx: Statements) -> Sequence[Range]:
+        """Return where activities are queued that this worker runs, each name by itself."""
+        names = (
+            tx.rows("all_free_names", hub=tx.hub)
+            if self._activity_names is None
+            else tx.rows("free_names", hub=tx.hub, names=json_list(self._activity_names))
+        )
+        return [Range("free_of_name", {"hub": tx.hub, "name": name}) for (name,) in names]
+
+    def _claim_instances(
+        self, tx: Statements, ranges: Sequence[Range]
+    ) -> tuple[ClaimedInstance, ...]:
+        keys = _first(tx, ranges, self._instances)
+        rows = tx.all("chosen_instances", keys=json_list(keys))
         self._own(tx, "claim_instances", rows)
         mail: dict[str, list[Mail]] = {}
         for one in _letters(tx, [(*row[:2], 0) for row in rows]):
@@ -134,13 +181,11 @@ class Fetch:
         tx.count("mark_read", **owned)
         return tuple(_letters(tx, unread))
 
-    def _claim_activities(self, tx: Statements) -> tuple[ClaimedActivity, ...]:
-        rows = tx.all(
-            "free_activities_by_name",
-            hub=tx.hub,
-            activity_names=self._activity_names,
-            activities=self._activities,
-        )
+    def _claim_activities(
+        self, tx: Statements, ranges: Sequence[Range]
+    ) -> tuple[ClaimedActivity, ...]:
+        ids = _first(tx, ranges, self._activities)
+        rows = tx.all("chosen_activities", ids=json_list(ids))
         self._own(tx, "claim_activities", rows)
         return tuple(_activity(row) for row in rows)
 
@@ -148,8 +193,10 @@ class Fetch:
         tx.each(name, [(self._fence.worker_id, self._number, row[0]) for row in rows])
 
 
-def _any_or(names: frozenset[str] | None) -> str | None:
-    return None if names is None else json_list(sorted(names))
+def _first(tx: Statements, ranges: Sequence[Range], limit: int) -> list[int]:
+    """Return which rows are the first of all these ranges."""
+    each = [tx.all(one.statement, **one.values, limit=limit) for one in ranges]
+    return [row[-1] for row in islice(heapq.merge(*each), limit)]
 
 
 def unwanted_activities(tx: Statements, worker_id: str, item_ids: Iterable[int]) -> frozenset[int]:

@@ -57,20 +57,20 @@ class Statements:
                 execute("rollback")
             raise
 
-    def rows(self, name: str, **values: Any) -> Iterator[Row]:
+    def rows(self, name: str, /, **values: Any) -> Iterator[Row]:
         """Run a statement and iterate over what it gives."""
         return self.connection.execute(STATEMENTS[name], values)
 
-    def all(self, name: str, **values: Any) -> list[Row]:
+    def all(self, name: str, /, **values: Any) -> list[Row]:
         """Run a statement to its end."""
         return self.connection.execute(STATEMENTS[name], values).fetchall()
 
-    def one(self, name: str, **values: Any) -> Row | None:
+    def one(self, name: str, /, **values: Any) -> Row | None:
         """Run a statement that gives one row at most."""
         found: Row | None = self.connection.execute(STATEMENTS[name], values).fetchone()
         return found
 
-    def count(self, name: str, **values: Any) -> int:
+    def count(self, name: str, /, **values: Any) -> int:
         """Run a writing statement and return how many rows it touched."""
         return self.connection.execute(STATEMENTS[name], values).rowcount
 

@@ -16,7 +16,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     for verb in ("rows", "all", "one", "count", "each"):
         original = getattr(Statements, verb)
 
-        def counting(self: Statements, name: str, *args: object, _of=original, **values: object):  # type: ignore[no-untyped-def]
+        def counting(self: Statements, name: str, /, *args: object, _of=original, **values: object):  # type: ignore[no-untyped-def]
             if args != ([],):
                 seen[name] += 1
             return _of(self, name, *args, **values)

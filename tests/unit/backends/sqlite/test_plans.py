@@ -15,7 +15,6 @@ from .support import opened
 FRAGMENTS = {
     "entity_columns",
     "few_instances",
-    "for_this_worker",
     "in_order_of_completion",
     "in_order_of_creation",
     "instance_columns",
@@ -25,9 +24,7 @@ FRAGMENTS = {
 # Statement -> why it may look at everything.
 SCANS = {"count_rows": "asked for by people, seldom"}
 
-SMALL = (
-    r"SCAN (json_each|wanted|t VIRTUAL|CONSTANT ROW|sqlite_master|sqlite_sequence|few|\(subquery)"
-)
+SMALL = r"SCAN (json_each|wanted|chosen|kinds|names|t VIRTUAL|CONSTANT ROW|sqlite_master|sqlite_sequence|few|\(subquery)"
 
 
 @pytest.fixture
@@ -59,7 +56,18 @@ def test_no_statement_reads_a_whole_table(schema: sqlite3.Connection, name: str)
 @pytest.mark.parametrize(
     ("name", "step"),
     [
-        ("ready_instances", "USING INDEX instances_ready (hub=? AND ready_at_us<?)"),
+        ("ready_of_any", "USING COVERING INDEX instances_ready (hub=? AND ready_at_us<?)"),
+        ("ready_kinds", "USING INDEX instances_ready_by_kind (hub=? AND name=?)"),
+        ("ready_kinds", "USING INDEX instances_ready_by_kind (hub=? AND name=? AND <expr>>?)"),
+        (
+            "ready_kinds",
+            "USING INDEX instances_ready_by_kind (hub=? AND name=? AND <expr>=? AND ready_at_us<?)",
+        ),
+        (
+            "ready_of_kind",
+            "USING INDEX instances_ready_by_kind (hub=? AND name=? AND <expr>=? AND ready_at_us<?)",
+        ),
+        ("ready_to_end", "USING INDEX instances_ready_to_end (hub=? AND ready_at_us<?)"),
         ("probe", "USING COVERING INDEX instances_ready (hub=? AND ready_at_us<?)"),
         ("probe", "USING COVERING INDEX instances_ready (hub=? AND ready_at_us>?)"),
         ("load_final_letters", "USING INDEX letters_final (key=?)"),
@@ -69,7 +77,9 @@ def test_no_statement_reads_a_whole_table(schema: sqlite3.Connection, name: str)
         ("history_after", "USING PRIMARY KEY (key=? AND execution=? AND turn>?)"),
         ("free_instances", "USING INDEX instances_owned (hub=? AND owner=?)"),
         ("load_instances", "USING INDEX instances_by_id (hub=? AND id=?)"),
-        ("free_activities_by_name", "USING INDEX queued_activities_free (hub=?)"),
+        ("free_names", "USING INDEX queued_activities_free (hub=? AND name=?)"),
+        ("all_free_names", "USING INDEX queued_activities_free (hub=? AND name>?)"),
+        ("free_of_name", "USING INDEX queued_activities_free (hub=? AND name=?)"),
         (
             "query_instances",
             "USING INDEX instances_by_creation (hub=? AND created_at_us>? AND created_at_us<?)",
@@ -99,9 +109,12 @@ def test_the_index_meant_for_it_is_used(schema: sqlite3.Connection, name: str, s
 @pytest.mark.parametrize(
     "name",
     [
-        "ready_instances",
+        "ready_of_any",
+        "ready_of_kind",
+        "ready_kinds",
+        "ready_to_end",
         "history_after",
-        "free_activities_by_name",
+        "free_of_name",
         "query_instances",
         "query_entities",
         "first_letters",

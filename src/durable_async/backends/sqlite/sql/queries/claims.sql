@@ -1,48 +1,85 @@
 -- Claims: what a worker's fetch takes.
 
--- name: for_this_worker
--- Without names, any name. What is to be ended is for everybody.
-ending = 1
-or (:names is null or name in (select value from json_each(:names)))
-    and (
-        :passed_over is null
-        or (name, coalesce(version, '')) not in (
-            select json_extract(value, '$[0]'), json_extract(value, '$[1]') from json_each(:passed_over)
-        )
-    )
-
 -- name: probe
--- One read, without the write lock, that tells whether a fetch would find anything; this is what an idle worker costs.
+-- One read, without the write lock, that tells whether there may be something for a fetch; this is what an idle worker costs.
 select
     epoch,
-    :instances > 0 and exists (
-        select 1 from instances
-        where hub = :hub and ready_at_us <= :now_us
-            and (
--- include: for_this_worker
-            )
-    ),
+    :instances > 0 and exists (select 1 from instances where hub = :hub and ready_at_us <= :now_us),
     exists (select 1 from instances where hub = :hub and owner = :worker and unread_from is not null),
-    :activities > 0 and exists (
-        select 1 from queued_activities
-        where hub = :hub and owner is null
-            and (:activity_names is null or name in (select value from json_each(:activity_names)))
-    ),
+    :activities > 0 and exists (select 1 from queued_activities where hub = :hub and owner is null),
     (select min(ready_at_us) from instances where hub = :hub and ready_at_us > :now_us)
 from workers
 where hub = :hub and id = :worker
 
--- name: ready_instances
--- In the order of the index instances_ready, which ends the search after the quota.
-select key, id, name, version, status, execution, attempts + 1, start_at_us,
-    state, parent_id, parent_execution, parent_seq, parent_depth
-from instances
+-- name: ready_kinds
+-- The index is named because the planner would take the one of all that is ready.
+-- Of these names, the kinds that are ready: a name and a version, '' for none. One search for each kind that is there, however much of it.
+with recursive kinds (name, version) as (
+    select
+        names.value,
+        (
+            select coalesce(version, '') from instances indexed by instances_ready_by_kind
+            where hub = :hub and ending = 0 and ready_at_us is not null and name = names.value
+            order by coalesce(version, '')
+            limit 1
+        )
+    from json_each(:names) names
+    union all
+    select
+        kinds.name,
+        (
+            select coalesce(version, '') from instances indexed by instances_ready_by_kind
+            where hub = :hub and ending = 0 and ready_at_us is not null and name = kinds.name
+                and coalesce(version, '') > kinds.version
+            order by coalesce(version, '')
+            limit 1
+        )
+    from kinds
+    where kinds.version is not null
+)
+select name, version from kinds
+where version is not null
+    and exists (
+        select 1 from instances indexed by instances_ready_by_kind
+        where hub = :hub and ending = 0
+            and name = kinds.name and coalesce(version, '') = kinds.version and ready_at_us <= :now_us
+    )
+
+-- name: ready_of_kind
+-- The oldest of a kind.
+select ready_at_us, id, key from instances indexed by instances_ready_by_kind
+where hub = :hub and ending = 0
+    and name = :name and coalesce(version, '') = :version and ready_at_us <= :now_us
+order by ready_at_us, id
+limit :limit
+
+-- name: ready_to_end
+-- The oldest of what is to be ended, which is for everybody.
+select ready_at_us, id, key from instances indexed by instances_ready_to_end
+where hub = :hub and ending = 1 and ready_at_us <= :now_us
+order by ready_at_us, id
+limit :limit
+
+-- name: ready_of_any
+-- The oldest of whatever name, what is passed over left out.
+select ready_at_us, id, key from instances
 where hub = :hub and ready_at_us <= :now_us
     and (
--- include: for_this_worker
+        ending = 1
+        or :passed_over is null
+        or (name, coalesce(version, '')) not in (
+            select json_extract(value, '$[0]'), json_extract(value, '$[1]') from json_each(:passed_over)
+        )
     )
 order by ready_at_us, id
-limit :instances
+limit :limit
+
+-- name: chosen_instances
+-- What a claim carries, in the order of the keys.
+select i.key, i.id, i.name, i.version, i.status, i.execution, i.attempts + 1, i.start_at_us,
+    i.state, i.parent_id, i.parent_execution, i.parent_seq, i.parent_depth
+from json_each(:keys) chosen cross join instances i on i.key = chosen.value
+order by chosen.key
 
 -- name: claim_instances
 -- Counts the attempt before the turn is tried, so that a crash counts. What was parked is claimed to be ended. Runs for each key.
@@ -80,14 +117,34 @@ order by l.id
 -- What a new owner must not run as well.
 select distinct key, seq from queued_activities where key in (select value from json_each(:keys)) order by key, seq
 
--- name: free_activities_by_name
--- First in, first out, in the order of the index queued_activities_free.
+-- name: free_names
+-- Which of these names are in the queue, one search for each.
+select value from json_each(:names)
+where exists (select 1 from queued_activities where hub = :hub and owner is null and name = value)
+
+-- name: all_free_names
+-- Which names are in the queue, one search for each.
+with recursive names (name) as (
+    select min(name) from queued_activities where hub = :hub and owner is null
+    union all
+    select (select min(name) from queued_activities where hub = :hub and owner is null and name > names.name)
+    from names
+    where names.name is not null
+)
+select name from names where name is not null
+
+-- name: free_of_name
+-- First in, first out.
+select id from queued_activities
+where hub = :hub and owner is null and name = :name
+order by id
+limit :limit
+
+-- name: chosen_activities
+-- What a claim carries, in the order of the ids.
 select q.id, q.attempts + 1, i.id, q.execution, q.seq, q.attempt, q.name, q.input, q.options
-from queued_activities q cross join instances i on i.key = q.key
-where q.hub = :hub and q.owner is null
-    and (:activity_names is null or q.name in (select value from json_each(:activity_names)))
-order by q.id
-limit :activities
+from json_each(:ids) chosen cross join queued_activities q on q.id = chosen.value cross join instances i on i.key = q.key
+order by chosen.key
 
 -- name: claim_activities
 -- Counts the attempt, as for instances. Runs for each id.

@@ -65,8 +65,14 @@ create table instances (
 
 create unique index instances_by_id on instances (hub, id);
 
--- Holds name and version and whether it is ending, so that a claim passes over what is not for this worker without reading rows.
+-- For workers that take any name, and for when to look again. Holds what tells whether one is passed over, so that no row is read for that.
 create index instances_ready on instances (hub, ready_at_us, id, name, version, ending) where ready_at_us is not null;
+
+-- By kind, a name and a version: a claim searches each kind that it takes, and nothing of what is for others is on its way.
+create index instances_ready_by_kind on instances (hub, name, coalesce(version, ''), ready_at_us, id)
+where ready_at_us is not null and ending = 0;
+
+create index instances_ready_to_end on instances (hub, ready_at_us, id) where ready_at_us is not null and ending = 1;
 
 create index instances_owned on instances (hub, owner) where owner is not null;
 
@@ -125,7 +131,7 @@ create table queued_activities (
     attempts integer not null default 0
 ) strict;
 
-create index queued_activities_free on queued_activities (hub, id, name) where owner is null;
+create index queued_activities_free on queued_activities (hub, name, id) where owner is null;
 
 create index queued_activities_owned on queued_activities (hub, owner) where owner is not null;
 
