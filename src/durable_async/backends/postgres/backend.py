@@ -66,6 +66,8 @@ from .rows import (
 _NOTHING_MORE: tuple[Any, ...] = (0, [], None, None, 0, [], 0)
 """Limits of a fetch that claims nothing."""
 
+_DELIVERIES = {delivery.value: delivery for delivery in Delivery}
+
 _REPETITIONS = 3
 """A repeated request that met its first attempt in flight asks again; more than once only if requests are repeated in a storm."""
 
@@ -110,7 +112,7 @@ class PostgresBackend(PostgresLeases):
             history_bytes_max,
         )
         hub, *rows = await self._fetch(fence, number, limits, errands)
-        if any(row["kind"] == "instance" for row in rows):
+        if "instance" in [row["kind"] for row in rows]:
             await asyncio.sleep(0)  # an answer that came with this one has been taken in then
             if self._near.has_news(fence.worker_id):
                 # Perhaps of what caused that something was there to claim. Nothing else is looked for under the same number.
@@ -135,7 +137,7 @@ class PostgresBackend(PostgresLeases):
         self._clock.hear(rows[0]["n"])
         if rows[0]["flag"]:
             raise self._fenced(worker_id)
-        self._near.report(worker_id, (row for row in rows if row["kind"] == "letter"))
+        self._near.report(worker_id, [row for row in rows if row["kind"] == "letter"])
         return rows
 
     async def commit(self, fence: Fence, items: Sequence[CommitItem]) -> CommitResult:
@@ -287,30 +289,34 @@ class PostgresBackend(PostgresLeases):
     async def send(self, letters: Sequence[Outgoing]) -> list[Delivery]:
         """Put letters into mailboxes and mark the receivers ready."""
         requests = Requests("send", letters)
-        columns = Columns((*LETTER, values))
-        for out, request in zip(requests.distinct, requests.ids, strict=True):
-            columns.add(*letter_columns(out), request)
-        if not columns:
+        rows = [
+            (*letter_columns(out), request)
+            for out, request in zip(requests.distinct, requests.ids, strict=True)
+        ]
+        if not rows:
             return []
-        rows = await self._once(
+        # What is sent alone goes by a statement of plain values.
+        if len(rows) == 1:
+            name, parameters = "send_letter", rows[0]
+        else:
+            name, parameters = "send_letters", Columns((*LETTER, values), rows).parameters()
+        found = await self._once(
             lambda: self._put(
                 self._clients.run,
-                "send_letters",
-                (
-                    self._hub,
-                    self._letters_max,
-                    *self._near.terms(),
-                    *columns.parameters(),
-                ),
-                lambda rows: self._tell(
-                    (row["near"], row["key"]) for row in rows if row["near"] is not None
-                ),
+                name,
+                (self._hub, self._letters_max, *self._near.terms(), *parameters),
+                self._tell_receivers,
             )
         )
-        verdicts = {row["place"]: row["verdict"] for row in rows}
-        answers = [Delivery(verdicts[place + 1]) for place in range(len(columns))]
-        self._ears.give(any(row["key"] is not None and row["near"] is None for row in rows), set())
+        verdicts = {row["place"]: row["verdict"] for row in found}
+        answers = [_DELIVERIES[verdicts[place + 1]] for place in range(len(rows))]
+        brought_work = [row for row in found if row["key"] is not None and row["near"] is None]
+        self._ears.give(bool(brought_work), set())
         return requests.answers(answers)
+
+    def _tell_receivers(self, rows: Sequence[Row]) -> bool:
+        """Note who of the workers here has got letters; returns whether anybody has."""
+        return self._tell((row["near"], row["key"]) for row in rows if row["near"] is not None)
 
     async def read_answers(self, request_ids: Sequence[str]) -> list[bytes | None]:
         """Return the answers to requests in the order of the arguments."""

@@ -46,16 +46,16 @@ def work_of(rows: Iterable[Row], next_ready_us: int | None, census: Census | Non
     kinds: defaultdict[str, list[Row]] = defaultdict(list)
     for row in rows:
         kinds[row["kind"]].append(row)
-    letters = [(row["key"], _mail(row)) for row in kinds["letter"]]
+    letters = kinds["letter"]
     claimed = {row["key"]: row for row in sorted(kinds["instance"], key=_order)}
-    mail = _by_key(letters)
+    mail = _by_key((row["key"], _mail(row)) for row in letters if row["key"] in claimed)
     turns = _by_key((row["key"], row) for row in kinds["turn"])
     queued = _by_key((row["key"], row["n"]) for row in kinds["queued"])
     return Work(
         claimed=tuple(
             _claimed(row, turns[key], mail[key], queued[key]) for key, row in claimed.items()
         ),
-        mail=tuple(one for key, one in letters if key not in claimed),
+        mail=tuple([_mail(row) for row in letters if row["key"] not in claimed]),
         activities=tuple(_activity(row) for row in kinds["activity"]),
         next_ready_us=next_ready_us,
         census=census,

@@ -24,6 +24,8 @@ _REUSE = {
 }
 
 
+_NO_PARENT = (None, None, None)
+
 # id, execution, letter, urgent, final, opens, parent
 LETTER = (values, numbers, values, flags, flags, values, values, numbers, numbers)
 
@@ -38,7 +40,7 @@ def letter_columns(out: Outgoing) -> tuple[Any, ...]:
         out.urgent,
         out.final,
         out.opens,
-        *encode_parent(parent)[:3],
+        *(_NO_PARENT if parent is None else encode_parent(parent)[:3]),
     )
 
 

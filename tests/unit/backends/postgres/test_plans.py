@@ -107,11 +107,12 @@ MEANT: dict[str, tuple[str, ...]] = {
     "with given_up as": ("instances_by_id", "queued_activities_by_instance"),
     "with freed as": ("instances_pkey", "letters_pkey"),
     "h.execution = t.execution and h.turn = t.turn": ("history_pkey", "instances_by_id"),
-    # put_letter, put_letters, send_letters
+    # put_letter, put_letters, send_letters, send_letter
     "not in (i.xmin, i.xmax) as late from": ("instances_by_id",),
     "select max(l.id) - min(l.id)": ("letters_pkey",),
     "l.term = p_near_term[array_position": ("leases_pkey",),
-    "i.id = o_to[1] for no key update": ("instances_by_id",),
+    "i.id = p_to for no key update": ("instances_by_id",),
+    "r.hub = p_hub and r.id = p_request": ("requests_pkey",),
     "set marked = r.owner is not null": ("instances_pkey",),
     'insert into "durable_async".instances as i': ("instances_by_id", "tombstones_pkey"),
     "i.key = any (p_keys) and not exists": ("instances_pkey", "letters_pkey"),

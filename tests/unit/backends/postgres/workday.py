@@ -94,7 +94,9 @@ async def work(driver: Driver) -> None:
     await driver.commit(*(_plain_turn(one) for one in claimed[:2]))
     await _append(driver, claimed[1])
     await driver.commit(_rich_turn(claimed[0]))
-    await driver.backend.send([letter(claimed[0].instance_id)])
+    await driver.backend.send(
+        [letter(claimed[0].instance_id, request_id=f"{claimed[0].instance_id}-alone")]
+    )
     await driver.fetch_mail()
     await _run_activities(driver, claimed[0])
     await driver.commit(

@@ -17,6 +17,10 @@ select place, verdict, key, near from {schema}.send_letters(
     $1, $2, $3, $4, $5, $6::text::bigint[], $7, $8, $9, $10, $11, $12::text::bigint[], $13::text::bigint[], $14
 )
 
+-- name: send_letter
+-- The same for one letter, whose columns are plain values.
+select place, verdict, key, near from {schema}.send_letter($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+
 -- name: read_answers
 -- Asked by all who wait, so by a function.
 select * from {schema}.read_answers($1, $2)

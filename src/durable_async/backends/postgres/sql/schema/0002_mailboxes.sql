@@ -339,22 +339,14 @@ as $$
 declare
     v_opened bigint[];
     v_known bigint[];
-    v_is_there boolean := false;
 begin
-    -- The receiver of a lone letter mostly is there, and nothing has been locked before it that it would have to be opened before.
-    if cardinality(o_to) = 1 then
-        perform from {schema}.instances i where i.hub = p_hub and i.id = o_to[1] for no key update;
-        v_is_there := found;
+    if o_opens is not null then
+        v_opened := {schema}.open_entities(p_hub, o_to, o_opens);
     end if;
-    if not v_is_there then
-        if o_opens is not null then
-            v_opened := {schema}.open_entities(p_hub, o_to, o_opens);
-        end if;
-        perform from {schema}.instances i
-        where i.hub = p_hub and i.id = any (o_to)
-        order by i.id
-        for no key update;
-    end if;
+    perform from {schema}.instances i
+    where i.hub = p_hub and i.id = any (o_to)
+    order by i.id
+    for no key update;
 
     -- Decided once, before they are answered: another answer may come in between, and that one is refused below.
     select coalesce(array_agg(o.place), '{}') into v_known
@@ -378,5 +370,56 @@ begin
     if v_opened is not null and v_known <> '{}' then
         perform {schema}.close_entities(p_hub, v_opened);
     end if;
+end
+$$;
+
+-- Puts a letter that comes alone, and answers its request once: what send_letters does with one. It takes plain values, for each array costs the
+-- caller and the server more than what one letter has to say.
+create function {schema}.send_letter(
+    p_hub integer,
+    p_max integer,
+    p_near text[],
+    p_near_term bigint[],
+    p_to text,
+    p_execution bigint,
+    p_letter bytea,
+    p_urgent boolean,
+    p_final boolean,
+    p_opens text,
+    p_parent_id text,
+    p_parent_execution bigint,
+    p_parent_seq bigint,
+    p_request text
+) returns table (place bigint, verdict text, key bigint, near text)
+language plpgsql
+-- include: function_settings
+as $$
+declare
+    v_opened bigint[];
+begin
+    -- Mostly it is there, and nothing has been locked before it that it would have to be opened before.
+    perform from {schema}.instances i where i.hub = p_hub and i.id = p_to for no key update;
+    if not found and p_opens is not null then
+        v_opened := {schema}.open_entities(p_hub, array[p_to], array[p_opens]);
+        perform from {schema}.instances i where i.hub = p_hub and i.id = p_to for no key update;
+    end if;
+
+    if p_request is not null then
+        select r.answer into verdict from {schema}.requests r where r.hub = p_hub and r.id = p_request;
+        if found then
+            if v_opened is not null then
+                perform {schema}.close_entities(p_hub, v_opened);
+            end if;
+            place := 1;
+            return next;
+            return;
+        end if;
+    end if;
+
+    return query
+    select * from {schema}.put_letter(
+        p_hub, {schema}.clock_us(), p_max, p_near, p_near_term, p_to, p_execution, p_letter, p_urgent, p_final, p_opens,
+        p_parent_id, p_parent_execution, p_parent_seq, p_request
+    );
 end
 $$;
