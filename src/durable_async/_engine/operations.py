@@ -43,16 +43,29 @@ class Operation:
     def __init__(
         self,
         definition: EntityDefinition,
+        instance: EntityInstance,
         letter: EntityOperation,
-        cell: StateCell,
-        context: EntityContext,
         payloads: DataConverter,
+        now_us: int,
+        new_id: Callable[[], str],
     ) -> None:
+        """Get ready to carry out an operation.
+
+        Args:
+            definition: The entity's code.
+            instance: The entity; its state is read now.
+            letter: What asks for the operation.
+            payloads: The converter for input, result and state.
+            now_us: The store's clock, which the code sees.
+            new_id: Makes ids for what the code starts.
+        """
         self.letter = letter
         self._definition = definition
         self._method = method = definition.find(letter.operation)
-        self._cell = cell
-        self._context = context
+        self._cell = cell = StateCell(
+            instance.state, definition.state_type, payloads, definition.state_place
+        )
+        self._context = EntityContext(instance.entity_id, letter, cell, payloads, now_us, new_id)
         self._payloads = payloads
         self.is_async = method is not None and method.is_async
         self.in_thread = method is not None and method.in_thread
@@ -97,7 +110,7 @@ class Operation:
 
     def _succeeded(self, method: EntityMethod, value: Any) -> OperationOutcome:
         result = self._payloads.encode(value, method.result_place)
-        cell, context = self._cell, self._context
+        cell = self._cell
         state = cell.save()
         if (
             self.letter.operation == DELETE
@@ -105,7 +118,7 @@ class Operation:
             and not isinstance(self._definition, ClassEntity)
         ):
             state = None
-        return OperationOutcome(result, None, state, context.signals, context.starts)
+        return OperationOutcome(result, None, state, *self._context.sent())
 
     def _without_code(self) -> OperationOutcome:
         operation = self.letter.operation
@@ -113,29 +126,6 @@ class Operation:
             return OperationOutcome(result=b"null")
         known = sorted({*self._definition.operations, DELETE})
         raise UnknownOperationError(str(self._context.entity_id), operation, known)
-
-
-def begin(
-    definition: EntityDefinition,
-    instance: EntityInstance,
-    letter: EntityOperation,
-    payloads: DataConverter,
-    now_us: int,
-    new_id: Callable[[], str],
-) -> Operation:
-    """Return an operation of an entity, ready to be carried out.
-
-    Args:
-        definition: The entity's code.
-        instance: The entity; its state is read now.
-        letter: What asks for the operation.
-        payloads: The converter for input, result and state.
-        now_us: The store's clock, which the code sees.
-        new_id: Makes ids for what the code starts.
-    """
-    cell = StateCell(instance.state, definition.state_type, payloads, definition.state_place)
-    context = EntityContext(instance.entity_id, letter, cell, payloads, now_us, new_id)
-    return Operation(definition, letter, cell, context, payloads)
 
 
 def _failed(error: BaseException) -> OperationOutcome:

@@ -87,14 +87,16 @@ def signature_of(method: Callable[..., Any]) -> Signature:
         ValidationError: It is not a method that is named through its class.
         RegistrationError: It has parameters that cannot travel.
     """
+    try:
+        return _signatures[method]
+    except (KeyError, TypeError):  # not yet, or nothing that can be kept
+        pass
     if not inspect.isfunction(method):
         raise ValidationError(
             "operation",
             f"{method!r} is not one: pass a method of the entity's class, such as Counter.add, or its name",
         )
-    signature = _signatures.get(method)
-    if signature is None:
-        signature = _signatures[method] = Signature.of_method(method)
+    signature = _signatures[method] = Signature.of_method(method)
     return signature
 
 

@@ -165,19 +165,20 @@ class EntityCalling(EntityReading):
             options = replace(options, at=due)
         await self._signal(entity, operation, args, kwargs, options)
 
-    async def _signal(
+    def _signal(
         self,
         entity: EntityId,
         operation: Any,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         options: OperationOptions,
-    ) -> None:
+    ) -> Coroutine[Any, Any, None]:
+        """Encode an operation, and return what is left to await: a signal goes through enough coroutines."""
         entity_id = entity_id_of(entity)
         call = encode_operation(self._payloads, operation, args, kwargs)
         letter = EntityOperation(call.name, call.input, due_us=self._due_us(options.at))
         request_id = self._request_id(options.request_id)
-        await self._post(entity_id, letter, opens=entity.stored_name, request_id=request_id)
+        return self._post(entity_id, letter, opens=entity.stored_name, request_id=request_id)
 
     # -- calls
 

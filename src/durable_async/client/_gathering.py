@@ -76,7 +76,12 @@ class Gatherer(Generic[Q, A]):
         request: _Request[Q, A] = _Request(question)
         self._waiting.append(request)
         if self._busy:
-            await self._wait(request)
+            request.woken = asyncio.get_running_loop().create_future()
+            try:
+                await request.woken
+            except BaseException:
+                self._leave(request)
+                raise
         else:
             self._busy = True
             request.leads = True
@@ -86,15 +91,11 @@ class Gatherer(Generic[Q, A]):
             raise request.error
         return request.answer  # type: ignore[return-value]
 
-    async def _wait(self, request: _Request[Q, A]) -> None:
-        request.woken = asyncio.get_running_loop().create_future()
-        try:
-            await request.woken
-        except BaseException:
-            self._withdraw(request)
-            if request.leads:
-                self._pass_on()
-            raise
+    def _leave(self, request: _Request[Q, A]) -> None:
+        """Let a caller go who was cancelled while he waited."""
+        self._withdraw(request)
+        if request.leads:
+            self._pass_on()
 
     async def _lead(self, request: _Request[Q, A]) -> None:
         batch: list[_Request[Q, A]] = []
@@ -148,7 +149,9 @@ class Gatherer(Generic[Q, A]):
         request.answer = answer
         request.error = error
         request.settled = True
-        request.wake()
+        woken = request.woken  # as in wake, without a call for each
+        if woken is not None and not woken.done():
+            woken.set_result(None)
 
     def _pass_on(self) -> None:
         if self._waiting:

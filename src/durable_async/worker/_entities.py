@@ -12,7 +12,7 @@ import anyio
 from anyio.abc import TaskStatus
 
 from durable_async._engine.entity_fold import fold_entity
-from durable_async._engine.operations import Operation, begin
+from durable_async._engine.operations import Operation
 from durable_async._kernel.entities.instance import EntityInstance
 from durable_async._kernel.entities.outcome import OperationOutcome
 from durable_async.errors import EntityOperationFailedError, TurnBudgetError
@@ -135,10 +135,11 @@ class EntityTurns:
             if parked is not None:  # durable before the next one begins, which may be no better
                 return parked
         definition = self._definition(entity)
+        payloads, new_id = tools.payloads, tools.environment.new_id
         begun = clock()
         left = _most(slot)
         while (letter := entity.next_operation(now_us)) is not None:
-            operation = self._begin(definition, entity, letter, now_us)
+            operation = Operation(definition, entity, letter, payloads, now_us, new_id)
             known = self._known(definition, letter)
             if operation.is_async or operation.in_thread or not known.is_quick:
                 if is_first and left == _most(slot):
@@ -161,16 +162,6 @@ class EntityTurns:
         definition = self._tools.registry.find_entity(entity.entity_id.stored_name)
         assert definition is not None, "only registered names are claimed"
         return definition
-
-    def _begin(
-        self,
-        definition: EntityDefinition,
-        entity: EntityInstance,
-        letter: EntityOperation,
-        now_us: int,
-    ) -> Operation:
-        tools = self._tools
-        return begin(definition, entity, letter, tools.payloads, now_us, tools.environment.new_id)
 
     @staticmethod
     def _conclude(
@@ -234,6 +225,7 @@ class EntityTurns:
         tools, entity = self._tools, slot.entity
         clock = tools.environment.monotonic
         definition = self._definition(entity)
+        payloads, new_id = tools.payloads, tools.environment.new_id
         begun = clock()
         left = _most(slot)
         while True:
@@ -241,7 +233,7 @@ class EntityTurns:
             letter = entity.next_operation(now_us)
             if letter is None:
                 break
-            operation = self._begin(definition, entity, letter, now_us)
+            operation = Operation(definition, entity, letter, payloads, now_us, new_id)
             self._conclude(entity, letter, await self._perform(definition, operation))
             left -= 1
             if left == 0 or clock() - begun > BATCH_SECONDS:

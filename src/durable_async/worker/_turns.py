@@ -317,7 +317,7 @@ class Turns:
         except (CorruptHistoryError, BackendUnavailableError) as error:
             self.give_up(slot, error)
             return True
-        if slot.instance.deliver(mail.id, mail.execution, letter):
+        if slot.instance.deliver(mail.id, mail.execution, letter) and not slot.queued:
             self._tools.slots.enqueue(slot)
         return not (
             isinstance(letter, EntityOperation)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from durable_async import JsonConverter, Registry
-from durable_async._engine.operations import Operation, begin
+from durable_async._engine.operations import Operation
 from durable_async._kernel.entities import EntityInstance, OperationOutcome
 from durable_async.model.entities import EntitySnapshot
 from durable_async.model.history import EntityOperation, ParentLink
@@ -39,7 +39,7 @@ class World:
         letter = self.instance.next_operation(NOW_US)
         assert letter is not None
         new_id: Callable[[], str] = self.ids.__next__
-        return begin(definition, self.instance, letter, PAYLOADS, NOW_US, new_id)
+        return Operation(definition, self.instance, letter, PAYLOADS, NOW_US, new_id)
 
     def run(self, operation: str, input: bytes | None = None) -> OperationOutcome:
         begun = self.begin(operation, input)

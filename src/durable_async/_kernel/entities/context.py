@@ -74,15 +74,9 @@ class EntityContext:
     def __repr__(self) -> str:
         return f"<EntityContext {self.entity_id} {self.operation!r}>"
 
-    @property
-    def signals(self) -> tuple[EntitySignal, ...]:
-        """What was signaled so far."""
-        return tuple(self._signals) if self._signals else ()
-
-    @property
-    def starts(self) -> tuple[OrchestrationStart, ...]:
-        """What was started so far."""
-        return tuple(self._starts) if self._starts else ()
+    def sent(self) -> tuple[tuple[EntitySignal, ...], tuple[OrchestrationStart, ...]]:
+        """Return what was signaled so far, and what was started."""
+        return tuple(self._signals or ()), tuple(self._starts or ())
 
     def now(self) -> datetime:
         """Return the store's time at which the operation began, aware, UTC."""

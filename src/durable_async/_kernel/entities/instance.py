@@ -180,7 +180,9 @@ class EntityInstance:
             current = self._current = self._take_next(now_us)
             if current is None:
                 return None
-        return _operation(current)
+        operation = current.letter
+        assert isinstance(operation, EntityOperation)
+        return operation
 
     def conclude(self, outcome: OperationOutcome) -> None:
         """Note what came of the operation that ``next_operation`` returned."""
@@ -377,9 +379,9 @@ def _operation(waiting: Waiting) -> EntityOperation:
 
 
 def _asker(done: Waiting) -> tuple[ParentLink | None, str | None]:
-    if done.retried:
+    operation = done.letter
+    if done.retried or not isinstance(operation, EntityOperation):
         return None, None
-    operation = _operation(done)
     return operation.caller, operation.request_id
 
 

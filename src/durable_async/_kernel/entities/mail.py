@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
+import msgspec
+
 from durable_async.model.history import Letter
 
 
-class Waiting:
+class Waiting(msgspec.Struct, eq=False):
     """A letter that no turn has taken yet.
 
     Attributes:
@@ -17,13 +19,10 @@ class Waiting:
         withdrawn: Whether it is to be skipped where it stands.
     """
 
-    __slots__ = ("letter", "mail_id", "retried", "withdrawn")
-
-    def __init__(self, mail_id: int, letter: Letter, *, retried: bool = False) -> None:
-        self.mail_id = mail_id
-        self.letter = letter
-        self.retried = retried
-        self.withdrawn = False
+    mail_id: int
+    letter: Letter
+    retried: bool = False
+    withdrawn: bool = False
 
 
 class EntityMail:
