@@ -12,6 +12,10 @@ _ACTIVE_SECONDS = 0.006
 _IDLE_SECONDS = 0.25
 _BACK_OFF = 1.25
 
+_QUIET_SECONDS = 1.0
+_QUIET_AFTER_SECONDS = 60.0
+"""Where others ring, a file that nobody else has written to for so long is looked at once a second: in case a ring is lost."""
+
 _BETWEEN_SECONDS = 0.0005
 _BETWEEN_SECONDS_MAX = 0.004
 """Between two looks after rings; longer while there is always another ring, so that many commits become one look."""
@@ -97,7 +101,9 @@ class Watch:
         self._hints = hints
         self._environment = environment
         self._seen: int | None = None
-        self._active_seconds = self._pause_seconds = _ACTIVE_SECONDS
+        self._relies_on_rings = False
+        self._stirred_at = environment.monotonic()
+        self._pause_seconds = _ACTIVE_SECONDS
         self._between_seconds = _BETWEEN_SECONDS
         self._looked_at = float("-inf")
         self._due = 0.0
@@ -110,7 +116,7 @@ class Watch:
 
     def rely_on_rings(self) -> None:
         """Look seldom by oneself from now on: whoever writes will ring."""
-        self._active_seconds = _IDLE_SECONDS
+        self._relies_on_rings = True
 
     def ring(self) -> None:
         """Have the next ``look`` be one, from any thread."""
@@ -123,16 +129,34 @@ class Watch:
         if early > 0:
             return early
         self._looked_at = now
-        self._is_rung = False  # before the look: who rings after it has written something more
-        self._pause_seconds = min(self._pause_seconds * _BACK_OFF, _IDLE_SECONDS)
-        version = self._data_version()
-        if version is not None and version != self._seen:
-            if self._seen is not None:
-                self._hints.give(True, None)
-                self._pause_seconds = self._active_seconds
-            self._seen = version
+        is_rung, self._is_rung = (
+            self._is_rung,
+            False,
+        )  # before the look: who rings after it has written something more
+        has_news = self._has_news()
+        if is_rung or has_news:
+            self._stirred_at = now
+        self._pause_seconds = self._next_pause(now, has_news)
         self._due = now + self._pause_seconds
         return self._pause_seconds
+
+    def _has_news(self) -> bool:
+        """Look, and hint if somebody else has written."""
+        version = self._data_version()
+        if version is None or version == self._seen:
+            return False
+        is_first, self._seen = self._seen is None, version
+        if not is_first:
+            self._hints.give(True, None)
+        return not is_first
+
+    def _next_pause(self, now: float, has_news: bool) -> float:
+        if self._relies_on_rings:
+            is_quiet = now - self._stirred_at >= _QUIET_AFTER_SECONDS
+            return _QUIET_SECONDS if is_quiet else _IDLE_SECONDS
+        if has_news:
+            return _ACTIVE_SECONDS
+        return min(self._pause_seconds * _BACK_OFF, _IDLE_SECONDS)
 
     def _early(self, now: float) -> float:
         """Return how many seconds too early it is."""
@@ -145,7 +169,8 @@ class Watch:
             self._between_seconds = min(wanted, _BETWEEN_SECONDS_MAX)
             self._is_late = False
             return 0.0
-        if self._due - now > self._active_seconds:  # a verb ran just now: an answer may follow soon
-            self._pause_seconds = self._active_seconds
-            self._due = now + self._active_seconds
+        if not self._relies_on_rings and self._due - now > _ACTIVE_SECONDS:
+            # A verb ran just now: an answer may follow soon.
+            self._pause_seconds = _ACTIVE_SECONDS
+            self._due = now + _ACTIVE_SECONDS
         return self._due - now

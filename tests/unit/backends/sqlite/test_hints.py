@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from durable_async.backends.sqlite.hints import _ACTIVE_SECONDS, Hints, Watch
 from durable_async.environment import SystemEnvironment
 
@@ -153,6 +155,47 @@ async def test_what_came_without_a_ring_is_seen_soon() -> None:
     rest(watch, ticks, 0.25)
     await settle()
     assert heard.works == 1
+
+
+async def test_where_others_ring_a_file_that_nobody_writes_to_is_looked_at_once_a_second() -> None:
+    watch, file, ticks, heard = watching()
+    watch.rely_on_rings()
+    rest(watch, ticks, 60)
+    looks = file.looks
+    rest(watch, ticks, 100)
+    assert 99 <= file.looks - looks <= 101
+    file.version = 2
+    rest(watch, ticks, 1)
+    await settle()
+    assert heard.works == 1
+
+
+async def test_in_a_quiet_file_ones_own_verbs_make_it_look_no_more_often() -> None:
+    """A worker that has nothing to do asks for work now and then: that is no sign of others."""
+    watch, file, ticks, _ = watching()
+    watch.rely_on_rings()
+    rest(watch, ticks, 70)
+    looks = file.looks
+    for _ in range(1_000):
+        ticks.now += 0.01
+        watch.look()
+    assert 9 <= file.looks - looks <= 11
+
+
+@pytest.mark.parametrize("is_news", [True, False])
+async def test_a_quiet_file_is_looked_at_four_times_a_second_again_after_a_ring(
+    is_news: bool,
+) -> None:
+    watch, file, ticks, _ = watching()
+    watch.rely_on_rings()
+    rest(watch, ticks, 70)
+    if is_news:
+        file.version = 2
+    watch.ring()
+    watch.look()
+    looks = file.looks
+    rest(watch, ticks, 10)
+    assert 39 <= file.looks - looks <= 41
 
 
 async def test_many_rings_become_few_looks_and_none_is_lost() -> None:
