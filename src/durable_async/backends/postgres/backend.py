@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 
 from durable_async.backend import Hearing
-from durable_async.backends._rows import STATUSES, encode_parent, started
+from durable_async.backends._rows import STATUSES, encode_failure, encode_parent, started
 from durable_async.errors import BackendError, InstanceNotFoundError
 from durable_async.model.records import (
     NO_ERRANDS,
@@ -35,8 +35,9 @@ from durable_async.model.records import (
     TurnCommit,
     Work,
 )
+from durable_async.model.status import Status
 
-from .batch import Batch, Place, lone_append
+from .batch import Batch, Place, lone_turn
 from .claims import any_or, census_of, pairs_or_none, work_of
 from .columns import Columns, numbers, values
 from .leases import PostgresLeases, microseconds
@@ -142,8 +143,8 @@ class PostgresBackend(PostgresLeases):
 
     async def commit(self, fence: Fence, items: Sequence[CommitItem]) -> CommitResult:
         """Make a batch durable, all or nothing."""
-        turn = lone_append(items)
-        if turn is not None and await self._append(fence, turn):
+        turn = lone_turn(items)
+        if turn is not None and await self._commit_alone(fence, turn):
             return CommitResult(fence=_moved(fence))
         batch = Batch(items)
         try:
@@ -154,28 +155,33 @@ class PostgresBackend(PostgresLeases):
         # Some turn is written already; nothing of the batch is. Find it, and write the others.
         return await self._commit(fence, Batch(items, await self._written(fence, batch.places())))
 
-    async def _append(self, fence: Fence, turn: TurnCommit) -> bool:
-        """Append a turn to history, and do nothing else; returns whether it did. Why not is for ``commit_batch`` to find."""
+    async def _commit_alone(self, fence: Fence, turn: TurnCommit) -> bool:
+        """Commit a turn by a statement for such turns; returns whether it did. Why not is for ``commit_batch`` to find."""
+        about = (self._hub, fence.worker_id, fence.epoch, fence.seq)
+        row = (turn.instance_id, turn.execution, turn.turn, turn.events)
         try:
-            rows = await self._on(
-                self._commits.run,
-                "append_turn",
-                (
-                    self._hub,
-                    fence.worker_id,
-                    fence.epoch,
-                    fence.seq,
-                    turn.instance_id,
-                    turn.execution,
-                    turn.turn,
-                    turn.events,
-                ),
-            )
+            if turn.status is None:
+                return bool(await self._on(self._commits.run, "append_turn", about + row))
+            return await self._show(turn, turn.status, about + row)
         except BackendError as error:
             if not _is_conflict(error, "history_pkey"):
                 raise
             return False
-        return bool(rows)
+
+    async def _show(self, turn: TurnCommit, status: Status, values: tuple[Any, ...]) -> bool:
+        """Append a turn that shows a status; returns whether it did."""
+        is_end = status.is_terminal
+        shown = (status.value, is_end, turn.output, encode_failure(turn.failure))
+        [row] = await self._on(self._commits.run, "show_turn", values + shown)
+        if not row["shown"]:
+            return False
+        about = {turn.instance_id}
+        self._ears.give(
+            row["brought_work"],
+            about if is_end else set(),
+            progress=set() if is_end else about,
+        )
+        return True
 
     async def _commit(self, fence: Fence, batch: Batch) -> CommitResult:
         [row] = await self._put(

@@ -43,11 +43,10 @@ _UNKNOWN: frozenset[Place] = frozenset()
 _NO_WILL_JSON = "[]"
 
 
-def only_appends(turn: TurnCommit) -> bool:
-    """Tell whether a turn does nothing but append to history and take letters out of its mailbox, as most do."""
+def is_bare(turn: TurnCommit) -> bool:
+    """Tell whether a turn appends to history, takes letters out of its mailbox, and does nothing else but that it may show a status."""
     return not (
-        turn.status is not None
-        or turn.outbox
+        turn.outbox
         or turn.children
         or turn.state is not None
         or turn.custom_status is not None
@@ -60,12 +59,12 @@ def only_appends(turn: TurnCommit) -> bool:
     )
 
 
-def lone_append(items: Sequence[CommitItem]) -> TurnCommit | None:
-    """Return the only turn of a batch that is one row of history and nothing else."""
+def lone_turn(items: Sequence[CommitItem]) -> TurnCommit | None:
+    """Return the only turn of a batch that is one row of history, and perhaps a status, and nothing else."""
     if len(items) != 1:
         return None
     item = items[0]
-    if isinstance(item, TurnCommit) and item.events and not item.consumed and only_appends(item):
+    if isinstance(item, TurnCommit) and item.events and not item.consumed and is_bare(item):
         return item
     return None
 
@@ -175,7 +174,8 @@ class Batch:
             if (
                 isinstance(item, TurnCommit)
                 and item.instance_id not in self._latest
-                and only_appends(item)
+                and item.status is None
+                and is_bare(item)
                 and not (written and self._is_written(item))
             ):
                 self._fold_append(item)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from durable_async.backends.postgres import batch
-from durable_async.backends.postgres.batch import Batch, Place, lone_append, only_appends
+from durable_async.backends.postgres.batch import Batch, Place, is_bare, lone_turn
 from durable_async.model.records import (
     NO_WILL,
     Abandon,
@@ -31,7 +31,6 @@ CHILD = NewInstance(instance_id="child", name="x", version=None, events=b"starte
 QUEUED = QueuedActivity(instance_id="a", execution=1, seq=1, attempt=1, name="x", input=b"1")
 
 EFFECTS: dict[str, list[Any]] = {
-    "status": [Status.RUNNING, Status.COMPLETED],
     "custom_status": [b"", b"half"],
     "outbox": [(LETTER,)],
     "children": [(CHILD,)],
@@ -55,6 +54,7 @@ def turns(draw: st.DrawFn) -> TurnCommit:
     if draw(st.integers(0, 2)) == 0:
         for name in draw(st.lists(st.sampled_from(sorted(EFFECTS)), max_size=2)):
             effects[name] = draw(st.sampled_from(EFFECTS[name]))
+        effects["status"] = draw(st.sampled_from([None, Status.RUNNING, Status.COMPLETED]))
     return TurnCommit(
         instance_id=draw(ids),
         execution=draw(executions),
@@ -105,31 +105,35 @@ def test_the_short_way_and_the_long_way_come_to_the_same(
 ) -> None:
     short = outcome(items, written)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(batch, "only_appends", lambda _: False)
+        patch.setattr(batch, "is_bare", lambda _: False)
         assert outcome(items, written) == short
 
 
 @pytest.mark.parametrize("name", sorted(EFFECTS))
 def test_whatever_a_turn_does_besides_is_seen(name: str) -> None:
     plain = TurnCommit(instance_id="a", execution=1, turn=1, events=b"events", consumed=(1,))
-    assert only_appends(plain)
+    assert is_bare(plain)
     for effect in EFFECTS[name]:
         fields = {one: getattr(plain, one) for one in plain.__struct_fields__}
-        assert not only_appends(TurnCommit(**(fields | {name: effect})))
+        assert not is_bare(TurnCommit(**(fields | {name: effect})))
 
 
 def test_every_field_of_a_turn_is_known_here() -> None:
     """A new one is an effect, or has to be looked at by whoever takes the short way."""
     appended = {"instance_id", "execution", "turn", "events", "consumed"}
-    only_with_status = {"output", "failure"}
-    assert set(TurnCommit.__struct_fields__) == {*EFFECTS, *appended, *only_with_status}
+    shown = {"status", "output", "failure"}
+    assert set(TurnCommit.__struct_fields__) == {*EFFECTS, *appended, *shown}
 
 
 def test_one_row_of_history_has_a_statement_of_its_own() -> None:
     plain = TurnCommit(instance_id="a", execution=1, turn=1, events=b"events")
-    assert lone_append([plain]) is plain
-    assert lone_append([plain, plain]) is None
-    assert lone_append([Recount(instance_id="a", attempts=0)]) is None
+    end = TurnCommit(
+        instance_id="a", execution=1, turn=1, events=b"events", status=Status.COMPLETED
+    )
+    assert lone_turn([plain]) is plain
+    assert lone_turn([end]) is end
+    assert lone_turn([plain, plain]) is None
+    assert lone_turn([Recount(instance_id="a", attempts=0)]) is None
     for other in ({"events": b""}, {"consumed": (1,)}, {"state": b"1"}):
         fields = {"events": b"events", **other}
-        assert lone_append([TurnCommit(instance_id="a", execution=1, turn=1, **fields)]) is None  # type: ignore[arg-type]
+        assert lone_turn([TurnCommit(instance_id="a", execution=1, turn=1, **fields)]) is None  # type: ignore[arg-type]

@@ -89,6 +89,15 @@ MEANT: dict[str, tuple[str, ...]] = {
     ),
     # append_turn
     "with subject as": ("instances_by_id", "workers_pkey"),
+    # show_turn
+    "case when p_ended then i.will_to is null": ("instances_by_id",),
+    "workers w set seq = p_seq": ("workers_pkey",),
+    "set status = p_status, output = null": ("instances_pkey",),
+    "set status = p_status, output = p_output": ("instances_pkey",),
+    'delete from "durable_async".letters l where l.hub = p_hub and l.key = v_key': (
+        "letters_pkey",
+    ),
+    "q where q.hub = p_hub and q.key = v_key": ("queued_activities_by_instance",),
     # commit_batch
     'update "durable_async".workers w set seq = w.seq + 1 where': ("workers_pkey",),
     "i.id = any (p_locks || s_id || v_heirs)": ("instances_by_id",),

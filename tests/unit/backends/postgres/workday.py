@@ -101,7 +101,6 @@ async def work(driver: Driver) -> None:
     await _run_activities(driver, claimed[0])
     await driver.commit(
         turn(claimed[0], _next(claimed[0], 2), cancelled=(3,), consumed=(1, 2)),
-        turn(claimed[1], _next(claimed[1], 1), status=Status.COMPLETED, output=b"1"),
         turn(
             claimed[2], _next(claimed[2]), next_execution=NextExecution(events=b"n", version=None)
         ),
@@ -110,6 +109,9 @@ async def work(driver: Driver) -> None:
         Abandon(instance_id=claimed[5].instance_id, retry_at_us=2**60),
         Park(instance_id=claimed[6].instance_id, reason="why"),
         Recount(instance_id=claimed[7].instance_id, attempts=0),
+    )
+    await driver.commit(
+        turn(claimed[1], _next(claimed[1], 1), status=Status.COMPLETED, output=b"1")
     )
     await driver.commit(turn(claimed[8], 0), turn(claimed[9], _next(claimed[9])))
     await _leave_wills(driver, claimed[8:])
@@ -120,8 +122,10 @@ async def _append(driver: Driver, of: ClaimedInstance) -> None:
     """So often that the server plans for the last time, and once while a letter waits that ends it."""
     for later in range(10, 18):
         await driver.commit(turn(of, _next(of, later)))
+    await driver.commit(turn(of, _next(of, 19), status=Status.RUNNING))
     await driver.backend.send([letter(of.instance_id, final=True)])
     await driver.commit(turn(of, _next(of, 18)))
+    await driver.commit(turn(of, _next(of, 20), status=Status.RUNNING))
 
 
 async def _work_on_entities(driver: Driver) -> None:

@@ -64,6 +64,10 @@ insert into {schema}.history (hub, key, execution, turn, events)
 select $1, f.key, $6, $7, $8 from fence f
 returning true
 
+-- name: show_turn
+-- The whole commit where a batch is one turn that appends and shows a status, by a function: all of it, or nothing, as append_turn.
+select shown, brought_work from {schema}.show_turn($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+
 -- name: commit_batch
 -- The whole commit, by a function.
 select fenced, dropped, brought_work, near_key, near_worker from {schema}.commit_batch(

@@ -447,6 +447,75 @@ begin
 end
 $$;
 
+-- A commit of one turn that appends to history and shows a status, perhaps that it is the end, and does nothing else: what commit_batch does with
+-- it, all of it, or nothing. It does nothing where there is more to do: where the fence does not hold, the instance is not the worker's at that
+-- execution, a will has to go out with the end, or a letter that ends it has come before.
+create function {schema}.show_turn(
+    p_hub integer,
+    p_worker text,
+    p_epoch bigint,
+    p_seq bigint,
+    p_id text,
+    p_execution bigint,
+    p_turn bigint,
+    p_events bytea,
+    p_status text,
+    p_ended boolean,
+    p_output bytea,
+    p_failure bytea
+) returns table (shown boolean, brought_work boolean)
+language plpgsql
+-- include: function_settings
+as $$
+declare
+    v_key bigint;
+    v_now_us bigint;
+begin
+    brought_work := false;
+    update {schema}.workers w set seq = w.seq + 1
+    where w.hub = p_hub and w.id = p_worker and w.epoch = p_epoch and w.seq = p_seq;
+    shown := found;
+    if not shown then
+        return next;
+        return;
+    end if;
+
+    select i.key into v_key
+    from {schema}.instances i
+    where i.hub = p_hub and i.id = p_id and i.owner is not distinct from p_worker and i.execution = p_execution
+        and case when p_ended then i.will_to is null else not i.ending end
+    for no key update;
+    shown := found;
+    if not shown then
+        -- Nobody has seen it move.
+        update {schema}.workers w set seq = p_seq where w.hub = p_hub and w.id = p_worker;
+        return next;
+        return;
+    end if;
+    v_now_us := {schema}.clock_us();
+
+    insert into {schema}.history (hub, key, execution, turn, events)
+    values (p_hub, v_key, p_execution, p_turn, p_events);
+
+    if not p_ended then
+        update {schema}.instances i
+        set status = p_status, output = null, failure = null, completed_at_us = null, attempts = 0, updated_at_us = v_now_us
+        where i.hub = p_hub and i.key = v_key;
+        return next;
+        return;
+    end if;
+
+    update {schema}.instances i
+    set status = p_status, output = p_output, failure = p_failure, owner = null, ready_at_us = null, completed_at_us = v_now_us,
+        marked = false, ending = false, attempts = 0, updated_at_us = v_now_us
+    where i.hub = p_hub and i.key = v_key;
+    delete from {schema}.letters l where l.hub = p_hub and l.key = v_key;
+    delete from {schema}.queued_activities q where q.hub = p_hub and q.key = v_key;
+    brought_work := found;  -- some may be running: whoever runs them is to stop
+    return next;
+end
+$$;
+
 -- After the primary key of history has refused a batch: which of its turns are written already.
 create function {schema}.written_turns(
     p_hub integer,
