@@ -9,8 +9,17 @@ EMPTY, READY, SCHEDULED = "empty hub", "1,000,000 ready", "1,000,000 scheduled"
 OTHERS = "1,000,000 ready, of a name that is not asked for"
 
 
-def _claims(name: str, count: int, kind: str) -> Contender:
-    return Contender(name, ("-m", "benchmarks.ours.claims", str(count), kind))
+def _claims(name: str, count: int, kind: str, store: str = "postgres") -> Contender:
+    return Contender(name, ("-m", "benchmarks.ours.claims", store, str(count), kind))
+
+
+CLAIM_FIGURES = (
+    Figure("claim p50, ms", "claim_p50_ms", "{:,.2f}"),
+    Figure("claim p99, ms", "claim_p99_ms", "{:,.2f}"),
+    Figure("open, begin and end one, ms", "start_up_ms"),
+    Figure("start to result beside them, ms", "start_to_result_ms", "{:,.1f}"),
+    Figure("filled in s", "fill_seconds", "{:,.1f}"),
+)
 
 
 CONTESTS = [
@@ -52,13 +61,7 @@ CONTESTS = [
             _claims(READY, 1_000_000, "ready"),
             _claims(OTHERS, 1_000_000, "others"),
         ),
-        figures=(
-            Figure("claim p50, ms", "claim_p50_ms", "{:,.2f}"),
-            Figure("claim p99, ms", "claim_p99_ms", "{:,.2f}"),
-            Figure("open, begin and end one, ms", "start_up_ms"),
-            Figure("start to result beside them, ms", "start_to_result_ms", "{:,.1f}"),
-            Figure("filled in s", "fill_seconds", "{:,.1f}"),
-        ),
+        figures=CLAIM_FIGURES,
         goals=(
             *(
                 Goal(
@@ -85,5 +88,21 @@ CONTESTS = [
             ),
         ),
         rounds_max=2,  # each puts a million instances into a hub three times
+    ),
+    Contest(
+        key="S9",
+        title="the same on SQLite",
+        contenders=(
+            _claims(EMPTY, 0, "ready", "sqlite"),
+            _claims(READY, 1_000_000, "ready", "sqlite"),
+            _claims(OTHERS, 1_000_000, "others", "sqlite"),
+        ),
+        figures=CLAIM_FIGURES,
+        goals=[
+            Goal(f"claim p50, {name} over the empty hub", "claim_p50_ms", name, EMPTY, at_most=2)
+            for name in (READY, OTHERS)
+        ],
+        needs_postgres=False,
+        rounds_max=2,  # each puts a million instances into a file twice
     ),
 ]
