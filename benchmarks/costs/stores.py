@@ -246,11 +246,11 @@ class _Process(BridgedBackend):
         self._give, self._tell = ears.give, ears._tell
         ears.give, ears._tell = self._say, self._hear  # type: ignore[assignment, method-assign]
 
-    def _say(self, *what: Any) -> None:
+    def _say(self, *what: Any, **more: Any) -> None:
         """Tell of a commit: who listens here, and others."""
         self._says = True
         try:
-            self._give(*what)
+            self._give(*what, **more)
         finally:
             self._says = False
 
