@@ -41,7 +41,7 @@ from .batch import Batch, Place, lone_turn
 from .claims import any_or, census_of, pairs_or_none, work_of
 from .columns import Columns, numbers, values
 from .leases import PostgresLeases, microseconds
-from .near import NO_TAKING
+from .near import NO_TAKING, Taking
 from .reads import (
     entity_page,
     entity_query_values,
@@ -246,35 +246,61 @@ class PostgresBackend(PostgresLeases):
     async def create(self, instances: Sequence[NewInstance]) -> list[StartOutcome]:
         """Create instances, each according to its reuse policy."""
         requests = Requests("start", instances)
-        columns = Columns((*INSTANCE, values))
-        for new, request in zip(requests.distinct, requests.ids, strict=True):
-            columns.add(*instance_columns(new), request)
-        if not columns:
+        news = [
+            (*instance_columns(new), request)
+            for new, request in zip(requests.distinct, requests.ids, strict=True)
+        ]
+        if not news:
             return []
-        rows = await self._once(lambda: self._create(requests.distinct, columns))
+        rows = await self._once(lambda: self._create(requests.distinct, news))
         outcomes = {row["place"]: row for row in rows}
         answers = [
             StartOutcome(
                 created=row["created"], status=STATUSES[row["status"]], execution=row["execution"]
             )
-            for row in (outcomes[place + 1] for place in range(len(columns)))
+            for row in (outcomes[place + 1] for place in range(len(news)))
         ]
         self._ears.give(any(row["created"] and row["taken"] is None for row in rows), set())
         return requests.answers(answers)
 
-    async def _create(self, instances: Sequence[NewInstance], columns: Columns) -> list[Any]:
-        """Create instances; what a worker of this process offers to take is handed over, also if the caller has left by then."""
+    async def _create(
+        self, instances: Sequence[NewInstance], news: Sequence[tuple[Any, ...]]
+    ) -> list[Any]:
+        if len(news) == 1 and instances[0].parent is None:
+            rows = await self._start(instances, news[0])
+            if rows:
+                return rows
+        parameters = Columns((*INSTANCE, values), news).parameters()
         taking = self._near.taking(instances)
+        return await self._take(
+            "create_instances", instances, parameters + (taking or NO_TAKING), taking
+        )
+
+    async def _start(self, instances: Sequence[NewInstance], new: tuple[Any, ...]) -> list[Any]:
+        """Create an orchestration whose id is new; no row if it is not, or if the request is known, which is for ``create_instances``."""
+        *row, _reuse, _, _, _, _, request = new
+        taking = self._near.taking(instances)
+        *by, _taken = taking or NO_TAKING
+        return await self._take("start_instance", instances, (*row, request, *by), taking)
+
+    async def _take(
+        self,
+        name: str,
+        instances: Sequence[NewInstance],
+        parameters: tuple[Any, ...],
+        taking: Taking | None,
+    ) -> list[Any]:
+        """Run a statement that creates; what a worker of this process takes is handed over, also if the caller has left by then."""
         if taking is None:
-            return await self._ask("create_instances", self._hub, *columns.parameters(), *NO_TAKING)
+            return await self._ask(name, self._hub, *parameters)
 
         def hand_over(rows: Sequence[Row]) -> bool:
             return self._hand_over(taking.worker_id, instances, rows)
 
         return await self._put(
             self._clients.run,
-            "create_instances",
-            (self._hub, *columns.parameters(), *taking),
+            name,
+            (self._hub, *parameters),
             hand_over,
             lambda: self._near.lose(taking),
         )

@@ -141,6 +141,8 @@ MEANT: dict[str, tuple[str, ...]] = {
     "i.id = any (c_id || v_heirs)": ("instances_by_id",),
     "unnest(c_request) with ordinality": ("requests_pkey",),
     'insert into "durable_async".graves': ("instances_pkey",),
+    # start_instance
+    "t.hub = p_hub and t.id = p_id": ("tombstones_pkey",),
     # take_over, free_work, retire_worker
     "where w.hub = p_hub and w.id <> p_worker": ("leases_pkey", "workers_pkey"),
     "w.id = p_dead and w.epoch = p_dead_epoch for update": ("workers_pkey",),

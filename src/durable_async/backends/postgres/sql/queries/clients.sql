@@ -3,6 +3,11 @@
 -- Here and there the hub is asked for in a subquery, so that no plan is made for the one hub: as long as the statistics do not know a hub they
 -- take it for nearly empty, and any index that begins with the hub for as good as the right one. A pool of the caller's plans like that.
 
+-- name: start_instance
+-- Where one comes alone whose id is new, by a function: all of it, or nothing and no row.
+select 1 as place, true as created, 'pending' as status, execution, taken
+from {schema}.start_instance($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+
 -- name: create_instances
 -- Each request is answered once, by a function.
 select place, created, status, execution, taken

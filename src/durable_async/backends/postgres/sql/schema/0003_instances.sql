@@ -259,6 +259,67 @@ begin
 end
 $$;
 
+-- What create_instances does for one orchestration without a parent whose id is new, in fewer and plainer statements. It does nothing, and
+-- answers with no row, where there is more to look at: the id is there, or the request has been answered.
+create function {schema}.start_instance(
+    p_hub integer,
+    p_id text,
+    p_name text,
+    p_version text,
+    p_events bytea,
+    p_created_at_us bigint,
+    p_start_at_us bigint,
+    p_tags text,
+    p_request text,
+    p_worker text,
+    p_epoch bigint,
+    p_term bigint,
+    p_number bigint
+) returns table (execution bigint, taken bigint)
+language plpgsql
+-- include: function_settings
+as $$
+declare
+    v_key bigint := nextval('{schema}.instance_keys');
+    v_now_us bigint;
+begin
+    if p_worker is not null then
+        perform from {schema}.leases l
+        where l.hub = p_hub and l.worker = p_worker and l.epoch = p_epoch and l.term = p_term
+        for key share;
+        if found and not exists (select from {schema}.marks m where m.hub = p_hub and m.owner = p_worker) then
+            taken := v_key;
+        end if;
+    end if;
+
+    if exists (select from {schema}.requests r where r.hub = p_hub and r.id = p_request) then
+        return;
+    end if;
+    v_now_us := {schema}.clock_us();
+    execution := 1 + coalesce((select t.execution from {schema}.tombstones t where t.hub = p_hub and t.id = p_id), 0);
+
+    insert into {schema}.instances (
+        hub, key, id, name, version, status, execution, ready_at_us, start_at_us, created_at_us, updated_at_us,
+        tags, owner, fetched_in, attempts
+    ) values (
+        p_hub, v_key, p_id, p_name, p_version, 'pending', execution,
+        case when taken is null then greatest(v_now_us, p_start_at_us) end, p_start_at_us, p_created_at_us, v_now_us, p_tags::jsonb,
+        case when taken is not null then p_worker end, case when taken is not null then p_number else 0 end,
+        case when taken is not null then 1 else 0 end
+    )
+    on conflict do nothing;
+    if not found then
+        return;
+    end if;
+    insert into {schema}.history (hub, key, execution, turn, events) values (p_hub, v_key, execution, 0, p_events);
+    if p_request is not null then
+        insert into {schema}.requests (hub, id, answer, answered_at_us)
+        values (p_hub, p_request, 'true pending ' || execution, v_now_us);
+    end if;
+    return next;
+end
+$$;
+
 -- Deletes lives that the caller has locked, remembers their last executions, and returns their ids.
 create function {schema}.bury_lives(p_hub integer, p_keys bigint[]) returns setof text
 language plpgsql as $$
