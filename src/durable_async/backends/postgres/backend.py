@@ -10,7 +10,7 @@ import asyncpg
 
 from durable_async.backend import Hearing
 from durable_async.backends._rows import STATUSES, encode_failure, encode_parent, started
-from durable_async.errors import BackendError, InstanceNotFoundError
+from durable_async.errors import BackendError, FencedError, InstanceNotFoundError
 from durable_async.model.records import (
     NO_ERRANDS,
     CommitItem,
@@ -200,7 +200,8 @@ class PostgresBackend(PostgresLeases):
             ),
         )
         if row["fenced"]:
-            raise self._fenced(fence.worker_id)
+            # Perhaps only by its own first attempt, whose answer was lost: then the worker stands, and is not to be forgotten here.
+            raise FencedError(fence.worker_id)
         dropped = batch.dropped.union(batch.subjects(row["dropped"] or ()))
         self._ears.give(row["brought_work"], batch.changed, batch.states, batch.progress)
         return CommitResult(

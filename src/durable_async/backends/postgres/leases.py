@@ -118,6 +118,7 @@ class PostgresLeases(PostgresCore):
             self._ears.give(True, set())
 
     def _fenced(self, worker_id: str) -> FencedError:
+        """Forget a worker whose epoch is over for certain."""
         self._near.forget(worker_id)
         return FencedError(worker_id)
 

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from durable_async.backends.postgres import PostgresBackend
-from durable_async.errors import BackendUnavailableError
+from durable_async.errors import BackendUnavailableError, FencedError
 from durable_async.model.policy import ReusePolicy
 from durable_async.model.records import ClaimedInstance, NewInstance
 from durable_async.model.status import Status
@@ -333,3 +333,18 @@ async def test_who_has_gone_takes_nothing(process: Process) -> None:
     await process.backend.create([new("a")])
     assert process.offer.taken == []
     assert await process.owner("a") is None
+
+
+async def test_who_was_only_overtaken_by_its_own_commit_is_not_forgotten(process: Process) -> None:
+    """A commit that is sent again after a lost answer finds the fence moved, by itself; its worker goes on."""
+    sent_again = process.worker.fence
+    await process.worker.commit()
+    with pytest.raises(FencedError):
+        await process.backend.commit(sent_again, ())
+    await process.create_and_lose(new("lost"))
+    await process.backend.create([new("lost")])
+    assert ids(await process.worker.claim()) == ["lost"]
+    await process.backend.create([new("a")])
+    assert process.offer.ids() == ["a"]
+    await deliver(process.backend, letter("a"))
+    assert bodies(await process.worker.fetch_mail()) == [b"hello"]
