@@ -11,7 +11,7 @@ from durable_async._kernel.entities import (
     EntityTurn,
     OrchestrationStart,
 )
-from durable_async.model.history import ExecutionStarted
+from durable_async.model.history import ExecutionStarted, Letter, ParentLink
 from durable_async.model.policy import ReusePolicy
 from durable_async.model.records import Answer, NewInstance, Outgoing, TurnCommit
 from durable_async.serialization.events import encode_events, encode_letter, encode_snapshot
@@ -32,23 +32,22 @@ def fold_entity(instance: EntityInstance, turn: EntityTurn, *, now_us: int) -> T
         events=b"",
         consumed=turn.consumed,
         state=None if turn.snapshot is None else encode_snapshot(turn.snapshot),
-        outbox=(
-            *(
-                Outgoing(
-                    instance_id=asker.instance_id,
-                    execution=asker.execution,
-                    letter=encode_letter(letter),
-                )
-                for asker, letter in turn.replies
-            ),
-            *map(_signal, turn.signals),
-        ),
-        answers=tuple(
-            Answer(request_id=request_id, answer=encode_letter(letter))
-            for request_id, letter in turn.answers
-        ),
-        children=tuple(_start(start, now_us) for start in turn.starts),
+        outbox=(*map(_reply, turn.replies), *map(_signal, turn.signals)),
+        answers=tuple(map(_answer, turn.answers)),
+        children=tuple([_start(start, now_us) for start in turn.starts]) if turn.starts else (),
     )
+
+
+def _reply(reply: tuple[ParentLink, Letter]) -> Outgoing:
+    asker, letter = reply
+    return Outgoing(
+        instance_id=asker.instance_id, execution=asker.execution, letter=encode_letter(letter)
+    )
+
+
+def _answer(answer: tuple[str, Letter]) -> Answer:
+    request_id, letter = answer
+    return Answer(request_id=request_id, answer=encode_letter(letter))
 
 
 def _signal(signal: EntitySignal) -> Outgoing:

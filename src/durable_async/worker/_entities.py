@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -111,24 +110,29 @@ class EntityTurns:
 
     # -- quick ones
 
-    def take(self, slot: Slot, *, is_first: bool) -> Draft | None:
+    def take(
+        self, slot: Slot, entity: EntityInstance, now_us: int, *, is_first: bool
+    ) -> Draft | None:
         """Carry out what is quick; ``None`` if there is nothing to do, or the first operation takes longer, and is under way now.
 
         Args:
-            slot: The entity.
+            slot: The entity's.
+            entity: What is in it.
+            now_us: The store's clock.
             is_first: Whether nothing that it did before waits for a commit; only then may it become busy.
         """
         try:
             return self._tools.watchdog.watch(
-                slot.instance_id, functools.partial(self._take, slot, is_first)
+                slot.instance_id, self._take, slot, entity, now_us, is_first
             )
         except TurnBudgetError:
             self._experience.clear()  # one of them was trusted and should not have been
             raise
 
-    def _take(self, slot: Slot, is_first: bool) -> Draft | None:
-        tools, entity = self._tools, slot.entity
-        now_us = tools.backend.now_us()
+    def _take(
+        self, slot: Slot, entity: EntityInstance, now_us: int, is_first: bool
+    ) -> Draft | None:
+        tools = self._tools
         clock = tools.environment.monotonic
         if slot.claims > tools.settings.attempts_max:
             parked = self._draft(slot, now_us)

@@ -137,7 +137,7 @@ class Turns:
         """
         instance = slot.instance
         if isinstance(instance, EntityInstance):
-            draft = self.entities.take(slot, is_first=former is None)
+            draft = self.entities.take(slot, instance, self._now_us, is_first=former is None)
         else:
             draft = self._take_orchestration(slot, instance, former)
         if draft is None and former is None and slot.is_held and not slot.is_busy:

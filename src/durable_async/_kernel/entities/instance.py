@@ -44,6 +44,7 @@ class EntityInstance:
         execution: Its life; letters for another one are dropped.
         outcome: Always ``None``: entities do not end.
         suspended: Always ``False``: entities cannot be.
+        state: That after the last operation that was concluded; ``None`` for none.
     """
 
     __slots__ = (
@@ -63,9 +64,9 @@ class EntityInstance:
         "_retried",
         "_signals",
         "_starts",
-        "_state",
         "execution",
         "instance_id",
+        "state",
     )
 
     outcome = None
@@ -75,7 +76,7 @@ class EntityInstance:
         self.instance_id = instance_id
         self.execution = execution
         self._entity_id: EntityId | None = None
-        self._state = snapshot.state
+        self.state = snapshot.state
         self._lock = snapshot.lock
         self._parked = list(snapshot.parked)
         self._retried = deque(snapshot.retried)
@@ -103,11 +104,6 @@ class EntityInstance:
         return self._entity_id
 
     @property
-    def state(self) -> bytes | None:
-        """The state after the last operation that was concluded; ``None`` for none."""
-        return self._state
-
-    @property
     def lock(self) -> EntityLock | None:
         """Who holds it."""
         return self._lock
@@ -115,7 +111,7 @@ class EntityInstance:
     @property
     def snapshot(self) -> EntitySnapshot:
         """What would be stored of it now."""
-        return EntitySnapshot(self._state, self._lock, tuple(self._parked), tuple(self._retried))
+        return EntitySnapshot(self.state, self._lock, tuple(self._parked), tuple(self._retried))
 
     # -- mail
 
@@ -190,8 +186,8 @@ class EntityInstance:
         if outcome.failure is not None:
             self._fail(done, outcome.failure)
             return
-        if outcome.state != self._state:
-            self._state = outcome.state
+        if outcome.state != self.state:
+            self.state = outcome.state
             self._changed = True
         if outcome.signals:
             self._signals.extend(outcome.signals)

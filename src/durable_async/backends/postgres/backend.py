@@ -195,7 +195,7 @@ class PostgresBackend(PostgresLeases):
                 *self._near.terms(),
                 *batch.parameters(),
             ),
-            lambda rows: self._tell(
+            lambda rows: self._near.tell(
                 zip(rows[0]["near_worker"] or (), rows[0]["near_key"] or (), strict=True)
             ),
         )
@@ -349,7 +349,9 @@ class PostgresBackend(PostgresLeases):
 
     def _tell_receivers(self, rows: Sequence[Row]) -> bool:
         """Note who of the workers here has got letters; returns whether anybody has."""
-        return self._tell((row["near"], row["key"]) for row in rows if row["near"] is not None)
+        return self._near.tell(
+            [(row["near"], row["key"]) for row in rows if row["near"] is not None]
+        )
 
     async def read_answers(self, request_ids: Sequence[str]) -> list[bytes | None]:
         """Return the answers to requests in the order of the arguments."""

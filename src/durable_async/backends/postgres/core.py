@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
 from durable_async.environment import Environment, SystemEnvironment
@@ -234,14 +234,6 @@ class PostgresCore:
             return rows
 
         return await run(job)
-
-    def _tell(self, letters: Iterable[tuple[str, int]]) -> bool:
-        """Note letters for workers of this process; returns whether there are any."""
-        told = False
-        for worker_id, key in letters:
-            self._near.tell(worker_id, key)
-            told = True
-        return told
 
     def _may_have_landed(self, error: BaseException) -> bool:
         known = isinstance(error, DRIVER_ERRORS)

@@ -111,11 +111,16 @@ class Near:
 
     # -- what a statement brought
 
-    def tell(self, worker_id: str, key: int) -> None:
-        """Note that a letter arrived for an instance that a worker owns."""
-        worker = self._own().get(worker_id)
-        if worker is not None:
-            worker.news[key] = None
+    def tell(self, letters: Iterable[tuple[str, int]]) -> bool:
+        """Note for which instances, by their keys, that are a worker's, letters arrived; returns whether there are any."""
+        workers = self._own()
+        told = False
+        for worker_id, key in letters:
+            told = True
+            worker = workers.get(worker_id)
+            if worker is not None:
+                worker.news[key] = None
+        return told
 
     def doubt(self) -> bool:
         """Note that a statement may have brought letters to anybody here; returns whether there is anybody."""
@@ -201,8 +206,7 @@ class Near:
 
     def put_back(self, worker_id: str, taken: Iterable[int]) -> None:
         """Put back what a fetch was to ask for that failed."""
-        for key in taken:
-            self.tell(worker_id, key)
+        self.tell([(worker_id, key) for key in taken])
 
     def report(self, worker_id: str, letters: Iterable[Row]) -> None:
         """Note which letters a fetch has told of; all that came before them, it or an earlier one has."""

@@ -323,7 +323,7 @@ def test_a_forked_child_has_no_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Letters that it sends reach the parent by marks."""
     near = Near()
     near.add("worker")
-    near.tell("worker", 1)
+    near.tell([("worker", 1)])
     assert near.terms() == (["worker"], [0])
     child = os.getpid() + 1
     monkeypatch.setattr(os, "getpid", lambda: child)
@@ -340,7 +340,7 @@ def test_what_was_reported_is_remembered_of_a_bounded_number(
     near.add("worker")
     near.report("worker", [{"key": key, "n": 10 + key} for key in (1, 2, 3, 1, 4)])
     for key in (1, 2, 3, 4):
-        near.tell("worker", key)
+        near.tell([("worker", key)])
     assert near.take("worker") == {1: 11, 2: 0, 3: 13, 4: 14}
 
 
