@@ -317,8 +317,7 @@ class Batch:
     def _fold_append(self, item: TurnCommit) -> None:
         self._subjects.append(item)
         place = self._latest[item.instance_id] = len(self._subjects)
-        for letter_id in item.consumed:
-            self._consumed.add(place, letter_id)
+        self._consume(place, item.consumed)
 
     def _fold_turn(self, item: TurnCommit) -> None:
         instance_id = item.instance_id
@@ -340,9 +339,9 @@ class Batch:
             subject.turn, subject.events = item.turn, item.events
         elif item.events:
             self._add_further(subject, item.execution, item.turn, item.events)
-        for letter_id in item.consumed:
-            self._consumed.add(subject.place, letter_id)
-        self._fold_queue(subject, item)
+        self._consume(subject.place, item.consumed)
+        if item.queued or item.cancelled or subject.queued:
+            self._fold_queue(subject, item)
         self._fold_change(subject, item)
         for answer in item.answers:
             self.changed.add(answer.request_id)
@@ -356,6 +355,10 @@ class Batch:
             self._children.add(*instance_columns(new), subject.place, new.refusal)
         for out in item.outbox:
             self._post(subject.place, out)
+
+    def _consume(self, place: int, mail_ids: Sequence[int]) -> None:
+        if mail_ids:
+            self._consumed.extend([(place, mail_id) for mail_id in mail_ids])
 
     def _add_further(self, subject: _Subject, execution: int, turn: int, events: bytes) -> None:
         self._further_places.append((subject.instance_id, execution, turn))

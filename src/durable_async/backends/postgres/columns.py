@@ -49,6 +49,10 @@ class Columns:
         self._rows.append(row)
         return len(self._rows)
 
+    def extend(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Add rows whose places nobody asks for."""
+        self._rows.extend(rows)
+
     def parameters(self) -> tuple[Any, ...]:
         """Return one parameter for each column."""
         if not self._rows:
