@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Generator, Sequence
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from durable_async.errors import OutsideOrchestrationError, ValidationError
@@ -217,8 +218,9 @@ def when_all(futures: Sequence[asyncio.Future[Any]]) -> DurableFuture[list[Any]]
 
     if not distinct:
         whole.set_result([])
+    context = copy_context()  # one for all: otherwise each gets its own
     for future in distinct:
-        future.add_done_callback(one_done)
+        future.add_done_callback(one_done, context=context)
     return whole
 
 
@@ -240,8 +242,9 @@ def when_any(futures: Sequence[asyncio.Future[Any]]) -> DurableFuture[asyncio.Fu
         if not winner.done():
             winner.set_result(future)
 
+    context = copy_context()
     for future in dict.fromkeys(futures):
-        future.add_done_callback(one_done)
+        future.add_done_callback(one_done, context=context)
     return winner
 
 
