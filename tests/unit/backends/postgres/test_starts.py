@@ -38,6 +38,15 @@ select hub, $2, 'true pending 1', 0 from durable_async.hubs where name = $1
 """
 LEASE = "select from durable_async.leases l join durable_async.hubs h using (hub) where h.name = $1 and worker = 'worker' for update of l"
 FETCHED = "select fetched from durable_async.leases l join durable_async.hubs h using (hub) where h.name = $1 and worker = 'worker'"
+PURGE = (
+    "select durable_async.purge_instances(h.hub, '{a}') from durable_async.hubs h where h.name = $1"
+)
+EXECUTIONS = """
+select array[i.execution, h.execution] from durable_async.instances i
+join durable_async.history h using (hub, key)
+join durable_async.hubs b using (hub)
+where b.name = $1 and i.id = 'a'
+"""
 WAITING = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and application_name like 'durable_async/' || $1 || '/%'"
 
 
@@ -348,3 +357,18 @@ async def test_who_was_only_overtaken_by_its_own_commit_is_not_forgotten(process
     assert process.offer.ids() == ["a"]
     await deliver(process.backend, letter("a"))
     assert bodies(await process.worker.fetch_mail()) == [b"hello"]
+
+
+async def test_a_start_that_waits_for_a_purge_is_the_next_execution(process: Process) -> None:
+    """The execution is part of what calls are told apart by."""
+    await process.backend.create([new("a")])
+    await process.worker.commit(turn(process.offer.taken[0], status=Status.COMPLETED))
+    async with connected(process.dsn) as purging:
+        await purging.execute("begin")
+        await purging.execute(PURGE, process.hub)
+        starting = asyncio.create_task(process.backend.create([new("a")]))
+        await process.until_waiting(1)
+        await purging.execute("commit")
+        [outcome] = await starting
+    assert (outcome.created, outcome.execution) == (True, 2)
+    assert await process.ask(EXECUTIONS) == [2, 2]

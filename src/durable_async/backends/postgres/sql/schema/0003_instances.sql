@@ -282,6 +282,7 @@ as $$
 declare
     v_key bigint := nextval('{schema}.instance_keys');
     v_now_us bigint;
+    v_last bigint;
 begin
     if p_worker is not null then
         perform from {schema}.leases l
@@ -296,7 +297,7 @@ begin
         return;
     end if;
     v_now_us := {schema}.clock_us();
-    execution := 1 + coalesce((select t.execution from {schema}.tombstones t where t.hub = p_hub and t.id = p_id), 0);
+    execution := 1;
 
     insert into {schema}.instances (
         hub, key, id, name, version, status, execution, ready_at_us, start_at_us, created_at_us, updated_at_us,
@@ -310,6 +311,12 @@ begin
     on conflict do nothing;
     if not found then
         return;
+    end if;
+    -- Only now, for it may have waited for a purge.
+    select t.execution into v_last from {schema}.tombstones t where t.hub = p_hub and t.id = p_id;
+    if found then
+        execution := v_last + 1;
+        update {schema}.instances i set execution = v_last + 1 where i.hub = p_hub and i.key = v_key;
     end if;
     insert into {schema}.history (hub, key, execution, turn, events) values (p_hub, v_key, execution, 0, p_events);
     if p_request is not null then
