@@ -12,6 +12,8 @@ import threading
 from pathlib import Path
 from typing import Protocol, cast
 
+from durable_async.errors import ConfigurationError
+
 from .forks import close_in_child
 
 _TRIES = 50
@@ -49,9 +51,21 @@ class Lifelines:
         self._held: dict[str, _HeldFile] = {}
 
     def hold(self, worker_id: str) -> bool:
-        """Begin to show that a worker of this process lives; False where that is not possible."""
+        """Begin to show that a worker of this process lives; False where that is not possible.
+
+        Raises:
+            ConfigurationError: The folder belongs to another user, whose workers could not see this one, nor it them.
+        """
         if _FLOCK is None:
             return False
+        try:
+            return self._show(worker_id)
+        except PermissionError as error:
+            raise ConfigurationError(
+                f"no permission to write into {self._folder}: all workers on one SQLite file have to run as the same user"
+            ) from error
+
+    def _show(self, worker_id: str) -> bool:
         self._folder.mkdir(mode=0o700, exist_ok=True)
         path = self._path(worker_id)
         pause = threading.Event()

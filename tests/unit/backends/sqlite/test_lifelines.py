@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from durable_async.backends.sqlite.lifelines import Lifelines
+from durable_async.errors import ConfigurationError
 
 pytestmark = pytest.mark.skipif(not Lifelines.supported, reason="no flock on this system")
 
@@ -86,6 +87,19 @@ def test_only_the_owner_may_read_it_and_it_names_the_process(tmp_path: Path) -> 
     [file] = files(tmp_path)
     assert file.stat().st_mode & 0o777 == 0o600
     assert f"pid {os.getpid()}" in file.read_text(encoding="utf-8")
+
+
+def test_a_worker_of_another_user_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither could see whether the other is alive, so it would be taken for dead, or never."""
+
+    def refuse(*_args: object, **_kwargs: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(ConfigurationError, match="as the same user"):
+        make(tmp_path).hold("w")
 
 
 def test_a_file_deleted_between_opening_and_locking_is_made_again(
