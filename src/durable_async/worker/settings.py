@@ -32,7 +32,7 @@ class WorkerSettings:
         backlog_max: Attempts waiting at a time; further ones go to the hub's queue, for any worker.
         threads_max: ``def`` activities running at a time, and as many ``def`` operations of entities.
         operations_max: Entities at a time in the midst of an operation that waits, or runs in a thread; further ones wait in order.
-        claim_batch: Instances claimed in one round trip, and a fourth of the queued activities.
+        claim_batch: Instances claimed in one round trip; of queued activities, four times as many.
         turns_ahead: While so many instances wait for a turn here, hardly any more is claimed: others may come to it sooner.
         batch_turns_max: Turns in one commit.
         batch_bytes_max: Bytes of events in one commit, about.
