@@ -101,7 +101,8 @@ class Bells:
             self._others[name] = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
         except OSError as error:
             if error.errno == errno.ENXIO:  # nobody has it open: its process is dead
-                path.unlink(missing_ok=True)
+                with suppress(OSError):  # what has been committed must not seem to have failed
+                    path.unlink()
 
     def _forget(self, name: str) -> None:
         os.close(self._others.pop(name))

@@ -119,6 +119,23 @@ async def test_bells_of_the_dead_are_cleared_away(tmp_path: Path) -> None:
             assert len(pipes(tmp_path)) == 2
 
 
+async def test_a_bell_that_cannot_be_cleared_away_is_no_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is somebody else's to remove, and whoever rings has committed something already."""
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(path)
+
+    with households(tmp_path, 2) as (me, you):
+        os.mkfifo(tmp_path / "beside" / "dead.bell")
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "unlink", refuse)
+            me.bells.ring()
+        with anyio.fail_after(30):
+            await you.rung.wait()
+
+
 async def test_a_forked_child_holds_no_bell(tmp_path: Path) -> None:
     with households(tmp_path, 1) as (me,):
         assert me.bells._own is not None
