@@ -12,7 +12,7 @@ asked for the other through the store, would wait for each other for ever.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from itertools import count
 from typing import Protocol
 
@@ -44,6 +44,8 @@ TALK_SECONDS = 0.01
 
 FREE_SECONDS = 60.0
 """Longer than a worker that is in conversation, and does nothing else meanwhile, keeps its lease."""
+
+_NONE: frozenset[int] = frozenset()
 
 _PASSED_ON = (
     EntityCallCompleted,
@@ -160,7 +162,8 @@ class Conversations:
             self._receiver(sent.outgoing, letter)
             for sent, letter in zip(outbox, letters, strict=True)
         ]
-        refused = self._refused(draft, letters, receivers)
+        asks_for_locks = EntityLockRequest in map(type, letters)
+        refused = self._refused(draft, letters, receivers) if asks_for_locks else _NONE
         addressed: dict[Slot, None] = {}
         for sent, slot, letter in zip(outbox, receivers, letters, strict=True):
             outgoing = sent.outgoing
@@ -182,7 +185,7 @@ class Conversations:
 
     def _refused(
         self, draft: Draft, letters: list[Letter], receivers: list[Slot | None]
-    ) -> set[int]:
+    ) -> Container[int]:
         """Return which critical sections cannot begin here now: an entity of theirs is not here, or has something else to do first."""
         refused: set[int] = set()
         earlier: set[Slot] = set()
@@ -209,18 +212,26 @@ class Conversations:
         )
 
     def _may_speak(self, slot: Slot) -> bool:
-        """Tell whether nothing that it sent before it came here can be on its way still."""
-        return self._tools.fetches.taken >= slot.speaks_after and not _is_apart(slot)
+        """Tell whether nothing that it sent before it came here can be on its way still, and it takes part."""
+        return (
+            self._tools.fetches.taken >= slot.speaks_after
+            and not slot.is_alone
+            and slot.claims < SUSPECT_ATTEMPTS
+        )
 
     def _may_hear(self, slot: Slot) -> bool:
-        """Tell whether a turn now would take what it is told, after all that was sent to it before."""
+        """Tell whether a turn now would take what it is told, after all that was sent to it before.
+
+        Some take no part: their turns could not be stored together with others', or workers died of them, or may have.
+        """
         return (
             not (
                 slot.committing
                 or slot.is_busy
-                or _is_apart(slot)
+                or slot.is_alone
+                or slot.claims >= SUSPECT_ATTEMPTS
                 or slot.instance.outcome is not None
-                or self._tools.fetches.is_owed(slot.instance_id)
+                or slot.instance_id in self._tools.fetches.owed
             )
             and slot.is_held
         )
@@ -256,11 +267,6 @@ class Conversations:
             if group:
                 draft.commit = msgspec.structs.replace(draft.commit, group=group)
             self._turns.submit(draft)
-
-
-def _is_apart(slot: Slot) -> bool:
-    """Tell whether it takes no part: its turns could not be stored together with others', or workers died of it, or may have."""
-    return slot.is_alone or slot.claims >= SUSPECT_ATTEMPTS
 
 
 def _may_be_gone(slot: Slot) -> bool:

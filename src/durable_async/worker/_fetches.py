@@ -13,12 +13,13 @@ class Fetches:
     Attributes:
         begun: Number of the last one that was sent.
         taken: Number of the last one whose answer was taken in.
+        owed: Instances for which something may be in the store that was not told of, each with the fetch that will tell.
     """
 
     def __init__(self) -> None:
         self.begun = 0
         self.taken = 0
-        self._owed: dict[str, int] = {}
+        self.owed: dict[str, int] = {}
 
     def begin(self) -> int:
         """Return the number of the next one."""
@@ -28,13 +29,9 @@ class Fetches:
     def take(self) -> None:
         """Note that the answer to the last one has been taken in."""
         self.taken = self.begun
-        if self._owed:
-            self._owed = {key: due for key, due in self._owed.items() if due > self.taken}
+        if self.owed:
+            self.owed = {key: due for key, due in self.owed.items() if due > self.taken}
 
     def owe(self, instance_id: str) -> None:
         """Note that something for this instance was stored just now: a fetch that is sent from now on tells of it."""
-        self._owed[instance_id] = self.begun + 1
-
-    def is_owed(self, instance_id: str) -> bool:
-        """Tell whether something for this instance may be in the store that was not told of."""
-        return instance_id in self._owed
+        self.owed[instance_id] = self.begun + 1
