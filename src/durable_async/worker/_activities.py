@@ -22,6 +22,7 @@ from durable_async.model.policy import ActivityOptions, seconds_of
 from durable_async.registry import Activity
 from durable_async.serialization import DataConverter
 
+from ._bell import Bell
 from ._carriers import Begun, Carrier
 from .settings import SLICE_SECONDS, WorkerSettings
 
@@ -133,7 +134,7 @@ class ActivityRunner:
         self._may_begin = may_begin
         self._threads = anyio.CapacityLimiter(settings.threads_max)
         self._line: deque[Attempt] = deque()
-        self._line_moves = asyncio.Event()
+        self._line_moves = Bell()  # for the one task that is at the line
         self._waiters: set[str] = set()
         self._loop = asyncio.get_running_loop()
         self.running = 0
@@ -156,7 +157,7 @@ class ActivityRunner:
         if self.closed:
             return
         if not self._line:
-            self._line_moves.set()
+            self._line_moves.ring()
         self._line.append(attempt)
 
     def stop(self, attempt: Attempt) -> None:
@@ -209,7 +210,6 @@ class ActivityRunner:
                 if clock() >= slice_end:
                     break
             if attempt is None:
-                self._line_moves.clear()
                 await self._line_moves.wait()
             else:
                 await asyncio.sleep(0)
@@ -270,7 +270,7 @@ class ActivityRunner:
 
     def _make_way(self) -> None:
         self.running -= 1
-        self._line_moves.set()
+        self._line_moves.ring()
 
     # -- what comes of it
 
