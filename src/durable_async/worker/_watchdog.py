@@ -55,9 +55,8 @@ class Watchdog:
         """
         self._instance_id = instance_id
         try:
-            self._since = (
-                self._monotonic()
-            )  # first, or a look in between would find the turn before
+            # Before it is watched: a look in between would find the turn before.
+            self._since = self._monotonic()
             self._watched = True
             try:
                 result = turn(*args, **kwargs)
@@ -67,9 +66,8 @@ class Watchdog:
                     raise
                 raise late from error
             late = self._end()
-        except (
-            TurnInterruptedError
-        ) as error:  # it arrived between the end of the turn and the end of the watch
+        except TurnInterruptedError as error:
+            # It arrived between the end of the turn and the end of the watch.
             raise self._end() or self._too_long("") from error
         if late is not None:
             raise late

@@ -248,9 +248,8 @@ class Batch:
     def _progress(self) -> Columns:
         columns = Columns((numbers, numbers, values))
         left = dict(self._options)
-        for item_id, place in reversed(
-            self._reports
-        ):  # only the last has options, those to be kept
+        # Only the last has options, those to be kept.
+        for item_id, place in reversed(self._reports):
             columns.add(item_id, place, left.pop(item_id, None))
         return columns
 

@@ -129,10 +129,8 @@ class Watch:
         if early > 0:
             return early
         self._looked_at = now
-        is_rung, self._is_rung = (
-            self._is_rung,
-            False,
-        )  # before the look: who rings after it has written something more
+        # Before the look: who rings after it has written something more.
+        is_rung, self._is_rung = self._is_rung, False
         has_news = self._has_news()
         if is_rung or has_news:
             self._stirred_at = now

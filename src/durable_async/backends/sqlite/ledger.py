@@ -95,9 +95,8 @@ class Ledger:
             execution = self._last_executions.get(new.instance_id, 0) + 1
         elif _may_replace(new.reuse, there):
             execution = there.execution + 1
-            owner = (
-                None  # what is replaced may be the same worker's, which is told of it by a fetch
-            )
+            # What is replaced may be the same worker's, which is told of it by a fetch.
+            owner = None
             self.bequeath(there)
             self.remove(there)
         else:
