@@ -125,11 +125,9 @@ class Fetch:
 
     def _free(self, tx: Statements) -> Sequence[Range]:
         """Return where activities are queued that this worker runs, each name by itself."""
-        names = (
-            tx.rows("all_free_names", hub=tx.hub)
-            if self._activity_names is None
-            else tx.rows("free_names", hub=tx.hub, names=json_list(self._activity_names))
-        )
+        if self._activity_names is None:
+            return [Range("free_of_any", {"hub": tx.hub})]
+        names = tx.rows("free_names", hub=tx.hub, names=json_list(self._activity_names))
         return [Range("free_of_name", {"hub": tx.hub, "name": name}) for (name,) in names]
 
     def _claim_instances(

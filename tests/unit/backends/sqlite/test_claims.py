@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -175,3 +176,17 @@ def test_what_is_passed_over_costs_nothing_however_much_it_is(store: Store) -> N
     for n in range(500):
         store.add_ready(f"x{n}", "a", "1", 0)
     assert store.steps(passed_over=passed_over) == few
+
+
+def test_how_many_names_there_are_is_nothing_to_a_worker_that_takes_any(store: Store) -> None:
+    names = map(str, itertools.count())
+
+    def cost(count: int) -> int:
+        for name in itertools.islice(names, count):
+            store.add_ready(name, name, None, 0)
+            store.queue(name)
+        return store.steps(names=None, activity_names=None)
+
+    cost(10)
+    few = cost(10)
+    assert cost(500) == few

@@ -122,21 +122,17 @@ select distinct key, seq from queued_activities where key in (select value from 
 select value from json_each(:names)
 where exists (select 1 from queued_activities where hub = :hub and owner is null and name = value)
 
--- name: all_free_names
--- Which names are in the queue, one search for each.
-with recursive names (name) as (
-    select min(name) from queued_activities where hub = :hub and owner is null
-    union all
-    select (select min(name) from queued_activities where hub = :hub and owner is null and name > names.name)
-    from names
-    where names.name is not null
-)
-select name from names where name is not null
-
 -- name: free_of_name
 -- First in, first out.
 select id from queued_activities
 where hub = :hub and owner is null and name = :name
+order by id
+limit :limit
+
+-- name: free_of_any
+-- The same, of whatever name.
+select id from queued_activities
+where hub = :hub and owner is null
 order by id
 limit :limit
 

@@ -131,7 +131,10 @@ create table queued_activities (
     attempts integer not null default 0
 ) strict;
 
-create index queued_activities_free on queued_activities (hub, name, id) where owner is null;
+-- For workers that take any name, of which there may be as many as callers think of.
+create index queued_activities_free on queued_activities (hub, id) where owner is null;
+
+create index queued_activities_free_by_name on queued_activities (hub, name, id) where owner is null;
 
 create index queued_activities_owned on queued_activities (hub, owner) where owner is not null;
 
