@@ -118,7 +118,6 @@ class Ears:
         """
         if not (brought_work or changed or states or progress):
             return
-        self._tell(Hint(brought_work, frozenset(changed | states), frozenset(progress)))
         if self._pid != os.getpid():
             self._leave_alone()
             self._start()  # whoever forked had it open
@@ -126,7 +125,8 @@ class Ears:
             was_waiting = self._pending.has_later
             self._pending.add(brought_work, changed, states, progress)
             if self._pending or not was_waiting:
-                self._wake.set()
+                self._wake.set()  # before those here: the others have the longer way
+        self._tell(Hint(brought_work, frozenset(changed | states), frozenset(progress)))
 
     def nudge(self) -> None:
         """Tell listeners here, and nobody else, that there may be work."""
