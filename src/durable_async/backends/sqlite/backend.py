@@ -95,7 +95,7 @@ class SqliteBackend(SqliteLeases, SqliteCore):
 
         def job() -> Work:
             if errands.lease_seconds is not None:
-                self.renew_lease(fence, errands.lease_seconds)
+                self._renew_along(fence, errands.lease_seconds)
             tx = self._statements("writer")
             census = self._census(tx, fence) if errands.looks_around else None
             try:

@@ -7,7 +7,8 @@ import os
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Generic, Protocol, TypeAlias, TypeVar, cast
 
@@ -77,6 +78,16 @@ def connect(path: Path, *, busy_timeout_seconds: float, synchronous: str) -> sql
             connection.close()
             raise
     return connection
+
+
+@contextmanager
+def not_waiting_for_the_disk(connection: sqlite3.Connection) -> Generator[None]:
+    """Let what is committed in a block be lost in a power cut, unless something that waits is committed after it; outside of transactions."""
+    connection.execute("pragma synchronous = normal")
+    try:
+        yield
+    finally:
+        connection.execute("pragma synchronous = full")
 
 
 def turn_on_wal(connection: sqlite3.Connection) -> None:

@@ -11,7 +11,7 @@ from durable_async.backends._rows import REQUESTS_KEPT_US, TOMBSTONES_KEPT_US
 from durable_async.errors import BackendError, FencedError
 from durable_async.model.records import Census, Fence
 
-from .connection import check_process
+from .connection import check_process, not_waiting_for_the_disk
 from .core import SqliteCore
 from .states import KnownStates
 from .transaction import Statements
@@ -62,17 +62,32 @@ class SqliteLeases(SqliteCore):
                 self._lifelines.drop(worker_id)
 
     def renew_lease(self, fence: Fence, lease_seconds: float) -> None:
-        """Extend the lease, on a connection that waits for no commit of this process but the one that is being written."""
+        """Extend the lease, on a connection that waits for no commit of this process but the one that is being written.
+
+        A lease that a power cut takes back harms nobody, so no renewal waits for the disk.
+        """
         with self._errors(), self._renewing:
-            tx = Statements(self._renewing_connection(), self._hub, self.now_us(), KnownStates())
-            renewed = tx.count(
-                "renew_lease",
-                hub=tx.hub,
-                worker=fence.worker_id,
-                epoch=fence.epoch,
-                now_us=tx.now_us,
-                lease_until_us=_until(tx.now_us, lease_seconds),
-            )
+            self._extend(self._renewing_connection(), fence, lease_seconds)
+
+    def _renew_along(self, fence: Fence, lease_seconds: float) -> None:
+        """Extend the lease in the writing thread, on its connection: SQLite would count the commit of another for one of somebody else.
+
+        Then each renewal would be news, and what is known of instances would be forgotten.
+        """
+        writer = self._connections["writer"]
+        with not_waiting_for_the_disk(writer):
+            self._extend(writer, fence, lease_seconds)
+
+    def _extend(self, connection: sqlite3.Connection, fence: Fence, lease_seconds: float) -> None:
+        tx = Statements(connection, self._hub, self.now_us(), KnownStates())
+        renewed = tx.count(
+            "renew_lease",
+            hub=tx.hub,
+            worker=fence.worker_id,
+            epoch=fence.epoch,
+            now_us=tx.now_us,
+            lease_until_us=_until(tx.now_us, lease_seconds),
+        )
         if not renewed:
             raise FencedError(fence.worker_id)
 
@@ -82,7 +97,6 @@ class SqliteLeases(SqliteCore):
         check_process(self._pid)
         connection = self._connections.get("renewal")
         if connection is None:
-            # A lease that a power cut takes back harms nobody, so it need not wait for the disk.
             connection = self._connections["renewal"] = self._connect("NORMAL")
         return connection
 

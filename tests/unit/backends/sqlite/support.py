@@ -13,7 +13,15 @@ from typing import IO, Any
 
 from durable_async.backends.sqlite import SqliteBackend
 from durable_async.environment import SystemEnvironment
-from durable_async.model.records import Fence, NewInstance, Outgoing, TurnCommit, Work
+from durable_async.model.records import (
+    NO_ERRANDS,
+    Errands,
+    Fence,
+    NewInstance,
+    Outgoing,
+    TurnCommit,
+    Work,
+)
 
 _fetches = itertools.count(1)
 
@@ -107,7 +115,7 @@ def signal(entity_id: str, body: bytes = b"op") -> Outgoing:
     return Outgoing(instance_id=entity_id, execution=None, letter=body, opens="o")
 
 
-async def fetch(backend: SqliteBackend, fence: Fence) -> Work:
+async def fetch(backend: SqliteBackend, fence: Fence, errands: Errands = NO_ERRANDS) -> Work:
     return await backend.fetch(
         fence,
         number=next(_fetches),
@@ -116,4 +124,5 @@ async def fetch(backend: SqliteBackend, fence: Fence) -> Work:
         names=frozenset({"o"}),
         activity_names=frozenset({"a"}),
         history_bytes_max=100_000,
+        errands=errands,
     )

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from durable_async.errors import BackendError
+from durable_async.errors import BackendError, FencedError
 from durable_async.model.records import (
     CommitItem,
+    Errands,
     Outgoing,
     QueuedActivity,
     Release,
@@ -107,6 +108,37 @@ async def test_what_is_known_is_read_again_after_anybody_else_has_committed(
         fence = (await backend.commit(fence, [one_turn("plain", "a", 2)])).fence
         await backend.commit(fence, [one_turn("plain", "a", 3)])
         assert calls["load_instances"] == 1
+
+
+async def test_a_lease_that_a_fetch_extends_is_no_news_and_leaves_all_known(
+    tmp_path: Path, calls: Counter[str]
+) -> None:
+    async with opened(tmp_path / "h.db", inline=True) as backend:
+        fence = await backend.register_worker("w", 30)
+        await backend.create([new("a")])
+        await fetch(backend, fence)
+        fence = (await backend.commit(fence, [one_turn("running", "a", 1)])).fence
+        seen = backend._data_version()
+        await fetch(backend, fence, errands=Errands(lease_seconds=60))
+        assert calls["renew_lease"] == 1
+        assert backend._data_version() == seen
+        calls.clear()
+        await backend.commit(fence, [one_turn("plain", "a", 2)])
+        assert calls == Counter(move_fence=1, insert_history=1)
+
+
+async def test_what_is_committed_after_a_renewal_waits_for_the_disk(tmp_path: Path) -> None:
+    async with opened(tmp_path / "h.db", inline=True) as backend:
+        fence = await backend.register_worker("w", 30)
+        writer = backend._connections["writer"]
+        full = writer.execute("pragma synchronous").fetchone()
+        assert full == (2,)
+        await fetch(backend, fence, errands=Errands(lease_seconds=60))
+        assert writer.execute("pragma synchronous").fetchone() == full
+        await backend.retire_worker(fence)
+        with pytest.raises(FencedError):
+            await fetch(backend, fence, errands=Errands(lease_seconds=60))
+        assert writer.execute("pragma synchronous").fetchone() == full
 
 
 async def test_what_failed_is_not_known(tmp_path: Path, calls: Counter[str]) -> None:
