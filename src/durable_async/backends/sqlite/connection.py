@@ -36,6 +36,7 @@ _UNAVAILABLE = frozenset(
         sqlite3.SQLITE_PROTOCOL,
     }
 )
+_ANOTHER_SCHEMA = ("no such column", "no such index", "no such table")
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 _NETWORK_FILE_SYSTEMS = frozenset(
@@ -155,6 +156,11 @@ def translate(error: Exception, description: str) -> BackendError:
     if code in _DAMAGED:
         return BackendError(
             f"{description}: the file is damaged or not a database ({error}); restore it from a backup"
+        )
+    if str(error).startswith(_ANOTHER_SCHEMA):
+        return BackendError(
+            f"{description}: the file has another schema than this release ({error}), as one from between two releases may: "
+            "move it away, and begin a new one"
         )
     return BackendError(f"{description}: {type(error).__name__}: {error}")
 

@@ -91,6 +91,17 @@ async def test_somebody_elses_database_is_left_alone(tmp_path: Path) -> None:
         await make(tmp_path / "hub.db").open()
 
 
+async def test_a_file_from_between_two_releases_is_told_apart(tmp_path: Path) -> None:
+    async with opened(tmp_path / "hub.db"):
+        pass
+    with sqlite3.connect(tmp_path / "hub.db") as connection:
+        connection.execute("drop table history")
+    connection.close()
+    async with opened(tmp_path / "hub.db") as backend:
+        with pytest.raises(BackendError, match="another schema than this release"):
+            await backend.create([new("a")])
+
+
 @pytest.mark.parametrize("path", ["", ":memory:"])
 def test_there_must_be_a_file(path: str) -> None:
     with pytest.raises(ConfigurationError, match="memory backend"):
