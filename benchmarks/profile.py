@@ -140,14 +140,16 @@ def report(floors: Counter[str], step_us: float) -> str:
 _BOX = re.compile(
     r'<g><title>[^<]*</title><rect [^>]*\bwidth="(?P<percent>[\d.]+)%".*?</g>', re.DOTALL
 )
+_TITLE = re.compile(r'(?<=<text id="title")([^>]*>)[^<]*')
 NARROWEST_PERCENT = 1.0
 
 
 def pruned(flames: str) -> str:
-    """Return a flame graph without boxes that are too narrow to be seen, which are most of it."""
-    return _BOX.sub(
+    """Return a flame graph without boxes that are too narrow to be seen, which are most of it, and without the sampler's command as its title."""
+    boxes = _BOX.sub(
         lambda box: box[0] if float(box["percent"]) >= NARROWEST_PERCENT else "", flames
     )
+    return _TITLE.sub(r"\1Where the time goes", boxes)
 
 
 # -- the tool

@@ -55,3 +55,5 @@ def test_files_have_floors(path: str, floor: str) -> None:
 def test_boxes_too_narrow_to_be_seen_are_left_out() -> None:
     box = '<g><title>f</title><rect x="1" width="{}%" y="2"/><text x="3">f</text></g>'
     assert pruned(box.format("0.01") + box.format("5.5")) == box.format("5.5")
+    title = '<text id="title" x="50%">{}</text>'
+    assert pruned(title.format("/home/me/py-spy record")) == title.format("Where the time goes")
