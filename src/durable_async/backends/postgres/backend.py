@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-import asyncpg
-
 from durable_async.backend import Hearing
-from durable_async.backends._rows import STATUSES, encode_failure, encode_parent, started
-from durable_async.errors import BackendError, FencedError, InstanceNotFoundError
+from durable_async.backends._rows import STATUSES, encode_parent, started
+from durable_async.errors import BackendError, InstanceNotFoundError
 from durable_async.model.records import (
     NO_ERRANDS,
-    CommitItem,
-    CommitResult,
     Delivery,
     EntityFilter,
     EntityPage,
@@ -32,15 +28,14 @@ from durable_async.model.records import (
     QueryOrder,
     Rewrite,
     StartOutcome,
-    TurnCommit,
     Work,
 )
-from durable_async.model.status import Status
 
-from .batch import Batch, Place, lone_turn
 from .claims import any_or, census_of, pairs_or_none, work_of
 from .columns import Columns, numbers, values
-from .leases import PostgresLeases, microseconds
+from .commits import PostgresCommits
+from .failures import is_conflict
+from .leases import microseconds
 from .near import NO_TAKING, Taking
 from .reads import (
     entity_page,
@@ -73,7 +68,7 @@ _REPETITIONS = 3
 """A repeated request that met its first attempt in flight asks again; more than once only if requests are repeated in a storm."""
 
 
-class PostgresBackend(PostgresLeases):
+class PostgresBackend(PostgresCommits):
     """A task hub in a Postgres database, for any number of processes.
 
     Every verb is one statement in a transaction of its own, so that nothing that a client does or fails to do can hold a lock. What was
@@ -87,7 +82,7 @@ class PostgresBackend(PostgresLeases):
         [row] = await self._ask("statistics", self._hub)
         return statistics_of(row)
 
-    # -- WorkQueue: the rest is in PostgresLeases
+    # -- WorkQueue: the rest is in PostgresLeases and PostgresCommits
 
     async def fetch(
         self,
@@ -140,81 +135,6 @@ class PostgresBackend(PostgresLeases):
             raise self._fenced(worker_id)
         self._near.report(worker_id, [row for row in rows if row["kind"] == "letter"])
         return rows
-
-    async def commit(self, fence: Fence, items: Sequence[CommitItem]) -> CommitResult:
-        """Make a batch durable, all or nothing."""
-        turn = lone_turn(items)
-        if turn is not None and await self._commit_alone(fence, turn):
-            return CommitResult(fence=_moved(fence))
-        batch = Batch(items)
-        try:
-            return await self._commit(fence, batch)
-        except BackendError as error:
-            if not _is_conflict(error, "history_pkey"):
-                raise
-        # Some turn is written already; nothing of the batch is. Find it, and write the others.
-        return await self._commit(fence, Batch(items, await self._written(fence, batch.places())))
-
-    async def _commit_alone(self, fence: Fence, turn: TurnCommit) -> bool:
-        """Commit a turn by a statement for such turns; returns whether it did. Why not is for ``commit_batch`` to find."""
-        about = (self._hub, fence.worker_id, fence.epoch, fence.seq)
-        row = (turn.instance_id, turn.execution, turn.turn, turn.events)
-        try:
-            if turn.status is None:
-                return bool(await self._on(self._commits.run, "append_turn", about + row))
-            return await self._show(turn, turn.status, about + row)
-        except BackendError as error:
-            if not _is_conflict(error, "history_pkey"):
-                raise
-            return False
-
-    async def _show(self, turn: TurnCommit, status: Status, values: tuple[Any, ...]) -> bool:
-        """Append a turn that shows a status; returns whether it did."""
-        is_end = status.is_terminal
-        shown = (status.value, is_end, turn.output, encode_failure(turn.failure))
-        [row] = await self._on(self._commits.run, "show_turn", values + shown)
-        if not row["shown"]:
-            return False
-        about = {turn.instance_id}
-        self._ears.give(
-            row["brought_work"],
-            about if is_end else set(),
-            progress=set() if is_end else about,
-        )
-        return True
-
-    async def _commit(self, fence: Fence, batch: Batch) -> CommitResult:
-        [row] = await self._put(
-            self._commits.run,
-            "commit_batch",
-            (
-                self._hub,
-                fence.worker_id,
-                fence.epoch,
-                fence.seq,
-                *self._near.terms(),
-                *batch.parameters(),
-            ),
-            lambda rows: self._near.tell(
-                zip(rows[0]["near_worker"] or (), rows[0]["near_key"] or (), strict=True)
-            ),
-        )
-        if row["fenced"]:
-            # Perhaps only by its own first attempt, whose answer was lost: then the worker stands, and is not to be forgotten here.
-            raise FencedError(fence.worker_id)
-        dropped = batch.dropped.union(batch.subjects(row["dropped"] or ()))
-        self._ears.give(row["brought_work"], batch.changed, batch.states, batch.progress)
-        return CommitResult(
-            fence=_moved(fence),
-            dropped=frozenset(dropped),
-        )
-
-    async def _written(self, fence: Fence, places: Sequence[Place]) -> Collection[Place]:
-        columns = Columns((values, numbers, numbers), places)
-        rows = await self._on(
-            self._commits.run, "written_turns", (self._hub, fence.worker_id, *columns.parameters())
-        )
-        return {(row["id"], row["execution"], row["turn"]) for row in rows}
 
     async def unwanted_activities(self, worker_id: str, item_ids: Sequence[int]) -> frozenset[int]:
         """Return those that the worker has no claim on."""
@@ -460,17 +380,6 @@ class PostgresBackend(PostgresLeases):
             try:
                 return await ask()
             except BackendError as error:
-                if not _is_conflict(error, "requests_pkey"):
+                if not is_conflict(error, "requests_pkey"):
                     raise
         return await ask()
-
-
-def _moved(fence: Fence) -> Fence:
-    return Fence(worker_id=fence.worker_id, epoch=fence.epoch, seq=fence.seq + 1)
-
-
-def _is_conflict(error: BackendError, constraint: str) -> bool:
-    cause = error.__cause__
-    if not isinstance(cause, asyncpg.UniqueViolationError):
-        return False
-    return getattr(cause, "constraint_name", None) == constraint

@@ -46,6 +46,14 @@ def sqlstate(error: asyncpg.PostgresError) -> str:
     return str(getattr(error, "sqlstate", None) or "")
 
 
+def is_conflict(failure: Exception, constraint: str) -> bool:
+    """Tell whether a row was there already, by the name of the constraint that says so."""
+    cause = failure.__cause__
+    if not isinstance(cause, asyncpg.UniqueViolationError):
+        return False
+    return getattr(cause, "constraint_name", None) == constraint
+
+
 def is_turned_away(failure: Exception) -> bool:
     """Tell whether the server answered, and will not let us in however often we come: a wrong password, no such role or database."""
     cause = failure.__cause__
