@@ -56,8 +56,15 @@ class Contender:
         )
         if done.returncode:
             raise RuntimeError(f"{self.name}: {done.stderr[-2000:]}")
-        figures: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
-        return figures
+        return _last_object(done.stdout)
+
+
+def _last_object(output: str) -> dict[str, float]:
+    """Return what a program printed last; a peer's log may follow it on the same line."""
+    line = [line for line in output.splitlines() if line.lstrip().startswith("{")][-1]
+    figures: dict[str, float]
+    figures, _ = json.JSONDecoder().raw_decode(line.lstrip())
+    return figures
 
 
 @dataclass(frozen=True)
