@@ -116,12 +116,16 @@ class ActivityFuture(DurableFuture[T]):
     __init__ = _init_future  # in C: see `activity_future`
 
 
+_new_activity_future: Any = ActivityFuture
+"""The class by another name, for to type checkers its constructor is that of every other durable future."""
+
+
 def activity_future(
     owner: FutureOwner, name: str, payload: bytes, into: Any, options: ActivityOptions
 ) -> ActivityFuture[Any]:
     """Make one. There is one a step, so it is filled in here and not by a constructor, which would cost as much as all of this."""
     loop = owner.loop
-    future: ActivityFuture[Any] = ActivityFuture(loop=loop)
+    future: ActivityFuture[Any] = _new_activity_future(loop=loop)
     loop.order = future._order = loop.order + 1
     future._owner = owner
     future.settled = False

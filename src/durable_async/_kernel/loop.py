@@ -375,7 +375,7 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
     def get_task_factory(self) -> None:
         """Return ``None``: the loop makes its own tasks."""
 
-    get_debug = staticmethod(bool)
+    get_debug: Any = staticmethod(bool)
     """Returns ``False``, as ``bool()`` does without a call of Python; each new future asks."""
 
     def is_running(self) -> bool:
