@@ -42,8 +42,11 @@ NEARLY = 0.99
 """What share of a heartbeat a renewal must be ago for the next, lest the clock's grain decide."""
 
 SIGNALS_GAP_SECONDS = 0.004
-"""So long from one fetch to the next while there are only signals: those that come one after the other are taken several at a time, for each
-fetch and each commit costs as much as some of them. A signal that comes later than that waits for nothing, as between two who signal each other."""
+"""So long from one fetch to the next in a stream of signals: those that come one after the other are taken several at a time, for each fetch and
+each commit costs as much as some of them."""
+SIGNALS_STREAM_FETCHES = 2
+"""So many fetches in a row that bring only signals are a stream. Between two who signal each other there is none: each also looks after its own
+commit, and finds nothing."""
 HISTORY_BYTES_PER_CLAIM = 1024 * 1024
 ACTIVITIES_PER_INSTANCE = 4
 """Queued activities are many and small: so many are claimed where one instance would be. What one worker puts into the queue in one commit,
@@ -82,6 +85,7 @@ class Session:
         self._stopping = anyio.Event()
         self._is_behind = False
         self._is_awaited = False
+        self._signals_in_a_row = 0
         self._claimed_at = environment.monotonic()
         self._loop = asyncio.get_running_loop()
         self._complaints = Complaints(environment)
@@ -248,11 +252,14 @@ class Session:
                 continue
             if work.claimed or work.mail or work.activities:
                 self._rhythm.stir()
+            self._signals_in_a_row = (
+                self._signals_in_a_row + 1 if self._are_only_signals(work) else 0
+            )
             heard = await self._listen(self._rhythm.wait_seconds(), work.next_ready_us)
             if heard:
                 self._rhythm.stir()
                 gap = begun_at + SIGNALS_GAP_SECONDS - self._environment.monotonic()
-                if gap > 0 and self._are_only_signals(work):
+                if gap > 0 and self._signals_in_a_row >= SIGNALS_STREAM_FETCHES:
                     await anyio.sleep(gap)
 
     def _are_only_signals(self, work: Work) -> bool:
