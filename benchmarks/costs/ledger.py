@@ -14,7 +14,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "tests" / "costs" / "expected"
 Lines = dict[str, str]
 """What one workload costs: the name of a count, and what it is."""
 
-BOUNDS = {"python calls": 0.05, "WAL bytes": 0.25}
+BOUNDS = {"python calls": 0.02, "WAL bytes": 0.25}
 """Counts that depend a little on the release of Python or of the server, or on what lies beside a row: their sums are bounds, kept to within a part of them."""
 
 HEAD = """\

@@ -6,7 +6,7 @@ import pytest
 from benchmarks.floors import ELSEWHERE, floor_of
 from benchmarks.profile import SYSTEM, pruned, report, shares
 
-BASE = "main (/work/benchmarks/profile.py:1);profiled (/work/benchmarks/profile.py:2)"
+BASE = "main (/src/benchmarks/profile.py:1);profiled (/src/benchmarks/profile.py:2)"
 LINK = "run (/src/durable_async/backends/postgres/link.py:9)"
 
 

@@ -252,9 +252,8 @@ class Session:
                 continue
             if work.claimed or work.mail or work.activities:
                 self._rhythm.stir()
-            self._signals_in_a_row = (
-                self._signals_in_a_row + 1 if self._are_only_signals(work) else 0
-            )
+            is_stream = work.mail and self._are_only_signals(work)
+            self._signals_in_a_row = self._signals_in_a_row + 1 if is_stream else 0
             heard = await self._listen(self._rhythm.wait_seconds(), work.next_ready_us)
             if heard:
                 self._rhythm.stir()
@@ -263,8 +262,8 @@ class Session:
                     await anyio.sleep(gap)
 
     def _are_only_signals(self, work: Work) -> bool:
-        """Tell whether nobody waits for what came of a fetch: then the next may as well tell of several."""
-        return bool(work.mail) and not (work.claimed or work.activities) and not self._is_awaited
+        """Tell whether nobody waits for the letters that a fetch brought: then the next may as well tell of several."""
+        return not (work.claimed or work.activities or self._is_awaited)
 
     def _is_deaf(self) -> bool:
         return self._backend.hearing is Hearing.NEVER

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
 import pytest
+from tests.unit.backends.offers import Takes
 
 from durable_async.backends.postgres import PostgresBackend
 from durable_async.errors import BackendUnavailableError, FencedError
@@ -48,25 +49,6 @@ join durable_async.hubs b using (hub)
 where b.name = $1 and i.id = 'a'
 """
 WAITING = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and application_name like 'durable_async/' || $1 || '/%'"
-
-
-class Takes:
-    """A worker's offer to take everything, or what it is told to."""
-
-    def __init__(self) -> None:
-        self.chosen: Callable[[NewInstance], bool] = lambda one: True
-        self.taken: list[ClaimedInstance] = []
-        self.told: list[bool] = []
-
-    def choose(self, instances: Sequence[NewInstance]) -> Sequence[bool]:
-        return [self.chosen(one) for one in instances]
-
-    def take(self, claimed: ClaimedInstance, *, is_told: bool) -> None:
-        self.taken.append(claimed)
-        self.told.append(is_told)
-
-    def ids(self) -> list[str]:
-        return [one.instance_id for one in self.taken]
 
 
 class Process:

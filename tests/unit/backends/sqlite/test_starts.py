@@ -3,39 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from tests.unit.backends.offers import Takes
 
 from durable_async.backends.sqlite import SqliteBackend
 from durable_async.model.history import ParentLink
 from durable_async.model.policy import ReusePolicy
-from durable_async.model.records import ClaimedInstance, NewInstance, Outgoing
+from durable_async.model.records import Outgoing
 from durable_async.model.status import Status
 
 from .support import fetch, new, opened, turn
-
-
-class Takes:
-    """A worker's offer to take everything, or what it is told to."""
-
-    def __init__(self) -> None:
-        self.chosen: Callable[[NewInstance], bool] = lambda one: True
-        self.taken: list[ClaimedInstance] = []
-        self.told: list[bool] = []
-
-    def choose(self, instances: Sequence[NewInstance]) -> Sequence[bool]:
-        return [self.chosen(one) for one in instances]
-
-    def take(self, claimed: ClaimedInstance, *, is_told: bool) -> None:
-        self.taken.append(claimed)
-        self.told.append(is_told)
-
-    def ids(self) -> list[str]:
-        return [one.instance_id for one in self.taken]
 
 
 class Process:
