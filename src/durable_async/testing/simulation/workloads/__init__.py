@@ -1,0 +1,10 @@
+"""What a simulated system has to do. `_workload` says what a workload is; each other module is one."""
+
+from __future__ import annotations
+
+from ._workload import Workload
+
+WORKLOADS: tuple[type[Workload], ...] = ()
+"""All of them; a seed draws some."""
+
+__all__ = ("WORKLOADS", "Workload")
