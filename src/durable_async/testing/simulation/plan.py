@@ -14,7 +14,17 @@ import msgspec
 StoreKind = Literal["memory", "sqlite"]
 
 StrikeKind = Literal[
-    "kill", "stop", "cancel", "freeze", "skew", "outage", "partition", "deafness", "evict", "clock"
+    "kill",
+    "stop",
+    "cancel",
+    "freeze",
+    "stall",
+    "skew",
+    "outage",
+    "partition",
+    "deafness",
+    "evict",
+    "clock",
 ]
 
 LossKind = Literal["before", "after", "reset", "late", "kill_before", "kill_after", "freeze"]
@@ -48,6 +58,7 @@ class Strike(msgspec.Struct, frozen=True, omit_defaults=True):
     - ``stop``: a worker is asked to stop; a new one begins ``seconds`` after it has.
     - ``cancel``: a worker is cancelled wherever it is, as by a signal; a new one begins after ``seconds``.
     - ``freeze``: the process does nothing for ``seconds``, then goes on as if nothing had been.
+    - ``stall``: its event loop is blocked for ``seconds``, while its threads go on, so that its lease is renewed.
     - ``skew``: its clock is wrong by ``amount`` seconds from now on.
     - ``partition``: the process does not reach the store for ``seconds``.
     - ``outage``: nobody does.

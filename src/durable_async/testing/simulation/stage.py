@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from enum import Enum
-from typing import Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import anyio
 import msgspec
 
 from durable_async.environment import Environment
 from durable_async.errors import BackendUnavailableError
+from durable_async.model.history import HistoryEvent
 from durable_async.testing.loop import NODE
+
+from .plan import Plan, Profile
+from .violations import Violation
 
 T = TypeVar("T")
 
@@ -37,14 +41,18 @@ class Entry(msgspec.Struct, frozen=True):
     Attributes:
         key: What was done.
         attempt: Which attempt did it, from 1; 0 where nobody counts.
-        node: The process that did it.
+        node: The life of a process that did it, as ``"w1.2"``.
         at_us: When, by the clock of the store.
+        tick: When, in the order of ``Stage.tick``.
+        facts: What else is to be known.
     """
 
     key: str
     attempt: int
     node: str
     at_us: int
+    tick: int
+    facts: dict[str, Any] = {}
 
 
 class Ledger:
@@ -54,17 +62,40 @@ class Ledger:
         entries: All lines.
     """
 
-    def __init__(self, now_us: Callable[[], int]) -> None:
-        self._now_us = now_us
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
         self.entries: list[Entry] = []
 
-    def write(self, key: str, attempt: int = 0) -> None:
+    def write(self, key: str, attempt: int = 0, **facts: Any) -> None:
         """Add a line."""
-        self.entries.append(Entry(key, attempt, NODE.get() or "", self._now_us()))
+        stage = self._stage
+        node = NODE.get() or ""
+        self.entries.append(Entry(key, attempt, node, stage.now_us(), stage.tick(), facts))
 
     def of(self, key: str) -> list[Entry]:
         """Return the lines of a key."""
         return [entry for entry in self.entries if entry.key == key]
+
+
+class System(Protocol):
+    """The whole that a stage stands in."""
+
+    @property
+    def store(self) -> Any:
+        """Where everything is kept: a `MemoryStore`, or the path of a SQLite file."""
+        ...
+
+    def die(self) -> None:
+        """Let the process that this step belongs to be gone after this step, as by ``kill -9``; a new one begins soon."""
+        ...
+
+    def recorded(self, instance_id: str) -> tuple[int, Sequence[HistoryEvent]]:
+        """Return the current execution of an instance and its history, past all faults; ``(0, ())`` if there is none."""
+        ...
+
+    def accuse(self, violation: Violation) -> None:
+        """End the run with a violation that was noticed where raising would be taken for something else."""
+        ...
 
 
 class Stage:
@@ -72,21 +103,26 @@ class Stage:
 
     Attributes:
         env: The environment of nobody in particular, whose clock is that of the store.
-        seed: That of the plan.
+        plan: What is played.
         ledger: Written by activities.
+        lease_seconds: The lease of workers.
     """
 
-    def __init__(self, env: Environment, seed: int) -> None:
+    def __init__(self, env: Environment, plan: Plan, system: System, lease_seconds: float) -> None:
         self.env = env
-        self.seed = seed
-        self.ledger = Ledger(env.now_us)
+        self.plan = plan
+        self.lease_seconds = lease_seconds
+        self.ledger = Ledger(self)
+        self._system = system
         self._ticks = 0
         self._chances: dict[str, random.Random] = {}
+
+    # -- chance and time
 
     def chance(self, name: str) -> random.Random:
         """Return a stream of chance of its own, the same object for the same name; what others draw does not change it."""
         if name not in self._chances:
-            self._chances[name] = random.Random(f"{self.seed}:{name}")
+            self._chances[name] = random.Random(f"{self.plan.seed}:{name}")
         return self._chances[name]
 
     def new_id(self, prefix: str = "") -> str:
@@ -101,6 +137,8 @@ class Stage:
         """Return a moment that is later than all before: what happened before what, where time stands still."""
         self._ticks += 1
         return self._ticks
+
+    # -- calls of clients
 
     async def persist(self, call: Callable[[], Awaitable[T]], *, repeats: bool = True) -> T:
         """Make a call again and again until it is answered, and now and then once more after that.
@@ -127,6 +165,32 @@ class Stage:
             if not isinstance(answer, Unknown):
                 return answer
             await anyio.sleep(PATIENCE_SECONDS)
+
+    # -- the system
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether nothing goes wrong in this run."""
+        plan = self.plan
+        is_lossless = plan.losses == () or (plan.losses is None and plan.profile == Profile())
+        return is_lossless and not plan.strikes
+
+    @property
+    def store(self) -> Any:
+        """Where everything is kept: a `MemoryStore`, or the path of a SQLite file."""
+        return self._system.store
+
+    def die(self) -> None:
+        """Let the process that this step belongs to be gone after this step, as by ``kill -9``; a new one begins soon."""
+        self._system.die()
+
+    def recorded(self, instance_id: str) -> tuple[int, Sequence[HistoryEvent]]:
+        """Return the current execution of an instance and its history, past all faults; ``(0, ())`` if there is none."""
+        return self._system.recorded(instance_id)
+
+    def accuse(self, violation: Violation) -> None:
+        """End the run with a violation that was noticed where raising would be taken for something else, as inside an activity."""
+        self._system.accuse(violation)
 
 
 _stages: list[Stage] = []

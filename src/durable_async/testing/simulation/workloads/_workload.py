@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from durable_async.client import Client
 from durable_async.hub import TaskHub
@@ -19,11 +19,15 @@ class Workload(ABC):
     Attributes:
         name: Its name in plans; its orchestrators, activities and entities carry it as a prefix of theirs.
         registry: What workers run for it.
+        settings: What it needs of the settings of workers.
+        is_alone: Whether no other may play in the same run.
         stage: What it stands on.
     """
 
     name: ClassVar[str]
     registry: ClassVar[Registry]
+    settings: ClassVar[dict[str, Any]] = {}
+    is_alone: ClassVar[bool] = False
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
@@ -36,6 +40,9 @@ class Workload(ABC):
     @abstractmethod
     async def act(self, action: Action, client: Client) -> None:
         """Do one thing, as a client process that may be killed meanwhile. Any earlier action may be missing from the plan."""
+
+    async def wind_up(self, client: Client) -> None:
+        """Do what is left to do once all faults have ended, before everything settles: release who waits, resume who is suspended."""
 
     @abstractmethod
     async def check(self, hub: TaskHub) -> None:
