@@ -8,11 +8,13 @@ and when a statement has been answered.
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 import struct
 import threading
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self, TypeVar, cast
 
@@ -27,6 +29,16 @@ _STARTUP, _CANCEL, _SSL, _GSS = 196_608, 80_877_102, 80_877_103, 80_877_104
 _EXECUTE, _READY = b"E", b"Z"
 
 
+@dataclass(frozen=True)
+class _Delay:
+    seconds: float = 0.0
+    share: float = 0.0
+    share_seconds: float = 0.0
+
+
+_NO_DELAY = _Delay()
+
+
 class FaultProxy:
     """A proxy to one server.
 
@@ -35,6 +47,7 @@ class FaultProxy:
     Attributes:
         port: Where it listens, on 127.0.0.1.
         cancels: How many requests to cancel a statement came.
+        late: How many of those pieces came that `delay` lets take longer than others.
         lost: How many answers were lost by `lose_answers`.
         accepted: How many connections were made so far.
     """
@@ -48,12 +61,14 @@ class FaultProxy:
         """
         self.port = 0
         self.cancels = 0
+        self.late = 0
         self.lost = 0
         self.accepted = 0
         self._target = (host, port)
         self._pairs: set[_Pair] = set()
         self._held: dict[tuple[str, Way], None] = {}
-        self._delays: dict[str, float] = {}
+        self._delays: dict[str, _Delay] = {}
+        self._chance = random.Random(port)  # noqa: S311 - no secret
         self._losses: dict[str, int] = {}
         self._cuts: dict[tuple[str, Way], int] = {}
         self._news = threading.Condition()
@@ -117,19 +132,27 @@ class FaultProxy:
 
         self._order(begin)
 
-    def release(self) -> None:
-        """Pass on what was held."""
+    def release(self, of: str | None = None) -> None:
+        """Pass on what was held; with ``of`` only what was held in the same words."""
 
         def end() -> None:
-            self._held.clear()
+            for held in [one for one in self._held if of is None or one[0] == of]:
+                del self._held[held]
             for pair in list(self._pairs):
                 pair.pump()
 
         self._order(end)
 
-    def delay(self, seconds: float, of: str = "") -> None:
-        """Take so long to pass anything on, in each direction."""
-        self._order(lambda: self._delays.__setitem__(of, seconds))
+    def sever(self, of: str = "") -> int:
+        """Leave connections half open, and return how many: the server sees their end, the client hears nothing any more, and not even that."""
+        return self._order(lambda: sum(pair.sever() for pair in self._chosen(of)))
+
+    def delay(
+        self, seconds: float, of: str = "", *, share: float = 0.0, share_seconds: float = 0.0
+    ) -> None:
+        """Take so long to pass anything on, in each direction, and so much longer for a share of all that comes, drawn by chance."""
+        delay = _Delay(seconds, share, share_seconds)
+        self._order(lambda: self._delays.__setitem__(of, delay))
 
     def cut_after(self, count: int, of: str = "", *, way: Way) -> None:
         """Pass on so many bytes more in one direction, then reset that connection; once."""
@@ -202,7 +225,7 @@ class FaultProxy:
         """Forget a connection."""
         self._pairs.discard(pair)
 
-    def happened(self, what: Literal["accepted", "cancels", "lost"]) -> None:
+    def happened(self, what: Literal["accepted", "cancels", "late", "lost"]) -> None:
         """Count something, and tell who waits."""
         with self._news:
             setattr(self, what, getattr(self, what) + 1)
@@ -213,8 +236,13 @@ class FaultProxy:
         return any(of in name for of, held in self._held if held == way)
 
     def delay_of(self, name: str) -> float:
-        """Return how long passing on takes."""
-        return max((seconds for of, seconds in self._delays.items() if of in name), default=0.0)
+        """Return how long passing on takes, this time."""
+        delays = [delay for of, delay in self._delays.items() if of in name]
+        delay = max(delays, key=lambda one: one.seconds, default=_NO_DELAY)
+        if delay.share and self._chance.random() < delay.share:
+            self.happened("late")
+            return delay.seconds + delay.share_seconds
+        return delay.seconds
 
     def takes_answer(self, name: str) -> bool:
         """Decide about a statement whether its answer is to be lost."""
@@ -278,6 +306,7 @@ class _Pair:
         self._asked = _Frames()
         self._answered = _Frames()
         self._is_losing = False
+        self._is_severed = False
 
     def begin(self) -> None:
         """Connect to the server."""
@@ -294,9 +323,13 @@ class _Pair:
             self.reset()
         elif self._is_reset:
             self.reset()
+        elif self._is_severed:
+            self.sever()
 
     def received(self, side: _Side, data: bytes) -> None:
         """Take in bytes from one side."""
+        if self._is_severed:
+            return
         if side.way == "up":
             self._look(data)
         elif self._is_losing:
@@ -313,6 +346,10 @@ class _Pair:
 
     def pump(self) -> None:
         """Pass on what may be passed on."""
+        if self._is_severed:
+            if self.client.is_over:
+                self._proxy.ended(self)
+            return
         for source, sink in ((self.client, self._server), (self._server, self.client)):
             if self._proxy.is_held(self.name, source.way) or sink.transport is None:
                 continue
@@ -345,6 +382,15 @@ class _Pair:
                 if found is not None and found.fileno() >= 0:
                     found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
                 side.transport.abort()
+        return True
+
+    def sever(self) -> bool:
+        """End the server's side, and say nothing of it to the client."""
+        self._is_severed = True
+        self.client.queue.clear()
+        self._server.queue.clear()
+        if self._server.transport is not None:
+            self._server.transport.abort()
         return True
 
     # -- the protocol

@@ -75,6 +75,56 @@ async def test_what_is_held_arrives_when_it_is_released(
         assert await answer == 7
 
 
+async def test_what_is_released_is_what_was_held_in_the_same_words(
+    postgres_server: ThrowawayPostgres, proxy: FaultProxy
+) -> None:
+    dsn = proxy.through(postgres_server.dsn)
+    async with connected(dsn, "one") as one, connected(dsn, "other") as other:
+        proxy.hold("one")
+        proxy.hold("other")
+        answer = asyncio.ensure_future(one.fetchval("select 7"))
+        proxy.release("other")
+        assert await other.fetchval("select 8") == 8
+        assert not answer.done()
+        proxy.release()
+        assert await answer == 7
+
+
+async def test_a_share_of_all_takes_longer(
+    postgres_server: ThrowawayPostgres, proxy: FaultProxy
+) -> None:
+    async with connected(proxy.through(postgres_server.dsn), "some") as connection:
+        proxy.delay(0.0, "some", share=1.0, share_seconds=0.001)
+        assert await connection.fetchval("select 7") == 7
+        late = proxy.late
+        assert late > 0
+        proxy.delay(0.0, "some")
+        assert await connection.fetchval("select 8") == 8
+    assert proxy.late == late
+
+
+async def test_the_client_of_a_severed_connection_hears_nothing_of_its_end(
+    postgres_server: ThrowawayPostgres, proxy: FaultProxy
+) -> None:
+    dsn = proxy.through(postgres_server.dsn)
+    async with connected(dsn, "half") as half, connected(dsn, "whole") as whole:
+        assert proxy.sever("half") == 1
+        gone = "select not exists (select from pg_stat_activity where application_name = 'half')"
+        async with asyncio.timeout(PATIENCE):
+            while not await whole.fetchval(gone):
+                await asyncio.sleep(0.01)
+        answer = asyncio.ensure_future(half.fetchval("select 7"))
+        done, _ = await asyncio.wait({answer}, timeout=0.05)
+        assert not done
+        assert not half.is_closed()
+        half.terminate()
+        with pytest.raises(LOST):
+            await answer
+        async with asyncio.timeout(PATIENCE):
+            while proxy.names() != ["whole"]:
+                await asyncio.sleep(0.01)
+
+
 async def test_an_answer_is_lost_after_the_statement_has_taken_effect(
     postgres_server: ThrowawayPostgres, proxy: FaultProxy, fresh_name: str
 ) -> None:
