@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from rich.console import Console
 
 from durable_async import __version__
 
-from . import _inspect, _migrate
+from . import _inspect, _migrate, _unpark
 from ._demo import DemoOptions, run_demo
 from ._demo_files import URL_VARIABLE
 from ._demo_options import DemoCommand, demo_place
@@ -39,6 +40,9 @@ Url = Annotated[
     ),
 ]
 Hub = Annotated[str, typer.Option("--hub", help="The task hub in the store.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="For programs: one JSON document a line, in place of tables.")
+]
 
 
 def _show_version(value: bool) -> None:
@@ -120,9 +124,12 @@ def list_instances(
     url: Url,
     hub: Hub = "default",
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
+    parked: Annotated[bool, typer.Option("--parked", help="Only those that are parked.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the orchestrations of a hub, oldest first."""
-    anyio.run(_inspect.list_instances, url, hub, limit, Console())
+    look = partial(_inspect.list_instances, parked=parked, as_json=as_json)
+    anyio.run(look, url, hub, limit, Console())
 
 
 @app.command("entities")
@@ -132,9 +139,11 @@ def list_entities(
     name: Annotated[str | None, typer.Option(help="Only those of this name.")] = None,
     key_prefix: Annotated[str, typer.Option(help="Only those whose keys begin so.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
+    as_json: AsJson = False,
 ) -> None:
     """List the entities of a hub, in order of their ids, with their states."""
-    anyio.run(_inspect.list_entities, url, hub, name, key_prefix, limit, Console())
+    look = partial(_inspect.list_entities, as_json=as_json)
+    anyio.run(look, url, hub, name, key_prefix, limit, Console())
 
 
 @app.command()
@@ -145,12 +154,40 @@ def show(
     url: Url,
     hub: Hub = "default",
     limit: Annotated[int, typer.Option(min=1, help="How many events at most.")] = 200,
+    as_json: AsJson = False,
 ) -> None:
     """Show an orchestration and its history; or an entity, who has it locked, and who waits for that."""
-    anyio.run(_inspect.show_instance, url, hub, instance, limit, Console())
+    look = partial(_inspect.show_instance, as_json=as_json)
+    anyio.run(look, url, hub, instance, limit, Console())
 
 
 @app.command()
-def stats(url: Url, hub: Hub = "default") -> None:
+def stats(url: Url, hub: Hub = "default", as_json: AsJson = False) -> None:
     """Count what a hub holds."""
-    anyio.run(_inspect.show_statistics, url, hub, Console())
+    anyio.run(partial(_inspect.show_statistics, as_json=as_json), url, hub, Console())
+
+
+@app.command()
+def unpark(
+    url: Url,
+    ids: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[ID]...", help="Ids of orchestrations, and of entities: @name@key."
+        ),
+    ] = None,
+    hub: Hub = "default",
+    everything: Annotated[
+        bool, typer.Option("--all", help="All that are parked, in place of ids.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say which they are, and why they are parked.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Put back what was parked, once the cause is gone: it is ready at once, with no attempts counted.
+
+    Exit status: 0 all are put back, 1 some are not parked (any more), or not there, 2 refused.
+    """
+    put_back = partial(_unpark.unpark, everything=everything, dry_run=dry_run, as_json=as_json)
+    raise typer.Exit(anyio.run(put_back, url, hub, ids or [], Console()))

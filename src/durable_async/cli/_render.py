@@ -35,7 +35,7 @@ COLOURS = {
 
 def instances(states: list[OrchestrationState]) -> Table:
     """Return a table with a row for each instance."""
-    table = _table("instance", "orchestrator", "status", "created (UTC)", "seconds")
+    table = _table("instance", "orchestrator", "status", "created (UTC)", "seconds", "remarks")
     table.columns[0].no_wrap = True  # it is there to be copied, so it is not cut either
     table.columns[0].min_width = max(len(state.instance_id) for state in states)
     for state in states:
@@ -45,6 +45,7 @@ def instances(states: list[OrchestrationState]) -> Table:
             _status(state),
             _time(state.created_at),
             _seconds(state),
+            Text("" if state.parked is None else _cut(f"parked: {state.parked}")),
         )
     return table
 
@@ -134,6 +135,8 @@ def state(one: OrchestrationState) -> Table:
             grid.add_row(label, value)
     if one.failure is not None:
         grid.add_row("failure", Text(_failure(one.failure)))
+    if one.parked is not None:
+        grid.add_row("parked", Text(one.parked))
     return grid
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import sqlite3
+from contextlib import closing
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -27,6 +30,7 @@ from durable_async import (
 from durable_async.backends.offload import MemoryPayloads, OffloadingBackend
 from durable_async.backends.postgres.administration import Administration
 from durable_async.backends.sqlite import SqliteBackend
+from durable_async.backends.sqlite.administration import hubs_of
 from durable_async.cli._app import app
 from durable_async.cli._render import entities, entity
 from durable_async.environment import SystemEnvironment
@@ -271,10 +275,69 @@ def test_an_id_is_shown_whole(url: str) -> None:
     assert instance_id in outcome.stdout
 
 
-def test_a_hub_with_nothing_in_it(url: str) -> None:
+def test_a_hub_with_nothing_in_it(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/hub.db"
+
+    async def open_once() -> None:
+        async with TaskHub.open(url, hub="other"):
+            pass
+
+    asyncio.run(open_once())
     assert say("list", "--url", url, "--hub", "other")[0].startswith(
         "There are no orchestrations in the hub 'other'"
     )
+    assert say("list", "--url", url, "--hub", "other", "--parked")[0].startswith(
+        "There are no parked orchestrations in the hub 'other'"
+    )
+
+
+def test_a_hub_that_is_not_there_is_not_made(url: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"no hub 'typo'; what it has: 'default'"):
+        say("list", "--url", url, "--hub", "typo")
+    assert hubs_of(tmp_path / "hub.db") == ["default"]
+
+
+def test_a_file_without_a_schema_has_no_hub(tmp_path: Path) -> None:
+    (tmp_path / "empty.db").touch()
+    with pytest.raises(ConfigurationError, match=r"no hub 'default'; what it has: none"):
+        say("stats", "--url", f"sqlite:///{tmp_path}/empty.db")
+    assert (tmp_path / "empty.db").stat().st_size == 0
+
+
+def test_a_damaged_history_is_told_with_what_else_is_known(url: str, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "hub.db")) as connection, connection:
+        connection.execute("update history set events = x'c1' where turn > 0")
+    lines = say("show", "good", "--url", url)
+    assert "status completed" in lines
+    assert any("the history of instance 'good' cannot be read" in line for line in lines)
+    (document,) = documents("show", "good", "--url", url, "--json")
+    assert document["status"] == "completed"
+    assert "cannot be read" in document["damage"]
+
+
+def documents(*arguments: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in say(*arguments)]
+
+
+def test_programs_get_documents(url: str) -> None:
+    good, bad, later = documents("list", "--url", url, "--json")
+    assert (good["instance"], good["status"], good["parked"]) == ("good", "completed", None)
+    assert bad["failure"]["message"].endswith("nobody there")
+    assert later["completed_at"] is None
+    (shown,) = documents("show", "good", "--url", url, "--json", "--limit", "2")
+    assert (shown["output"], shown["custom_status"]) == ("hello Ada", "greeting")
+    assert [event["event"] for event in shown["history"]] == ["ExecutionStarted", "TurnStarted"]
+    (counts,) = documents("stats", "--url", url, "--json")
+    assert (counts["completed"], counts["failed"], counts["parked"]) == (1, 1, 0)
+
+
+def test_programs_get_documents_of_entities(url_with_entities: str) -> None:
+    url = url_with_entities
+    first, *_, last = documents("entities", "--url", url, "--json")
+    assert (first["entity"], first["state"], first["waiting"]) == ("@tally@a", 3, 0)
+    assert (last["entity"], last["state"], last["waiting"]) == ("@unknown@x", None, 1)
+    (shown,) = documents("show", "@tally@a", "--url", url, "--json")
+    assert (shown["locked_by"], shown["in_line"]) == (None, [])
 
 
 def test_looking_makes_no_schema(postgres_database: str) -> None:

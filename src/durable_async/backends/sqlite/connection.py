@@ -41,10 +41,13 @@ _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 _NETWORK_FILE_SYSTEMS = frozenset(
     {
-        "afs", "beegfs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "gfs2", "glusterfs", "lustre",
-        "nfs", "nfs4", "smb3", "smbfs",
+        "afs", "beegfs", "ceph", "cifs", "davfs", "fuse.ceph", "fuse.ceph-fuse", "fuse.gcsfuse", "fuse.glusterfs",
+        "fuse.juicefs", "fuse.rclone", "fuse.s3fs", "fuse.sshfs", "gfs2", "glusterfs", "gpfs", "lustre",
+        "ncpfs", "nfs", "nfs4", "ocfs2", "orangefs", "smb3", "smbfs",
     }
 )  # fmt: skip
+_NAME_BYTES_MAX = 255 - len("-workers")
+"""What a file system takes as a name, less what the folder beside the file has more."""
 
 DATA_ERRORS = (sqlite3.Error, OverflowError, UnicodeError)
 """What the driver raises; everything else is a mistake in this package."""
@@ -115,9 +118,12 @@ def check_place(path: Path) -> None:
     """Refuse places where SQLite cannot keep its promises.
 
     Raises:
-        ConfigurationError: No such folder, or a network file system, whose locks and shared memory do not reach other machines.
+        ConfigurationError: No such folder, a network file system, whose locks and shared memory do not reach other machines, or a name
+            that is too long.
     """
-    if not path.parent.is_dir():
+    if len(os.fsencode(path.name)) > _NAME_BYTES_MAX:
+        raise ConfigurationError(f"{path}: the file's name is over {_NAME_BYTES_MAX} bytes long")
+    if not os.path.isdir(path.parent):
         raise ConfigurationError(f"{path}: there is no folder {str(path.parent)!r}")
     kind = file_system_of(path.parent, Path("/proc/self/mounts"))
     if kind in _NETWORK_FILE_SYSTEMS:

@@ -67,6 +67,8 @@ class SqliteCore:
             raise ConfigurationError(
                 "a SQLite task hub needs a file; use the memory backend if nothing has to be kept"
             )
+        if "\0" in str(path):
+            raise ConfigurationError(f"{str(path)!r} has a zero byte in it, and can be no file")
         self._path = Path(path).absolute()
         self._environment = environment
         self._hub_name = hub

@@ -9,7 +9,9 @@ from pathlib import Path
 import anyio
 import pytest
 
+from durable_async.backend import Hearing
 from durable_async.backends.sqlite import SqliteBackend
+from durable_async.backends.sqlite.administration import hubs_of
 from durable_async.backends.sqlite.connection import file_system_of
 from durable_async.environment import SystemEnvironment
 from durable_async.errors import (
@@ -111,6 +113,32 @@ def test_there_must_be_a_file(path: str) -> None:
 async def test_there_must_be_a_folder(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no folder"):
         await make(tmp_path / "missing" / "hub.db").open()
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("a" * 248, "over 247 bytes"), ("ü" * 130, "over 247 bytes"), ("a\0b", "zero byte")],
+)
+async def test_a_name_that_can_be_no_file_is_refused(
+    tmp_path: Path, name: str, reason: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=reason):
+        await make(tmp_path / name).open()
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_the_longest_name_works(tmp_path: Path) -> None:
+    async with opened(tmp_path / ("a" * 247)) as backend:
+        await backend.register_worker("w", 15)
+        assert backend.hearing is Hearing.ALWAYS
+
+
+async def test_a_path_that_is_too_long_has_no_folder(tmp_path: Path) -> None:
+    deep = tmp_path.joinpath(*["a" * 200] * 30)
+    with pytest.raises(ConfigurationError, match="no folder"):
+        await make(deep / "hub.db").open()
+    with pytest.raises(ConfigurationError, match="no file"):
+        hubs_of(deep / "hub.db")
 
 
 def test_the_file_system_is_that_of_the_nearest_mount(tmp_path: Path) -> None:

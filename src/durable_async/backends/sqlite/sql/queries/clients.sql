@@ -143,6 +143,10 @@ select
 -- Hubs are created when they are first opened.
 select hub from hubs where name = :name
 
+-- name: hub_names
+-- For who looks after a file.
+select name from hubs order by name
+
 -- name: create_hub
 -- Two processes may come at once.
 insert into hubs (name) values (:name) on conflict (name) do nothing
