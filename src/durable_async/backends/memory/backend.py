@@ -165,6 +165,7 @@ class MemoryBackend:
             for row in tuple(hub.workers.values()):
                 if _is_dead(row, me, now_us):
                     freed += hub.remove_worker(row, now_us, attempts_stand=True)
+        hub.forget_old(now_us)
         hub.hints.publish()
         return freed
 
@@ -406,11 +407,12 @@ class MemoryBackend:
         self, instance_ids: Sequence[str], condition: Callable[[Instance], bool]
     ) -> list[str]:
         hub = self._opened()
+        now_us = self.now_us()
         buried = []
         for instance_id in instance_ids:
             instance = hub.instances.get(instance_id)
             if instance is not None and condition(instance):
-                hub.bury(instance)
+                hub.bury(instance, now_us)
                 buried.append(instance_id)
         hub.hints.publish()
         return buried

@@ -1,4 +1,4 @@
-"""Answers to requests that a client may repeat."""
+"""What is remembered for a while: answers to requests that a client may repeat, and the last executions of purged ids."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ from typing import Generic, TypeVar
 
 Answer = TypeVar("Answer")
 
-RETENTION_US = 24 * 3600 * 1_000_000
-"""How long an answer is kept: far longer than any client goes on repeating a call."""
-
 
 class Remembered(Generic[Answer]):
-    """Answers by request id, for a day."""
+    """Answers by request id, or by another one, for a length of time."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept_us: int) -> None:
+        self._kept_us = kept_us
         self._answers: dict[str, tuple[int, Answer]] = {}
 
     def get(self, request_id: str | None) -> Answer | None:
@@ -21,10 +19,18 @@ class Remembered(Generic[Answer]):
         known = None if request_id is None else self._answers.get(request_id)
         return None if known is None else known[1]
 
+    def pop(self, request_id: str) -> Answer | None:
+        """Take an answer out."""
+        known = self._answers.pop(request_id, None)
+        return None if known is None else known[1]
+
     def put(self, request_id: str | None, answer: Answer, now_us: int) -> None:
         """Keep an answer, and let go of those that are too old."""
-        if request_id is None:
-            return
-        self._answers[request_id] = (now_us + RETENTION_US, answer)
-        while (oldest := next(iter(self._answers))) and self._answers[oldest][0] <= now_us:
+        if request_id is not None:
+            self._answers[request_id] = (now_us + self._kept_us, answer)
+            self.forget(now_us)
+
+    def forget(self, now_us: int) -> None:
+        """Let go of those that are too old."""
+        while self._answers and self._answers[oldest := next(iter(self._answers))][0] <= now_us:
             del self._answers[oldest]

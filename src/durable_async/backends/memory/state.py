@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterable
 
+from durable_async.backends._rows import REQUESTS_KEPT_US, TOMBSTONES_KEPT_US
 from durable_async.errors import FencedError
 from durable_async.model.policy import ReusePolicy
 from durable_async.model.records import (
@@ -39,14 +40,14 @@ class HubState:
         self.ended: list[tuple[int, str]] = []
         self.entities: list[str] = []
         self.children: dict[str, dict[str, None]] = {}
-        self.tombstones: dict[str, int] = {}
+        self.tombstones: Remembered[int] = Remembered(TOMBSTONES_KEPT_US)
         self.schedule: Schedule[str] = Schedule()
         self.workers: dict[str, WorkerRow] = {}
         self.activities: dict[int, ActivityRow] = {}
         self.activity_queue: Schedule[int] = Schedule()
-        self.starts: Remembered[StartOutcome] = Remembered()
-        self.sends: Remembered[Delivery] = Remembered()
-        self.answers: Remembered[bytes] = Remembered()
+        self.starts: Remembered[StartOutcome] = Remembered(REQUESTS_KEPT_US)
+        self.sends: Remembered[Delivery] = Remembered(REQUESTS_KEPT_US)
+        self.answers: Remembered[bytes] = Remembered(REQUESTS_KEPT_US)
         self.hints = Hints()
         self._bequests: list[Outgoing] = []
         self._last_epoch = 0
@@ -221,7 +222,7 @@ class HubState:
         """Create an instance, according to its reuse policy if the id is taken."""
         existing = self.instances.get(new.instance_id)
         if existing is None:
-            execution = self.tombstones.pop(new.instance_id, 0) + 1
+            execution = (self.tombstones.pop(new.instance_id) or 0) + 1
         elif _may_replace(new.reuse, existing):
             execution = existing.execution + 1
             self.bequeath(existing)
@@ -255,7 +256,7 @@ class HubState:
             instance_id=entity_id,
             name=name,
             version=None,
-            execution=self.tombstones.pop(entity_id, 0) + 1,
+            execution=(self.tombstones.pop(entity_id) or 0) + 1,
             history=History(),
             created_at_us=now_us,
             updated_at_us=now_us,
@@ -268,10 +269,15 @@ class HubState:
         insort(self.entities, entity_id)
         return instance
 
-    def bury(self, instance: Instance) -> None:
+    def bury(self, instance: Instance, now_us: int) -> None:
         """Delete an instance, so that a later one of its id goes on at the next execution."""
         self.remove(instance)
-        self.tombstones[instance.instance_id] = instance.execution
+        self.tombstones.put(instance.instance_id, instance.execution, now_us)
+
+    def forget_old(self, now_us: int) -> None:
+        """Let go of what was remembered for long enough."""
+        for remembered in (self.starts, self.sends, self.answers, self.tombstones):
+            remembered.forget(now_us)
 
     def remove(self, instance: Instance) -> None:
         """Delete an instance with all that belongs to it."""

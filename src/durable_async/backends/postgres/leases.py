@@ -21,6 +21,9 @@ RESTART_SECONDS = 3.0
 """How long all have to come back whose connections were cut when the server was, before they are taken over without a look at their leases."""
 
 _SWEEP_SECONDS = 60.0
+_SWEEP_SECONDS_MAX = 1.0
+"""How long a sweep may go on: who looks for dead workers waits for it."""
+
 _SWEPT_AT_ONCE = 1000
 _GRAVES_KEPT_US = 300 * 1_000_000
 _RENEWAL_SECONDS_MAX = 5.0
@@ -149,11 +152,17 @@ class PostgresLeases(PostgresCore):
         return freed
 
     async def _sweep(self) -> None:
+        """Forget what is old now and then, one portion after the other as long as there is more: it must go as fast as it comes."""
         now = self._environment.monotonic()
         if now - self._swept_at < _SWEEP_SECONDS:
             return
         self._swept_at = now
-        await self._do(
+        while await self._sweep_portion() == _SWEPT_AT_ONCE:
+            if self._environment.monotonic() - now > _SWEEP_SECONDS_MAX:
+                return
+
+    async def _sweep_portion(self) -> int:
+        [row] = await self._do(
             "sweep",
             self._hub,
             REQUESTS_KEPT_US,
@@ -161,6 +170,8 @@ class PostgresLeases(PostgresCore):
             _GRAVES_KEPT_US,
             _SWEPT_AT_ONCE,
         )
+        most: int = row[0]
+        return most
 
 
 def microseconds(seconds: float) -> int:

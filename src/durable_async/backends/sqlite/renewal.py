@@ -17,6 +17,8 @@ from .states import KnownStates
 from .transaction import Statements
 
 _SWEPT_AT_ONCE = 500
+_SWEEP_SECONDS_MAX = 1.0
+"""How long a sweep may go on: who looks for dead workers waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +151,18 @@ class SqliteLeases(SqliteCore):
         def job() -> int:
             tx = self._statements("writer")
             _check_epoch(tx, fence)
-            freed = sum(self._unseat(fence, dead) for dead in self._dead_workers(tx, fence))
-            _sweep(tx)
-            return freed
+            return sum(self._unseat(fence, dead) for dead in self._dead_workers(tx, fence))
 
-        return await self._on_writer(job)
+        freed = await self._on_writer(job)
+        await self._sweep()
+        return freed
+
+    async def _sweep(self) -> None:
+        """Forget what is old, one portion after the other as long as there is more: it must go as fast as it comes."""
+        began = self._environment.monotonic()
+        while await self._on_writer(lambda: _sweep_portion(self._statements("writer"))):
+            if self._environment.monotonic() - began > _SWEEP_SECONDS_MAX:
+                return
 
     def _dead_workers(self, tx: Statements, fence: Fence) -> list[_Candidate]:
         dead: list[_Candidate] = []
@@ -211,7 +220,8 @@ def _free(tx: Statements, worker_id: str, *, handed_back: int, fetch: int | None
     return freed
 
 
-def _sweep(tx: Statements) -> None:
+def _sweep_portion(tx: Statements) -> bool:
+    """Forget a little of what is old; returns whether there was anything."""
     requests_before_us = tx.now_us - REQUESTS_KEPT_US
     tombstones_before_us = tx.now_us - TOMBSTONES_KEPT_US
     found = tx.one(
@@ -221,13 +231,14 @@ def _sweep(tx: Statements) -> None:
         tombstones_before_us=tombstones_before_us,
     )
     if found is None or not found[0]:
-        return
+        return False
     with tx.transaction():
         for statement in ("sweep_requests", "sweep_answers"):
             tx.count(statement, hub=tx.hub, before_us=requests_before_us, limit=_SWEPT_AT_ONCE)
         tx.count(
             "sweep_tombstones", hub=tx.hub, before_us=tombstones_before_us, limit=_SWEPT_AT_ONCE
         )
+    return True
 
 
 def _until(now_us: int, lease_seconds: float) -> int:

@@ -51,6 +51,7 @@ from .running import (
 )
 from .starts import ReuseConformance, StartConformance, StartRequestConformance
 from .upkeep import (
+    ForgettingConformance,
     HubConformance,
     PurgeConformance,
     RewriteConformance,
@@ -108,6 +109,7 @@ class InstanceStoreConformance(
     ReadConformance,
     QueryConformance,
     CompletionOrderConformance,
+    ForgettingConformance,
     PurgeConformance,
     RewriteConformance,
 ):

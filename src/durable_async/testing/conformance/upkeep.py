@@ -21,12 +21,15 @@ from .driver import (
     history_of,
     ids,
     letter,
+    new,
     queued,
     read_one,
     release,
     start,
     turn,
 )
+
+DAY_SECONDS = 24 * 3600
 
 
 class PurgeConformance(ConformanceBase):
@@ -61,6 +64,22 @@ class PurgeConformance(ConformanceBase):
         again = await worker.start("a", events=b"fresh")
         assert again.execution == 2
         assert await history_of(worker.backend, "a") == [(0, b"fresh")]
+
+
+class ForgettingConformance(ConformanceBase):
+    """What is kept for a time is gone after it, however much it is."""
+
+    async def test_one_look_round_forgets_all_that_is_old(
+        self, worker: Driver, clock: StoreClock
+    ) -> None:
+        """It is seldom, so it must make up for all that came since the last one."""
+        many = range(2_100)
+        await worker.backend.create([new(f"a{n}", request_id=f"r{n}") for n in many])
+        clock.advance(DAY_SECONDS + 1)
+        await worker.backend.take_over(worker.fence)
+        await worker.backend.create([new(f"b{n}", request_id=f"r{n}") for n in many])
+        statistics = await worker.backend.statistics()
+        assert statistics.by_status[Status.PENDING] == 2 * len(many)
 
 
 class RewriteConformance(ConformanceBase):

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from durable_async.backends.memory import MemoryBackend, MemoryStore
-from durable_async.backends.memory.requests import RETENTION_US, Remembered
+from durable_async.backends.memory.requests import Remembered
 from durable_async.errors import BackendError, FencedError, ValidationError
 from durable_async.model.policy import ReusePolicy
 from durable_async.model.records import Answer, InstanceFilter, Rewrite
@@ -99,15 +99,18 @@ async def test_the_callers_tags_stay_the_callers() -> None:
     assert again.tags == {"k": "v"}
 
 
-def test_answers_are_forgotten_after_a_day() -> None:
-    answers: Remembered[str] = Remembered()
+def test_answers_are_forgotten_after_their_time() -> None:
+    answers: Remembered[str] = Remembered(100)
     answers.put("r1", "one", 0)
-    answers.put("r2", "two", RETENTION_US - 1)
+    answers.put("r2", "two", 99)
     assert answers.get("r1") == "one"
-    answers.put("r3", "three", RETENTION_US)
+    answers.put("r3", "three", 100)
     assert [answers.get(key) for key in ("r1", "r2", "r3")] == [None, "two", "three"]
     answers.put(None, "never kept", 0)
     assert answers.get(None) is None
+    assert answers.pop("r2") == "two"
+    answers.forget(200)
+    assert [answers.get(key) for key in ("r2", "r3")] == [None, None]
 
 
 async def test_a_request_may_be_repeated_within_a_day() -> None:

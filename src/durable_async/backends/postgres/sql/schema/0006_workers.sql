@@ -173,16 +173,18 @@ begin
 end
 $$;
 
--- Forgets what is old enough, in small portions: nobody is to wait for a sweep. The graves' age is such that no commit that began before
--- the burial is under way.
+-- Forgets what is old enough, in small portions: nobody is to wait for a sweep. Returns how many rows of the table with the most there were,
+-- so that the caller sees whether there may be more. The graves' age is such that no commit that began before the burial is under way.
 create function {schema}.sweep(p_hub integer, p_requests_us bigint, p_tombstones_us bigint, p_graves_us bigint, p_max integer)
-returns void
+returns integer
 language plpgsql
 -- include: function_settings
 as $$
 declare
     v_now_us bigint := {schema}.clock_us();  -- read once, or no index could be searched for it
     v_keys bigint[];
+    v_count integer;
+    v_most integer;
 begin
     -- Found once, by their places: as a join, the search might run once for each row.
     delete from {schema}.requests where ctid = any (array(
@@ -192,6 +194,7 @@ begin
         limit p_max
         for update skip locked
     ));
+    get diagnostics v_most = row_count;
     delete from {schema}.answers where ctid = any (array(
         select a.ctid from {schema}.answers a
         where a.hub = p_hub and a.answered_at_us < v_now_us - p_requests_us
@@ -199,6 +202,8 @@ begin
         limit p_max
         for update skip locked
     ));
+    get diagnostics v_count = row_count;
+    v_most := greatest(v_most, v_count);
     delete from {schema}.tombstones where ctid = any (array(
         select t.ctid from {schema}.tombstones t
         where t.hub = p_hub and t.purged_at_us < v_now_us - p_tombstones_us
@@ -206,9 +211,17 @@ begin
         limit p_max
         for update skip locked
     ));
+    get diagnostics v_count = row_count;
+    v_most := greatest(v_most, v_count);
     -- What a turn still wrote under a replaced life's key.
     with old as (
-        delete from {schema}.graves g where g.hub = p_hub and g.buried_at_us < v_now_us - p_graves_us returning g.key
+        delete from {schema}.graves where ctid = any (array(
+            select g.ctid from {schema}.graves g
+            where g.hub = p_hub and g.buried_at_us < v_now_us - p_graves_us
+            limit p_max
+            for update skip locked
+        ))
+        returning key
     )
     select array_agg(o.key) into v_keys from old o;
     if v_keys is not null then
@@ -216,5 +229,6 @@ begin
         delete from {schema}.letters l where l.hub = p_hub and l.key = any (v_keys);
         delete from {schema}.queued_activities q where q.hub = p_hub and q.key = any (v_keys);
     end if;
+    return greatest(v_most, cardinality(v_keys));
 end
 $$;
