@@ -20,7 +20,7 @@ from typing import Protocol, TypeVar, TypeVarTuple
 import anyio
 import anyio.to_thread
 
-from durable_async.errors import ValidationError
+from durable_async.errors import ValidationError, shown
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -149,7 +149,7 @@ def check_interval(seconds: float) -> None:
         ValidationError: It is not positive.
     """
     if not seconds > 0:
-        raise ValidationError("seconds", f"an interval must be positive, not {seconds!r}")
+        raise ValidationError("seconds", f"an interval must be positive, not {shown(seconds)}")
 
 
 def next_due(due: float, seconds: float, now: float) -> float:

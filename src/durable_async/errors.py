@@ -56,6 +56,19 @@ class DurableError(Exception):
     """Root of every error that durable_async raises on purpose."""
 
 
+SHOWN_CHARS_MAX = 200
+
+
+def shown(value: object) -> str:
+    """Return how a message quotes what somebody passed: cut, and whatever becomes of its ``repr``, so that the message is what is raised."""
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - a number with very many digits has none, and a class may raise anything
+        text = f"a {type(value).__name__}"
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= SHOWN_CHARS_MAX else f"{text[:SHOWN_CHARS_MAX]}..."
+
+
 # -- configuration
 
 

@@ -10,9 +10,14 @@ from contextvars import ContextVar
 from datetime import datetime, timedelta
 from typing import Any, NoReturn, ParamSpec, Protocol, TypeVar, overload
 
-from durable_async.errors import OutsideOrchestrationError, ValidationError
+from durable_async.errors import OutsideOrchestrationError, ValidationError, shown
 from durable_async.model.history import ParentLink
-from durable_async.model.identity import check_instance_id, check_name
+from durable_async.model.identity import (
+    check_instance_id,
+    check_name,
+    check_orchestrator_name,
+    check_version,
+)
 from durable_async.model.policy import (
     DEFAULT_ACTIVITY_OPTIONS,
     ActivityOptions,
@@ -239,7 +244,7 @@ class OrchestrationContext(EntityCalls):
             future = self._named_activity(activity, *args, **kwargs)
         else:
             raise ValidationError(
-                "activity", f"{activity!r} is not an activity: decorate it with @activity"
+                "activity", f"{shown(activity)} is not an activity: decorate it with @activity"
             )
         if not journal.evicting:
             journal.schedule_activity(future)
@@ -253,7 +258,7 @@ class OrchestrationContext(EntityCalls):
         result_type: Any = Any,
         options: ActivityOptions | None = None,
     ) -> ActivityFuture[Any]:
-        check_name(name, "activity")
+        name = check_name(name, "activity")
         payload = self._payloads.encode(input, f"activity {name!r} input")
         options = options or DEFAULT_ACTIVITY_OPTIONS
         return activity_future(self._journal, name, payload, result_type, options)
@@ -360,35 +365,38 @@ class OrchestrationContext(EntityCalls):
         if journal.evicting:
             return future
         if isinstance(orchestrator, str):
-            future.name = check_name(orchestrator, "orchestrator")
+            future.name = check_orchestrator_name(orchestrator)
             future.into = result_type
             payload = self._payloads.encode(input, f"orchestrator {orchestrator!r} input")
         elif not hasattr(orchestrator, "__durable_orchestrator__"):
             raise ValidationError(
-                "orchestrator", f"{orchestrator!r} is not one: decorate it with @orchestrator"
+                "orchestrator", f"{shown(orchestrator)} is not one: decorate it with @orchestrator"
             )
         else:
             future.name = orchestrator.name
             future.into = orchestrator.result_type
             payload = orchestrator.encode_input(self._payloads, input)
         if instance_id is not None:
-            check_instance_id(instance_id)
+            instance_id = check_instance_id(instance_id)
+        version, default = check_version(version), check_version(default_version)
         if reuse not in _REUSES_OF_CHILDREN:
-            raise ValidationError("reuse", f"must be REJECT or REPLACE_TERMINAL, not {reuse!r}")
+            raise ValidationError(
+                "reuse", f"must be REJECT or REPLACE_TERMINAL, not {shown(reuse)}"
+            )
         journal.schedule_child(
             future,
             instance_id,
-            version or default_version or None,
+            version or default,
             payload,
             reuse,
-            any_version=not version and default_version is not None,
+            any_version=version is None and default_version is not None,
         )
         return future
 
     def send_event(self, instance_id: str, name: str, payload: Any = None) -> None:
         """Raise an event on another orchestration; nothing happens if it is absent or has ended."""
-        check_instance_id(instance_id)
-        check_name(name, "event name")
+        instance_id = check_instance_id(instance_id)
+        name = check_name(name, "event name")
         data = self._payloads.encode(payload, f"event {name!r} payload")
         if not self._journal.evicting:
             self._journal.send_event(instance_id, name, data)
@@ -418,6 +426,9 @@ class OrchestrationContext(EntityCalls):
     def _request_continue(self, input: Any, *, version: str | None, keep_events: bool) -> None:
         """Note that the execution goes on as a new one when the code ends; the first request counts."""
         payload = self._payloads.encode(input, "continue_as_new input")
+        version = check_version(version)
+        if not isinstance(keep_events, bool):
+            raise ValidationError("keep_events", f"must be True or False, not {shown(keep_events)}")
         if self._continue is None:
             self._continue = ContinueRequest(payload, version or self.version, keep_events)
 

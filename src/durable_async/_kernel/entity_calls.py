@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 
-from durable_async.errors import ValidationError
+from durable_async.errors import ValidationError, shown
 from durable_async.model.identity import EntityId
 from durable_async.model.policy import Seconds, seconds_of
 
@@ -241,7 +241,7 @@ class EntityCalls:
 
 def _checked_set(entities: Sequence[EntityId]) -> tuple[str, ...]:
     if isinstance(entities, (str, EntityId)):
-        raise ValidationError("entities", f"must be a list of entities, not {entities!r}")
+        raise ValidationError("entities", f"must be a list of entities, not {shown(entities)}")
     entity_ids = tuple(sorted(map(check_entity, entities), key=str.encode))
     if not entity_ids:
         raise ValidationError("entities", "is empty: there is nothing to lock")
@@ -258,6 +258,6 @@ def _hold_us(hold: Seconds | None) -> int:
     hold_us = round(seconds * MICROSECONDS) if seconds < NEVER_SECONDS else 0
     if hold_us == 0:
         raise ValidationError(
-            "hold", f"must be more than 0, and less than 1,000 years, not {hold!r}"
+            "hold", f"must be more than 0, and less than 1,000 years, not {shown(hold)}"
         )
     return hold_us

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from durable_async.errors import ValidationError
+from durable_async.errors import ValidationError, shown
 from durable_async.model.identity import EntityId, check_name
 from durable_async.serialization.signatures import Signature
 
@@ -44,13 +44,12 @@ def encode_operation(
     """Return what is stored of an operation in either form: a method with its arguments, or a name with one input at most.
 
     Raises:
-        ValidationError: It is neither, or the arguments do not fit the method.
-        TypeError: With a name there is more than one input, or a keyword.
+        ValidationError: It is neither, or the arguments do not fit the method; with a name there is more than one input, or a keyword.
         EncodeError: An argument cannot be stored.
     """
     if isinstance(operation, str):
         if kwargs or len(args) > 1:
-            raise TypeError(_one_input_only(operation, len(args), kwargs))
+            raise ValidationError("operation", _one_input_only(operation, len(args), kwargs))
         return _named(payloads, operation, *args)
     signature = signature_of(operation)
     name: str = operation.__name__
@@ -68,14 +67,14 @@ def _one_input_only(operation: str, count: int, keywords: Iterable[str]) -> str:
     given = [f"{count} inputs"] if count > 1 else []
     given += [f"{name}=" for name in keywords]
     return (
-        f"operation {operation!r} is said by name, so there is one input, by position, and {', '.join(given)} does not fit:"
+        f"{shown(operation)} is said by name, so there is one input, by position, and {', '.join(given)} does not fit:"
         " pass the method itself, such as Counter.add, or put everything into one value"
     )
 
 
 def _named(payloads: Payloads, operation: str, input: Any = None, /) -> OperationCall:
     """By name, ``None`` stands for no input."""
-    check_name(operation, "operation")
+    operation = check_name(operation, "operation")
     data = None if input is None else payloads.encode(input, _where(operation))
     return OperationCall(operation, data, Any)
 
@@ -94,7 +93,7 @@ def signature_of(method: Callable[..., Any]) -> Signature:
     if not inspect.isfunction(method):
         raise ValidationError(
             "operation",
-            f"{method!r} is not one: pass a method of the entity's class, such as Counter.add, or its name",
+            f"{shown(method)} is not one: pass a method of the entity's class, such as Counter.add, or its name",
         )
     signature = _signatures[method] = Signature.of_method(method)
     return signature
@@ -103,7 +102,7 @@ def signature_of(method: Callable[..., Any]) -> Signature:
 def check_entity(entity: Any) -> str:
     """Return the id in the store of what must be an entity; ``ValidationError`` if it is none."""
     if not isinstance(entity, EntityId):
-        raise ValidationError("entity", f'{entity!r} is not an EntityId("name", "key")')
+        raise ValidationError("entity", f'{shown(entity)} is not an EntityId("name", "key")')
     return str(entity)
 
 

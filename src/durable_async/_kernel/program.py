@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from durable_async.errors import OutsideOrchestrationError
+from durable_async.errors import OutsideOrchestrationError, shown
 
 
 class Payloads(Protocol):
@@ -95,4 +95,4 @@ def _not_awaitable(yielded: Any) -> OutsideOrchestrationError:
     instead = "yield what ctx.call_activity, ctx.create_timer, when_all ... return"
     if yielded is None:
         instead += "; what is not waited for, such as ctx.signal_entity, is called without yield"
-    return OutsideOrchestrationError(f"the orchestrator yielded {yielded!r}", instead)
+    return OutsideOrchestrationError(f"the orchestrator yielded {shown(yielded)}", instead)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from durable_async.errors import ValidationError
-from durable_async.model.policy import Seconds, seconds_of
+from durable_async.errors import ValidationError, shown
+from durable_async.model.policy import SECONDS_MAX, Seconds, seconds_of
 
 from .journal import MICROSECONDS
-from .loop import NEVER_SECONDS
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -26,11 +25,13 @@ def due_us(due: Seconds | datetime, now_us: int) -> int:
     """
     if isinstance(due, datetime):
         aware = due if due.utcoffset() is not None else due.replace(tzinfo=UTC)
-        return (aware - EPOCH) // timedelta(microseconds=1)
-    wait = seconds_of(due, "due") if not _is_negative(due) else 0.0
-    if wait >= NEVER_SECONDS:
-        raise ValidationError("due", f"lies more than 1,000 years ahead: {due!r}")
-    return now_us + round(wait * MICROSECONDS)
+        moment_us = (aware - EPOCH) // timedelta(microseconds=1)
+    else:
+        wait = seconds_of(due, "due") if not _is_negative(due) else 0.0
+        moment_us = now_us + round(wait * MICROSECONDS)
+    if moment_us - now_us >= SECONDS_MAX * MICROSECONDS:
+        raise ValidationError("due", f"lies more than 1,000 years ahead: {shown(due)}")
+    return moment_us
 
 
 def _is_negative(due: Any) -> bool:

@@ -6,15 +6,21 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar, overload
 
-from durable_async.errors import InstanceExistsError, ValidationError
+from durable_async.errors import InstanceExistsError, ValidationError, shown
 from durable_async.model.history import ExecutionStarted
-from durable_async.model.identity import check_instance_id, check_name, check_tags
-from durable_async.model.policy import ReusePolicy, Seconds, seconds_of
+from durable_async.model.identity import (
+    check_instance_id,
+    check_orchestrator_name,
+    check_tags,
+    check_version,
+)
+from durable_async.model.policy import SECONDS_MAX, ReusePolicy, Seconds, seconds_of
 from durable_async.model.records import NewInstance, StartOutcome
 from durable_async.registry import Orchestrator
 from durable_async.serialization.events import encode_events
 
 from . import _lineage
+from ._arguments import check_several
 from ._connection import Instance, id_of
 from ._entity_upkeep import EntityUpkeep
 from ._handle import OrchestrationHandle, Since
@@ -25,8 +31,6 @@ from ._waiting import News
 In = TypeVar("In")
 R = TypeVar("R")
 T = TypeVar("T")
-
-START_SECONDS_MAX = 1_000 * 365.2425 * 86_400
 
 
 class Client(Steering, EntityUpkeep):
@@ -140,6 +144,9 @@ class Client(Steering, EntityUpkeep):
         Raises:
             InstanceExistsError: An id is taken; the others were started.
         """
+        inputs = check_several(inputs, "inputs", "inputs")
+        if instance_ids is not None:
+            instance_ids = check_several(instance_ids, "instance_ids", "ids")
         if instance_ids is not None and len(instance_ids) != len(inputs):
             raise ValidationError(
                 "instance_ids", f"{len(instance_ids)} ids for {len(inputs)} inputs"
@@ -168,20 +175,18 @@ class Client(Steering, EntityUpkeep):
         request_id: str | None,
     ) -> NewInstance:
         if isinstance(orchestrator, str):
-            name = check_name(orchestrator, "orchestrator")
+            name = check_orchestrator_name(orchestrator)
             payload = self._input(name, value)
         elif isinstance(orchestrator, Orchestrator):
             name = orchestrator.name
             payload = orchestrator.encode_input(self._payloads, value)
         else:
             raise ValidationError(
-                "orchestrator", f"{orchestrator!r} is not one: decorate it with @orchestrator"
+                "orchestrator", f"{shown(orchestrator)} is not one: decorate it with @orchestrator"
             )
         if not isinstance(reuse, ReusePolicy):
-            raise ValidationError("reuse", f"must be a ReusePolicy, not {reuse!r}")
-        version = version or None
-        if version is not None:
-            check_name(version, "version")
+            raise ValidationError("reuse", f"must be a ReusePolicy, not {shown(reuse)}")
+        version = check_version(version)
         start_us = self._start_us(start_at)
         started = ExecutionStarted(name, version, payload, None, start_us)
         return NewInstance(
@@ -193,7 +198,7 @@ class Client(Steering, EntityUpkeep):
             events=encode_events([started]),
             created_at_us=self._backend.now_us(),
             start_at_us=start_us,
-            tags=check_tags(tags) if tags else {},
+            tags={} if tags is None else check_tags(tags),
             reuse=reuse,
             request_id=self._request_id(request_id),
         )
@@ -207,12 +212,14 @@ class Client(Steering, EntityUpkeep):
     def _start_us(self, start_at: datetime | Seconds | None) -> int:
         if start_at is None:
             return 0
+        now_us = self._backend.now_us()
         if isinstance(start_at, datetime):
-            return max(microseconds(start_at), 0)
-        wait = seconds_of(start_at, "start_at")
-        if wait > START_SECONDS_MAX:
-            raise ValidationError("start_at", f"lies more than 1,000 years ahead: {start_at!r}")
-        return self._backend.now_us() + round(wait * 1e6)
+            start_us = max(microseconds(start_at), 0)
+        else:
+            start_us = now_us + round(seconds_of(start_at, "start_at") * 1e6)
+        if start_us - now_us >= SECONDS_MAX * 1e6:
+            raise ValidationError("start_at", f"lies 1,000 years ahead, or more: {shown(start_at)}")
+        return start_us
 
     def _started(
         self, new: NewInstance, outcome: StartOutcome, orchestrator: Any, news: News | None

@@ -7,13 +7,21 @@ from datetime import datetime
 from typing import Any, TypedDict, TypeVar
 
 from durable_async._kernel.entities.authoring import Entity
-from durable_async.errors import ValidationError
-from durable_async.model.identity import ENTITY_MARK, EntityId, check_entity_name
+from durable_async.errors import ValidationError, shown
+from durable_async.model.identity import (
+    ENTITY_MARK,
+    EntityId,
+    check_entity_name,
+    check_name,
+    check_prefix,
+    check_tags,
+)
 from durable_async.model.records import EntityFilter, InstanceFilter
 from durable_async.model.status import Status
 from durable_async.registry import FunctionEntity
 
-from ._connection import Instance, id_of, us_of
+from ._arguments import check_maybe, check_moment, check_several
+from ._connection import Instance, id_of
 
 T = TypeVar("T")
 
@@ -53,15 +61,18 @@ def filter_of(conditions: Conditions) -> InstanceFilter:
     parent = conditions.get("parent")
     return InstanceFilter(
         statuses=_several("statuses", conditions.get("statuses", ()), Status),
-        names=_several("names", conditions.get("names", ()), str),
-        id_prefix=conditions.get("id_prefix", ""),
-        created_from_us=us_of(conditions.get("created_from")),
-        created_to_us=us_of(conditions.get("created_to")),
-        completed_from_us=us_of(conditions.get("completed_from")),
-        completed_to_us=us_of(conditions.get("completed_to")),
-        tags=dict(conditions.get("tags") or {}),
+        names=tuple(
+            check_name(name, "names")
+            for name in _several("names", conditions.get("names", ()), str)
+        ),
+        id_prefix=check_prefix(conditions.get("id_prefix", ""), "id_prefix"),
+        created_from_us=check_moment(conditions.get("created_from"), "created_from"),
+        created_to_us=check_moment(conditions.get("created_to"), "created_to"),
+        completed_from_us=check_moment(conditions.get("completed_from"), "completed_from"),
+        completed_to_us=check_moment(conditions.get("completed_to"), "completed_to"),
+        tags=check_tags(conditions.get("tags") or {}),
         parent_id=None if parent is None else id_of(parent),
-        parked=conditions.get("parked"),
+        parked=check_maybe(conditions.get("parked"), "parked"),
     )
 
 
@@ -89,13 +100,14 @@ def entity_filter_of(conditions: EntityConditions) -> EntityFilter:
     _refuse_unknown(conditions, EntityConditions)
     return EntityFilter(
         id_prefix=_entity_prefix(conditions.get("name"), conditions.get("key_prefix", "")),
-        updated_from_us=us_of(conditions.get("updated_from")),
-        updated_to_us=us_of(conditions.get("updated_to")),
-        has_state=conditions.get("has_state"),
+        updated_from_us=check_moment(conditions.get("updated_from"), "updated_from"),
+        updated_to_us=check_moment(conditions.get("updated_to"), "updated_to"),
+        has_state=check_maybe(conditions.get("has_state"), "has_state"),
     )
 
 
 def _entity_prefix(name: object, key_prefix: str) -> str:
+    check_prefix(key_prefix, "key_prefix")
     if name is None and key_prefix:
         raise ValidationError("key_prefix", "needs the name of the entities that are meant")
     if name is None:
@@ -112,7 +124,7 @@ def _entity_name(given: object) -> str:
         return given.name
     if isinstance(given, type) and issubclass(given, Entity):
         return given.entity_id("any").name
-    raise ValidationError("name", f"must be a name or what @entity made, not {given!r}")
+    raise ValidationError("name", f"must be a name or what @entity made, not {shown(given)}")
 
 
 def _refuse_unknown(conditions: Mapping[str, object], known: type) -> None:
@@ -124,8 +136,8 @@ def _refuse_unknown(conditions: Mapping[str, object], known: type) -> None:
 
 def _several(field: str, given: Sequence[T], kind: type[T]) -> tuple[T, ...]:
     """Return a condition of several values; a lone text would be taken letter by letter."""
-    values = () if isinstance(given, (str, kind)) else tuple(given)
+    values = () if isinstance(given, kind) else tuple(check_several(given, field, kind.__name__))
     wrong = [value for value in values if not isinstance(value, kind)]
-    if wrong or isinstance(given, (str, kind)):
-        raise ValidationError(field, f"must be a list of {kind.__name__}, not {given!r}")
+    if wrong or isinstance(given, kind):
+        raise ValidationError(field, f"must be a list of {kind.__name__}, not {shown(given)}")
     return values

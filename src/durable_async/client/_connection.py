@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from typing import Any, TypeVar
 
 import anyio
@@ -17,6 +16,7 @@ from durable_async.errors import (
     BackendUnavailableError,
     ForbiddenOperationError,
     ValidationError,
+    shown,
 )
 from durable_async.model.identity import ENTITY_MARK, EntityId, check_instance_id, check_name
 from durable_async.model.records import (
@@ -32,7 +32,6 @@ from durable_async.serialization import DataConverter
 from ._gathering import Gatherer
 from ._handle import OrchestrationHandle
 from ._looking import RETRY_SECONDS
-from ._state import microseconds
 from ._waiting import Waiters
 
 A = TypeVar("A")
@@ -126,10 +125,11 @@ def id_of(instance: Instance) -> str:
     refuse_inside()
     if isinstance(instance, OrchestrationHandle):
         return instance.instance_id
-    if str(instance).startswith(ENTITY_MARK):  # so does that of an EntityId
+    given: Any = instance
+    if isinstance(given, EntityId) or (isinstance(given, str) and given.startswith(ENTITY_MARK)):
         raise ValidationError(
             "instance_id",
-            f"{str(instance)!r} is an entity: use call_entity, signal_entity, get_entity, delete_entity",
+            f"{shown(str(given))} is an entity: use call_entity, signal_entity, get_entity, delete_entity",
         )
     return check_instance_id(instance)
 
@@ -138,8 +138,3 @@ def entity_id_of(entity: EntityId) -> str:
     """Return the id of an entity in the store; ``ValidationError`` if it is none."""
     refuse_inside()
     return check_entity(entity)
-
-
-def us_of(at: datetime | None) -> int | None:
-    """Return a time as the store has it."""
-    return None if at is None else microseconds(at)

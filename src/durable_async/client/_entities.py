@@ -31,6 +31,7 @@ from durable_async.model.policy import Seconds
 from durable_async.model.records import Delivery, Outgoing
 from durable_async.serialization.events import decode_letter, encode_letter
 
+from ._arguments import check_timeout
 from ._connection import entity_id_of
 from ._entity_handle import EntityHandle, OperationOptions
 from ._entity_reading import EntityReading
@@ -257,6 +258,7 @@ class EntityCalling(EntityReading):
         options: OperationOptions,
     ) -> Any:
         entity_id = entity_id_of(entity)
+        timeout = check_timeout(options.timeout)
         _refuse_itself(entity)
         call = encode_operation(self._payloads, operation, args, kwargs)
         request_id = self._request_id(options.request_id)
@@ -267,12 +269,12 @@ class EntityCalling(EntityReading):
         with self._answers.waiter(request_id, lambda answer: answer is not None) as waiter:
             await self._post(entity_id, letter, opens=entity.stored_name, request_id=request_id)
             in_time = await self._answers.wait(
-                waiter, options.timeout, look_first=options.request_id is not None
+                waiter, timeout, look_first=options.request_id is not None
             )
         if not in_time or waiter.found is None:
             standing = await self._entity_standing(entity, entity_id)
             what = f"answer {call.name!r}"
-            raise WaitTimeoutError(entity_id, what, options.timeout or 0.0, standing)
+            raise WaitTimeoutError(entity_id, what, timeout or 0.0, standing)
         into = call.result_type if options.result_type is None else options.result_type
         return self._outcome(entity_id, call, waiter.found, into)
 

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from typing import Any, TypeVar, Unpack, overload
 
 from durable_async._kernel.entities.authoring import Entity
-from durable_async.errors import ValidationError
 from durable_async.model.identity import EntityId
 
+from ._arguments import check_limit, check_page
 from ._conditions import EntityConditions, entity_filter_of
 from ._connection import Connection, entity_id_of
 from ._entity_state import EntityLocks, EntityState, lock_of, locks_of, state_type_of
@@ -142,10 +142,9 @@ class EntityReading(Connection):
         **conditions: Unpack[EntityConditions],
     ) -> tuple[list[EntityState[Any]], str | None]:
         """Return one page of entities, in order of their ids, and what to pass for the next one; ``None`` after the last."""
-        if limit < 1:
-            raise ValidationError("limit", f"must be 1 or more, not {limit}")
+        check_limit(limit)
         found = await self._backend.query_entities(
-            entity_filter_of(conditions), limit=limit, page=page
+            entity_filter_of(conditions), limit=limit, page=check_page(page)
         )
         into = state_type_of(state_type)
         states: list[EntityState[Any]] = [

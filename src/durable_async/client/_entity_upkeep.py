@@ -11,6 +11,7 @@ from durable_async.model.identity import EntityId
 from durable_async.model.records import EntityFilter, EntityRecord, InstanceRecord
 from durable_async.registry.entities import DELETE
 
+from ._arguments import check_limit
 from ._connection import entity_id_of
 from ._entities import EntityCalling
 from ._entity_reading import LETTERS_READ_MAX
@@ -60,6 +61,7 @@ class EntityUpkeep(EntityCalling):
             release: Whether locks that were left behind are looked for.
             batch: How many entities are looked at in one go.
         """
+        check_limit(batch, "batch")
         discarded = 0
         orphaned: list[OrphanedLock] = []
         page: str | None = None

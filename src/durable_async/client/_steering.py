@@ -23,6 +23,7 @@ from durable_async.model.status import Status
 from durable_async.serialization.events import encode_letter
 
 from . import _lineage
+from ._arguments import check_event, check_flag, check_limit, check_reason, check_several
 from ._conditions import Conditions, filter_of
 from ._connection import Instance, entity_id_of, id_of
 from ._watching import Watching
@@ -55,13 +56,15 @@ class Steering(Watching):
                 letter=encode_letter(self._event(name, payload)),
                 request_id=self._environment.new_id(),
             )
-            for instance, name, payload in events
+            for instance, name, payload in map(
+                check_event, check_several(events, "events", "events")
+            )
         ]
         deliveries = await self._persist(lambda: self._backend.send(letters)) if letters else []
         return [delivery is Delivery.DELIVERED for delivery in deliveries]
 
     def _event(self, name: str, payload: Any) -> EventRaised:
-        check_name(name, "event name")
+        name = check_name(name, "event name")
         return EventRaised(name, self._payloads.encode(payload, f"event {name!r} payload"))
 
     async def suspend(self, instance: Instance, reason: str | None = None) -> None:
@@ -99,6 +102,7 @@ class Steering(Watching):
         Raises:
             InstanceNotFoundError: There is no such instance.
         """
+        check_flag(recursive, "recursive")
         data = None if output is None else self._payloads.encode(output, "terminate output")
         await self._deliver(instance, ExecutionTerminated(data, recursive), urgent=True, final=True)
 
@@ -142,12 +146,13 @@ class Steering(Watching):
             InvalidTransitionError: It has not failed, or a sub-orchestration that it waited for is still going on.
             InstanceNotFoundError: There is no such instance.
         """
+        stored_reason = _storable(reason)
         record = await self._record(instance)
         if record.status is not Status.FAILED:
             raise InvalidTransitionError(
                 record.instance_id, "rewind", record.status.value, "failed"
             )
-        rewrites = await _lineage.rewrites(self._backend, self.history, record, _storable(reason))
+        rewrites = await _lineage.rewrites(self._backend, self.history, record, stored_reason)
         if not await self._persist(lambda: self._backend.rewrite(rewrites)):
             raise InvalidTransitionError(record.instance_id, "rewind", "changing", "failed")
 
@@ -158,7 +163,7 @@ class Steering(Watching):
         """
         instance_id = id_of(instance)
         ids = [instance_id]
-        if recursive:
+        if check_flag(recursive, "recursive"):
             ids += await _lineage.descendants(self._backend, instance_id)
         (first,) = await self._backend.read([instance_id], payloads=False)
         if first is None or not first.status.is_terminal:
@@ -168,6 +173,7 @@ class Steering(Watching):
     async def purge_where(self, *, batch: int = 500, **conditions: Unpack[Conditions]) -> int:
         """Delete all orchestrations that meet the conditions and have ended; returns how many. See `Conditions`."""
         where = filter_of(conditions)
+        check_limit(batch, "batch")
         count = 0
         page: str | None = None
         while True:
@@ -203,6 +209,7 @@ class Steering(Watching):
 
 def _storable(reason: str | None) -> str | None:
     """Return a reason as UTF-8 can hold it, cut at 8,192 characters: it is for people, and no cause to refuse anything."""
+    reason = check_reason(reason)
     if reason is None:
         return None
     return reason[:REASON_CHARS_MAX].encode("utf-8", "replace").decode("utf-8")

@@ -16,12 +16,14 @@ from durable_async.errors import (
     OrchestrationTerminatedError,
     ValidationError,
     WaitTimeoutError,
+    shown,
 )
 from durable_async.model.history import HistoryEvent
 from durable_async.model.records import InstanceRecord, QueryOrder
 from durable_async.model.status import Status
 from durable_async.serialization.events import decode_events
 
+from ._arguments import check_flag, check_limit, check_page, check_timeout
 from ._conditions import Conditions, filter_of
 from ._connection import Connection, Instance, id_of
 from ._handle import OrchestrationHandle, Since
@@ -43,7 +45,7 @@ class Watching(Connection):
     async def get(self, instance: Instance, *, payloads: bool = True) -> OrchestrationState | None:
         """Return an instance's state, or ``None`` if there is no such instance."""
         instance_id = id_of(instance)
-        if payloads:
+        if check_flag(payloads, "payloads"):
             record = await self._read.ask(instance_id)
         else:
             (record,) = await self._backend.read([instance_id], payloads=False)
@@ -119,6 +121,7 @@ class Watching(Connection):
             InstanceNotFoundError: There is no such instance.
             WaitTimeoutError: It was not reached in time.
         """
+        timeout = check_timeout(timeout)
         with self._waiter(instance, reached, in_progress=in_progress) as waiter:
             in_time = await self._wait(waiter, instance, timeout)
         return await self._found(waiter, what, timeout, in_time=in_time)
@@ -137,6 +140,7 @@ class Watching(Connection):
         since = self._since(instance)
         if since is None:
             return await self.wait_for_end(instance, timeout=timeout)
+        timeout = check_timeout(timeout)
         brought: list[End] = []
 
         def bring(end: End) -> None:
@@ -259,12 +263,16 @@ class Watching(Connection):
         Raises:
             ValidationError: A condition is refused, or ``page`` is of no query in this order.
         """
-        if limit < 1:
-            raise ValidationError("limit", f"must be 1 or more, not {limit}")
+        check_limit(limit)
+        check_flag(payloads, "payloads")
         if not isinstance(order, QueryOrder):
-            raise ValidationError("order", f"must be a QueryOrder, not {order!r}")
+            raise ValidationError("order", f"must be a QueryOrder, not {shown(order)}")
         found = await self._backend.query(
-            filter_of(conditions), limit=limit, page=page, payloads=payloads, order=order
+            filter_of(conditions),
+            limit=limit,
+            page=check_page(page),
+            payloads=payloads,
+            order=order,
         )
         return [OrchestrationState(item, self._payloads) for item in found.items], found.next_page
 

@@ -37,7 +37,7 @@ class EntityId:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", check_entity_name(self.name))
-        _check_text(self.key, "entity key", ID_CHARS_MAX)
+        object.__setattr__(self, "key", _check_text(self.key, "entity key", ID_CHARS_MAX))
         _check_id(str(self), "entity id")
 
     def __str__(self) -> str:
@@ -51,7 +51,7 @@ class EntityId:
     @classmethod
     def parse(cls, text: str) -> EntityId:
         """Return the entity that ``@name@key`` stands for; ``ValidationError`` if that is no such id."""
-        _check_text(text, "entity id", ID_CHARS_MAX)
+        text = _check_text(text, "entity id", ID_CHARS_MAX)
         nothing, name, key = [*text.split(ENTITY_MARK, 2), "", ""][:3]
         if nothing or not name or not key:
             raise ValidationError("entity id", f"{text!r} is not of the form @name@key")
@@ -60,7 +60,7 @@ class EntityId:
 
 def check_entity_name(name: str, field: str = "entity name") -> str:
     """Return an entity's name in lower case; ``ValidationError`` if it cannot be one."""
-    _check_text(name, field, NAME_CHARS_MAX)
+    name = _check_text(name, field, NAME_CHARS_MAX)
     if ENTITY_MARK in name:
         raise ValidationError(field, f"{name!r} has an '@', which parts names from keys")
     return name.lower()
@@ -68,7 +68,7 @@ def check_entity_name(name: str, field: str = "entity name") -> str:
 
 def check_orchestrator_name(name: str, field: str = "orchestrator") -> str:
     """Return an orchestrator's name; ``ValidationError`` if it cannot be one."""
-    check_name(name, field)
+    name = check_name(name, field)
     if name.startswith(ENTITY_MARK):
         raise ValidationError(field, "begins with '@', which is kept for entities")
     return name
@@ -80,7 +80,7 @@ def check_instance_id(instance_id: str, field: str = "instance_id") -> str:
     Ids are 1 to 256 characters, at most 512 bytes of UTF-8, without control characters and not beginning with ``@``, which
     is kept for entities.
     """
-    _check_id(instance_id, field)
+    instance_id = _check_id(instance_id, field)
     if instance_id.startswith(ENTITY_MARK):
         raise ValidationError(field, "begins with '@', which is kept for entities")
     return instance_id
@@ -97,10 +97,24 @@ def check_tags(tags: Mapping[str, str]) -> dict[str, str]:
         raise ValidationError("tags", f"must be a dict of texts, not {type(tags).__name__}")
     if len(tags) > TAGS_MAX:
         raise ValidationError("tags", f"{len(tags)} tags, over the limit of {TAGS_MAX}")
-    for key, value in tags.items():
-        _check_text(key, "tags", TAG_CHARS_MAX)
-        _check_text(value, f"tags[{key!r}]", TAG_CHARS_MAX, empty=True)
-    return dict(tags)
+    return {
+        _check_text(key, "tags", TAG_CHARS_MAX): _check_text(
+            value, f"tags[{key!r}]", TAG_CHARS_MAX, empty=True
+        )
+        for key, value in tags.items()
+    }
+
+
+def check_prefix(prefix: str, field: str) -> str:
+    """Return what ids are to begin with, which may be nothing; ``ValidationError`` if no id can."""
+    return _check_text(prefix, field, ID_CHARS_MAX, empty=True)
+
+
+def check_version(version: str | None) -> str | None:
+    """Return a version, of which an empty one is none; ``ValidationError`` if it cannot be one."""
+    if version is None or version == "":
+        return None
+    return check_name(version, "version")
 
 
 def child_instance_id(parent_id: str, execution: int, seq: int) -> str:
@@ -112,13 +126,15 @@ def child_instance_id(parent_id: str, execution: int, seq: int) -> str:
     return f"{parent_id[:64]}:{digest}"
 
 
-def _check_id(text: str, field: str) -> None:
-    _check_text(text, field, ID_CHARS_MAX)
+def _check_id(text: str, field: str) -> str:
+    text = _check_text(text, field, ID_CHARS_MAX)
     if len(text.encode()) > ID_BYTES_MAX:
         raise ValidationError(field, f"is over {ID_BYTES_MAX} bytes of UTF-8")
+    return text
 
 
 def _check_text(text: str, field: str, chars_max: int, *, empty: bool = False) -> str:
+    """Return a text as a plain one, for what only derives from ``str``, such as a member of an enumeration, is not stored as it is."""
     if not isinstance(text, str):
         raise ValidationError(field, f"must be a str, not {type(text).__name__}")
     if not text and not empty:
@@ -130,4 +146,4 @@ def _check_text(text: str, field: str, chars_max: int, *, empty: bool = False) -
             raise ValidationError(
                 field, f"has the control character {char!r} at position {position}"
             )
-    return text
+    return text if type(text) is str else str.__str__(text)

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
+from typing import Any, NoReturn
 
-from durable_async.errors import ValidationError
+from durable_async.errors import ValidationError, shown
 from durable_async.failure import FailureDetails, qualified_name
 
 Seconds = float | int | timedelta
 """A duration: a number of seconds or a ``timedelta``."""
 
+SECONDS_MAX = 1_000 * 365 * 86_400.0
+"""No duration is longer, so that the moment at its end is one for every clock, calendar and store."""
+
 
 def seconds_of(value: Seconds, field: str) -> float:
-    """Return a duration in seconds; ``ValidationError`` if it is negative or not a number."""
-    if not isinstance(value, (int, float, timedelta)):
-        raise ValidationError(field, f"must be seconds or a timedelta, not {value!r}")
-    seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
+    """Return a duration in seconds, 1,000 years for what is longer; ``ValidationError`` if it is negative or not a number."""
+    if isinstance(value, timedelta):
+        seconds = value.total_seconds()
+    elif isinstance(value, (int, float)):
+        try:
+            seconds = float(value)
+        except OverflowError:  # an int that is larger than any float
+            seconds = math.inf if value > 0 else -math.inf
+    else:
+        raise ValidationError(field, f"must be seconds or a timedelta, not {shown(value)}")
     if not seconds >= 0:
-        raise ValidationError(field, f"must be 0 or more seconds, not {value!r}")
-    return seconds
+        raise ValidationError(field, f"must be 0 or more seconds, not {shown(value)}")
+    return min(seconds, SECONDS_MAX)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,27 +61,28 @@ class RetryPolicy:
     non_retryable: tuple[type[BaseException] | str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.max_attempts < 1:
-            raise ValidationError("max_attempts", f"must be 1 or more, not {self.max_attempts}")
-        if not self.backoff >= 1:
-            raise ValidationError("backoff", f"must be 1 or more, not {self.backoff}")
-        if not 0 <= self.jitter <= 1:
-            raise ValidationError("jitter", f"must be between 0 and 1, not {self.jitter}")
+        if not _lies_between(self.max_attempts, 1, math.inf, int):
+            _refuse("max_attempts", "a whole number, 1 or more", self.max_attempts)
+        if not _lies_between(self.backoff, 1, sys.float_info.max, int, float):
+            _refuse("backoff", "a number, 1 or more", self.backoff)
+        if not _lies_between(self.jitter, 0, 1, int, float):
+            _refuse("jitter", "between 0 and 1", self.jitter)
         seconds_of(self.first_delay, "first_delay")
         for field in ("max_delay", "max_elapsed"):
             value = getattr(self, field)
             if value is not None:
                 seconds_of(value, field)
+        if not _are_errors(self.non_retryable):
+            _refuse("non_retryable", "a tuple of exception classes or names", self.non_retryable)
 
     def delay_seconds(self, attempt: int, draw: float) -> float:
         """Return the delay after the failure of ``attempt`` (1 for the first); ``draw`` is in [0, 1)."""
-        ceiling = (
-            float("inf") if self.max_delay is None else seconds_of(self.max_delay, "max_delay")
-        )
+        ceiling = SECONDS_MAX if self.max_delay is None else seconds_of(self.max_delay, "max_delay")
+        first = seconds_of(self.first_delay, "first_delay")
         try:
-            delay = seconds_of(self.first_delay, "first_delay") * self.backoff ** (attempt - 1)
+            delay = first * float(self.backoff) ** (attempt - 1)
         except OverflowError:
-            delay = ceiling
+            delay = ceiling if first else 0.0
         return min(delay, ceiling) * (1 - self.jitter * draw)
 
     def allows(self, failure: FailureDetails) -> bool:
@@ -80,6 +93,22 @@ class RetryPolicy:
             failure.is_type(kind if isinstance(kind, str) else qualified_name(kind))
             for kind in self.non_retryable
         )
+
+
+def _lies_between(number: Any, least: float, most: float, *kinds: type) -> bool:
+    is_one = isinstance(number, kinds)
+    return is_one and bool(least <= number <= most)
+
+
+def _are_errors(kinds: Any) -> bool:
+    return isinstance(kinds, tuple) and all(
+        isinstance(kind, str) or (isinstance(kind, type) and issubclass(kind, BaseException))
+        for kind in kinds
+    )
+
+
+def _refuse(field: str, wanted: str, value: object) -> NoReturn:
+    raise ValidationError(field, f"must be {wanted}, not {shown(value)}")
 
 
 class ReusePolicy(Enum):
@@ -113,7 +142,7 @@ class ActivityOptions:
 
     def __post_init__(self) -> None:
         if self.retry is not None and not isinstance(self.retry, RetryPolicy):
-            raise ValidationError("retry", f"must be a RetryPolicy, not {self.retry!r}")
+            raise ValidationError("retry", f"must be a RetryPolicy, not {shown(self.retry)}")
         for field in ("start_to_close", "schedule_to_close", "heartbeat"):
             value = getattr(self, field)
             if value is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from durable_async.errors import ConfigurationError
+from durable_async.errors import ConfigurationError, shown
 
 
 class Divergence(Enum):
@@ -73,11 +73,13 @@ class WorkerSettings:
 
     def __post_init__(self) -> None:
         if not isinstance(self.divergence, Divergence):
-            raise ConfigurationError(f"divergence must be a Divergence, not {self.divergence!r}")
+            raise ConfigurationError(
+                f"divergence must be a Divergence, not {shown(self.divergence)}"
+            )
         for name in self.__slots__:
             value = getattr(self, name)
             if name != "divergence" and not value > 0:
-                raise ConfigurationError(f"{name} must be above 0, not {value!r}")
+                raise ConfigurationError(f"{name} must be above 0, not {shown(value)}")
         if self.heartbeat_seconds * 3 > self.lease_seconds:
             raise ConfigurationError(
                 f"lease_seconds ({self.lease_seconds:g}) must be three heartbeats or more "

@@ -251,8 +251,8 @@ async def test_a_query_by_time_and_type(env: VirtualEnvironment) -> None:
         ({"name": "a@b"}, "name: .*'@'"),
         ({"name": ""}, "name: is empty"),
         ({"name": 5}, "name: must be a name or what @entity made, not 5"),
-        ({"name": "counter", "key_prefix": "\x00"}, "entity key: has the control character"),
-        ({"limit": 0}, "limit: must be 1 or more"),
+        ({"name": "counter", "key_prefix": "\x00"}, "key_prefix: has the control character"),
+        ({"limit": 0}, "limit: must be a whole number, 1 to"),
     ],
 )
 @virtual_time

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from durable_async import (
+    Client,
     EntityId,
     OrchestrationContext,
     OverloadedError,
@@ -84,6 +88,14 @@ async def asks_through_an_activity(ctx: OrchestrationContext) -> str:
         ({"statuses": ["failed"]}, "statuses: must be a list of Status"),
         ({"statuses": Status.FAILED}, "statuses: must be a list of Status"),
         ({"names": "quick"}, "names: must be a list of str, not 'quick'"),
+        ({"names": None}, "names: must be a list of str, not None"),
+        ({"names": ["\ud800"]}, "names: has the control character"),
+        ({"id_prefix": 5}, "id_prefix: must be a str, not int"),
+        ({"id_prefix": "\0"}, "id_prefix: has the control character"),
+        ({"tags": {"\ud800": "x"}}, "tags: has the control character"),
+        ({"tags": [1]}, "tags: must be a dict of texts"),
+        ({"parked": "no"}, "parked: must be True or False, not 'no'"),
+        ({"created_from": "yesterday"}, "created_from: must be a datetime, not 'yesterday'"),
     ],
 )
 async def test_a_misspelt_condition_purges_nothing(
@@ -101,6 +113,9 @@ async def test_a_misspelt_condition_purges_nothing(
     ("arguments", "message"),
     [
         ({"start_at": "tomorrow"}, "start_at: must be seconds or a timedelta, not 'tomorrow'"),
+        ({"start_at": 10**5000}, "start_at: lies 1,000 years ahead, or more: a int"),
+        ({"start_at": datetime.max}, "start_at: lies 1,000 years ahead, or more"),
+        ({"version": 5}, "version: must be a str, not int"),
         ({"tags": ["a"]}, "tags: must be a dict of texts, not list"),
         ({"reuse": "replace"}, "reuse: must be a ReusePolicy, not 'replace'"),
     ],
@@ -110,6 +125,59 @@ async def test_a_start_that_means_nothing(arguments: dict[str, Any], message: st
         with pytest.raises(ValidationError, match=message):
             await hub.client.start(quick, **arguments)
         assert (await hub.client.query_page())[0] == []
+
+
+VERBS: list[tuple[Callable[[Client], Awaitable[Any]], str]] = [
+    (lambda client: client.terminate("i", recursive="no"), "recursive: must be True or False"),  # type: ignore[arg-type]
+    (lambda client: client.suspend("i", 5), "reason: must be a str, not 5"),  # type: ignore[arg-type]
+    (lambda client: client.rewind("i", b"x"), "reason: must be a str, not b'x'"),  # type: ignore[arg-type]
+    (lambda client: client.raise_events([("i", "go")]), "events: must be .* not .'i', 'go'."),  # type: ignore[list-item]
+    (lambda client: client.raise_events(None), "events: must be a list of events, not None"),  # type: ignore[arg-type]
+    (lambda client: client.start_many("a", "input"), "inputs: must be a list of inputs"),
+    (lambda client: client.start_many("a", [1], instance_ids=5), "instance_ids: must be a list"),  # type: ignore[arg-type]
+    (lambda client: client.start("@a"), "orchestrator: begins with '@'"),
+    (lambda client: client.wait("i", timeout=float("nan")), "timeout: must be seconds or None"),
+    (lambda client: client.wait("i", timeout="1"), "timeout: must be seconds or None, not '1'"),  # type: ignore[arg-type]
+    (lambda client: client.get(Unprintable()), "instance_id: must be a str, not Unprintable"),  # type: ignore[arg-type]
+    (lambda client: client.query_page(limit=2**64), "limit: must be a whole number"),
+    (lambda client: client.query_page(limit=True), "limit: must be a whole number"),
+    (lambda client: client.query_page(page=5), "page: is not the next_page"),  # type: ignore[arg-type]
+    (lambda client: client.query_entities_page(page="\ud800"), "page: is not the next_page"),
+    (lambda client: client.purge_where(batch=0), "batch: must be a whole number"),
+    (lambda client: client.clean_entities(batch="5"), "batch: must be a whole number"),  # type: ignore[arg-type]
+    (lambda client: client.call_entity(EntityId("a", "b"), "go", timeout=b""), "timeout: must be"),  # type: ignore[call-overload]
+]
+
+
+class Unprintable:
+    def __repr__(self) -> str:
+        raise ValueError
+
+    __str__ = __repr__
+
+
+@pytest.mark.parametrize(("verb", "message"), VERBS)
+async def test_what_no_annotation_allows(
+    verb: Callable[[Client], Awaitable[Any]], message: str, tmp_path: Path
+) -> None:
+    for url in ("memory://", f"sqlite:///{tmp_path / 'hub.db'}"):
+        async with TaskHub.open(url, registry=registry) as hub:
+            before = await hub.statistics()
+            with pytest.raises(ValidationError, match=message):
+                await verb(hub.client)
+            assert await hub.statistics() == before
+
+
+class Orchestrators(StrEnum):
+    QUICK = "quick"
+
+
+async def test_a_member_of_an_enumeration_is_the_text_that_it_is() -> None:
+    async with TaskHub.open("memory://", registry=registry) as hub, hub.worker():
+        handle = await hub.client.start(Orchestrators.QUICK, tags={Orchestrators.QUICK: "x"})
+        assert await handle.wait(timeout=30) == "quick"
+        found, _ = await hub.client.query_page(names=[Orchestrators.QUICK])
+        assert [(type(state.name), state.tags) for state in found] == [(str, {"quick": "x"})]
 
 
 @virtual_time

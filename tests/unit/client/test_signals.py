@@ -188,11 +188,11 @@ async def test_what_means_nothing_is_refused_and_nothing_is_written(
     ],
 )
 @virtual_time
-async def test_what_does_not_fit_a_name_is_refused_as_python_does(
+async def test_what_does_not_fit_a_name_is_refused(
     env: VirtualEnvironment, refused: Callable[[Client], Any]
 ) -> None:
     async with opened(env) as world:
-        with pytest.raises(TypeError):
+        with pytest.raises(ValidationError):
             await refused(world.client)
         assert world.store.asked["send"] == []
 

@@ -271,9 +271,9 @@ def test_what_cannot_be_stored_or_does_not_fit_records_nothing() -> None:
             ctx.call_entity(A, Counter.add)
         with pytest.raises(ValidationError):
             ctx.signal_entity(A, Counter.add, 1, 2)
-        with pytest.raises(TypeError, match="one input, by position, and at= does not fit"):
+        with pytest.raises(ValidationError, match="one input, by position, and at= does not fit"):
             ctx.call_entity(A, "add", 1, at=3)
-        with pytest.raises(TypeError, match="2 inputs, result_type= does not fit"):
+        with pytest.raises(ValidationError, match="2 inputs, result_type= does not fit"):
             ctx.signal_entity(A, "add", 1, 2, result_type=int)
         with pytest.raises(ValidationError, match=r"no such argument by name: .*asyncio\.timeout"):
             ctx.call_entity(A, Counter.add, 1, timeout=3)

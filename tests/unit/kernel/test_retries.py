@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from durable_async.errors import ActivityFailedError
+from durable_async.errors import ActivityFailedError, ValidationError
 from durable_async.failure import FailureDetails
 from durable_async.model.history import (
     ActivityCompleted,
@@ -18,7 +18,7 @@ from durable_async.model.history import (
     ExecutionCompleted,
     ExecutionFailed,
 )
-from durable_async.model.policy import ActivityOptions, RetryPolicy
+from durable_async.model.policy import SECONDS_MAX, ActivityOptions, RetryPolicy
 
 from .driver import START_US, Driver
 
@@ -197,3 +197,33 @@ def test_a_failure_that_nobody_catches_fails_the_orchestration_with_its_cause() 
     assert isinstance(outcome, ExecutionFailed)
     assert outcome.failure.error_type == "durable_async.errors.ActivityFailedError"
     assert outcome.failure.cause == FailureDetails("shop.Declined", "no card")
+
+
+@pytest.mark.parametrize(
+    ("settings", "field"),
+    [
+        ({"max_attempts": 1.5}, "max_attempts"),
+        ({"max_attempts": "3"}, "max_attempts"),
+        ({"backoff": float("inf")}, "backoff"),
+        ({"backoff": float("nan")}, "backoff"),
+        ({"jitter": "much"}, "jitter"),
+        ({"first_delay": -1}, "first_delay"),
+        ({"non_retryable": [ValueError]}, "non_retryable"),
+        ({"non_retryable": (5,)}, "non_retryable"),
+    ],
+)
+def test_a_policy_that_means_nothing(settings: dict[str, Any], field: str) -> None:
+    with pytest.raises(ValidationError, match=f"^{field}: "):
+        RetryPolicy(**settings)
+
+
+@pytest.mark.parametrize("long", [float("inf"), 10**400, 1e300, timedelta.max])
+def test_what_is_longer_than_a_thousand_years_is_so_long(long: Any) -> None:
+    lasting = RetryPolicy(max_attempts=3, first_delay=long, max_elapsed=long)
+    assert lasting.delay_seconds(2, 0.0) == SECONDS_MAX
+    options = ActivityOptions(retry=lasting, schedule_to_close=long)
+    assert attempts_at(always_failing(options))[:1] == [0.0]
+
+
+def test_no_delay_stays_none_however_often() -> None:
+    assert RetryPolicy(max_attempts=5_000, first_delay=0).delay_seconds(4_999, 0.0) == 0.0

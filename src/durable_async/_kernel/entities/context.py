@@ -11,9 +11,14 @@ from durable_async._kernel.context import OrchestratorReference
 from durable_async._kernel.operations import check_entity, encode_operation
 from durable_async._kernel.program import Payloads
 from durable_async._kernel.times import EPOCH, due_us
-from durable_async.errors import OutsideOrchestrationError, ValidationError
+from durable_async.errors import OutsideOrchestrationError, ValidationError, shown
 from durable_async.model.history import EntityOperation
-from durable_async.model.identity import EntityId, check_instance_id, check_orchestrator_name
+from durable_async.model.identity import (
+    EntityId,
+    check_instance_id,
+    check_orchestrator_name,
+    check_version,
+)
 from durable_async.model.policy import Seconds
 
 from .outcome import EntitySignal, OrchestrationStart
@@ -269,18 +274,16 @@ class EntityContext:
             data = self._payloads.encode(input, f"orchestrator {name!r} input")
         elif not hasattr(orchestrator, "__durable_orchestrator__"):
             raise ValidationError(
-                "orchestrator", f"{orchestrator!r} is not one: decorate it with @orchestrator"
+                "orchestrator", f"{shown(orchestrator)} is not one: decorate it with @orchestrator"
             )
         else:
             name = orchestrator.name
             data = orchestrator.encode_input(self._payloads, input)
-        if instance_id is None:
-            instance_id = self._new_id()
-        else:
-            check_instance_id(instance_id)
+        instance_id = self._new_id() if instance_id is None else check_instance_id(instance_id)
+        version = check_version(version)
         if self._starts is None:
             self._starts = []
-        self._starts.append(OrchestrationStart(instance_id, name, version or None, data))
+        self._starts.append(OrchestrationStart(instance_id, name, version, data))
         return instance_id
 
 
