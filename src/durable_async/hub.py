@@ -16,6 +16,7 @@ from durable_async.model.identity import check_name
 from durable_async.model.records import HubStatistics
 from durable_async.registry import Registry, default_registry
 from durable_async.serialization import DataConverter, JsonConverter
+from durable_async.serialization.converter import PAYLOAD_BYTES_MAX
 from durable_async.worker import Worker, WorkerSettings
 
 if TYPE_CHECKING:
@@ -89,6 +90,8 @@ class TaskHub:
             backend = _offloading(backend, payload_store, environment)
         await backend.open()
         try:
+            if payloads is None and payload_store is not None:
+                payloads = JsonConverter(payload_bytes_warn=PAYLOAD_BYTES_MAX)
             opened = cls(
                 backend, name=hub, registry=registry, payloads=payloads, environment=environment
             )

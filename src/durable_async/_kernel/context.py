@@ -10,7 +10,13 @@ from contextvars import ContextVar
 from datetime import datetime, timedelta
 from typing import Any, NoReturn, ParamSpec, Protocol, TypeVar, overload
 
-from durable_async.errors import OutsideOrchestrationError, ValidationError, shown
+from durable_async.errors import (
+    LimitExceededError,
+    OutsideOrchestrationError,
+    PayloadTooLargeError,
+    ValidationError,
+    shown,
+)
 from durable_async.model.history import ParentLink
 from durable_async.model.identity import (
     check_instance_id,
@@ -44,6 +50,10 @@ P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
 T = TypeVar("T")
 In = TypeVar("In", contravariant=True)
+
+CUSTOM_STATUS_BYTES_MAX = 64 * 1024
+DEPTH_MAX = 32
+"""How deep sub-orchestrations may be below the orchestration that a client started."""
 
 _REUSES_OF_CHILDREN = (ReusePolicy.REJECT, ReusePolicy.REPLACE_TERMINAL)
 
@@ -355,6 +365,7 @@ class OrchestrationContext(EntityCalls):
 
         Raises:
             ValidationError: An argument is refused.
+            LimitExceededError: This one is the child of a child, and so on, 32 times already.
             SubOrchestrationFailedError: Through the future: it failed, was terminated, or its id was taken.
         """
         journal = self._journal
@@ -379,6 +390,7 @@ class OrchestrationContext(EntityCalls):
         if instance_id is not None:
             instance_id = check_instance_id(instance_id)
         version, default = check_version(version), check_version(default_version)
+        self._check_depth()
         if reuse not in _REUSES_OF_CHILDREN:
             raise ValidationError(
                 "reuse", f"must be REJECT or REPLACE_TERMINAL, not {shown(reuse)}"
@@ -393,6 +405,12 @@ class OrchestrationContext(EntityCalls):
         )
         return future
 
+    def _check_depth(self) -> None:
+        depth = 1 if self._parent is None else self._parent.depth + 1
+        if depth > DEPTH_MAX:
+            advice = "let it start others by an activity that calls the client"
+            raise LimitExceededError("depth of sub-orchestrations", depth, DEPTH_MAX, advice)
+
     def send_event(self, instance_id: str, name: str, payload: Any = None) -> None:
         """Raise an event on another orchestration; nothing happens if it is absent or has ended."""
         instance_id = check_instance_id(instance_id)
@@ -402,11 +420,17 @@ class OrchestrationContext(EntityCalls):
             self._journal.send_event(instance_id, name, data)
 
     def set_custom_status(self, value: Any) -> None:
-        """Publish something that clients can read while the orchestration runs; ``None`` takes it back."""
+        """Publish something that clients can read while the orchestration runs; ``None`` takes it back.
+
+        Raises:
+            EncodeError: It cannot be stored.
+            PayloadTooLargeError: It is over 64 KiB: it comes along whenever somebody looks.
+        """
         self._journal.check_inside()
-        self._status = (
-            b"" if value is None else exact(self._payloads.encode(value, "custom status"))
-        )
+        data = b"" if value is None else self._payloads.encode(value, "custom status")
+        if len(data) > CUSTOM_STATUS_BYTES_MAX:
+            raise PayloadTooLargeError("custom status", len(data), CUSTOM_STATUS_BYTES_MAX)
+        self._status = exact(data)
 
     def continue_as_new(
         self, input: Any = None, *, version: str | None = None, keep_events: bool = True

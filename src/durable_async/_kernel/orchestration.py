@@ -84,13 +84,15 @@ class Orchestration:
         execution: The generation whose history this is.
         started: Its first event.
         program: The orchestrator's code.
+
+    Attributes:
+        history_length: How many events its history has, those of its last turn among them.
     """
 
     __slots__ = (
         "__weakref__",
         "_context",
         "_deferred",
-        "_events_before",
         "_journal",
         "_loop",
         "_payloads",
@@ -102,6 +104,7 @@ class Orchestration:
         "_root",
         "_turn_at_us",
         "execution",
+        "history_length",
         "instance_id",
         "mailbox",
         "outcome",
@@ -122,7 +125,7 @@ class Orchestration:
         self._payloads = program.payloads
         self._python = ""
         self._turn_at_us = 0
-        self._events_before = 0
+        self.history_length = 0
         self._journal = Journal(instance_id, execution)
         self._loop = self._journal.loop
         self._root: Any = None
@@ -202,7 +205,7 @@ class Orchestration:
         finally:
             journal.window.look_at(())
             journal.loop.leave()
-        self._events_before += len(events)
+        self.history_length += len(events)
 
     def _show_all(self, events: Sequence[HistoryEvent], index: int) -> None:
         """Show the code one input after the other, and check after each that it did what history holds.
@@ -211,7 +214,7 @@ class Orchestration:
         """
         journal = self._journal
         window = journal.window
-        before = self._events_before - 1
+        before = self.history_length - 1
         count = len(events)
         begun = self._root is not None
         window.look_at(events)
@@ -293,7 +296,7 @@ class Orchestration:
         journal = self._journal
         if self.outcome is not None:
             return self._result(idle=not journal.recorded)
-        journal.position = self._events_before - 1
+        journal.position = self.history_length - 1
         had_begun, python = self._root is not None, self._python
         journal.loop.enter()
         try:
@@ -504,7 +507,7 @@ class Orchestration:
         events, journal.recorded = journal.recorded, []
         if idle:
             events = []
-        self._events_before += len(events)
+        self.history_length += len(events)
         if isinstance(self.outcome, ExecutionContinuedAsNew) and not self.outcome.keep_events:
             self.mailbox.drop_kept()
         status = self._context._status

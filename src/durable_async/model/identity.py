@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from durable_async.errors import ValidationError
+from durable_async.errors import LimitExceededError, ValidationError
 
 ID_CHARS_MAX = 256
 ID_BYTES_MAX = 512
@@ -92,11 +92,11 @@ def check_name(name: str, field: str) -> str:
 
 
 def check_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """Return the tags if there are at most 32, each short; ``ValidationError`` otherwise."""
+    """Return the tags if there are at most 32, each short; ``ValidationError`` or ``LimitExceededError`` otherwise."""
     if not isinstance(tags, Mapping):
         raise ValidationError("tags", f"must be a dict of texts, not {type(tags).__name__}")
     if len(tags) > TAGS_MAX:
-        raise ValidationError("tags", f"{len(tags)} tags, over the limit of {TAGS_MAX}")
+        raise LimitExceededError("tags", len(tags), TAGS_MAX, "keep the rest in the input")
     return {
         _check_text(key, "tags", TAG_CHARS_MAX): _check_text(
             value, f"tags[{key!r}]", TAG_CHARS_MAX, empty=True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Protocol
 
 import orjson
@@ -16,8 +17,12 @@ from .plain import ENCODER_OPTIONS, plain
 from .walk import holds_non_finite, plain_throughout
 
 PAYLOAD_BYTES_MAX = 4 * 1024 * 1024
+PAYLOAD_BYTES_WARN = 1024 * 1024
 DEPTH_MAX = 200
 _ENCODER_DEPTH = 250  # orjson gives up at 255 by itself
+_WARNED_MAX = 1_000
+
+_log = logging.getLogger("durable_async")
 
 
 class DataConverter(Protocol):
@@ -66,6 +71,7 @@ class JsonConverter(DataConverter):
 
     Args:
         payload_bytes_max: The largest encoded value that is accepted.
+        payload_bytes_warn: From which size on a warning is logged, once for each thing that values are for.
         depth_max: How many containers may be inside each other, up to 250.
 
     Raises:
@@ -73,16 +79,22 @@ class JsonConverter(DataConverter):
     """
 
     def __init__(
-        self, *, payload_bytes_max: int = PAYLOAD_BYTES_MAX, depth_max: int = DEPTH_MAX
+        self,
+        *,
+        payload_bytes_max: int = PAYLOAD_BYTES_MAX,
+        payload_bytes_warn: int = PAYLOAD_BYTES_WARN,
+        depth_max: int = DEPTH_MAX,
     ) -> None:
         if payload_bytes_max < 1 or not 1 <= depth_max <= _ENCODER_DEPTH:
             raise ConfigurationError(
                 f"payload_bytes_max must be positive and depth_max from 1 to {_ENCODER_DEPTH}"
             )
         self._payload_bytes_max = payload_bytes_max
+        self._payload_bytes_warn = payload_bytes_warn
+        self._warned: set[str] = set()
         self._depth_max = depth_max
         # So few can be neither too many nor too deep: a level has two brackets.
-        self._unsuspicious_bytes = min(payload_bytes_max, 2 * depth_max)
+        self._unsuspicious_bytes = min(payload_bytes_max, payload_bytes_warn, 2 * depth_max)
 
     def encode(self, value: Any, where: str) -> bytes:
         """Return the JSON of a value; see ``DataConverter.encode``."""
@@ -100,8 +112,21 @@ class JsonConverter(DataConverter):
     def _check(self, data: bytes, value: Any, where: str) -> None:
         if len(data) > self._payload_bytes_max:
             raise PayloadTooLargeError(where, len(data), self._payload_bytes_max)
+        if len(data) > self._payload_bytes_warn and where not in self._warned:
+            self._warn(where, len(data))
         if is_deeper_than(data, self._depth_max):
             plain_throughout(value, where, self._depth_max)
+
+    def _warn(self, where: str, size: int) -> None:
+        if len(self._warned) >= _WARNED_MAX:
+            return
+        self._warned.add(where)
+        _log.warning(
+            "%s: %d bytes encoded, and %d are the limit: pass a reference to what is kept elsewhere, or open the hub with a payload_store",
+            where,
+            size,
+            self._payload_bytes_max,
+        )
 
     def decode(self, data: bytes | None, into: Any, where: str) -> Any:
         """Return the value that JSON describes; see ``DataConverter.decode``.

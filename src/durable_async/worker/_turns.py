@@ -15,7 +15,11 @@ from durable_async._engine.options import encode_options
 from durable_async._kernel.entities.instance import EntityInstance
 from durable_async._kernel.futures import ActivityFuture
 from durable_async._kernel.orchestration import Orchestration
-from durable_async.errors import BackendUnavailableError, CorruptHistoryError
+from durable_async.errors import (
+    BackendUnavailableError,
+    CorruptHistoryError,
+    LimitExceededError,
+)
 from durable_async.model.history import EntityOperation, ExecutionStarted
 from durable_async.model.identity import ENTITY_MARK
 from durable_async.model.records import (
@@ -34,6 +38,7 @@ from ._calls import ActivityCalls, unsaved
 from ._conversations import Conversations
 from ._drafts import Draft, Sent
 from ._entities import EntityTurns
+from ._limits import Limits
 from ._parking import park
 from ._slots import Slot
 from ._tools import Tools, ignore
@@ -72,6 +77,7 @@ class Turns:
         self._consumed: list[tuple[_Mailbox, list[int]]] = []
         self._strangers: set[str] = set()
         self._conversations = Conversations(tools, self)
+        self._limits = Limits(tools.settings)
         self.calls = ActivityCalls(tools)
         self.entities = EntityTurns(tools, self._go_on, self._rest, self.give_up, self._hand_back)
 
@@ -159,6 +165,7 @@ class Turns:
             status=slot.status if former is None else former.status,
             now_us=now_us,
         )
+        self._limits.check(instance, result, slot.history_bytes, len(commit.events))
         outbox = [Sent(outgoing) for outgoing in commit.outbox] if commit.outbox else []
         return Draft(slot, commit, result.events, result.consumed, outbox, effects)
 
@@ -386,7 +393,7 @@ class Turns:
     def refuse(
         self, instance_id: str, execution: int | None, claims: int, error: Exception
     ) -> None:
-        """Give a claimed instance back for later, or park it if that was tried often enough.
+        """Give a claimed instance back for later, or park it if that was tried often enough, or will not change: it is over a limit.
 
         Where something is away that it needs, the claim does not count: others do not park it for that.
         """
@@ -394,7 +401,8 @@ class Turns:
         claims = max(claims, 1)
         is_its_own = not isinstance(error, BackendUnavailableError)
         item: CommitItem
-        if claims >= DETERMINISM_ATTEMPTS and is_its_own:
+        is_hopeless = isinstance(error, LimitExceededError)
+        if is_hopeless or (claims >= DETERMINISM_ATTEMPTS and is_its_own):
             _log.error("%s is parked: %s", _named(instance_id), error)
             reason = f"{type(error).__name__}: {error}"
             item = park(instance_id, execution, reason)

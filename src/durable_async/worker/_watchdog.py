@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import sys
 import threading
 import traceback
@@ -12,10 +13,14 @@ from typing import ParamSpec, TypeVar
 from durable_async.environment import Environment, Stoppable
 from durable_async.errors import TurnBudgetError
 
+_log = logging.getLogger("durable_async")
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
 FRAMES_SHOWN = 6
+WARN_SECONDS = 2.0
+"""A turn that blocks the event loop for longer is warned of."""
 STEPS_TO_ARRIVE = 1_000_000
 """An interruption arrives after a few steps of a loop; so many it will never take."""
 
@@ -71,6 +76,14 @@ class Watchdog:
             raise self._end() or self._too_long("") from error
         if late is not None:
             raise late
+        seconds = self._monotonic() - self._since
+        if seconds > WARN_SECONDS:
+            _log.warning(
+                "a turn of %s blocked the event loop for %.1f s, and is interrupted at %g s: compute in an activity",
+                instance_id,
+                seconds,
+                self._limit,
+            )
         return result
 
     def _take_interruption(self) -> None:

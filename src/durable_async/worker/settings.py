@@ -43,6 +43,9 @@ class WorkerSettings:
         poll_seconds: Longest time between looks for work when nothing is heard; longer in a hub in which nothing has happened for a minute.
             Where nothing can be heard it begins at a fiftieth of that, and ends at a fourth.
         attempts_max: Claims of an instance that did not come through, after which it is parked.
+        instance_events_max: Events in the history of one orchestration, beyond which it is parked; from a fifth of it on, a warning.
+        instance_bytes_max: The same of its bytes.
+        turn_calls_max: Durable calls that one turn may begin: activities, timers, sub-orchestrations, events, calls and signals of entities.
         turn_seconds_max: Longest that one turn's code may block the event loop, before it is interrupted.
         unregistered_grace_seconds: How long an activity that nobody here registers waits for another worker, before it fails; longer than
             the workers that register it are ever away, as during a deployment; ``math.inf`` for ever, and without a warning.
@@ -66,6 +69,9 @@ class WorkerSettings:
     sweep_seconds: float = 1.0
     poll_seconds: float = 0.75
     attempts_max: int = 5
+    instance_events_max: int = 50_000
+    instance_bytes_max: int = 50 * 1024 * 1024
+    turn_calls_max: int = 10_000
     turn_seconds_max: float = 5.0
     unregistered_grace_seconds: float = 300.0
     shutdown_seconds: float = 5.0

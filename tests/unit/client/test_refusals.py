@@ -117,6 +117,7 @@ async def test_a_misspelt_condition_purges_nothing(
         ({"start_at": datetime.max}, "start_at: lies 1,000 years ahead, or more"),
         ({"version": 5}, "version: must be a str, not int"),
         ({"tags": ["a"]}, "tags: must be a dict of texts, not list"),
+        ({"tags": dict.fromkeys(map(str, range(33)), "")}, "tags: 33 is over the limit of 32"),
         ({"reuse": "replace"}, "reuse: must be a ReusePolicy, not 'replace'"),
     ],
 )

@@ -452,3 +452,12 @@ def test_models_with_sets_of_any_kind_are_sorted() -> None:
     model = Loose(anything=[{"b", "a"}, {"k": {2, 1}}, ({"d", "c"},)])
     assert encode(model) == b'{"anything":[["a","b"],{"k":[1,2]},[["c","d"]]]}'
     assert Customer.model_validate_json(encode(Customer(name="a"))) == Customer(name="a")
+
+
+def test_a_large_value_is_warned_of_once_for_each_thing(caplog: pytest.LogCaptureFixture) -> None:
+    converter = JsonConverter(payload_bytes_warn=100)
+    for where in ("a", "a", "b"):
+        converter.encode("x" * 99, where)
+    converter.encode("x" * 98, "c")
+    assert [message.split(":")[0] for message in caplog.messages] == ["a", "b"]
+    assert "101 bytes encoded, and 4194304 are the limit" in caplog.messages[0]

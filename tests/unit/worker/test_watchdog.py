@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -109,3 +110,16 @@ def test_code_can_be_traced_after_an_interruption() -> None:
     finally:
         sys.settrace(before)
     assert len(lines) >= 100
+
+
+def test_a_turn_that_blocks_for_long_is_warned_of(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    times = iter([0.0, 1.9, 10.0, 12.1])
+    environment = SimpleNamespace(monotonic=lambda: next(times))
+    watchdog = Watchdog(environment, 5.0)  # type: ignore[arg-type]
+    assert watchdog.watch("quick", lambda: 1) == 1
+    assert caplog.messages == []
+    assert watchdog.watch("slow", lambda: 2) == 2
+    (warning,) = caplog.messages
+    assert "a turn of slow blocked the event loop for 2.1 s" in warning
