@@ -153,6 +153,11 @@ class _RepeatingTimer:
             self._timer = self._loop.call_later(self._seconds, self._fire)
 
 
+def is_background_call(callback: object) -> bool:
+    """Tell whether a step is a call of ``VirtualEnvironment.every``, which stands for a thread."""
+    return isinstance(getattr(callback, "__self__", None), _RepeatingTimer)
+
+
 def run_virtual(
     main: Callable[[VirtualEnvironment], Awaitable[T]],
     *,

@@ -212,9 +212,13 @@ class VirtualTimeLoop(asyncio.BaseEventLoop):
         node = handle._context.get(NODE)  # type: ignore[attr-defined]
         what = describe_callback(handle._callback)  # type: ignore[attr-defined]
         line = f"{self._now!r} s: {what}" if node is None else f"{self._now!r} s: [{node}] {what}"
+        self._note(line)
+        handle._run()
+
+    def _note(self, line: str) -> None:
+        """Take down what is about to run."""
         self._recent.append(line)
         self._digest.update(f"{line}\n".encode())
-        handle._run()
 
     def _jump(self) -> None:
         """Move time to the next timer."""

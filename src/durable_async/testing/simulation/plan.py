@@ -54,7 +54,8 @@ class Action(msgspec.Struct, frozen=True):
 class Strike(msgspec.Struct, frozen=True, omit_defaults=True):
     """Something that happens to a process, or to the store, at a moment.
 
-    - ``kill``: the process is gone, in the midst of anything; a new one begins after ``seconds``.
+    - ``kill``: the process is gone, in the midst of anything; a new one begins after ``seconds``. With an ``amount``, the store does not
+      notice that it is gone, until its lease is over.
     - ``stop``: a worker is asked to stop; a new one begins ``seconds`` after it has.
     - ``cancel``: a worker is cancelled wherever it is, as by a signal; a new one begins after ``seconds``.
     - ``freeze``: the process does nothing for ``seconds``, then goes on as if nothing had been.
@@ -142,7 +143,9 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
         store: What everything is kept in.
         workers: How many worker processes there are, named ``w1`` and so on.
         clients: How many client processes there are, named ``c1`` and so on.
+        residents: How many of the clients, the first ones, live in processes of workers instead.
         workloads: Whose actions are among ``actions``.
+        is_trusting: Whether workers take plain operations of entities for quick, once they have been.
         settings: Of the workers, where they differ from those of the simulation.
         profile: How often what goes wrong.
         actions: What clients do.
@@ -154,7 +157,9 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
     store: StoreKind = "memory"
     workers: int = 2
     clients: int = 2
+    residents: int = 0
     workloads: tuple[str, ...] = ()
+    is_trusting: bool = True
     settings: dict[str, Any] = {}
     profile: Profile = Profile()
     actions: tuple[Action, ...] = ()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ._workload import Workload
+from .smoke import Smoke
 
-WORKLOADS: tuple[type[Workload], ...] = ()
+WORKLOADS: tuple[type[Workload], ...] = (Smoke,)
 """All of them; a seed draws some."""
 
 __all__ = ("WORKLOADS", "Workload")

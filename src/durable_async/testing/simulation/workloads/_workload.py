@@ -41,7 +41,7 @@ class Workload(ABC):
     async def act(self, action: Action, client: Client) -> None:
         """Do one thing, as a client process that may be killed meanwhile. Any earlier action may be missing from the plan."""
 
-    async def wind_up(self, client: Client) -> None:
+    async def wind_up(self, client: Client) -> None:  # noqa: B027 - most leave nothing
         """Do what is left to do once all faults have ended, before everything settles: release who waits, resume who is suspended."""
 
     @abstractmethod

@@ -1,0 +1,253 @@
+"""Play a plan from its beginning to its end, and look at what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import anyio
+import anyio.lowlevel
+import msgspec
+
+from durable_async.hub import TaskHub
+from durable_async.registry import Registry
+from durable_async.testing.failures import RunawayError, VirtualTimeError
+from durable_async.worker import WorkerSettings, _entities
+
+from .loop import SimulationLoop
+from .plan import Loss, Plan
+from .rest import settle
+from .stage import Stage, on_stage
+from .violations import CrashedError, StuckError, Violation
+from .workloads import WORKLOADS, Workload
+from .world import World
+
+T = TypeVar("T")
+
+STEPS_MAX = 600_000
+SECONDS_MAX = 3_600.0
+CLEANUP_STEPS_MAX = 300_000
+CLEANUP_SECONDS_MAX = 600.0
+
+SETTINGS: dict[str, Any] = {
+    "instances_max": 50,
+    "activities_max": 20,
+    "backlog_max": 10,
+    "claim_batch": 10,
+    "batch_turns_max": 20,
+    "lease_seconds": 3.0,
+    "heartbeat_seconds": 0.5,
+    "sweep_seconds": 0.5,
+    "poll_seconds": 0.75,
+    "attempts_max": 10_000,
+    "shutdown_seconds": 2.0,
+    "stall_seconds_max": 20.0,
+}
+"""Of the workers, where a plan says nothing else: times are short, so that leases run out and others take over."""
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What came of a run.
+
+    Attributes:
+        seed: That of the plan.
+        digest: Of every step; the same whenever the same plan is played.
+        steps: How many there were.
+        seconds: How much virtual time passed.
+        counts: What was injected, and how many calls were acknowledged, by name.
+        losses: What became of single calls.
+        invariant: The one that does not hold, if one does not.
+        violation: What is wrong, in words.
+    """
+
+    seed: int
+    digest: str
+    steps: int
+    seconds: float
+    counts: dict[str, int]
+    losses: tuple[Loss, ...]
+    invariant: str = ""
+    violation: str = ""
+
+    @property
+    def acknowledged(self) -> int:
+        """How many calls were acknowledged."""
+        return sum(n for name, n in self.counts.items() if name.startswith("answered "))
+
+    @property
+    def injected(self) -> int:
+        """How many faults there were."""
+        kept = ("answered ", "actions")
+        return sum(n for name, n in self.counts.items() if not name.startswith(kept))
+
+
+def merged(workloads: Iterable[type[Workload]]) -> Registry:
+    """Return a registry of all that workloads need."""
+    registry = Registry()
+    for workload in workloads:
+        theirs = workload.registry
+        for name in theirs.orchestrators:
+            registry.add_orchestrator(_there(theirs.find_orchestrator(name)))
+        for name in theirs.activities:
+            registry.add_activity(_there(theirs.find_activity(name)))
+        for name in theirs.entities:
+            registry.add_entity(_there(theirs.find_entity(name)))
+    return registry
+
+
+def _there(found: T | None) -> T:
+    assert found is not None
+    return found
+
+
+def play(plan: Plan, *, trace: Callable[[str], None] | None = None) -> Report:
+    """Play a plan. What is found is in the report; nothing is raised."""
+    loop = SimulationLoop(seed=plan.seed, steps_max=STEPS_MAX)
+    loop.allow(seconds=SECONDS_MAX)
+    loop.trace = trace
+    kinds = [one for one in WORKLOADS if one.name in plan.workloads]
+    settings = WorkerSettings(**_settings(plan, kinds))
+    world = World(plan, loop, merged(kinds), settings)
+    stage = Stage(world.env, plan, world, settings.lease_seconds)
+    world.workloads = {kind.name: kind(stage) for kind in kinds}
+    loop.set_exception_handler(lambda _, context: _unhandled(world, context))
+    with _rest_of_the_world(plan, world), on_stage(stage):
+        try:
+            _run(loop, world)
+            return _report(plan, loop, world)
+        finally:
+            _clean_up(loop, world)
+
+
+def _settings(plan: Plan, kinds: Iterable[type[Workload]]) -> dict[str, Any]:
+    settings = dict(SETTINGS)
+    for kind in kinds:
+        settings |= kind.settings
+    return settings | plan.settings
+
+
+def _run(loop: SimulationLoop, world: World) -> None:
+    main = loop.create_task(_main(world), name="simulation")
+    try:
+        loop.run_until_complete(main)
+    except Violation as violation:
+        world.accuse(violation)
+    except RunawayError as error:
+        world.accuse(StuckError(str(error)))
+    except VirtualTimeError as error:
+        world.accuse(StuckError(str(error)))
+    except RuntimeError:
+        if world.violation is None:
+            raise
+
+
+async def _main(world: World) -> None:
+    await world.begin()
+    await anyio.sleep(world.ends_at())
+    world.calm()
+    await anyio.lowlevel.checkpoint()
+    await _let_clients_finish(world)
+    hub = TaskHub(world.judge, registry=world.registry, environment=world.env)
+    for workload in world.workloads.values():
+        await workload.wind_up(hub.client)
+    await settle(world)
+    for workload in world.workloads.values():
+        await workload.check(hub)
+    hub.client.close()
+
+
+async def _let_clients_finish(world: World) -> None:
+    """Wait for what clients of living processes are about to hear."""
+    for task, life in list(world.acting.items()):
+        if life.is_dead:
+            continue
+        done, _ = await asyncio.wait([task], timeout=SECONDS_MAX / 10)
+        if not done and not life.is_dead:
+            raise StuckError("a client hears no answer", where=task.get_name())
+
+
+def _report(plan: Plan, loop: SimulationLoop, world: World) -> Report:
+    for loss in world.fates.struck:
+        world.counts[f"lost {loss.kind}"] += 1
+    violation = world.violation
+    return Report(
+        seed=plan.seed,
+        digest=loop.digest(),
+        steps=loop.steps,
+        seconds=loop.time(),
+        counts=dict(sorted(world.counts.items())),
+        losses=tuple(world.fates.struck),
+        invariant="" if violation is None else violation.invariant,
+        violation="" if violation is None else str(violation),
+    )
+
+
+def _unhandled(world: World, context: dict[str, Any]) -> None:
+    error = context.get("exception")
+    if isinstance(error, Exception):
+        crash = CrashedError(f"nobody handled {type(error).__name__}: {error}")
+        crash.__cause__ = error
+        world.accuse(crash)
+
+
+def _clean_up(loop: SimulationLoop, world: World) -> None:
+    """Let all tasks end, the dead's as well; the store answers nobody any more."""
+    world.is_over = True
+    loop.trace = None
+    loop.allow(seconds=CLEANUP_SECONDS_MAX, steps=CLEANUP_STEPS_MAX)
+    loop.resurrect()
+    try:
+        tasks = sorted(asyncio.all_tasks(loop), key=hash)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            loop.run_until_complete(asyncio.wait(tasks))
+        loop.run_until_complete(world.judge.close())
+    except VirtualTimeError:
+        pass  # what does not end is left alone
+    finally:
+        world.home.close()
+        loop.close()
+
+
+@contextmanager
+def _rest_of_the_world(plan: Plan, world: World) -> Generator[None, None, None]:
+    """Keep the garbage collector and the log from having a say, and listen for complaints that nobody may have."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    logger = logging.getLogger("durable_async")
+    ear = _Ear(world)
+    before = (logger.level, logger.propagate, list(logger.handlers), _entities.QUICK_RUNS)
+    logger.setLevel(logging.WARNING)
+    logger.propagate = False
+    logger.handlers = [ear]
+    if not plan.is_trusting:
+        _set_quick_runs(0)
+    try:
+        yield
+    finally:
+        logger.level, logger.propagate, logger.handlers = before[0], before[1], before[2]
+        _set_quick_runs(before[3])
+        if was_enabled:
+            gc.enable()
+
+
+def _set_quick_runs(count: int) -> None:
+    setattr(_entities, "QUICK_RUNS", count)  # noqa: B010 - a constant of another module
+
+
+class _Ear(logging.Handler):
+    """Hears complaints of histories that are corrupt, and of code that diverges from them: only poison may cause any."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(logging.WARNING)
+        self._world = world
+
+    def emit(self, record: logging.LogRecord) -> None:
+        said = record.getMessage()
+        if ("Determinism" in said or "Corrupt" in said) and "poison" not in said:
+            self._world.accuse(CrashedError(f"a worker complained: {said}"))
