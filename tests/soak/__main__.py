@@ -1,0 +1,116 @@
+"""An hour under steady load, and what grew meanwhile.
+
+    ./dev soak postgres                      two workers and a client, for an hour, at half of what they can do
+    ./dev soak sqlite --minutes 10
+    ./dev soak postgres --kills              one worker is killed every minute
+    ./dev soak postgres --leak tasks         a worker that grows on purpose: it must be found
+    ./dev soak postgres --judge FILE         judge the samples of an earlier run anew
+
+What stores keep for a day or a month is kept for some minutes here, so that the run sees it come and go. The exit code is 1 if something grew
+or went wrong, 2 if the run proves nothing, as a short one, whose slopes are too uncertain.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from orders import Orders
+from report import as_json, as_markdown
+from run import Soak
+from stores import STORES
+from verdict import Verdict, judge
+
+_BROKEN, _IDLE = 1, 2
+_KEPT_SECONDS_MAX = 180.0
+_MEASURE_SECONDS_MAX = 60.0
+_EVERY_SECONDS_MAX = 5.0
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="./dev soak", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("store", choices=sorted(STORES))
+    parser.add_argument("--minutes", type=float, default=60.0, metavar="N")
+    parser.add_argument("--kills", action="store_true", help="kill the second worker every minute")
+    parser.add_argument(
+        "--rate", type=float, metavar="N", help="errands a second; measured if not given"
+    )
+    parser.add_argument("--leak", default="", choices=["memory", "tasks", "files"])
+    parser.add_argument(
+        "--judge", type=Path, metavar="FILE", help="run nothing, judge these samples"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where to put the figures")
+    parser.add_argument(
+        "--markdown", type=Path, metavar="FILE", help="where to put them as a table"
+    )
+    parser.add_argument("--keep", action="store_true", help="keep samples, logs and data")
+    return parser.parse_args(arguments)
+
+
+async def soak(chosen: argparse.Namespace, folder: Path) -> Verdict:
+    """Run one in a folder, and judge it."""
+    seconds = chosen.minutes * 60
+    store = STORES[chosen.store](folder)
+    try:
+        await store.open()
+        orders = Orders(
+            store.url,
+            diary="",
+            every_seconds=min(_EVERY_SECONDS_MAX, seconds / 30),
+            kept_seconds=min(_KEPT_SECONDS_MAX, seconds / 20),
+            measure_seconds=min(_MEASURE_SECONDS_MAX, seconds / 8),
+            rate=chosen.rate,
+            leak=chosen.leak,
+        )
+        one = Soak(folder, store, orders, kills=chosen.kills)
+        await one.run(seconds)
+        return judge(read(one.samples), store.errors())
+    finally:
+        await store.close()
+
+
+def read(file: Path) -> list[dict[str, Any]]:
+    """Read samples."""
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def main() -> int:
+    """Run from the command line."""
+    chosen = parse()
+    if chosen.judge is not None:
+        return tell(chosen, judge(read(chosen.judge), []))
+    folder = Path(tempfile.mkdtemp(prefix="durable-async-soak-"))
+    print(f"samples go to {folder}", flush=True)
+    verdict = asyncio.run(soak(chosen, folder))
+    if not chosen.keep and not verdict.broken:
+        shutil.rmtree(folder)
+    return tell(chosen, verdict)
+
+
+def tell(chosen: argparse.Namespace, verdict: Verdict) -> int:
+    """Show a verdict, and return the exit code for it."""
+    print(as_markdown(verdict))
+    if chosen.json is not None:
+        chosen.json.write_text(json.dumps(as_json(verdict), indent=2))
+    if chosen.markdown is not None:
+        chosen.markdown.write_text(as_markdown(verdict) + "\n")
+    for reason in verdict.idle:
+        print(f"proves nothing: {reason}", file=sys.stderr)
+    for reason in verdict.broken:
+        print(reason, file=sys.stderr)
+    if verdict.broken:
+        return _BROKEN
+    return _IDLE if verdict.idle else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
