@@ -104,8 +104,16 @@ def _there(found: T | None) -> T:
     return found
 
 
-def play(plan: Plan, *, trace: Callable[[str], None] | None = None) -> Report:
-    """Play a plan. What is found is in the report; nothing is raised."""
+def play(
+    plan: Plan, *, planted: str | None = None, trace: Callable[[str], None] | None = None
+) -> Report:
+    """Play a plan. What is found is in the report; nothing is raised.
+
+    Args:
+        plan: What happens.
+        planted: Name of a fault that is put into the engine for the run.
+        trace: Told each step before it runs.
+    """
     loop = SimulationLoop(seed=plan.seed, steps_max=STEPS_MAX)
     loop.allow(seconds=SECONDS_MAX)
     loop.trace = trace

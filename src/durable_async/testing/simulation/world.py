@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from durable_async.errors import BackendUnavailableError, InstanceNotFoundError
+from durable_async.errors import BackendError, BackendUnavailableError, InstanceNotFoundError
 from durable_async.model.history import HistoryEvent
 from durable_async.registry import Registry
 from durable_async.serialization.events import decode_events
@@ -129,12 +129,14 @@ class World:
         self.acting[task] = life
         self.counts["actions"] += 1
         task.add_done_callback(
-            lambda task: self._acted(task, action), context=contextvars.Context()
+            lambda task: self._acted(task, life, action), context=contextvars.Context()
         )
 
-    def _acted(self, task: asyncio.Task[None], action: Action) -> None:
+    def _acted(self, task: asyncio.Task[None], life: Life, action: Action) -> None:
         del self.acting[task]
         error = None if task.cancelled() else task.exception()
+        if life.is_leaving and isinstance(error, BackendError):
+            return  # its process has closed the store already
         if isinstance(error, Violation):
             self.accuse(error)
         elif isinstance(error, Exception) and not isinstance(error, BackendUnavailableError):
