@@ -163,6 +163,7 @@ async def _main(world: World) -> None:
     for workload in world.workloads.values():
         await workload.wind_up(hub.client)
     await settle(world)
+    await world.inspector.settled(hub, world.workers())
     for workload in world.workloads.values():
         await workload.check(hub)
     hub.client.close()

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from durable_async.backend import Backend
 from durable_async.backends.memory import MemoryBackend, MemoryStore
+from durable_async.backends.memory.state import HubState
 from durable_async.backends.sqlite import SqliteBackend
 from durable_async.testing.clock import VirtualEnvironment
 
@@ -45,6 +46,11 @@ class Home(Protocol):
         """The store, for whoever looks into it."""
         ...
 
+    @property
+    def memory(self) -> HubState | None:
+        """Its rows, where they are in memory."""
+        ...
+
     def backend(self, env: VirtualEnvironment) -> Backend:
         """Return the backend of a new process."""
         ...
@@ -62,6 +68,7 @@ class MemoryHome:
 
     def __init__(self, env: VirtualEnvironment) -> None:
         self.place = MemoryStore(env)
+        self.memory = self.place.hub("default")
 
     def backend(self, env: VirtualEnvironment) -> Backend:
         """Return the backend of a new process."""
@@ -76,6 +83,7 @@ class SqliteHome:
 
     is_shared = False
     goes_by_own_clock = False
+    memory = None
 
     def __init__(self, env: VirtualEnvironment) -> None:
         self._env = env

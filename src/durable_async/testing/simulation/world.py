@@ -14,14 +14,16 @@ from durable_async.registry import Registry
 from durable_async.serialization.events import decode_events
 from durable_async.testing.clock import VirtualEnvironment
 from durable_async.testing.loop import NODE
-from durable_async.worker import WorkerSettings
+from durable_async.worker import Worker, WorkerSettings
 
 from .fates import Fates
+from .invariants import Inspector
 from .loop import SimulationLoop
 from .nodes import Life, Process
 from .plan import EVERYWHERE, Action, Plan, Strike
 from .stores import HOMES, Home, at_once
 from .violations import CrashedError, Violation
+from .witness import witnessed
 from .workloads import Workload
 
 _EVERYTHING = 1 << 30
@@ -64,13 +66,16 @@ class World:
         self.settings = settings
         self.env = VirtualEnvironment(loop, seed=f"{plan.seed}:store")
         self.home: Home = HOMES[plan.store](self.env)
-        self.judge = self.home.backend(self.env)
+        self.judge = witnessed(self.home.backend(self.env), self._judged)
         self.fates = Fates(plan)
         self.counts: Counter[str] = Counter()
         self.changed_at = 0.0
         self.violation: Violation | None = None
         self.is_over = False
-        self.observers: list[Observer] = []
+        self.inspector = Inspector(
+            self.judge.now_us, settings, self.judge.letters_max, self.home.memory
+        )
+        self.observers: list[Observer] = [self.inspector]
         self.workloads: dict[str, Workload] = {}
         self.acting: dict[asyncio.Task[None], Life] = {}
         self.processes = {name: Process(name, self, works=name[0] == "w") for name in self._names()}
@@ -98,6 +103,11 @@ class World:
             self.loop.call_at(strike.at, self._strike, strike)
         for action in self.plan.actions:
             self.loop.call_at(action.at, self._act, action)
+
+    def workers(self) -> list[Worker]:
+        """Return the workers that are alive."""
+        lives = [process.life for process in self.processes.values()]
+        return [life.worker for life in lives if life is not None and life.worker is not None]
 
     def calm(self) -> None:
         """End all faults, and let all processes live."""
@@ -211,11 +221,25 @@ class World:
             self.changed_at = self.loop.time()
             if not self.home.is_shared:
                 self._overhear(life)
+        self._show(life.label, verb, args, options, answer)
+
+    def _judged(
+        self, verb: str, args: tuple[Any, ...], options: dict[str, Any], answer: Any
+    ) -> None:
+        self._show("judge", verb, args, options, answer)
+
+    def _show(
+        self, node: str, verb: str, args: tuple[Any, ...], options: dict[str, Any], answer: Any
+    ) -> None:
+        if self.violation is not None or self.is_over:
+            return
         try:
             for observer in self.observers:
-                observer.applied(life.label, verb, args, options, answer)
+                observer.applied(node, verb, args, options, answer)
         except Violation as violation:
             self.accuse(violation)
+        except Exception as error:  # noqa: BLE001 - the engine would take it for the store's
+            self.accuse(_crash(f"an observer of {verb} failed", node, error))
 
     def _overhear(self, speaker: Life) -> None:
         for process in self.processes.values():

@@ -42,7 +42,7 @@ from durable_async.model.status import Status
 from durable_async.serialization.events import decode_events
 from durable_async.testing.simulation.violations import Violation
 
-TERMINAL_EVENTS = {
+TERMINAL_EVENTS: dict[type[Any], Status] = {
     ExecutionCompleted: Status.COMPLETED,
     ExecutionFailed: Status.FAILED,
     ExecutionTerminated: Status.TERMINATED,

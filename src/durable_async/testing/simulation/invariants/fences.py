@@ -18,7 +18,6 @@ class Fences:
     def __init__(self) -> None:
         self._fences: dict[str, Fence] = {}
         self._lease_until_us: dict[str, int] = {}
-        self._last_epoch = 0
 
     def see(self, call: Call) -> None:
         """Take in a call.
@@ -51,11 +50,8 @@ class Fences:
             del self._fences[worker_id]
 
     def _register(self, fence: Fence, call: Call) -> None:
-        if fence.epoch <= self._last_epoch:
-            raise Violation(
-                "I4", "an epoch comes twice", where=fence.worker_id, last=self._last_epoch
-            )
-        self._last_epoch = fence.epoch
+        if fence.worker_id in self._lease_until_us:
+            raise Violation("I4", "an identity comes twice", where=fence.worker_id)
         self._fences[fence.worker_id] = fence
         self._lease_until_us[fence.worker_id] = call.now_us + round(call.args[1] * 1e6)
 
