@@ -60,8 +60,11 @@ class Call:
         place: Where it stands as the answer says: how many operations took effect up to it, itself included if it did.
         begun: When it was asked for.
         ended: When its answer came; infinity if none did.
+        accepted: When it was known that it stands in line, so that whatever is asked for later stands behind it; infinity if that is not
+            known, or if it has no place in the line, as one that is due later.
         is_certain: Whether it was accepted, so that it must be carried out; else it may.
         is_rejected: Whether it was told that it was not carried out at all.
+        is_look: Whether it only looked from outside, stood in no line and left no note.
         after: Calls that come before it, because one sender sent them one after the other.
     """
 
@@ -72,8 +75,10 @@ class Call:
     place: int | None = None
     begun: float = 0
     ended: float = math.inf
+    accepted: float = math.inf
     is_certain: bool = True
     is_rejected: bool = False
+    is_look: bool = False
     after: tuple[Call, ...] = ()
 
 
@@ -137,7 +142,7 @@ def _check_counts(where: str, calls: Sequence[Call], noted: Sequence[str]) -> No
         if is_refused and call.id in counts:
             what = "an operation took effect although it was refused"
             raise Violation("I7", what, where=where, call=call)
-        was_done = call.answer is not UNHEARD and not is_refused and call.place is not None
+        was_done = call.answer is not UNHEARD and not is_refused and not call.is_look
         if was_done and call.id not in counts:
             what = "an operation was lost after it was answered"
             raise Violation("I7", what, where=where, call=call, noted=list(noted))
@@ -195,7 +200,7 @@ def _places(calls: Sequence[Call], noted: Sequence[str]) -> dict[Call, float]:
     for call in calls:
         if call.id in place_of:
             places[call] = place_of[call.id]
-        elif call.place is not None and not call.is_rejected:
+        elif call.place is not None and not call.is_rejected and not call.is_look:
             places[call] = call.place + 0.5
     return places
 
@@ -203,8 +208,8 @@ def _places(calls: Sequence[Call], noted: Sequence[str]) -> dict[Call, float]:
 def _check_time(where: str, calls: Sequence[Call], places: dict[Call, float]) -> None:
     begun_last, last = -math.inf, None
     for call in sorted(places, key=lambda call: (places[call], call.begun)):
-        if call.ended < begun_last:
-            what = "an operation stands behind one that was asked for after its answer"
+        if min(call.ended, call.accepted) < begun_last:
+            what = "an operation stands behind one that was asked for when it had been accepted"
             raise Violation("I8", what, where=where, call=call, before_it=last)
         if call.begun > begun_last:
             begun_last, last = call.begun, call

@@ -185,11 +185,13 @@ def test_a_rejected_operation_took_no_effect() -> None:
 
 
 def test_a_read_saw_a_state_that_was_there() -> None:
-    read = Call("look", "add", 0, 2, begun=9, ended=10)
+    read = Call("look", "add", 0, 2, begun=9, ended=10, is_look=True)
     check_linearizable("box", [*history(), read], NOTED, box, 0)
-    stale = Call("look", "add", 0, 0, begun=9, ended=10)
+    stale = Call("look", "add", 0, 0, begun=9, ended=10, is_look=True)
     assert violation([*history(), stale], NOTED).startswith("I8")
-    never = Call("look", "add", 0, 77, begun=9, ended=10)
+    never = Call("look", "add", 0, 77, begun=9, ended=10, is_look=True)
+    misplaced = Call("look", "add", 0, 2, 1, begun=0, is_look=True)
+    assert violation([*history(), misplaced], NOTED) == "I8: no state explains an answer"
     assert violation([*history(), never], NOTED) == "I8: no state explains an answer"
 
 
@@ -199,8 +201,11 @@ def test_time_and_senders_are_looked_at_apart_from_answers() -> None:
 
     early = Call("early", "x", None, None, 2, begun=1, ended=2)
     late = Call("late", "x", None, None, 1, begun=3, ended=4)
-    with pytest.raises(Violation, match="asked for after its answer"):
+    with pytest.raises(Violation, match="asked for when it had been accepted"):
         check_witness("box", [early, late], ["late", "early"], nothing, 0)
+    accepted = Call("accepted", "x", begun=1, accepted=2)
+    with pytest.raises(Violation, match="asked for when it had been accepted"):
+        check_witness("box", [accepted, late], ["late", "accepted"], nothing, 0)
     first = Call("first", "x", begun=1)
     second = Call("second", "x", begun=1, after=(first,))
     with pytest.raises(Violation, match="operations of one sender changed places"):
