@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from ._workload import Workload
+from .bank import Bank
+from .entity_life import EntityLife
 from .smoke import Smoke
 
-WORKLOADS: tuple[type[Workload], ...] = (Smoke,)
+WORKLOADS: tuple[type[Workload], ...] = (Smoke, Bank, EntityLife)
 """All of them; a seed draws some."""
 
 __all__ = ("WORKLOADS", "Workload")
