@@ -15,6 +15,7 @@
     │   ├── InstanceNotFoundError (LookupError)
     │   ├── InstanceExistsError
     │   ├── InvalidTransitionError               the instance's status does not allow the request
+    │   ├── InstanceParkedError                  it is out of circulation, and has no result before somebody puts it back
     │   └── WaitTimeoutError (TimeoutError)
     ├── ExecutionError                           user code failed; carries FailureDetails
     │   ├── ActivityFailedError
@@ -228,6 +229,21 @@ class InvalidTransitionError(InstanceError):
         self.needed = needed
         super().__init__(
             instance_id, f"cannot {verb} instance {instance_id!r}: it is {status}, not {needed}"
+        )
+
+
+class InstanceParkedError(InstanceError):
+    """Raised at a client that waits for the result of an instance that is parked: there is none before somebody puts it back.
+
+    Attributes:
+        reason: Why it was parked.
+    """
+
+    def __init__(self, instance_id: str, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            instance_id,
+            f"instance {instance_id!r} is parked, until the cause is gone and unpark is called: {reason}",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar, Unpack, overload
@@ -12,6 +13,7 @@ from durable_async._engine.ends import End
 from durable_async.errors import (
     BackendUnavailableError,
     InstanceNotFoundError,
+    InstanceParkedError,
     OrchestrationFailedError,
     OrchestrationTerminatedError,
     ValidationError,
@@ -35,6 +37,9 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 HISTORY_PAGE_BYTES = 4 * 1024 * 1024
+PARKED_SECONDS = 1.0
+"""So long what is parked is waited for."""
+
 LAST_LOOK_SECONDS = 1.0
 """So long a wait that was in vain tries to find out why."""
 
@@ -68,6 +73,8 @@ class Watching(Connection):
     ) -> Any:
         """Wait until an orchestration has ended, and return its result.
 
+        Nobody waits for one that is parked, for it may be so for ever. Once it was put back, wait again.
+
         Args:
             instance: An id or a handle.
             result_type: What the result is read into; a handle of a start knows it.
@@ -76,12 +83,13 @@ class Watching(Connection):
         Raises:
             OrchestrationFailedError: It failed.
             OrchestrationTerminatedError: It was terminated.
+            InstanceParkedError: It is parked, or is being parked meanwhile; the error says why.
             WaitTimeoutError: It has not ended in time.
             InstanceNotFoundError: There is no such instance.
         """
         known = instance.result_type if isinstance(instance, OrchestrationHandle) else Any
         into = known if result_type is None else result_type
-        state = await self._reach_end(instance, timeout)
+        state = await self._reach_result(instance, timeout)
         if isinstance(state, End):
             return self._payloads.decode(state.output, into, f"orchestrator {state.name!r} result")
         match state.status:
@@ -97,7 +105,7 @@ class Watching(Connection):
     async def wait_for_end(
         self, instance: Instance, *, timeout: float | None = None
     ) -> OrchestrationState:
-        """Wait until an orchestration has ended, in whichever way, and return its state."""
+        """Wait until an orchestration has ended, in whichever way, and return its state; also while it is parked."""
         return await self._reach(instance, _has_ended, "end", timeout)
 
     async def wait_for_start(
@@ -126,10 +134,34 @@ class Watching(Connection):
             in_time = await self._wait(waiter, instance, timeout)
         return await self._found(waiter, what, timeout, in_time=in_time)
 
+    async def _reach_result(
+        self, instance: Instance, timeout: float | None
+    ) -> OrchestrationState | End:
+        """Return the state at the end, or the end itself.
+
+        Raises:
+            InstanceParkedError: It is parked, and stays so.
+        """
+        timeout = check_timeout(timeout)
+        monotonic = self._environment.monotonic
+        deadline = math.inf if timeout is None else monotonic() + timeout
+        while True:
+            left = None if timeout is None else max(deadline - monotonic(), 0.0)
+            state = await self._reach_end(instance, left)
+            if isinstance(state, End) or state.is_ended:
+                return state
+            await self._see_it_put_back(instance, state)
+
+    async def _see_it_put_back(self, instance: Instance, state: OrchestrationState) -> None:
+        """Give one that is parked a moment: somebody may have put it back or terminated it just now, before a worker takes it up."""
+        with self._waiter(instance, lambda record: not _is_parked(record)) as waiter:
+            if not await self._wait(waiter, instance, PARKED_SECONDS):
+                raise InstanceParkedError(state.instance_id, state.parked or "")
+
     async def _reach_end(
         self, instance: Instance, timeout: float | None
     ) -> OrchestrationState | End:
-        """Return the state at the end, or the end itself if a worker of this process brings it.
+        """Return the state at the end, or when it is parked, or the end itself if a worker of this process brings it.
 
         Only who started the instance is brought it: he knows whether it can be that of an earlier execution, whose commit was answered late.
 
@@ -139,7 +171,7 @@ class Watching(Connection):
         """
         since = self._since(instance)
         if since is None:
-            return await self.wait_for_end(instance, timeout=timeout)
+            return await self._reach(instance, _is_over_for_now, "end", timeout)
         timeout = check_timeout(timeout)
         brought: list[End] = []
 
@@ -148,7 +180,8 @@ class Watching(Connection):
                 brought.append(end)
                 waiter.finish()
 
-        with self._waiter(instance, _has_ended) as waiter, self._ends.awaited(waiter.key, bring):
+        waiting = self._waiter(instance, _is_over_for_now)
+        with waiting as waiter, self._ends.awaited(waiter.key, bring):
             in_time = await self._wait(waiter, instance, timeout)
         if brought:
             return brought[0]
@@ -279,6 +312,14 @@ class Watching(Connection):
 
 def _has_ended(record: InstanceRecord) -> bool:
     return record.status.is_terminal
+
+
+def _is_parked(record: InstanceRecord) -> bool:
+    return record.parked is not None and not record.status.is_terminal
+
+
+def _is_over_for_now(record: InstanceRecord) -> bool:
+    return record.status.is_terminal or _is_parked(record)
 
 
 def _has_begun(record: InstanceRecord) -> bool:

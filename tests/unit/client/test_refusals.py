@@ -14,7 +14,9 @@ import pytest
 from durable_async import (
     Client,
     EntityId,
+    InstanceParkedError,
     OrchestrationContext,
+    OrchestrationTerminatedError,
     OverloadedError,
     Registry,
     Status,
@@ -198,7 +200,30 @@ async def test_who_waits_in_vain_hears_where_it_stands(env: VirtualEnvironment) 
                 await handle.wait(timeout=1)
             stalled = await hub.client.start(stalls)
             with pytest.raises(WaitTimeoutError, match=r"(?s)it is parked, .*not durable.*stalls"):
-                await stalled.wait(timeout=60)
+                await hub.client.wait_for_end(stalled, timeout=60)
+
+
+@virtual_time
+async def test_nobody_waits_for_the_result_of_what_is_parked(env: VirtualEnvironment) -> None:
+    """Whether it is parked before somebody waits, or meanwhile; put back, it can be waited for again."""
+    async with TaskHub.open("memory://", registry=registry, environment=env) as hub:
+        async with hub.worker():
+            stalled = await hub.client.start(stalls)
+            with pytest.raises(
+                InstanceParkedError, match=r"(?s)is parked, until.*stalls"
+            ) as caught:
+                await stalled.wait()
+            assert "not durable" in caught.value.reason
+            assert env.monotonic() < 10
+            with pytest.raises(InstanceParkedError):
+                await hub.client.wait(stalled.instance_id, str)
+        assert await hub.client.unpark(stalled)
+        with pytest.raises(WaitTimeoutError):
+            await stalled.wait(timeout=1)
+        await stalled.terminate()
+        async with hub.worker():
+            with pytest.raises(OrchestrationTerminatedError):
+                await stalled.wait()
 
 
 @pytest.mark.parametrize(

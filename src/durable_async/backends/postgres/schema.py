@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import asyncpg
@@ -26,6 +28,7 @@ _VIEWS_TO_LOOK = (
     "v_waits",
     "v_workers",
 )
+_FUNCTION = re.compile(r'^create function "\w+"\.(\w+)\(([^)]*)\)', re.MULTILINE)
 _PARAMETER = re.compile(r"\$(\d)")
 
 
@@ -149,6 +152,7 @@ async def prepare(connection: Any, schema: str, *, may_upgrade: bool) -> None:
             "the schema %s has version %d, which serves this release too", schema, found.version
         )
     if found.version >= wanted:
+        await _check_functions(connection, schema, found.version, wanted)
         return
     if not may_upgrade:
         raise SchemaVersionError(found.version, wanted)
@@ -158,6 +162,36 @@ async def prepare(connection: Any, schema: str, *, may_upgrade: bool) -> None:
         raise SchemaVersionError(found.version, wanted) from error
     if applied:
         _log.info("upgraded the schema %s to version %d", schema, applied[-1].number)
+
+
+async def _check_functions(connection: Any, schema: str, found: int, wanted: int) -> None:
+    """Find out now, and not in the midst of work, that a schema of the right number is another one than this release's."""
+    functions = _functions_in(schema)
+    rows = await connection.fetch(
+        statements_in(schema)["missing_functions"],
+        schema,
+        [name for name, _ in functions],
+        [arguments for _, arguments in functions],
+    )
+    if rows:
+        missed = ", ".join(row["name"] for row in rows)
+        raise SchemaVersionError(
+            found,
+            wanted,
+            f"but it lacks {missed} as this release calls them, so it was made by a state of durable_async between two releases: use a new"
+            f" schema (?schema=...), or drop the schema {schema!r} if nothing in it is needed",
+        )
+
+
+@cache
+def _functions_in(schema: str) -> Sequence[tuple[str, int]]:
+    """Return the functions of this release's schema, with how many arguments each takes."""
+    script = "\n".join(step.sql for step in migrations_in(schema))
+    return [(found[1], _count(found[2])) for found in _FUNCTION.finditer(script)]
+
+
+def _count(arguments: str) -> int:
+    return sum(not one.lstrip().startswith("out ") for one in arguments.split(",") if one.strip())
 
 
 async def find_hub(connection: Any, schema: str, name: str) -> int:

@@ -10,7 +10,7 @@ import pytest
 
 from durable_async import ConfigurationError, OrchestrationContext, Registry, TaskHub
 from durable_async.backends.postgres import parse_url, schema, statements
-from durable_async.errors import BackendUnavailableError
+from durable_async.errors import BackendUnavailableError, SchemaVersionError
 
 from .schemas import (
     SCHEMA,
@@ -244,3 +244,16 @@ async def test_what_changes_all_the_time_is_in_no_index(postgres_database: str) 
     assert len(indexes) == 10
     words = {word.strip("(),") for (text,) in indexes for word in text.split()}
     assert words & RESTLESS == set()
+
+
+async def test_a_schema_of_the_right_number_that_is_another_one_is_refused_at_the_door(
+    postgres_database: str,
+) -> None:
+    """As one from between two releases may be; not by an error of the driver in the midst of work."""
+    async with opened(postgres_database), connected(postgres_database) as connection:
+        await connection.execute(f"drop function {SCHEMA}.sweep cascade")
+        await connection.execute(f"create function {SCHEMA}.sweep() returns int return 1")
+    with pytest.raises(SchemaVersionError, match=r"lacks sweep as this release calls") as caught:
+        async with opened(postgres_database):
+            pass
+    assert (caught.value.found, caught.value.wanted) == (VERSION, VERSION)

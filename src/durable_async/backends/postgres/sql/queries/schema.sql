@@ -20,6 +20,17 @@ select
     coalesce(max(m.value) filter (where m.name = 'serves'), 0) as serves
 from {schema}.meta m
 
+-- name: missing_functions
+-- What this release would call in vain. A schema from between two releases may bear this one's number, and be another one.
+select f.name
+from unnest($2::text[], $3::integer[]) as f (name, arguments)
+where not exists (
+    select from pg_catalog.pg_proc p
+    join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+    where n.nspname = $1 and p.proname = f.name and p.pronargs = f.arguments
+)
+order by f.name
+
 -- name: hub_names
 -- For whoever looks at one and must not make it by looking.
 select name from {schema}.hubs order by name
