@@ -297,7 +297,8 @@ class World:
         """End the run with a violation, unless it has ended with another."""
         if self.violation is None and not self.is_over:
             self.violation = violation
-            self.loop.stop()
+            if self.loop.is_running():
+                self.loop.stop()
 
 
 def _crash(what: str, where: str, error: BaseException) -> CrashedError:
