@@ -39,7 +39,8 @@ async def settle(world: World) -> None:
     """
     settings = world.settings
     quiet = settings.lease_seconds + 2 * settings.sweep_seconds + settings.poll_seconds
-    deadline = world.loop.time() + BOUND_SECONDS
+    world.changed_at = world.loop.time()  # what workloads did last must take effect, too
+    deadline = world.changed_at + BOUND_SECONDS
     while True:
         await anyio.sleep(LOOK_SECONDS)
         is_late = world.loop.time() > deadline

@@ -26,6 +26,9 @@ from .violations import CrashedError, Violation
 from .witness import witnessed
 from .workloads import Workload
 
+A_MOMENT = 0.001
+"""What falls due at the end of a plan begins before that end."""
+
 _EVERYTHING = 1 << 30
 _CHANGING = frozenset(
     {"commit", "create", "send", "purge", "rewrite", "unpark", "discard_entities"}
@@ -118,7 +121,7 @@ class World:
     def ends_at(self) -> float:
         """Return when all that the plan says has begun, and all that it says for how long is over."""
         strikes = [strike.at + strike.seconds for strike in self.plan.strikes]
-        return max([0.0, *strikes, *(action.at for action in self.plan.actions)])
+        return A_MOMENT + max([0.0, *strikes, *(action.at for action in self.plan.actions)])
 
     # -- what clients do
 

@@ -10,7 +10,7 @@ from durable_async.model.records import ClaimedInstance, HistoryPage, HistoryRow
 
 from ._calls import Call
 from .executions import Execution
-from .requests import Requests
+from .requests import Requests, firsts
 from .rows import Change
 from .uses import check_answers, check_use
 
@@ -68,8 +68,8 @@ class Chronicle:
             self._follow_children(turn, changes)
 
     def _follow_starts(self, call: Call, repeated: set[str]) -> None:
-        for new, answer in zip(call.args[0], call.answer, strict=True):
-            if answer.created and new.request_id not in repeated:
+        for new, answer in firsts(call.args[0], call.answer, repeated):
+            if answer.created:
                 self._begin(new.instance_id, answer.execution, new.events)
 
     def _follow_turn(self, call: Call, turn: TurnCommit, change: Change | None) -> None:

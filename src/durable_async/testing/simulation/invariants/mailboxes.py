@@ -21,6 +21,7 @@ from durable_async.model.records import (
 from durable_async.testing.simulation.violations import Violation
 
 from ._calls import Call
+from .requests import firsts
 from .rows import Change, Row
 
 Items = Mapping[int, tuple[str | None, int]]
@@ -123,8 +124,8 @@ def _went_with_its_instance(call: Call, item: Any) -> bool:
 
 def _delivered(call: Call, repeated: Container[str | None]) -> Iterator[Outgoing]:
     letters: Iterable[Outgoing] = call.args[0]
-    for outgoing, answer in zip(letters, call.answer, strict=True):
-        if answer is Delivery.DELIVERED and outgoing.request_id not in repeated:
+    for outgoing, answer in firsts(letters, call.answer, repeated):
+        if answer is Delivery.DELIVERED:
             yield outgoing
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Container, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 from durable_async.model.records import Delivery, NewInstance, Outgoing, StartOutcome
 from durable_async.testing.simulation.violations import Violation
 
 from ._calls import Call
+
+Asked = TypeVar("Asked", NewInstance, Outgoing)
+Told = TypeVar("Told")
 
 
 class Requests:
@@ -59,8 +62,8 @@ class Requests:
         repeated = self._see_answers(
             [(one.request_id, answer) for one, answer in zip(starts, answers, strict=True)]
         )
-        for new, answer in zip(starts, answers, strict=True):
-            if answer.created and new.request_id not in repeated:
+        for new, answer in firsts(starts, answers, repeated):
+            if answer.created:
                 self.begin(new.instance_id, answer.execution)
         return repeated
 
@@ -75,10 +78,13 @@ class Requests:
 
     def _see_answers(self, answers: Iterable[tuple[str | None, Any]]) -> set[str]:
         repeated: set[str] = set()
+        first: set[str] = set()
         for request_id, answer in answers:
             if request_id is None:
                 continue
-            if request_id in self._answers:
+            if request_id not in self._answers:
+                first.add(request_id)
+            elif request_id not in first:
                 repeated.add(request_id)
             known = self._answers.setdefault(request_id, answer)
             if known != answer:
@@ -100,3 +106,16 @@ class Requests:
                 )
             if answer is not None:
                 self._results[request_id] = answer
+
+
+def firsts(
+    asked: Iterable[Asked], told: Iterable[Told], repeated: Container[str | None]
+) -> Iterator[tuple[Asked, Told]]:
+    """Go through what is asked for the first time in a call, with the answers; one call may hold a request twice."""
+    seen: set[str] = set()
+    for one, answer in zip(asked, told, strict=True):
+        if one.request_id in seen or one.request_id in repeated:
+            continue
+        if one.request_id is not None:
+            seen.add(one.request_id)
+        yield one, answer

@@ -5,9 +5,12 @@ from __future__ import annotations
 from ._workload import Workload
 from .bank import Bank
 from .entity_life import EntityLife
+from .fan_out import FanOut
+from .races import Races
 from .smoke import Smoke
+from .streams import Streams
 
-WORKLOADS: tuple[type[Workload], ...] = (Smoke, Bank, EntityLife)
+WORKLOADS: tuple[type[Workload], ...] = (Smoke, Bank, EntityLife, FanOut, Streams, Races)
 """All of them; a seed draws some."""
 
 __all__ = ("WORKLOADS", "Workload")
