@@ -113,7 +113,7 @@ def test_properties_are_kept_as_json_has_them(given: Any, kept: Mapping[str, Any
     recorded = FailureDetails.of(LayerError(FailureDetails("E", "m", properties=given)))
 
     assert recorded.properties == kept
-    assert decode_failure(encode_failure(recorded)) == recorded
+    assert decode_failure("i", encode_failure(recorded)) == recorded
     decoder = msgspec.msgpack.Decoder(FailureDetails)
     assert decoder.decode(msgspec.msgpack.encode(recorded)) == recorded
 
@@ -124,10 +124,10 @@ def test_what_turns_in_a_circle_ends() -> None:
 
     recorded = FailureDetails.of(LayerError(FailureDetails("E", "m", properties=circle)))
 
-    assert decode_failure(encode_failure(recorded)) == recorded
+    assert decode_failure("i", encode_failure(recorded)) == recorded
 
 
 def test_failures_of_earlier_releases_are_read() -> None:
     earlier = msgspec.json.encode(["E", "m", "s", None, True])
 
-    assert decode_failure(earlier) == FailureDetails("E", "m", "s", None, True)
+    assert decode_failure("i", earlier) == FailureDetails("E", "m", "s", None, True)

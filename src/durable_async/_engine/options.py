@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from durable_async._kernel.futures import ActivityFuture
+from durable_async.errors import CorruptHistoryError
 from durable_async.model.policy import ActivityOptions, seconds_of
 
 
@@ -47,9 +48,13 @@ def encode_limits(
     )
 
 
-def decode_options(data: bytes) -> tuple[ActivityOptions, QueuedOptions]:
-    """Return the options to run an attempt with, and the rest of what was stored."""
-    stored = _decoder.decode(data) if data else QueuedOptions()
+def decode_options(instance_id: str, data: bytes) -> tuple[ActivityOptions, QueuedOptions]:
+    """Return the options to run an attempt with, and the rest of what was stored; ``CorruptHistoryError`` if that is damaged."""
+    try:
+        stored = _decoder.decode(data) if data else QueuedOptions()
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        reason = f"the options of a queued activity: {error}"
+        raise CorruptHistoryError(instance_id, reason) from error
     return (
         ActivityOptions(start_to_close=stored.start_to_close, heartbeat=stored.heartbeat),
         stored,

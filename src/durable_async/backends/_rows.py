@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from durable_async.errors import ValidationError
+from durable_async.errors import CorruptHistoryError, ValidationError
 from durable_async.failure import FailureDetails
 from durable_async.model.history import ParentLink
 from durable_async.model.records import (
@@ -23,7 +23,15 @@ from durable_async.model.records import (
 )
 from durable_async.model.status import Status
 
-STATUSES: dict[str, Status] = {status.value: status for status in Status}
+
+class _Statuses(dict[str, Status]):
+    """Statuses by how they are stored. What is none is told as one that is yet to begin, so that the next turn sets it right."""
+
+    def __missing__(self, stored: str) -> Status:
+        return Status.PENDING
+
+
+STATUSES: dict[str, Status] = _Statuses((status.value, status) for status in Status)
 
 REQUESTS_KEPT_US = 24 * 3600 * 1_000_000
 """How long the answer to a request is kept: far longer than any client goes on repeating a call."""
@@ -39,9 +47,23 @@ def encode_failure(failure: FailureDetails | None) -> bytes | None:
     return None if failure is None else msgspec.json.encode(failure)
 
 
-def decode_failure(stored: bytes | None) -> FailureDetails | None:
-    """Return the failure that bytes stand for."""
-    return None if stored is None else _failures.decode(stored)
+def decode_failure(instance_id: str, stored: bytes | None) -> FailureDetails | None:
+    """Return the failure that bytes stand for; if they stand for none, one that says so, for others are read along with it."""
+    if stored is None:
+        return None
+    try:
+        return _failures.decode(stored)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return FailureDetails.of(CorruptHistoryError(instance_id, f"its failure: {error}"))
+
+
+def decode_tags(stored: str | None) -> dict[str, str]:
+    """Return the tags that a text stands for, as far as it does."""
+    try:
+        found = {} if stored is None else orjson.loads(stored)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def encode_parent(parent: ParentLink | None) -> tuple[Any, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 
 from durable_async._engine.options import decode_options, encode_limits
-from durable_async.errors import BackendUnavailableError
+from durable_async.errors import BackendUnavailableError, CorruptHistoryError
 from durable_async.failure import FailureDetails
 from durable_async.model.history import ActivityFailed, ActivityHeartbeat, Letter
 from durable_async.model.records import (
@@ -40,7 +40,11 @@ class QueuedActivities:
 
     def begin(self, item: ClaimedActivity) -> None:
         """Begin one that was just claimed, or give up on it if that was tried often enough."""
-        attempt = self._attempt(item)
+        try:
+            attempt = self._attempt(item)
+        except CorruptHistoryError as error:
+            self._refuse(item, error)
+            return
         if item.attempts > self._tools.settings.attempts_max:
             self.deliver(attempt, _never_came_through(attempt, self._tools.settings.attempts_max))
             return
@@ -64,6 +68,18 @@ class QueuedActivities:
             self._running.pop(attempt.item_id, None)
             item = ActivityResult(item_id=attempt.item_id, outgoing=outgoing)
         self._tools.committer.submit(item, ignore)
+
+    def _refuse(self, item: ClaimedActivity, error: CorruptHistoryError) -> None:
+        """Let one fail that cannot be begun: its row is damaged."""
+        activity = item.activity
+        details = FailureDetails.of(error, non_retryable=True)
+        outgoing = Outgoing(
+            instance_id=activity.instance_id,
+            execution=activity.execution,
+            letter=encode_letter(ActivityFailed(activity.seq, activity.attempt, details)),
+        )
+        result = ActivityResult(item_id=item.item_id, outgoing=outgoing)
+        self._tools.committer.submit(result, ignore)
 
     def hint(self) -> None:
         """Something changed: perhaps one is not wanted any more."""
@@ -98,7 +114,7 @@ class QueuedActivities:
         queued = item.activity
         activity = self._tools.registry.find_activity(queued.name)
         assert activity is not None, "only registered names are claimed"
-        options, stored = decode_options(queued.options)
+        options, stored = decode_options(queued.instance_id, queued.options)
         return Attempt(
             self._runner,
             activity,

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from durable_async.backends._rows import STATUSES, decode_failure, encode_parent
+from durable_async.backends._rows import STATUSES, decode_failure, decode_tags, encode_parent
 from durable_async.model.history import ParentLink
 from durable_async.model.policy import ReusePolicy
 from durable_async.model.records import EntityRecord, InstanceRecord, Mail, NewInstance, Outgoing
@@ -75,7 +75,6 @@ def parent_of(row: Row) -> ParentLink | None:
 
 def instance_record(row: Row) -> InstanceRecord:
     """Return what a client sees; the columns are those of ``instance_columns``."""
-    tags = row["tags"]
     return InstanceRecord(
         instance_id=row["id"],
         name=row["name"],
@@ -86,11 +85,11 @@ def instance_record(row: Row) -> InstanceRecord:
         updated_at_us=row["updated_at_us"],
         completed_at_us=row["completed_at_us"],
         start_at_us=row["start_at_us"],
-        tags={} if tags is None else orjson.loads(tags),
+        tags=decode_tags(row["tags"]),
         parent=parent_of(row),
         custom_status=row["custom_status"],
         output=row["output"],
-        failure=decode_failure(row["failure"]),
+        failure=decode_failure(row["id"], row["failure"]),
         parked=row["parked"],
         owner=row["owner"],
         started_events=row["started_events"],

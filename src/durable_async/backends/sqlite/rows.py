@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-import orjson
-
-from durable_async.backends._rows import STATUSES, decode_failure, decode_parent
+from durable_async.backends._rows import STATUSES, decode_failure, decode_parent, decode_tags
 from durable_async.model.records import HistoryRow, InstanceRecord
 
 from .states import Row
@@ -55,11 +53,11 @@ def instance_record(row: Row) -> InstanceRecord:
         updated_at_us=updated_at_us,
         completed_at_us=completed_at_us,
         start_at_us=start_at_us,
-        tags={} if tags is None else orjson.loads(tags),
+        tags=decode_tags(tags),
         parent=decode_parent(parent),
         custom_status=custom_status,
         output=output,
-        failure=decode_failure(failure),
+        failure=decode_failure(instance_id, failure),
         parked=parked,
         owner=owner,
         started_events=started_events,
