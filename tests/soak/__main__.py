@@ -5,6 +5,8 @@
     ./dev soak postgres --kills              one worker is killed every minute
     ./dev soak postgres --leak tasks         a worker that grows on purpose: it must be found
     ./dev soak postgres --judge FILE         judge the samples of an earlier run anew
+    ./dev soak sqlite --days 30              a month in virtual time, on memory or SQLite, and what is left in the tables
+    ./dev soak sqlite --cycles 1000          a hub and its worker, opened and closed over and over in one process
 
 What stores keep for a day or a month is kept for some minutes here, so that the run sees it come and go. The exit code is 1 if something grew
 or went wrong, 2 if the run proves nothing, as a short one, whose slopes are too uncertain.
@@ -21,16 +23,21 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from cycles import run_cycles
+from month import Month
 from orders import Orders
 from report import as_json, as_markdown
 from run import Soak
 from stores import STORES
 from verdict import Verdict, judge
 
+from durable_async.testing import run_virtual
+
 _BROKEN, _IDLE = 1, 2
 _KEPT_SECONDS_MAX = 180.0
 _MEASURE_SECONDS_MAX = 60.0
 _EVERY_SECONDS_MAX = 5.0
+_DAILY = 8
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -38,7 +45,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="./dev soak", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("store", choices=sorted(STORES))
+    parser.add_argument("store", choices=["memory", *STORES])
     parser.add_argument("--minutes", type=float, default=60.0, metavar="N")
     parser.add_argument("--kills", action="store_true", help="kill the second worker every minute")
     parser.add_argument(
@@ -48,6 +55,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--judge", type=Path, metavar="FILE", help="run nothing, judge these samples"
     )
+    parser.add_argument("--days", type=int, metavar="N", help="days in virtual time")
+    parser.add_argument("--cycles", type=int, metavar="N", help="open and close so often")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to put the figures")
     parser.add_argument(
         "--markdown", type=Path, metavar="FILE", help="where to put them as a table"
@@ -89,11 +98,49 @@ def main() -> int:
     if chosen.judge is not None:
         return tell(chosen, judge(read(chosen.judge), []))
     folder = Path(tempfile.mkdtemp(prefix="durable-async-soak-"))
+    if chosen.days is not None or chosen.cycles is not None:
+        return apart(chosen, folder)
     print(f"samples go to {folder}", flush=True)
     verdict = asyncio.run(soak(chosen, folder))
     if not chosen.keep and not verdict.broken:
         shutil.rmtree(folder)
     return tell(chosen, verdict)
+
+
+def apart(chosen: argparse.Namespace, folder: Path) -> int:
+    """Do what takes no processes of its own: days in virtual time, or cycles."""
+    try:
+        if chosen.days is not None:
+            found = days(chosen.days, None if chosen.store == "memory" else folder)
+        else:
+            found = asyncio.run(cycles(chosen.cycles, chosen.store, folder))
+    finally:
+        shutil.rmtree(folder)
+    for one in found:
+        print(one, file=sys.stderr)
+    return _BROKEN if found else 0
+
+
+def days(number: int, folder: Path | None) -> list[str]:
+    """Live for so many days, and return what is left of them."""
+    rows = run_virtual(lambda env: Month(env, folder, days=number, daily=_DAILY).run())
+    print(f"at the most: {rows.most}")
+    return [f"{name}: {count} rows are left" for name, count in rows.left().items()]
+
+
+async def cycles(number: int, kind: str, folder: Path) -> list[str]:
+    """Open and close so many times, and return what is left of that."""
+    if kind == "memory":
+        remains = await run_cycles("memory://", number)
+    else:
+        store = STORES[kind](folder)
+        try:
+            await store.open()
+            remains = await run_cycles(store.url, number)
+        finally:
+            await store.close()
+    print(remains)
+    return remains.complaints()
 
 
 def tell(chosen: argparse.Namespace, verdict: Verdict) -> int:

@@ -40,7 +40,7 @@ from durable_async import Client, ReusePolicy, Status, TaskHub
 
 _ETERNAL = 20
 _CUSTOMERS = 48
-_UNDER_WAY_MAX = 400
+_UNDER_WAY_MAX = 100
 _WAIT_SECONDS = 60.0
 _PURGE_SECONDS = 2.0
 _CLEAN_SECONDS = 20.0

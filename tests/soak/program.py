@@ -18,7 +18,7 @@ from durable_async import (
 
 registry = Registry()
 
-ACCOUNTS = tuple(f"a{number}" for number in range(16))
+ACCOUNTS = tuple(f"a{number}" for number in range(256))
 CHAIN = 5
 FAN = 8
 COUNTED = 4

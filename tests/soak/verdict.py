@@ -20,7 +20,7 @@ _FULL_HOURS = 8 / 60
 """After so long without the warm-up, caches, tables and the memory of processes are as full as they ever are; before that, they may grow."""
 
 _KEPT_UP_SHARE = 0.9
-_LEFT_OUT_SHARE = 0.01
+_LEFT_OUT_SHARE = 0.05
 _MIB = 1024
 
 _GROWN = {"tasks": 5, "threads": 2, "files": 3, "sockets": 3, "kept": 50, "rows": 200}
