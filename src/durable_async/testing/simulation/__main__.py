@@ -16,16 +16,18 @@ import argparse
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from durable_async.environment import SystemEnvironment
 
-from .many import Order, Totals, play_many
+from .many import Order, Totals, play_many, spread
 from .plan import Plan
 from .play import Report, play
 from .shrinking import shrink
+from .sweep import all_crashes, try_crash
 from .workloads import WORKLOADS
 
 BROKEN, IDLE = 1, 2
@@ -74,9 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parse(arguments)
     order = Order(store=asked.store, workload=asked.workload, planted=asked.planted)
     if asked.sweep:
-        from .sweep import sweep_in_words  # noqa: PLC0415 - it has a registry of its own
-
-        return sweep_in_words(store=asked.store, planted=asked.planted)
+        return _sweep(order, asked)
     if asked.plan is not None:
         return _one(order, Plan.from_json(asked.plan.read_bytes()), asked)
     if asked.seed is not None:
@@ -103,6 +103,26 @@ def _one(order: Order, plan: Plan, asked: argparse.Namespace) -> int:
         _say(describe(plan, order.play(plan)))
         _keep(plan, asked.keep, "shrunk")
     return BROKEN
+
+
+def _sweep(order: Order, asked: argparse.Namespace) -> int:
+    runs = failed = 0
+    stories: dict[str, int] = {}
+    job = partial(try_crash, planted=order.planted)
+    for crash, report in spread(
+        job, all_crashes(store=order.store, planted=order.planted), asked.jobs
+    ):
+        runs += 1
+        stories[crash.story] = stories.get(crash.story, 0) + 1
+        if report.violation:
+            failed += 1
+            loss = crash.loss
+            _say(
+                f"\n{crash.story}, {loss.kind} at call {loss.call} of {loss.node}: {report.violation}"
+            )
+            _keep(crash.plan, asked.keep, f"{crash.story}-{loss.kind}-{loss.node}-{loss.call}")
+    _say(f"{runs:,} crashes, {failed} failed: {_listed(stories)}")
+    return BROKEN if failed else 0
 
 
 def _traced(order: Order, plan: Plan, path: Path) -> Report:

@@ -8,6 +8,7 @@ import multiprocessing
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import msgspec
 
@@ -15,6 +16,9 @@ from .drawing import draw
 from .plan import Plan, StoreKind
 from .play import Report, play
 from .violations import DivergedError
+
+A = TypeVar("A")
+R = TypeVar("R")
 
 TWICE_EVERY = 50
 COLLECT_EVERY = 20
@@ -120,7 +124,7 @@ def play_many(
 ) -> Totals:
     """Play seeds, in so many processes, until all are done or so many have failed."""
     totals = Totals()
-    for outcome in _outcomes(order, seeds, jobs):
+    for outcome in spread(_job, ((order, seed) for seed in seeds), jobs):
         totals.add(outcome)
         on_outcome(totals)
         if failures_max is not None and len(totals.failures) >= failures_max:
@@ -128,14 +132,14 @@ def play_many(
     return totals
 
 
-def _outcomes(order: Order, seeds: Iterable[int], jobs: int) -> Iterator[Outcome]:
+def spread(job: Callable[[A], R], tasks: Iterable[A], jobs: int) -> Iterator[R]:
+    """Do all tasks, in so many processes, and yield what comes of each as it is done."""
     if jobs == 1:
-        for seed in seeds:
-            yield _job((order, seed))
+        yield from map(job, tasks)
         return
     context = multiprocessing.get_context("spawn")
     with context.Pool(jobs, initializer=gc.freeze) as pool:
-        yield from pool.imap_unordered(_job, ((order, seed) for seed in seeds), chunksize=4)
+        yield from pool.imap_unordered(job, tasks, chunksize=4)
 
 
 def _job(task: tuple[Order, int]) -> Outcome:

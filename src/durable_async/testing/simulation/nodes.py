@@ -60,6 +60,7 @@ class Process:
     Attributes:
         name: As ``"w1"``.
         life: The one it is in, if it is in any.
+        calls: How many it has made, in all its lives.
     """
 
     def __init__(self, name: str, host: Host, *, works: bool) -> None:
@@ -70,7 +71,8 @@ class Process:
         self.skew_us = 0
         self.cut_until = self.deaf_until = -math.inf
         self.restart_seconds = RESTART_SECONDS
-        self._lives = self._calls = self._hints = 0
+        self.calls = 0
+        self._lives = self._hints = 0
         self._births: list[Callable[[Life], None]] = []
 
     def begin(self) -> None:
@@ -101,8 +103,8 @@ class Process:
 
     def next_call(self) -> int:
         """Count a call."""
-        self._calls += 1
-        return self._calls
+        self.calls += 1
+        return self.calls
 
     def next_hint(self) -> int:
         """Count a hint."""

@@ -59,6 +59,7 @@ class Report(msgspec.Struct, frozen=True):
         steps: How many there were.
         seconds: How much virtual time passed.
         counts: What was injected, and how many calls were acknowledged, by name.
+        calls: How many calls each process had made when the clients were done.
         losses: What became of single calls.
         invariant: The one that does not hold, if one does not.
         violation: What is wrong, in words.
@@ -69,6 +70,7 @@ class Report(msgspec.Struct, frozen=True):
     steps: int
     seconds: float
     counts: dict[str, int]
+    calls: dict[str, int]
     losses: tuple[Loss, ...]
     invariant: str = ""
     violation: str = ""
@@ -159,6 +161,7 @@ async def _main(world: World) -> None:
     world.calm()
     await anyio.lowlevel.checkpoint()
     await _let_clients_finish(world)
+    world.calls = {name: process.calls for name, process in world.processes.items()}
     hub = TaskHub(world.judge, registry=world.registry, environment=world.env)
     for workload in world.workloads.values():
         await workload.wind_up(hub.client)
@@ -189,6 +192,7 @@ def _report(plan: Plan, loop: SimulationLoop, world: World) -> Report:
         steps=loop.steps,
         seconds=loop.time(),
         counts=dict(sorted(world.counts.items())),
+        calls=world.calls,
         losses=tuple(world.fates.struck),
         invariant="" if violation is None else violation.invariant,
         violation="" if violation is None else str(violation),
@@ -210,10 +214,9 @@ def _clean_up(loop: SimulationLoop, world: World) -> None:
     loop.allow(seconds=CLEANUP_SECONDS_MAX, steps=CLEANUP_STEPS_MAX)
     loop.resurrect()
     try:
-        tasks = sorted(asyncio.all_tasks(loop), key=hash)
-        for task in tasks:
-            task.cancel()
-        if tasks:
+        while tasks := sorted(asyncio.all_tasks(loop), key=hash):
+            for task in tasks:
+                task.cancel()
             loop.run_until_complete(asyncio.wait(tasks))
         loop.run_until_complete(world.judge.close())
     except VirtualTimeError:

@@ -55,6 +55,7 @@ class World:
     Attributes:
         processes: By name.
         counts: What was injected, and what was acknowledged.
+        calls: How many each process had made when the clients were done.
         changed_at: When something changed in the store for the last time.
         violation: The first that was found.
     """
@@ -72,6 +73,7 @@ class World:
         self.judge = witnessed(self.home.backend(self.env), self._judged)
         self.fates = Fates(plan)
         self.counts: Counter[str] = Counter()
+        self.calls: dict[str, int] = {}
         self.changed_at = 0.0
         self.violation: Violation | None = None
         self.is_over = False

@@ -7,10 +7,17 @@ from .bank import Bank
 from .entity_life import EntityLife
 from .fan_out import FanOut
 from .races import Races
-from .smoke import Smoke
+from .stories import Stories
 from .streams import Streams
 
-WORKLOADS: tuple[type[Workload], ...] = (Smoke, Bank, EntityLife, FanOut, Streams, Races)
+WORKLOADS: tuple[type[Workload], ...] = (
+    Bank,
+    EntityLife,
+    FanOut,
+    Races,
+    Stories,
+    Streams,
+)
 """All of them; a seed draws some."""
 
 __all__ = ("WORKLOADS", "Workload")
