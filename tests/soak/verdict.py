@@ -28,7 +28,7 @@ _GROWN = {"tasks": 5, "threads": 2, "files": 3, "sockets": 3, "kept": 50, "rows"
 
 _GROWN_BYTES = 2 * 1024 * 1024
 
-_BOUNDS = {"Slots._by_id": 5_000, "_Worker.reported": 10_000, "KnownStates._states": 10_000}
+_BOUNDS = {"Slots._by_id": 1_000, "_Worker.reported": 1_000, "KnownStates._states": 10_000}
 """What may fill up to a bound, and has not yet in a short run."""
 
 Sample = dict[str, Any]

@@ -14,8 +14,12 @@ from orders import HUB, Orders
 from program import registry, work
 
 from durable_async import BackendUnavailableError, TaskHub
-from durable_async.backends.postgres import leases
+from durable_async.backends.postgres import leases, near
 from durable_async.backends.sqlite import renewal
+
+INSTANCES_MAX = 1_000
+REPORTED_MAX = 1_000
+"""Bounds of what a worker keeps in memory, so low that they are reached while it warms up, and then hold for the rest of the run."""
 
 _AGAIN_SECONDS = 0.1
 _LEAKED_BYTES = 4_000
@@ -26,7 +30,7 @@ async def run(orders: Orders) -> None:
     keep_for(orders.kept_seconds)
     async with AsyncExitStack() as stack:
         hub = await _open(stack, orders)
-        worker = await stack.enter_async_context(hub.worker())
+        worker = await stack.enter_async_context(hub.worker(instances_max=INSTANCES_MAX))
         if orders.leak:
             stack.callback(asyncio.create_task(_leak(orders.leak)).cancel)
         await keep_diary(
@@ -35,7 +39,8 @@ async def run(orders: Orders) -> None:
 
 
 def keep_for(seconds: float) -> None:
-    """Have the stores forget requests and tombstones after a shorter time, so that an hour sees them come and go."""
+    """Have the stores forget requests and tombstones after a shorter time, and remember less, so that an hour sees all of it come and go."""
+    near._REPORTED_MAX = REPORTED_MAX
     for module in (leases, renewal):
         module.REQUESTS_KEPT_US = round(seconds * 1e6)
         module.TOMBSTONES_KEPT_US = round(seconds * 1e6)
