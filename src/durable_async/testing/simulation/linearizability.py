@@ -24,7 +24,7 @@ from .violations import Violation
 CALLS_MAX = 1_000
 """Longest history that the black box looks at."""
 
-STEPS_MAX = 200_000
+STEPS_MAX = 20_000
 """After so many steps it gives up the search."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ._workload import Workload
+from .appends import Appends
 from .bank import Bank
 from .entity_life import EntityLife
 from .fan_out import FanOut
@@ -11,6 +12,7 @@ from .stories import Stories
 from .streams import Streams
 
 WORKLOADS: tuple[type[Workload], ...] = (
+    Appends,
     Bank,
     EntityLife,
     FanOut,

@@ -56,41 +56,21 @@ class Order:
     is_chased: bool = False
 
 
-class Orders:
-    """All orders of one workload, in the order in which they were given."""
+class Steering:
+    """Terminates orchestrations and suspends them for a while, wherever they stand.
+
+    Attributes:
+        chased: Instances that somebody asked to terminate.
+    """
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
-        self._orders: dict[str, Order] = {}
-        self._chased: set[str] = set()
+        self.chased: set[str] = set()
         self._suspended: dict[str, None] = {}
-
-    def __iter__(self) -> Iterator[Order]:
-        return iter(self._orders.values())
-
-    async def carry_out(
-        self, client: Client, orchestrator: Any, instance_id: str, given: Any, **options: Any
-    ) -> None:
-        """Start one, and wait for its end."""
-        stage = self._stage
-        order = Order(instance_id, given, stage.tick(), is_chased=instance_id in self._chased)
-        self._orders[instance_id] = order
-        request = stage.new_id()
-        handle = await stage.persist(
-            lambda: client.start(
-                orchestrator, given, instance_id=instance_id, request_id=request, **options
-            )
-        )
-        order.accepted = stage.tick()
-        state = await stage.persist(lambda: client.wait_for_end(handle), repeats=False)
-        order.told = End(state.status, state.output(), state.failure)
-        order.ended = stage.tick()
 
     async def terminate(self, client: Client, instance_id: str) -> None:
         """Terminate one, wherever it stands, if it is there yet."""
-        self._chased.add(instance_id)
-        if instance_id in self._orders:
-            self._orders[instance_id].is_chased = True
+        self.chased.add(instance_id)
         await self._steer(lambda: client.terminate(instance_id))
 
     async def suspend(self, client: Client, instance_id: str, seconds: float) -> None:
@@ -109,6 +89,40 @@ class Orders:
         with suppress(InstanceNotFoundError, InvalidTransitionError):  # not there yet, or ended
             await self._stage.persist(verb)
 
+
+class Orders:
+    """All orders of one workload, in the order in which they were given.
+
+    Attributes:
+        steering: How to disturb them.
+    """
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._orders: dict[str, Order] = {}
+        self.steering = Steering(stage)
+
+    def __iter__(self) -> Iterator[Order]:
+        return iter(self._orders.values())
+
+    async def carry_out(
+        self, client: Client, orchestrator: Any, instance_id: str, given: Any, **options: Any
+    ) -> None:
+        """Start one, and wait for its end."""
+        stage = self._stage
+        order = Order(instance_id, given, stage.tick())
+        self._orders[instance_id] = order
+        request = stage.new_id()
+        handle = await stage.persist(
+            lambda: client.start(
+                orchestrator, given, instance_id=instance_id, request_id=request, **options
+            )
+        )
+        order.accepted = stage.tick()
+        state = await stage.persist(lambda: client.wait_for_end(handle), repeats=False)
+        order.told = End(state.status, state.output(), state.failure)
+        order.ended = stage.tick()
+
     async def settle(self, hub: TaskHub) -> None:
         """Learn what became of all of them.
 
@@ -117,6 +131,7 @@ class Orders:
                 terminated although nobody asked for that (I15).
         """
         for order in self:
+            order.is_chased = order.id in self.steering.chased
             state = await hub.client.get(order.id)
             if state is None:
                 if order.accepted < math.inf:

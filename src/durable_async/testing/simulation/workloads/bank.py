@@ -266,9 +266,9 @@ class Bank(Workload):
             case "squat":
                 await self._squat(client, **given)
             case "terminate":
-                await self._orders.terminate(client, given["id"])
+                await self._orders.steering.terminate(client, given["id"])
             case "suspend":
-                await self._orders.suspend(client, given["id"], given["seconds"])
+                await self._orders.steering.suspend(client, given["id"], given["seconds"])
             case "direct":
                 await self._transfer(client, msgspec.convert(given, Transfer))
             case "signal" | "call":
@@ -334,7 +334,7 @@ class Bank(Workload):
 
     async def wind_up(self, client: Client) -> None:
         """Resume what was left suspended."""
-        await self._orders.wind_up(client)
+        await self._orders.steering.wind_up(client)
 
     async def check(self, hub: TaskHub) -> None:
         """Look at orders, locks and books."""
