@@ -14,13 +14,18 @@ from durable_async._engine.fold import fold, queued
 from durable_async._engine.options import encode_options
 from durable_async._kernel.entities.instance import EntityInstance
 from durable_async._kernel.futures import ActivityFuture
-from durable_async._kernel.orchestration import Orchestration
+from durable_async._kernel.orchestration import Orchestration, TurnResult
 from durable_async.errors import (
     BackendUnavailableError,
     CorruptHistoryError,
     LimitExceededError,
 )
-from durable_async.model.history import EntityOperation, ExecutionStarted
+from durable_async.model.history import (
+    ActivityCompleted,
+    ActivityFailed,
+    EntityOperation,
+    ExecutionStarted,
+)
 from durable_async.model.identity import ENTITY_MARK
 from durable_async.model.records import (
     NO_WILL,
@@ -165,7 +170,11 @@ class Turns:
             status=slot.status if former is None else former.status,
             now_us=now_us,
         )
-        self._limits.check(instance, result, slot.history_bytes, len(commit.events))
+        try:
+            self._limits.check(instance, result, slot.history_bytes, len(commit.events))
+        except LimitExceededError:
+            _take_back(instance, result)
+            raise
         outbox = [Sent(outgoing) for outgoing in commit.outbox] if commit.outbox else []
         return Draft(slot, commit, result.events, result.consumed, outbox, effects)
 
@@ -415,6 +424,13 @@ class Turns:
             retry_us = tools.backend.now_us() + round(wait * 1e6)
             item = Abandon(instance_id=instance_id, retry_at_us=retry_us, execution=execution)
         tools.committer.submit(item, ignore)
+
+
+def _take_back(instance: Orchestration, result: TurnResult) -> None:
+    """Put outcomes of activities back that a turn took in vain: this process may be the only one that knows them."""
+    for event in result.events:
+        if isinstance(event, (ActivityCompleted, ActivityFailed)):
+            instance.deliver(None, instance.execution, event)
 
 
 def _named(instance_id: str) -> str:

@@ -38,6 +38,23 @@ async def fan(ctx: OrchestrationContext, width: int) -> int:
     return width
 
 
+ran: list[int] = []
+
+
+@registry.activity
+async def measure(width: int) -> int:
+    ran.append(width)
+    return width
+
+
+@registry.orchestrator
+async def measured(ctx: OrchestrationContext, width: int) -> int:
+    found = await ctx.call_activity(measure, width)
+    for timer in [ctx.create_timer(1.0) for _ in range(found)]:
+        await timer
+    return found
+
+
 @registry.orchestrator
 async def nest(ctx: OrchestrationContext, levels: int) -> int:
     if levels == 0:
@@ -124,6 +141,21 @@ async def test_a_turn_that_asks_for_too_much_is_parked_at_once(env: VirtualEnvir
         async with hub.worker():
             assert await hub.client.unpark("wide")
             assert await hub.client.wait("wide", timeout=10) == 101
+
+
+@virtual_time
+async def test_what_its_activities_returned_is_kept(env: VirtualEnvironment) -> None:
+    """Although nobody but the worker knew it, whose turn came to nothing."""
+    ran.clear()
+    async with opened(env, registry) as (hub, _):
+        async with hub.worker(turn_calls_max=100):
+            await hub.client.start(measured, 101, instance_id="wide")
+            await anyio.sleep(0.5)
+            assert "durable calls in one turn" in await parked(hub, "wide")
+        async with hub.worker():
+            assert await hub.client.unpark("wide")
+            assert await hub.client.wait("wide", timeout=10) == 101
+    assert ran == [101]
 
 
 @virtual_time
