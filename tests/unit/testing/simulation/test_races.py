@@ -82,6 +82,7 @@ def test_timers_that_are_wrong(fired: list[int], clock: list[int], words: str) -
 
 def test_the_clock_of_the_store_counts() -> None:
     check_clock([Entry("k", 1, "w1", 7, 0, {"due_us": 7})])
+    check_clock([Entry("k", 1, "w1", 4, 0, {"due_us": 7})], stepped_back_us=3)
     with pytest.raises(Violation, match="fired early"):
         check_clock([Entry("k", 1, "w1", 6, 0, {"due_us": 7})])
 
