@@ -55,7 +55,7 @@ class Waiters(Generic[F]):
         self._environment = environment
         self._read = read
         self._lookout = Lookout(look, wakeups, environment)
-        self._by_key: dict[str, set[Waiter[F]]] = {}
+        self._by_key: dict[str, dict[Waiter[F], None]] = {}
         self._news: WeakValueDictionary[str, News] = WeakValueDictionary()
         self.close = wakeups.listen(self._lookout.stir, self._on_changed, self._on_progress)
 
@@ -80,12 +80,12 @@ class Waiters(Generic[F]):
         waiter: Waiter[F] = Waiter(
             key, is_over, self._environment.monotonic(), in_progress=in_progress
         )
-        self._by_key.setdefault(key, set()).add(waiter)
+        self._by_key.setdefault(key, {})[waiter] = None
         try:
             yield waiter
         finally:
             waiting = self._by_key[key]
-            waiting.discard(waiter)
+            waiting.pop(waiter, None)
             if not waiting:
                 del self._by_key[key]
 

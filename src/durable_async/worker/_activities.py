@@ -125,7 +125,7 @@ class ActivityRunner:
     ) -> None:
         self.hub = hub
         self._group = asyncio.TaskGroup()  # begins a task at a sixth of what it costs anyio's
-        self._carriers: set[Carrier] = set()
+        self._carriers: dict[Carrier, None] = {}  # in order, so that a seed decides all
         self._environment = environment
         self.payloads = payloads
         self._settings = settings

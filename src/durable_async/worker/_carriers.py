@@ -91,7 +91,7 @@ class Carrier:
 
     __slots__ = ("_others", "_task", "_traces", "scope")
 
-    def __init__(self, others: set[Carrier]) -> None:
+    def __init__(self, others: dict[Carrier, None]) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._task = task
@@ -100,7 +100,7 @@ class Carrier:
         self.scope = anyio.CancelScope()
 
     def __enter__(self) -> Self:
-        self._others.add(self)
+        self._others[self] = None
         self.scope.__enter__()
         return self
 
@@ -110,7 +110,7 @@ class Carrier:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        self._others.discard(self)
+        self._others.pop(self, None)
         try:
             return bool(self.scope.__exit__(kind, error, traceback))
         except RuntimeError:

@@ -85,6 +85,10 @@ class System(Protocol):
         """Where everything is kept: a `MemoryStore`, or the path of a SQLite file."""
         ...
 
+    def now_us(self) -> int:
+        """Return the clock of the store."""
+        ...
+
     def die(self) -> None:
         """Let the process that this step belongs to be gone after this step, as by ``kill -9``; a new one begins soon."""
         ...
@@ -131,7 +135,7 @@ class Stage:
 
     def now_us(self) -> int:
         """Return the clock of the store."""
-        return self.env.now_us()
+        return self._system.now_us()
 
     def tick(self) -> int:
         """Return a moment that is later than all before: what happened before what, where time stands still."""

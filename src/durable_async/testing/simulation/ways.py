@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NoReturn, Protocol
 
@@ -88,6 +88,13 @@ def _through(verb: str) -> Any:
 
 def _ignore(what: Any) -> None:
     """Hear, and do nothing."""
+
+
+class Heard(frozenset[str]):
+    """What a hint is about, in an order that no hash decides."""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(super().__iter__()))
 
 
 class Way:
@@ -309,6 +316,7 @@ class Way:
     def _hear(self, listeners: tuple[Any, ...], listener: Callable[..., None], *what: Any) -> None:
         if self._caller.is_dead or self._caller.is_deaf or self._is_over():
             return
+        what = tuple(Heard(one) if one else one for one in what)
         fate = self._fates.of_hint(self._caller.name, self._caller.next_hint())
         loop = asyncio.get_running_loop()
 
