@@ -1,8 +1,9 @@
 """Faults on real processes and a real server, under load, and an independent check of what is left.
 
-    ./dev chaos postgres                     everything, long
+    ./dev chaos postgres --everything        all faults in one run of ten minutes, with quotas
+    ./dev chaos postgres                     one kind after the other, long
     ./dev chaos postgres --kills 100         one kind of fault, so many times
-    ./dev chaos postgres --short             everything, a few times each
+    ./dev chaos postgres --short             the same, a few times each
     ./dev chaos sqlite --kills 100 --seed 7
     ./dev chaos postgres --bank --transfers 10000
 
@@ -20,9 +21,13 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from everything.figures import Figures, markdown, text
+from everything.quotas import TEN_MINUTES
+from everything.run import play_everything
 from report import Row, make_row, table
 from scenarios import SCENARIOS, Scenario
 from world import run_in_world
@@ -74,10 +79,19 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--transfers", type=int, metavar="N", help="how many there are at least at the bank"
     )
+    parser.add_argument(
+        "--everything",
+        type=float,
+        nargs="?",
+        const=TEN_MINUTES,
+        metavar="MINUTES",
+        help="all faults in one run of so many minutes, 10 if it is not said, with quotas that must be met",
+    )
     parser.add_argument("--short", action="store_true", help="a few faults of each kind")
     parser.add_argument("--limits", action="store_true", help="fail if a time is over its limit")
     parser.add_argument("--keep", action="store_true", help="keep ledgers, logs and data")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to put the figures")
+    parser.add_argument("--markdown", action="store_true", help="print rows for a page, too")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     return parser.parse_args(arguments)
 
@@ -106,13 +120,7 @@ def main() -> int:
     chosen = parse()
     print(f"seed {chosen.seed}", flush=True)
     folder = Path(tempfile.mkdtemp(prefix="durable-async-chaos-"))
-    rows: list[Row] = []
-    for name, number in numbers(chosen).items():
-        scenario = SCENARIOS[chosen.store][name]
-        least = errands(chosen, scenario)
-        rows.append(asyncio.run(play(name, scenario, number, least, folder / name, chosen.seed)))
-        print(json.dumps(asdict(rows[-1])), flush=True)
-    print(table(rows))
+    rows = [_everything(chosen, folder)] if chosen.everything else _scenarios(chosen, folder)
     if chosen.json is not None:
         chosen.json.write_text(json.dumps([asdict(row) for row in rows], indent=2))
     if chosen.keep or any(row.broken for row in rows):
@@ -122,7 +130,28 @@ def main() -> int:
     return _end(rows, check_limits=chosen.limits)
 
 
-def _end(rows: list[Row], *, check_limits: bool) -> int:
+def _everything(chosen: argparse.Namespace, folder: Path) -> Figures:
+    run = play_everything(chosen.store, chosen.everything, folder / "everything", chosen.seed)
+    figures = asyncio.run(run)
+    print(json.dumps(asdict(figures)), flush=True)
+    print(text(figures))
+    if chosen.markdown:
+        print(markdown(figures))
+    return figures
+
+
+def _scenarios(chosen: argparse.Namespace, folder: Path) -> list[Row | Figures]:
+    rows: list[Row] = []
+    for name, number in numbers(chosen).items():
+        scenario = SCENARIOS[chosen.store][name]
+        least = errands(chosen, scenario)
+        rows.append(asyncio.run(play(name, scenario, number, least, folder / name, chosen.seed)))
+        print(json.dumps(asdict(rows[-1])), flush=True)
+    print(table(rows))
+    return [*rows]
+
+
+def _end(rows: Sequence[Row | Figures], *, check_limits: bool) -> int:
     for row in rows:
         for reason in row.idle:
             print(f"{row.scenario} proves nothing: {reason}", file=sys.stderr)

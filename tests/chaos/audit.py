@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -22,12 +23,27 @@ class Audit:
         turns: When each turn was written: of an instance, an execution, by its number.
         resumed: How often a worker went on with the next number of its fence on a new connection, without a new identity.
         broken: What must not be: a number of a fence that was used twice or left out, a turn that a zombie wrote.
+        commits_of: What each process committed, in order.
     """
 
     commits: int = 0
     turns: dict[tuple[str, int, int], int] = field(default_factory=dict)
     resumed: int = 0
     broken: list[str] = field(default_factory=list)
+    commits_of: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
+
+    def has_landed(self, process: int, lost_us: int) -> bool:
+        """Tell whether a process committed something, got no answer, and went on with the next number of its fence on another connection."""
+        commits = self.commits_of[str(process)]
+        after = bisect.bisect_right(commits, lost_us, key=lambda row: row["at_us"])
+        # It may have been noted a little late.
+        pairs = pairwise(commits[max(after - 2, 0) : after + 1])
+        return any(
+            one["session"] != two["session"]
+            and (one["worker"], one["epoch"], one["seq"] + 1)
+            == (two["worker"], two["epoch"], two["seq"])
+            for one, two in pairs
+        )
 
 
 def read_audit(rows: list[Any], faults: list[Fault]) -> Audit:
@@ -44,6 +60,7 @@ def read_audit(rows: list[Any], faults: list[Fault]) -> Audit:
                 audit.turns[turn] = row["at_us"]
             case "commit":
                 audit.commits += 1
+                audit.commits_of[row["process"]].append(row)
                 sessions[row["worker"], row["epoch"]].append((row["seq"], row["session"]))
                 if row["worker"] in gone:
                     audit.broken.append(f"{row['worker']} committed after it was gone")

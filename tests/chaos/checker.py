@@ -15,6 +15,7 @@ from stories import Story
 from durable_async import DurableError, Status, TaskHub
 from durable_async.model.records import HubStatistics
 
+_AT_ONCE = 200
 _END_SECONDS = 60.0
 _IMPATIENT_SECONDS = 0.5
 _QUIET_SECONDS = 30.0
@@ -47,9 +48,9 @@ class Verdict:
     repeated: list[str] = field(default_factory=list)
 
     @property
-    def is_clean(self) -> bool:
-        """Whether every promise was kept."""
-        return not (self.lost or self.stuck or self.doubled or self.repeated)
+    def broken(self) -> tuple[list[str], ...]:
+        """Whatever must not be."""
+        return self.lost, self.stuck, self.doubled, self.repeated
 
 
 async def await_ends(hub: TaskHub, acknowledged: Acknowledged, verdict: Verdict) -> None:
@@ -58,15 +59,24 @@ async def await_ends(hub: TaskHub, acknowledged: Acknowledged, verdict: Verdict)
     verdict.events = acknowledged.events
     verdict.lost += acknowledged.wrong
     patience = _END_SECONDS
-    for instance, expected in acknowledged.results.items():
-        try:
-            result = await end_of(hub.client, instance, patience)
-        except DurableError as error:
-            patience = _IMPATIENT_SECONDS
-            verdict.stuck.append(f"{instance}: {error!r}")
-            continue
-        if result != expected:
-            verdict.lost.append(f"{instance}: {result!r} instead of {expected!r}")
+    ids = list(acknowledged.results)
+    for at in range(0, len(ids), _AT_ONCE):
+        some = ids[at : at + _AT_ONCE]
+        ends = await asyncio.gather(*(_end(hub, instance, patience) for instance in some))
+        for instance, end in zip(some, ends, strict=True):
+            expected = acknowledged.results[instance]
+            if isinstance(end, DurableError):
+                patience = _IMPATIENT_SECONDS
+                verdict.stuck.append(f"{instance}: {end!r}")
+            elif end != expected:
+                verdict.lost.append(f"{instance}: {end!r} instead of {expected!r}")
+
+
+async def _end(hub: TaskHub, instance: str, patience: float) -> object:
+    try:
+        return await end_of(hub.client, instance, patience)
+    except DurableError as error:
+        return error
 
 
 def check(

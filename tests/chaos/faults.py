@@ -23,6 +23,8 @@ class Fault:
         process: The number of the only victim, and
         identity: what it worked under, if it went on and must have written nothing meanwhile.
         is_due: Whether all that is owned had work due, whatever history says.
+        kind: What it was; times are told apart by it.
+        is_measured: Whether times are measured; if not, it only explains what was done twice.
     """
 
     at_us: int
@@ -34,6 +36,8 @@ class Fault:
     process: int | None = None
     identity: str | None = None
     is_due: bool = False
+    kind: str = ""
+    is_measured: bool = True
 
     @property
     def from_us(self) -> int:
@@ -52,32 +56,51 @@ class Fault:
         return entry.pid in self.victims and self.at_us <= entry.at_us <= until_us
 
 
+@dataclass(frozen=True)
+class Loss:
+    """An answer that was lost.
+
+    Attributes:
+        process: The number of the worker process that did not get it.
+        at_us: When.
+    """
+
+    process: int
+    at_us: int
+
+
 @dataclass
 class Times:
     """How long everything that was hit and had work due needed until it was seen to go on.
 
     Attributes:
-        seconds: One for each instance, or activity, and fault.
+        by_kind: By the kind of fault: one for each instance, or activity, and fault.
         never: Those that never went on.
     """
 
-    seconds: list[float] = field(default_factory=list)
+    by_kind: dict[str, list[float]] = field(default_factory=dict)
     never: list[str] = field(default_factory=list)
 
-    def add(self, what: str, due_us: int, went_on_us: Iterator[int]) -> None:
+    @property
+    def seconds(self) -> list[float]:
+        """All of them."""
+        return [one for seconds in self.by_kind.values() for one in seconds]
+
+    def add(self, kind: str, what: str, due_us: int, went_on_us: Iterator[int]) -> None:
         """Take in when something was due, and when it was seen to go on."""
         first_us = min(went_on_us, default=None)
         if first_us is None:
             self.never.append(what)
         else:
-            self.seconds.append(max(first_us - due_us, 0) / 1e6)
+            self.by_kind.setdefault(kind, []).append(max(first_us - due_us, 0) / 1e6)
 
-    def quantile(self, share: float) -> float | None:
-        """Return what this share of all stayed below."""
-        if not self.seconds:
-            return None
-        ordered = sorted(self.seconds)
-        return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
+
+def quantile(seconds: list[float], share: float) -> float | None:
+    """Return what this share of all stayed below."""
+    if not seconds:
+        return None
+    ordered = sorted(seconds)
+    return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
 
 
 def times_to_resume(faults: list[Fault], stories: dict[str, Story], ledger: Ledger) -> Times:
@@ -88,12 +111,13 @@ def times_to_resume(faults: list[Fault], stories: dict[str, Story], ledger: Ledg
     until its next turn; and each activity that a victim ran for somebody else's instance, until it began again.
     """
     times = Times()
+    faults = [one for one in faults if one.is_measured]
     for fault in faults:
         for instance_id in sorted(fault.owned | _callers(stories, fault)):
             story = stories.get(instance_id)
             due_us = None if story is None else _due_us(story, fault)
             if story is not None and due_us is not None:
-                times.add(instance_id, due_us, _progress(story, fault, ledger))
+                times.add(fault.kind, instance_id, due_us, _progress(story, fault, ledger))
     activities = {
         activity.key: (instance_id, activity)
         for instance_id, story in stories.items()
@@ -103,7 +127,7 @@ def times_to_resume(faults: list[Fault], stories: dict[str, Story], ledger: Ledg
         for key in ledger.begun_at(fault.victims, fault.at_us):
             instance_id, activity = activities.get(key, ("", None))
             if activity and instance_id not in fault.owned and activity.is_open_at(fault.at_us):
-                times.add(key, fault.from_us, _next(activity, fault, ledger))
+                times.add(fault.kind, key, fault.from_us, _next(activity, fault, ledger))
     return times
 
 

@@ -30,10 +30,18 @@ class Identity:
 
 
 class WorkerProcess:
-    """One of them."""
+    """One of them.
 
-    def __init__(self, number: int, orders: Orders, log: Path) -> None:
+    Attributes:
+        number: Its own; no other has it, before or after.
+        place: Its place in the fleet, in which another followed it if it was killed.
+        log: What it says.
+    """
+
+    def __init__(self, number: int, place: int, orders: Orders, log: Path) -> None:
         self.number = number
+        self.place = place
+        self.log = log
         self._identities = Path(orders.identities)
         with log.open("ab") as out:
             self._process = subprocess.Popen(
@@ -41,7 +49,7 @@ class WorkerProcess:
                 env=orders.environment(),
                 stdout=out,
                 stderr=out,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, no Python that could hang
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call, no Python that could hang
             )
 
     @property
@@ -80,17 +88,25 @@ class WorkerProcess:
 
 
 class Fleet:
-    """A number of equal workers."""
+    """A number of equal workers.
 
-    def __init__(self, orders: Callable[[int], Orders], log: Path) -> None:
+    Args:
+        orders: Says what a worker does, given its number and its place.
+        folder: Where their logs are.
+    """
+
+    def __init__(self, orders: Callable[[int, int], Orders], folder: Path) -> None:
         self._orders = orders
-        self._log = log
+        self._folder = folder
         self._count = 0
         self.workers: list[WorkerProcess] = []
 
     def spawn(self) -> WorkerProcess:
-        """Begin one more."""
-        worker = WorkerProcess(self._count, self._orders(self._count), self._log)
+        """Begin one more, in the first place that is free."""
+        number = self._count
+        place = min(set(range(len(self.workers) + 1)) - {one.place for one in self.workers})
+        log = self._folder / f"worker-{number}.log"
+        worker = WorkerProcess(number, place, self._orders(number, place), log)
         self._count += 1
         self.workers.append(worker)
         return worker
@@ -101,8 +117,10 @@ class Fleet:
 
     def check(self) -> None:
         """Raise if a worker ended by itself."""
-        if not all(worker.is_alive for worker in self.workers):
-            raise RuntimeError(f"a worker ended: {self._log.read_text(errors='replace')[-2000:]}")
+        for worker in self.workers:
+            if not worker.is_alive:
+                said = worker.log.read_text(errors="replace")[-2000:]
+                raise RuntimeError(f"a worker ended: {said}")
 
     def registered_us(self) -> dict[int, int]:
         """Return when each process that lives was registered first."""
@@ -115,6 +133,7 @@ class Fleet:
         self.workers.clear()
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """Let a child be killed when the thread ends that began it."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +27,9 @@ from durable_async import (
 SIZE = 12
 _COUNTED = 6
 _AGAIN_SECONDS = 0.05
+_OPERATIONS = frozenset({"start", "raise_event", "terminate", "signal", "call"})
+"""Calls that change something; all others read."""
+
 _WAIT_SECONDS = 60.0
 
 
@@ -58,14 +62,24 @@ class Acknowledged:
     Attributes:
         results: What each instance must end with.
         events: How many events were delivered.
+        operations: How many calls were answered that change something, by their name.
         unanswered: How often a call gave up without an answer, and was made once more.
         wrong: Results that a customer saw and that were not as they must be.
     """
 
     results: dict[str, object] = field(default_factory=dict)
     events: int = 0
+    operations: Counter[str] = field(default_factory=Counter)
     unanswered: int = 0
     wrong: list[str] = field(default_factory=list)
+
+    def add(self, other: Acknowledged) -> None:
+        """Take in what was acknowledged to others."""
+        self.results |= other.results
+        self.events += other.events
+        self.operations += other.operations
+        self.unanswered += other.unanswered
+        self.wrong += other.wrong
 
     def status_of(self, instance: str) -> Status:
         """Return how an instance must end."""
@@ -89,16 +103,36 @@ class Found:
     doubled: list[str] = field(default_factory=list)
     notes: dict[str, float] = field(default_factory=dict)
 
+    def add(self, other: Found) -> None:
+        """Take in what others found; what both count is counted together."""
+        self.lost += other.lost
+        self.stuck += other.stuck
+        self.doubled += other.doubled
+        for name, number in other.notes.items():
+            self.notes[name] = self.notes.get(name, 0) + number
+
 
 class Customers(ABC):
-    """A number of them, with so many instances under way at a time, from here until they are told to stop.
+    """A number of them, with so many instances under way at a time, until they are told to stop.
+
+    If they are in another process, a copy of what they know comes back from there, without a client.
+
+    Args:
+        client: Their way to the store.
+        ledger: For activities.
+        customers: How many.
+        seed: Of what they draw.
+        name: What the ids of all that is theirs begin with, if there are others of their kind.
 
     Attributes:
         acknowledged: What they heard.
         done: How many of their errands are done.
     """
 
-    def __init__(self, client: Client, ledger: str, *, customers: int, seed: int) -> None:
+    def __init__(
+        self, client: Client, ledger: str, *, customers: int, seed: int, name: str = ""
+    ) -> None:
+        self._name = name
         self._client = client
         self._ledger = ledger
         self._customers = customers
@@ -106,6 +140,13 @@ class Customers(ABC):
         self._is_over = asyncio.Event()
         self.acknowledged = Acknowledged()
         self.done = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if not isinstance(value, (Client, asyncio.Event))
+        }
 
     @property
     def is_any(self) -> bool:
@@ -138,13 +179,17 @@ class Customers(ABC):
         """Make a call until it is answered; its request id makes that harmless."""
         while True:
             try:
-                return await call(*args, **kwargs)
+                answer = await call(*args, **kwargs)
             except BackendUnavailableError:
                 self.acknowledged.unanswered += 1
                 await asyncio.sleep(_AGAIN_SECONDS)
             except DurableError as error:
                 # Stuck or failed: the checker finds out which.
                 return error
+            else:
+                if call.__name__ in _OPERATIONS:
+                    self.acknowledged.operations[call.__name__] += 1
+                return answer
 
 
 class Load(Customers):
@@ -157,7 +202,7 @@ class Load(Customers):
         while not self._is_over.is_set():
             self.done += 1
             name = ("chain", "fan", "family", "count")[self.done % 4]
-            instance = f"{name}-{customer}-{self.done}"
+            instance = f"{self._name}{name}-{customer}-{self.done}"
             order = self._count if name == "count" else self._start
             expected = await order(name, instance)
             result = await self._insist(end_of, self._client, instance)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from faults import quantile
 from scenarios import Scenario
 from world import Findings
 
@@ -66,9 +67,9 @@ def make_row(
         doubled=len(verdict.doubled),
         repeated=len(verdict.repeated),
         measured=len(times.seconds),
-        p50=times.quantile(0.5),
-        p99=times.quantile(0.99),
-        slowest=times.quantile(1.0),
+        p50=quantile(times.seconds, 0.5),
+        p99=quantile(times.seconds, 0.99),
+        slowest=quantile(times.seconds, 1.0),
         limit=scenario.limit_seconds,
         counted_from=scenario.counted_from,
         seconds=round(seconds, 1),
@@ -81,9 +82,8 @@ def make_row(
             **findings.notes,
         },
     )
-    broken = (verdict.lost, verdict.stuck, verdict.doubled, verdict.repeated, findings.audit.broken)
-    for found in (*broken, errors):
-        row.broken += _some(found)
+    for found in (*verdict.broken, findings.audit.broken, findings.surprises, errors):
+        row.broken += some_of(found)
     _judge(row, scenario, wanted)
     return row
 
@@ -108,7 +108,8 @@ def _judge(row: Row, scenario: Scenario, wanted: int) -> None:
         row.slow.append(f"p50 {row.p50:.2f} s, over {scenario.median_seconds:g} s")
 
 
-def _some(found: list[str]) -> list[str]:
+def some_of(found: list[str]) -> list[str]:
+    """Return the first few, and how many more there are."""
     more = len(found) - _SHOWN
     return [*found[:_SHOWN], *([f"... and {more} more"] if more > 0 else [])]
 

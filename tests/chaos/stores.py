@@ -17,7 +17,7 @@ from durable_async.backends.postgres.embedded import EmbeddedPostgres, find_bina
 from durable_async.testing.proxy import FaultProxy
 
 HUB = "chaos"
-_SETTINGS = {"max_connections": "200"}
+_SETTINGS = {"max_connections": "120"}
 _SYNC_SECONDS = 30.0
 _AUDIT = """
 select a.*, coalesce(i.id, a.key::text) as instance from chaos.audit a
@@ -46,7 +46,7 @@ class Store(Protocol):
         """End it."""
         ...
 
-    def orders(self, number: int, identities: str, settings: dict[str, Any]) -> Orders:
+    def orders(self, number: int, place: int, identities: str, settings: dict[str, Any]) -> Orders:
         """Say what a worker process does."""
         ...
 
@@ -77,7 +77,8 @@ class SqliteStore:
     name = "sqlite"
 
     def __init__(self, folder: Path) -> None:
-        self._url = f"sqlite:///{folder / 'hub.db'}"
+        self.file = folder / "hub.db"
+        self._url = f"sqlite:///{self.file}"
 
     async def open(self) -> None:
         """Nothing runs."""
@@ -100,13 +101,17 @@ class SqliteStore:
         """There is one lock."""
         return 0
 
-    def orders(self, number: int, identities: str, settings: dict[str, Any]) -> Orders:
+    def orders(self, number: int, place: int, identities: str, settings: dict[str, Any]) -> Orders:
         """Say what a worker does."""
         return Orders(self._url, identities, HUB, settings=settings)
 
     def client(self) -> Orders:
         """Say where the customers' hub is."""
         return Orders(self._url, "", HUB)
+
+    def remote_client(self) -> Orders:
+        """Say where the hub is for a client in another process."""
+        return self.client()
 
 
 class PostgresStore:
@@ -131,7 +136,7 @@ class PostgresStore:
         """End it."""
         self.server.stop(immediately=True)
 
-    def orders(self, number: int, identities: str, settings: dict[str, Any]) -> Orders:
+    def orders(self, number: int, place: int, identities: str, settings: dict[str, Any]) -> Orders:
         """Say what a worker does; the server is told which process it is."""
         return Orders(f"{self.dsn}?chaos.process={number}", identities, HUB, settings=settings)
 
@@ -175,7 +180,12 @@ class PostgresStore:
 
     def errors(self) -> list[str]:
         """Return what the server logged as an error."""
-        text = (self.server.folder / "log").read_text(errors="replace")
+        return self._errors_in(self.server)
+
+    @staticmethod
+    def _errors_in(server: EmbeddedPostgres) -> list[str]:
+        log = server.folder / "log"
+        text = log.read_text(errors="replace") if log.exists() else ""
         return [
             line
             for line in text.splitlines()
@@ -184,17 +194,18 @@ class PostgresStore:
 
 
 class ProxiedStore(PostgresStore):
-    """A server, and a proxy before it for each worker process."""
+    """A server, and a proxy before it for each place in the fleet."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.proxies: dict[int, FaultProxy] = {}
 
-    def orders(self, number: int, identities: str, settings: dict[str, Any]) -> Orders:
-        """Say what a worker does, through its own proxy."""
-        proxy = self.proxies[number] = FaultProxy(self.server.port)
-        orders = super().orders(number, identities, settings)
-        orders.url = proxy.through(orders.url)
+    def orders(self, number: int, place: int, identities: str, settings: dict[str, Any]) -> Orders:
+        """Say what a worker does, through the proxy of its place."""
+        if place not in self.proxies:
+            self.proxies[place] = FaultProxy(self.server.port)
+        orders = super().orders(number, place, identities, settings)
+        orders.url = self.proxies[place].through(orders.url)
         return orders
 
     def close(self) -> None:
@@ -211,6 +222,7 @@ class PostgresPair(PostgresStore):
         super().__init__(folder)
         self._binaries = find_binaries()
         self._standby = EmbeddedPostgres(folder / "standby", settings=_SETTINGS)
+        self._earlier_errors: list[str] = []
 
     @property
     def dsn(self) -> str:
@@ -248,6 +260,7 @@ class PostgresPair(PostgresStore):
     async def add_standby(self) -> None:
         """Make the other server anew as a copy of the primary, and let each commit wait for it from then on."""
         folder = self._standby.folder
+        self._earlier_errors += self._errors_in(self._standby)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700)
         shutil.copy(self.server.folder / "password", folder / "password")
@@ -262,6 +275,10 @@ class PostgresPair(PostgresStore):
             ):
                 await asyncio.sleep(0.05)
 
+    def errors(self) -> list[str]:
+        """Return what either of them logged as an error, also before it was made anew."""
+        return [*self._earlier_errors, *super().errors(), *self._errors_in(self._standby)]
+
     def _copy(self, data: Path) -> None:
         parts = urlsplit(self.server.dsn)
         source = (
@@ -275,3 +292,45 @@ class PostgresPair(PostgresStore):
         lines = configuration.read_text().splitlines()
         kept = [line for line in lines if not line.startswith("synchronous_standby_names")]
         configuration.write_text("\n".join(kept) + "\n")
+
+
+class ProxiedPair(PostgresPair):
+    """A server and, now and then, its standby; each place in the fleet and each client has a proxy of its own, which follows a promotion."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.proxies: dict[int, FaultProxy] = {}
+        self.clients: list[FaultProxy] = []
+
+    async def open(self) -> None:
+        """Start the one; the standby comes when it is needed."""
+        self.server.start()
+
+    def close(self) -> None:
+        """End proxies and servers."""
+        for proxy in (*self.proxies.values(), *self.clients):
+            proxy.close()
+        super().close()
+
+    def orders(self, number: int, place: int, identities: str, settings: dict[str, Any]) -> Orders:
+        """Say what a worker does, through the proxy of its place."""
+        if place not in self.proxies:
+            self.proxies[place] = FaultProxy(self.server.port)
+        url = self.proxies[place].through(f"{self.server.dsn}?chaos.process={number}")
+        return Orders(url, identities, HUB, settings=settings)
+
+    def remote_client(self) -> Orders:
+        """Say where the hub is for a client in another process."""
+        return self.client()
+
+    def client(self) -> Orders:
+        """Say where the customers' hub is, through a proxy of their own, which follows a promotion."""
+        proxy = FaultProxy(self.server.port)
+        self.clients.append(proxy)
+        return Orders(proxy.through(self.server.dsn), "", HUB)
+
+    async def promote(self) -> None:
+        """Make the standby the primary, and lead everybody there."""
+        await super().promote()
+        for proxy in (*self.proxies.values(), *self.clients):
+            proxy.redirect(self.server.port)

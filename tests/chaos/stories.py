@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from durable_async.model.history import (
 from durable_async.serialization.events import decode_events
 
 _ALL_BYTES = 2**40
+_READERS = 4
 
 
 @dataclass
@@ -166,13 +168,19 @@ async def read_stories(
         hub: Where they are.
         recorded: When each turn of an instance and execution was recorded, as far as the store tells.
     """
-    stories: dict[str, Story] = {}
-    async for state in hub.client.query(page_size=1000):
-        instance_id = state.instance_id
-        story = stories[instance_id] = Story(state)
-        page = await hub.backend.read_history(instance_id, bytes_max=_ALL_BYTES)
-        assert not page.more
-        for row in page.rows:
-            at_us = recorded.get((instance_id, page.execution, row.turn))
-            story.tell(decode_events(instance_id, row.events), at_us)
+    states = [state async for state in hub.client.query(page_size=1000)]
+    stories = {state.instance_id: Story(state) for state in states}
+    ids = iter(stories)
+
+    async def read() -> None:
+        for instance_id in ids:  # which all readers share
+            page = await hub.backend.read_history(instance_id, bytes_max=_ALL_BYTES)
+            assert not page.more
+            for row in page.rows:
+                at_us = recorded.get((instance_id, page.execution, row.turn))
+                stories[instance_id].tell(decode_events(instance_id, row.events), at_us)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(_READERS):
+            group.create_task(read())
     return stories

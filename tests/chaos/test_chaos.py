@@ -1,4 +1,4 @@
-"""A few faults of each kind lose, double and block nothing."""
+"""A few faults of each kind lose, double and block nothing, one kind at a time and all in one run of a minute."""
 
 from __future__ import annotations
 
@@ -11,25 +11,18 @@ import pytest
 SCENARIOS = [
     "sqlite --kills 2",
     "sqlite --zombies 1",
-    "postgres --kills 2",
-    "postgres --zombies 1",
-    "postgres --cut-offs 1",
-    "postgres --crashes 1",
-    "postgres --storms 1",
-    "postgres --lost-answers 10",
-    "postgres --lost-wakeups 2",
-    "postgres --promotions 1",
     "sqlite --bank 2 --transfers 60",
-    "postgres --bank 2 --transfers 60",
+    "postgres --promotions 1",
+    "postgres --everything 1",
 ]
 
 
 PROVES_NOTHING = 2
-TRIES = 4
+TRIES = 3
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_faults_lose_double_and_block_nothing(scenario: str) -> None:
     """In a process of its own, so that nothing here shares its event loop. Times are not judged: they measure the machine.
@@ -41,7 +34,7 @@ def test_faults_lose_double_and_block_nothing(scenario: str) -> None:
             [sys.executable, str(Path(__file__).parent), *scenario.split()],
             capture_output=True,
             text=True,
-            timeout=110,
+            timeout=250,
             check=False,
         )
         if done.returncode != PROVES_NOTHING:

@@ -1,4 +1,4 @@
-"""The program that is killed, frozen and cut off: one worker. What to do stands in an environment variable, for DSNs hold passwords."""
+"""The program that is killed, frozen, blocked and cut off: one worker. What to do stands in an environment variable, for DSNs hold passwords."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import bank.transfers  # noqa: F401 - registers the bank's code
+import crowds.tallies  # noqa: F401 - and that of a crowd
 from workload import registry
 
 from durable_async import BackendUnavailableError, TaskHub
@@ -34,6 +35,7 @@ class Orders:
         identities: A file to which it appends each identity that it works under.
         hub: Name of the task hub.
         direct_url: For LISTEN and the sign of life, if it is another.
+        skew_seconds: How far its clock is ahead.
         settings: Of the worker.
     """
 
@@ -41,6 +43,7 @@ class Orders:
     identities: str
     hub: str = "default"
     direct_url: str | None = None
+    skew_seconds: float = 0.0
     settings: dict[str, Any] = field(default_factory=dict)
 
     def environment(self) -> dict[str, str]:
@@ -50,32 +53,50 @@ class Orders:
 
 def open_hub(orders: Orders) -> AbstractAsyncContextManager[TaskHub]:
     """Open the hub as the orders say."""
+    environment = SkewedEnvironment(orders.skew_seconds)
     if orders.url.startswith("sqlite"):
-        return TaskHub.open(orders.url, hub=orders.hub, registry=registry)
+        return TaskHub.open(orders.url, hub=orders.hub, registry=registry, environment=environment)
     backend = PostgresBackend(
-        orders.url,
-        hub=orders.hub,
-        direct_dsn=orders.direct_url,
-        environment=SystemEnvironment(),
+        orders.url, hub=orders.hub, direct_dsn=orders.direct_url, environment=environment
     )
-    return TaskHub.open(backend, hub=orders.hub, registry=registry)
+    return TaskHub.open(backend, hub=orders.hub, registry=registry, environment=environment)
+
+
+class SkewedEnvironment(SystemEnvironment):
+    """The real world, seen by a clock that is wrong."""
+
+    def __init__(self, ahead_seconds: float) -> None:
+        super().__init__()
+        self._ahead_us = round(ahead_seconds * 1e6)
+
+    def now_us(self) -> int:
+        """Return the wrong time."""
+        return super().now_us() + self._ahead_us
 
 
 async def work(orders: Orders) -> None:
     """Run a worker until killed."""
     async with AsyncExitStack() as stack:
-        hub = await _open(stack, orders)
+        hub = await open_somehow(stack, orders)
         worker = await stack.enter_async_context(hub.worker(**orders.settings))
         await _tell_identities(worker, Path(orders.identities))
 
 
-async def _open(stack: AsyncExitStack, orders: Orders) -> TaskHub:
+async def open_somehow(stack: AsyncExitStack, orders: Orders) -> TaskHub:
     """Begin again what could not begin, as a supervisor does; what ends later is not hidden by it."""
     while True:
         try:
             return await stack.enter_async_context(open_hub(orders))
         except BackendUnavailableError:
             await asyncio.sleep(_AGAIN_SECONDS)
+
+
+def begin_log() -> None:
+    """Log as `logs` reads it."""
+    logging.basicConfig(
+        level=logging.INFO,
+        format=f"%(asctime)s.%(msecs)03d {os.getpid()} %(levelname)s %(message)s",
+    )
 
 
 async def _tell_identities(worker: Worker, file: Path) -> None:
@@ -89,7 +110,5 @@ async def _tell_identities(worker: Worker, file: Path) -> None:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(
-        level=logging.INFO, format=f"%(asctime)s.%(msecs)03d {os.getpid()} %(message)s"
-    )
+    begin_log()
     asyncio.run(work(Orders(**json.loads(os.environ[VARIABLE]))))

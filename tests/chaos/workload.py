@@ -6,6 +6,8 @@ import asyncio
 import os
 import random
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from durable_async import OrchestrationContext, Registry, when_all
@@ -33,10 +35,17 @@ class Plan:
 @registry.activity
 async def mark(order: Mark) -> str:
     """Write to the ledger that it began, work a little, write that it ended."""
-    _write(order, "began")
-    await asyncio.sleep(random.uniform(0.0, 0.1))
-    _write(order, "ended")
+    with mark_from(order):
+        await asyncio.sleep(random.uniform(0.0, 0.1))
     return order.key
+
+
+@contextmanager
+def mark_from(order: Mark) -> Iterator[None]:
+    """Write to the ledger at the beginning of a block, and when it has come to its end."""
+    _write(order, "began")
+    yield
+    _write(order, "ended")
 
 
 def _write(order: Mark, what: str) -> None:

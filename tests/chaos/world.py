@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from audit import Audit, read_audit
 from checker import Verdict, add_found, await_ends, check, check_leftovers
-from faults import Fault, Times, times_to_resume
+from faults import Fault, Loss, Times, times_to_resume
 from fleet import Fleet, WorkerProcess, now_us
 from ledger import Ledger
 from load import Customers
+from logs import count, surprises
 from stores import Store
 from stories import read_stories
 from worker import Orders, open_hub
@@ -38,6 +39,7 @@ class Findings:
     times: Times
     faults: list[Fault]
     audit: Audit
+    surprises: list[str]
     notes: dict[str, float]
 
 
@@ -52,7 +54,9 @@ class World:
         errands: How many of their errands are to be done at least.
         random: What decides when and whom a fault hits; the seed repeats the decisions, not the timing of processes.
         faults: What was done so far.
+        losses: Answers that were lost.
         notes: What else is counted.
+        is_slow: Whether some of the workers are slow at the moment, so that no time says anything.
     """
 
     folder: Path
@@ -62,7 +66,9 @@ class World:
     errands: int
     random: random.Random
     faults: list[Fault] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
     notes: dict[str, float] = field(default_factory=dict)
+    is_slow: bool = False
 
     @property
     def ledger(self) -> Path:
@@ -143,6 +149,28 @@ class World:
                 (what, key, int(pid)) for what, key, at_us, pid in words if int(at_us) > since_us
             ]
 
+    async def worker_of(self, key: str) -> WorkerProcess:
+        """Wait until something has begun, and return the worker where it did."""
+        found: list[WorkerProcess] = []
+
+        def find() -> bool:
+            pids = {pid for what, one, pid in self._written(0) if (what, one) == ("began", key)}
+            found[:] = (one for one in self.fleet.workers if one.pid in pids)
+            return bool(found)
+
+        await self._until(find)
+        return found[0]
+
+    async def until_ended(self, key: str) -> None:
+        """Wait until something has come to its end."""
+        await self._until(
+            lambda: any((what, one) == ("ended", key) for what, one, _ in self._written(0))
+        )
+
+    def note(self, what: str, number: float = 1) -> None:
+        """Count something."""
+        self.notes[what] = self.notes.get(what, 0) + number
+
     async def pause(self, shortest: float, longest: float) -> None:
         """Let it work for a while."""
         await asyncio.sleep(self.random.uniform(shortest, longest))
@@ -163,10 +191,19 @@ class World:
         self.notes["deadlocks"] = deadlocks = await store.deadlocks()
         if deadlocks:
             verdict.stuck.append(f"{deadlocks} deadlocks in the store")
+        landed = sum(audit.has_landed(loss.process, loss.at_us) for loss in self.losses)
+        self.notes["answers_lost_and_landed"] = landed
+        self.notes["answers_lost"] = len(self.losses)
+        self.notes["fenced"] = count(self.logs(), "; going on under a new identity")
         self.notes["idle_at_first_max"] = ledger.idle_seconds(self.fleet.registered_us())
         times = times_to_resume(self.faults, stories, ledger)
         verdict.stuck += (f"{one}: never went on" for one in times.never)
-        return Findings(verdict, times, self.faults, audit, self.notes)
+        said = [line for log in self.logs() for line in surprises(log)]
+        return Findings(verdict, times, self.faults, audit, said, self.notes)
+
+    def logs(self) -> list[Path]:
+        """Return the logs of all processes there ever were."""
+        return sorted(self.folder.glob("*.log"))
 
 
 async def run_in_world(
@@ -179,14 +216,29 @@ async def run_in_world(
     errands: int,
     settings: dict[str, Any],
     seed: int,
+    skews: Sequence[float] = (),
 ) -> Findings:
-    """Run a scenario: workers under load, faults that ``strike`` brings, and the check."""
+    """Run a scenario: workers under load, faults that ``strike`` brings, and the check.
+
+    Args:
+        folder: For all that is written meanwhile.
+        store: Where the hub is.
+        strike: Brings the faults, and returns when there were enough.
+        workers: How many there are at a time.
+        customers: Makes them, given a client and the activities' ledger.
+        errands: How many of theirs are to be done at least.
+        settings: Of the workers.
+        seed: Decides when and whom a fault hits.
+        skews: How far the clocks of the first workers are ahead, and of those that follow them.
+    """
     folder.mkdir(parents=True)
 
-    def orders(number: int) -> Orders:
-        return store.orders(number, str(folder / "identities"), settings)
+    def orders(number: int, place: int) -> Orders:
+        ordered = store.orders(number, place, str(folder / "identities"), settings)
+        ordered.skew_seconds = skews[place] if place < len(skews) else 0.0
+        return ordered
 
-    fleet = Fleet(orders, folder / "workers.log")
+    fleet = Fleet(orders, folder)
     async with open_hub(store.client()) as hub:
         load = customers(hub.client, str(folder / "ledger"))
         await store.begin_audit()

@@ -48,7 +48,7 @@ async def check_books(client: Client, expected: Expected, found: Found) -> None:
         total += book.total
         parts[key]["open"].add(0)
         _compare(key, book, balances[key], parts[key], found)
-        _compare_talk(key, book.ear, expected.said[key], found)
+        compare_talk(key, book.ear, expected.said[key], found)
         if book.ticks != expected.ticks.get(key, 0):
             found.lost.append(f"{key}: {book.ticks} ticks instead of {expected.ticks.get(key, 0)}")
     if total != expected.total:
@@ -95,7 +95,8 @@ def _compare(
                 found.lost.append(f"{key}: {part} of {len(numbers)} transfers {what}: {some}")
 
 
-def _compare_talk(key: str, ear: Ear, said: Mapping[str, int], found: Found) -> None:
+def compare_talk(key: str, ear: Ear, said: Mapping[str, int], found: Found) -> None:
+    """Compare what was heard from senders with what was acknowledged to them."""
     found.doubled += (f"{key}: {one}" for one in ear.disorder)
     for sender in {*ear.last, *said}:
         last, expected = ear.last.get(sender, 0), said.get(sender, 0)
@@ -106,7 +107,7 @@ def _compare_talk(key: str, ear: Ear, said: Mapping[str, int], found: Found) -> 
 async def _check_journal(client: Client, entries: Mapping[str, int], found: Found) -> None:
     state = await client.get_entity(Journal.entity_id(JOURNAL), Journal)
     ear = Ear() if state is None or state.state is None else state.state
-    _compare_talk("the journal", ear, entries, found)
+    compare_talk("the journal", ear, entries, found)
     found.notes["movements"] = sum(entries.values())
 
 

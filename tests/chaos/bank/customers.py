@@ -52,8 +52,10 @@ class Heard:
 class Bank(Customers):
     """Customers whose errands are transfers, and one each who audits, and who sits on locks and is ended."""
 
-    def __init__(self, client: Client, ledger: str, *, customers: int, seed: int) -> None:
-        super().__init__(client, ledger, customers=customers, seed=seed)
+    def __init__(
+        self, client: Client, ledger: str, *, customers: int, seed: int, name: str = ""
+    ) -> None:
+        super().__init__(client, ledger, customers=customers, seed=seed, name=name)
         self.heard = Heard()
         self._numbers = 0
         self._is_open = asyncio.Event()

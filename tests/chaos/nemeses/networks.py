@@ -38,10 +38,10 @@ class CutOffs:
             fault = Fault(now_us(), frozenset({victim.pid}), owned)
             fault.process, fault.identity = victim.number, identities[-1].worker_id
             world.faults.append(fault)
-            proxy = self._store.proxies[victim.number]
+            proxy = self._store.proxies[victim.place]
             proxy.hold()
             await asyncio.sleep(2 * self._lease_seconds)
-            proxy.release()
+            proxy.release("")
             fault.until_us = await until_renamed(victim, len(identities))
 
 
@@ -58,7 +58,7 @@ class LostAnswers:
         """Lose answers until the server tells that so many of those commits stand."""
         while len(world.faults) < self._number:
             victim = await world.busy_worker()
-            proxy = self._store.proxies[victim.number]
+            proxy = self._store.proxies[victim.place]
             lost = proxy.lost
             proxy.lose_answers(1, "/commits")
             async with asyncio.timeout(self._SECONDS):
@@ -74,7 +74,7 @@ class LostAnswers:
 class LostWakeups:
     """No notification reaches the workers, which are idle; then an event is raised, and at last an orchestration started."""
 
-    _ROUND = 8
+    ROUND = 8
     _SECONDS = 20.0
 
     def __init__(self, number: int, store: ProxiedStore) -> None:
@@ -83,8 +83,9 @@ class LostWakeups:
 
     async def __call__(self, world: World) -> None:
         """Say something to deaf ears, over and over."""
-        while len(world.faults) < self._number:
-            size = min(self._number - len(world.faults), self._ROUND)
+        wanted = len(world.faults) + self._number
+        while len(world.faults) < wanted:
+            size = min(wanted - len(world.faults), self.ROUND)
             await self._round(world, f"notes-{len(world.faults)}", size - 1)
             for proxy in self._store.proxies.values():
                 proxy.release()

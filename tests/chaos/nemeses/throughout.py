@@ -57,5 +57,4 @@ class Throughout:
     async def _strike(world: World, kinds: Sequence[Strike]) -> None:
         strike = world.random.choice(kinds)
         await strike(world)
-        name = type(strike).__name__.lower()
-        world.notes[name] = world.notes.get(name, 0) + 1
+        world.note(type(strike).__name__.lower())

@@ -47,5 +47,5 @@ class Together:
     async def _lose_answers(self, world: World, is_over: asyncio.Event) -> None:
         while not is_over.is_set():
             victim = world.random.choice(world.fleet.workers)
-            self._store.proxies[victim.number].lose_answers(1, "/commits")
+            self._store.proxies[victim.place].lose_answers(1, "/commits")
             await world.pause(0.2, 1.0)

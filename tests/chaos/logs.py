@@ -1,0 +1,37 @@
+"""What processes may say while all this happens to them; anything else that is a warning, or worse, is a finding."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+_RECORD = re.compile(r"\d{4}-\d\d-\d\d [\d:,.]+ \d+ (?P<level>[A-Z]+) (?P<message>.*)")
+_QUIET = frozenset({"DEBUG", "INFO"})
+_KNOWN = (
+    r"cannot [\w ]+: .* (is not available|does not answer): .*",
+    r"can [\w ]+ again, after [\d.]+ s",
+    r"worker '\w+' lost its lease: .*; going on under a new identity",
+    r"notifications do not arrive from .*",
+)
+
+
+def surprises(log: Path) -> list[str]:
+    """Return the warnings and errors of a log that are of no known kind, and what stands in no record, such as the end of a process."""
+    found: list[str] = []
+    is_expected = False
+    for line in log.read_text(errors="replace").splitlines():
+        record = _RECORD.fullmatch(line)
+        if record is not None:
+            is_expected = record["level"] in _QUIET or any(
+                re.fullmatch(known, record["message"]) for known in _KNOWN
+            )
+        if not is_expected:
+            found.append(f"{log.name}: {line}")
+            is_expected = record is not None  # one line of it is enough
+    return found
+
+
+def count(logs: list[Path], words: str) -> int:
+    """Return how many lines of logs hold these words."""
+    texts = (log.read_text(errors="replace") for log in logs)
+    return sum(words in line for text in texts for line in text.splitlines())
