@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -102,6 +104,11 @@ class PostgresTarget:
                 _check(dsn)
 
     @property
+    def addresses(self) -> list[str]:
+        """The DSNs that are used; they may hold a password."""
+        return [self.dsn] if self.direct_dsn is None else [self.dsn, self.direct_dsn]
+
+    @property
     def place(self) -> str:
         """Hosts and database; never a password."""
         return _place(self.dsn)
@@ -172,6 +179,27 @@ def has_several_hosts(dsn: str) -> bool:
     """Tell whether there is more than one server to choose from."""
     parts = _split(dsn)
     return "," in parts.netloc or "," in dict(parse_qsl(parts.query)).get("host", "")
+
+
+def unprotected_hosts(dsn: str) -> list[str]:
+    """Return the hosts in a DSN that are reached over a network without knowing that it is they who answer."""
+    parts = _split(dsn)
+    given = dict(parse_qsl(parts.query))
+    if given.get("sslmode", os.environ.get("PGSSLMODE")) == "verify-full":
+        return []
+    netloc = parts.netloc.rpartition("@")[2] or given.get("host") or os.environ.get("PGHOST", "")
+    hosts = [_HOST_AND_PORT.sub(r"\1", host, count=1) for host in netloc.split(",")]
+    return [host for host in hosts if not _is_here(host)]
+
+
+def _is_here(host: str) -> bool:
+    """Tell whether a host is this machine: a socket, or the loopback."""
+    if not host or host.startswith("/") or host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def _read(name: str, value: str) -> Any:

@@ -7,20 +7,15 @@ from typing import Any
 
 from durable_async.errors import ConfigurationError
 
-from .address import PostgresTarget
+from .address import PostgresTarget, unprotected_hosts
+from .statements import statements_in
 
 _log = logging.getLogger("durable_async")
 
 _SERVER_VERSION_MIN = 140_000
 
-_SETTINGS = (
-    "select current_setting('server_version_num')::int as version, pg_is_in_recovery() as is_standby,"
-    " current_setting('server_encoding') as encoding, current_setting('fsync') as fsync,"
-    " current_setting('full_page_writes') as full_page_writes, current_setting('autovacuum') as autovacuum,"
-    " current_setting('synchronous_commit') as synchronous_commit,"
-    " current_setting('transaction_isolation') as isolation,"
-    " current_setting('transaction_read_only') as read_only"
-)
+_AGE_MAX = 1_000_000_000
+"""So many transactions since all rows were frozen are half of what there may be: the server is years behind with it, or prevented."""
 
 _said: set[tuple[str, str]] = set()
 """The warnings of this process, so that each is given once for each place."""
@@ -32,11 +27,15 @@ async def inspect(connection: Any, target: PostgresTarget) -> list[str]:
     Raises:
         ConfigurationError: It cannot be used.
     """
-    row = await connection.fetchrow(_SETTINGS)
+    row = await connection.fetchrow(statements_in(target.schema)["settings"], target.schema)
     refusal = _refusal(row)
     if refusal is not None:
         raise ConfigurationError(f"{target.place}: {refusal}")
-    return [warning for warning, applies in _warnings(row) if applies]
+    return [
+        warning
+        for warning, applies in [*_of_the_server(row), *_of_the_database(row), *_of_the_way(target)]
+        if applies
+    ]
 
 
 def warn(target: PostgresTarget, warnings: list[str]) -> None:
@@ -66,7 +65,7 @@ def _refusal(row: Any) -> str | None:
     return None
 
 
-def _warnings(row: Any) -> list[tuple[str, bool]]:
+def _of_the_server(row: Any) -> list[tuple[str, bool]]:
     return [
         (
             "fsync is off: a crash of the machine may lose or corrupt everything",
@@ -81,5 +80,42 @@ def _warnings(row: Any) -> list[tuple[str, bool]]:
             "synchronous_commit is off: the last moments before a crash are lost although they were acknowledged",
             row["synchronous_commit"] == "off",
         ),
+        (
+            "synchronous_commit is local although there are synchronous standbys: a failover to one may lose what was acknowledged",
+            row["synchronous_commit"] == "local" and row["has_synchronous_standbys"],
+        ),
         ("transactions are read-only by default", row["read_only"] == "on"),
+    ]
+
+
+def _of_the_database(row: Any) -> list[tuple[str, bool]]:
+    return [
+        (
+            "synchronous_commit is off by default for this role or database: where it is not asked for, as behind some poolers and in a pool of"
+            " yours, the last moments before a crash are lost although they were acknowledged",
+            row["default_synchronous_commit"] == "off",
+        ),
+        (
+            f"unlogged tables, which a crash of the server empties: {row['unlogged']}",
+            row["unlogged"] is not None,
+        ),
+        (
+            f"autovacuum is off for {row['unvacuumed']}: they will grow and slow down",
+            row["unvacuumed"] is not None,
+        ),
+        (
+            f"{row['age']:,} transactions, of 2,147 million at most, since all rows of this database were frozen: vacuum it, and look what"
+            " keeps autovacuum from that, such as a transaction or a replication slot that was forgotten",
+            row["age"] > _AGE_MAX,
+        ),
+    ]
+
+
+def _of_the_way(target: PostgresTarget) -> list[tuple[str, bool]]:
+    hosts = [host for dsn in target.addresses for host in unprotected_hosts(dsn)]
+    return [
+        (
+            f"sslmode is not verify-full: whoever is between here and {', '.join(dict.fromkeys(hosts))} can read and change everything",
+            bool(hosts),
+        )
     ]

@@ -28,6 +28,11 @@ SOUND = {
     "full_page_writes": "on",
     "autovacuum": "on",
     "synchronous_commit": "on",
+    "has_synchronous_standbys": False,
+    "default_synchronous_commit": None,
+    "unlogged": None,
+    "unvacuumed": None,
+    "age": 200_000_000,
     "isolation": "read committed",
     "read_only": "off",
 }
@@ -39,7 +44,7 @@ class Answer:
     def __init__(self, **settings: Any) -> None:
         self.row = {**SOUND, **settings}
 
-    async def fetchrow(self, sql: str) -> dict[str, Any]:
+    async def fetchrow(self, sql: str, schema: str) -> dict[str, Any]:
         return self.row
 
 
@@ -91,6 +96,14 @@ async def test_what_cannot_serve_is_refused(
         ({"full_page_writes": "off"}, "full_page_writes is off"),
         ({"autovacuum": "off"}, "autovacuum is off"),
         ({"synchronous_commit": "off"}, "synchronous_commit is off"),
+        (
+            {"synchronous_commit": "local", "has_synchronous_standbys": True},
+            "synchronous_commit is local although",
+        ),
+        ({"default_synchronous_commit": "off"}, "off by default for this role or database"),
+        ({"unlogged": "history"}, "unlogged tables, which a crash of the server empties: history"),
+        ({"unvacuumed": "letters"}, "autovacuum is off for letters"),
+        ({"age": 1_500_000_000}, "1,500,000,000 transactions, of 2,147 million"),
         ({"read_only": "on"}, "read-only by default"),
     ],
 )

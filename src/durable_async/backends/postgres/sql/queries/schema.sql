@@ -4,6 +4,48 @@
 -- Needs the right to create schemas in the database, unless somebody has made it before.
 create schema if not exists {schema}
 
+-- name: settings
+-- What a hub's promises hang on, once when it opens. What the role and the database say stands beside what this session has asked for.
+-- What is most specific comes first: the role in this database, the role, the database.
+select
+    current_setting('server_version_num')::integer as version,
+    pg_is_in_recovery() as is_standby,
+    current_setting('server_encoding') as encoding,
+    current_setting('fsync') as fsync,
+    current_setting('full_page_writes') as full_page_writes,
+    current_setting('autovacuum') as autovacuum,
+    current_setting('synchronous_commit') as synchronous_commit,
+    current_setting('synchronous_standby_names') <> '' as has_synchronous_standbys,
+    current_setting('transaction_isolation') as isolation,
+    current_setting('transaction_read_only') as read_only,
+    (
+        select split_part(c.setting, '=', 2)
+        from pg_catalog.pg_db_role_setting s
+        join pg_catalog.pg_database d on d.datname = current_database()
+        cross join unnest(s.setconfig) as c (setting)
+        where s.setdatabase in (0, d.oid) and c.setting like 'synchronous_commit=%'
+            and (s.setrole = 0 or s.setrole = (select r.oid from pg_catalog.pg_roles r where r.rolname = current_user))
+        order by s.setrole <> 0 and s.setdatabase <> 0 desc, s.setrole <> 0 desc
+        limit 1
+    ) as default_synchronous_commit,
+    (
+        select string_agg(c.relname, ', ' order by c.relname)
+        from pg_catalog.pg_class c
+        join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+        where n.nspname = $1 and c.relkind = 'r' and c.relpersistence = 'u'
+    ) as unlogged,
+    (
+        select string_agg(c.relname, ', ' order by c.relname)
+        from pg_catalog.pg_class c
+        join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+        where n.nspname = $1 and c.relkind = 'r' and c.reloptions && array['autovacuum_enabled=false', 'autovacuum_enabled=off']
+    ) as unvacuumed,
+    (
+        select greatest(age(d.datfrozenxid), mxid_age(d.datminmxid))
+        from pg_catalog.pg_database d
+        where d.datname = current_database()
+    ) as age
+
 -- name: has_meta
 -- A new schema has no tables at all. A look at the catalogue as it is now: what a session remembers of it, as to_regclass does, may be from
 -- before it waited for another migrator.
