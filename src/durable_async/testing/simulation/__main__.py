@@ -5,6 +5,7 @@
     ./dev simulate --fresh 1000 --jobs 2      seeds that nobody chose
     ./dev simulate --plan kept/seed-4711.json a plan that was kept
     ./dev simulate --seed 4711 --shrink       less and less of a plan that fails, as long as it does
+    ./dev simulate --planted all --jobs 2     which seed is the first to find each fault that is planted
     ./dev simulate --sweep                    small stories, with a crash at each call to the store, one after the other
 
 The exit code is 1 if a promise was broken, 2 if the runs met too little to prove anything.
@@ -23,6 +24,7 @@ import msgspec
 
 from durable_async.environment import SystemEnvironment
 
+from .hunting import hunt_all, names_of
 from .many import Order, Totals, play_many, spread
 from .plan import Plan
 from .play import Report, play
@@ -47,7 +49,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="./dev simulate", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    what = parser.add_mutually_exclusive_group(required=True)
+    what = parser.add_mutually_exclusive_group()
     what.add_argument("--seed", type=int, metavar="N", help="play one seed, and say all about it")
     what.add_argument(
         "--seeds", metavar="N|A-B", help="play the first N seeds, or those from A to B"
@@ -60,7 +62,11 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--workload", choices=sorted(kind.name for kind in WORKLOADS), help="let only this one play"
     )
-    parser.add_argument("--planted", metavar="NAME", help="put a fault into the engine first")
+    parser.add_argument(
+        "--planted",
+        metavar="NAME|all",
+        help="put a fault into the engine first; without seeds, look for the first that finds it",
+    )
     parser.add_argument("--trace", type=Path, metavar="FILE", help="write down each step")
     parser.add_argument("--shrink", action="store_true", help="make a plan that fails smaller")
     parser.add_argument("--failures", type=int, default=5, metavar="N", help="stop after so many")
@@ -68,7 +74,11 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--keep", type=Path, default=Path("simulation-failures"), metavar="FOLDER",
         help="where plans that fail are written to",
     )  # fmt: skip
-    return parser.parse_args(arguments)
+    asked = parser.parse_args(arguments)
+    played = (asked.seeds, asked.fresh, asked.plan, asked.sweep or None, asked.planted, asked.seed)
+    if all(one is None for one in played):
+        parser.error("say what to play: --seed, --seeds, --fresh, --plan, --sweep or --planted")
+    return asked
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,7 +91,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _one(order, Plan.from_json(asked.plan.read_bytes()), asked)
     if asked.seed is not None:
         return _one(order, order.plan(asked.seed), asked)
+    if asked.seeds is None and asked.fresh is None:
+        return _hunt(asked)
     return _several(order, _seeds(asked), asked)
+
+
+def _hunt(asked: argparse.Namespace) -> int:
+    survivors = 0
+    for catch in hunt_all(names_of(asked.planted), jobs=asked.jobs):
+        _say(catch.line)
+        survivors += catch.seed is None
+    return BROKEN if survivors else 0
 
 
 def _seeds(asked: argparse.Namespace) -> Iterable[int]:

@@ -20,6 +20,7 @@ from durable_async.worker import WorkerSettings, _entities
 
 from .loop import SimulationLoop
 from .plan import Loss, Plan
+from .planted import lifted, planted as _planted
 from .rest import settle
 from .stage import Stage, on_stage
 from .violations import CrashedError, StuckError, Violation
@@ -116,6 +117,11 @@ def play(
         planted: Name of a fault that is put into the engine for the run.
         trace: Told each step before it runs.
     """
+    with _planted(planted):
+        return _play(plan, trace)
+
+
+def _play(plan: Plan, trace: Callable[[str], None] | None) -> Report:
     loop = SimulationLoop(seed=plan.seed, steps_max=STEPS_MAX)
     loop.allow(seconds=SECONDS_MAX)
     loop.trace = trace
@@ -166,7 +172,8 @@ async def _main(world: World) -> None:
     for workload in world.workloads.values():
         await workload.wind_up(hub.client)
     await settle(world)
-    await world.inspector.settled(hub, world.workers())
+    with lifted():
+        await world.inspector.settled(hub, world.workers())
     for workload in world.workloads.values():
         await workload.check(hub)
     hub.client.close()

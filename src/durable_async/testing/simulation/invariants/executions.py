@@ -94,6 +94,7 @@ class Execution:
         self._over: set[int] = set()
         self._begun: set[int] = set()
         self._given_up: set[int] = set()
+        self._attempts: dict[int, int] = {}
         events = decode_events(instance_id, row.events)
         self.is_rewound = any(isinstance(event, ExecutionRewound) for event in events)
         started = events[0]
@@ -252,6 +253,9 @@ def _check_answer(execution: Execution, event: Any) -> None:
 
 def _check_failed(execution: Execution, event: Any) -> None:
     _check_answer(execution, event)
+    attempt = execution._attempts.get(event.seq, 1)
+    if event.attempt != attempt or event.seq in execution.retry_at_us:
+        raise execution.wrong("I6", f"the failure of another attempt than {attempt}", event)
     if event.retry_at_us is not None and event.retry_at_us < execution.clock_us:
         raise execution.wrong("I13", "a retry is due before the failure", event)
 
@@ -288,6 +292,7 @@ def _note(execution: Execution, event: Any) -> None:
         execution.retry_at_us[event.seq] = event.retry_at_us
     elif kind is ActivityRetried:
         execution.retry_at_us.pop(event.seq, None)
+        execution._attempts[event.seq] = event.attempt
     elif kind in ANSWERS or kind in REVOCATIONS:
         execution.pending.pop(event.seq, None)
         execution.retry_at_us.pop(event.seq, None)

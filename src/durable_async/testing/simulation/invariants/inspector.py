@@ -18,7 +18,7 @@ from .chronicle import Chronicle
 from .claims import Claims, check_claims, check_parks
 from .executions import Execution
 from .fences import Fences, check_owners
-from .liveness import Rest
+from .liveness import Rest, check_queue
 from .locks import Locks
 from .mailboxes import Mailboxes
 from .refinement import check_refinement
@@ -159,6 +159,7 @@ class Inspector:
         if self._rows is None:
             return
         self._check_strays(self._rows)
+        check_queue(self._rows.hub)
         if self._locks is not None:
             self._locks.check_all_free()
         patience_us = round(2 * self._settings.poll_seconds * 1e6)
@@ -180,6 +181,8 @@ class Inspector:
             row = rows.get(slot.instance_id)
             if not slot.is_idle or slot.instance_id in self._excused or row is None:
                 continue
+            if slot.execution < row.execution:
+                continue  # replaced or purged, which its owner learns when it wants to commit
             if (row.owner, row.execution) != (worker.worker_id, slot.execution):
                 raise Violation(
                     "I20",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from durable_async.backends.memory.state import HubState
 from durable_async.model.history import (
     ActivityScheduled,
     EntityCalled,
@@ -153,4 +154,23 @@ class Rest:
                 "it goes on, though its parent has ended it",
                 where=row.instance_id,
                 parent=link,
+            )
+
+
+def check_queue(hub: HubState) -> None:
+    """See that no activity in the queue has outlived the execution that queued it.
+
+    Raises:
+        Violation: One has.
+    """
+    for row in hub.activities.values():
+        queued = row.activity
+        instance = hub.instances.get(queued.instance_id)
+        is_over = instance is None or instance.status.is_terminal
+        if is_over or (instance is not None and instance.execution != queued.execution):
+            raise Violation(
+                "I15",
+                "an activity of what has ended is queued",
+                where=queued.instance_id,
+                item=queued,
             )

@@ -1,0 +1,63 @@
+"""Hunt faults that were planted: play one seed after the other until it is found, and say after how many, and by what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from .drawing import draw
+from .many import spread
+from .plan import StoreKind
+from .planted import PLANTED
+from .play import play
+
+SEEDS_MAX = 500
+
+
+class Catch(msgspec.Struct, frozen=True):
+    """What a hunt came to.
+
+    Attributes:
+        name: The fault.
+        seed: The first that found it; ``None`` if none did.
+        invariant: What noticed it.
+        words: What it noticed.
+    """
+
+    name: str
+    seed: int | None = None
+    invariant: str = ""
+    words: str = ""
+
+    @property
+    def line(self) -> str:
+        """Say it in a line."""
+        if self.seed is None:
+            return f"{self.name}: NOT FOUND"
+        first, _, _ = self.words.partition("\n")
+        return f"{self.name}: seed {self.seed}, {first}"
+
+
+def hunt(name: str, seeds: Iterable[int] = range(SEEDS_MAX), store: StoreKind = "memory") -> Catch:
+    """Play seeds until one finds a fault."""
+    for seed in seeds:
+        report = play(draw(seed, store=store), planted=name)
+        if report.violation:
+            return Catch(name, seed, report.invariant, report.violation)
+    return Catch(name)
+
+
+def hunt_all(names: Iterable[str], *, seeds: int = SEEDS_MAX, jobs: int = 1) -> Iterator[Catch]:
+    """Hunt one after the other, in so many processes."""
+    return spread(_job, [(name, seeds) for name in names], jobs)
+
+
+def names_of(asked: str) -> list[str]:
+    """Return the faults that are asked for: one by name, several with commas between, or all."""
+    return list(PLANTED) if asked == "all" else asked.split(",")
+
+
+def _job(task: tuple[str, int]) -> Catch:
+    name, seeds = task
+    return hunt(name, range(seeds))
