@@ -17,6 +17,15 @@ _SERVER_VERSION_MIN = 140_000
 _AGE_MAX = 1_000_000_000
 """So many transactions since all rows were frozen are half of what there may be: the server is years behind with it, or prevented."""
 
+_TOO_OLD = (
+    "of 2,147 million at most, since all rows of this database were frozen: vacuum it, and look what keeps autovacuum from that, such as"
+    " a transaction or a replication slot that was forgotten"
+)
+_OFF_BY_DEFAULT = (
+    "synchronous_commit is off by default for this role or database: where nobody asks for it, as behind some poolers and in a pool of"
+    " yours, the last moments before a crash are lost although they were acknowledged"
+)
+
 _said: set[tuple[str, str]] = set()
 """The warnings of this process, so that each is given once for each place."""
 
@@ -90,11 +99,7 @@ def _of_the_server(row: Any) -> list[tuple[str, bool]]:
 
 def _of_the_database(row: Any) -> list[tuple[str, bool]]:
     return [
-        (
-            "synchronous_commit is off by default for this role or database: where it is not asked for, as behind some poolers and in a pool of"
-            " yours, the last moments before a crash are lost although they were acknowledged",
-            row["default_synchronous_commit"] == "off",
-        ),
+        (_OFF_BY_DEFAULT, row["default_synchronous_commit"] == "off"),
         (
             f"unlogged tables, which a crash of the server empties: {row['unlogged']}",
             row["unlogged"] is not None,
@@ -103,11 +108,7 @@ def _of_the_database(row: Any) -> list[tuple[str, bool]]:
             f"autovacuum is off for {row['unvacuumed']}: they will grow and slow down",
             row["unvacuumed"] is not None,
         ),
-        (
-            f"{row['age']:,} transactions, of 2,147 million at most, since all rows of this database were frozen: vacuum it, and look what"
-            " keeps autovacuum from that, such as a transaction or a replication slot that was forgotten",
-            row["age"] > _AGE_MAX,
-        ),
+        (f"{row['age']:,} transactions, {_TOO_OLD}", row["age"] > _AGE_MAX),
     ]
 
 
