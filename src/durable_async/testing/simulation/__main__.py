@@ -25,7 +25,7 @@ import msgspec
 from durable_async.environment import SystemEnvironment
 
 from .hunting import hunt_all, names_of
-from .many import Order, Totals, play_many, spread
+from .many import Order, Outcome, Totals, play_many, spread
 from .plan import Plan
 from .play import Report, play
 from .shrinking import shrink
@@ -154,7 +154,12 @@ def _several(order: Order, seeds: Iterable[int], asked: argparse.Namespace) -> i
     clock = SystemEnvironment()
     began = clock.monotonic()
 
+    told: set[int] = set()
+
     def progress(totals: Totals) -> None:
+        for seed in totals.failures.keys() - told:
+            told.add(seed)
+            _tell_failure(totals.failures[seed], asked.keep)
         if sys.stderr.isatty() or totals.runs % 250 == 0:
             rate = totals.runs / max(clock.monotonic() - began, 0.001) * 60
             line = f"{totals.runs:,} runs, {len(totals.failures)} failed, {rate:,.0f} a minute"
@@ -164,16 +169,19 @@ def _several(order: Order, seeds: Iterable[int], asked: argparse.Namespace) -> i
         order, seeds, jobs=asked.jobs, failures_max=asked.failures, on_outcome=progress
     )
     _say(summary(totals, clock.monotonic() - began))
-    for seed, outcome in sorted(totals.failures.items()):
-        _say(f"\nseed {seed}: {outcome.report.violation}")
-        if outcome.plan is not None:
-            _keep(outcome.plan, asked.keep, f"seed-{seed}")
     if totals.failures:
         return BROKEN
     missing = missing_from(totals, order)
     for what in missing:
         _say(f"too little: {what}")
     return IDLE if missing else 0
+
+
+def _tell_failure(outcome: Outcome, folder: Path) -> None:
+    seed = outcome.report.seed
+    _say(f"\nseed {seed}: {outcome.report.violation}")
+    if outcome.plan is not None:
+        _keep(outcome.plan, folder, f"seed-{seed}")
 
 
 def missing_from(totals: Totals, order: Order) -> list[str]:
