@@ -19,11 +19,12 @@ from typing import Any
 
 from bank.customers import Bank
 from crowds.customers import Crowd
+from errands.customers import Errands
 from load import Customers, Load
 from worker import Orders, begin_log, open_somehow
 
 VARIABLE = "DURABLE_ASYNC_CHAOS_CLIENTS"
-KINDS: dict[str, type[Customers]] = {"bank": Bank, "crowd": Crowd, "load": Load}
+KINDS: dict[str, type[Customers]] = {"bank": Bank, "crowd": Crowd, "errands": Errands, "load": Load}
 _TELL_SECONDS = 0.2
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bank.customers import Bank
+from errands.customers import Errands
 from load import Customers, Load
 from nemeses.networks import CutOffs, LostAnswers, LostWakeups
 from nemeses.processes import Kills, Zombies
@@ -123,6 +124,22 @@ def _bank_kills(store: Callable[[Path], Any]) -> Scenario:
     )
 
 
+def _errands(store: Callable[[Path], Any]) -> Scenario:
+    return Scenario(
+        "kill -9 of workers while events stream, attempts fail, trees grow and workers start orchestrations",
+        "the kill",
+        store,
+        lambda number, store: Kills(number),
+        often=50,
+        seldom=3,
+        limit_seconds=2.0,
+        median_seconds=1.0,
+        customers=12,
+        kind=Errands,
+        repeats_min=0.3,
+    )
+
+
 POSTGRES = {
     "kills": _kills(PostgresStore),
     "queues": _kills(PostgresStore, often=30, activities_max=6, backlog_max=6),
@@ -197,6 +214,7 @@ POSTGRES = {
         settings=_SHORT_LEASE,
     ),
     "bank": _bank_kills(PostgresStore),
+    "errands": _errands(PostgresStore),
     "bank-together": _bank(
         PostgresStore,
         "bank transfers under lock while workers die and freeze, the server crashes and connections are terminated",
@@ -215,6 +233,7 @@ SQLITE = {
     "kills": _kills(SqliteStore),
     "zombies": _zombies(SqliteStore),
     "bank": _bank_kills(SqliteStore),
+    "errands": _errands(SqliteStore),
 }
 
 SCENARIOS = {"sqlite": SQLITE, "postgres": POSTGRES}

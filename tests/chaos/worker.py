@@ -14,6 +14,8 @@ from typing import Any
 
 import bank.transfers  # noqa: F401 - registers the bank's code
 import crowds.tallies  # noqa: F401 - and that of a crowd
+import errands.programs  # noqa: F401 - and that of errands
+from errands.hiring import open_office
 from workload import registry
 
 from durable_async import BackendUnavailableError, TaskHub
@@ -78,6 +80,7 @@ async def work(orders: Orders) -> None:
     """Run a worker until killed."""
     async with AsyncExitStack() as stack:
         hub = await open_somehow(stack, orders)
+        open_office(hub.client)
         worker = await stack.enter_async_context(hub.worker(**orders.settings))
         await _tell_identities(worker, Path(orders.identities))
 

@@ -32,6 +32,7 @@ _SETTINGS = {"lease_seconds": LEASE_SECONDS, "heartbeat_seconds": 0.5}
 _PARTIES = [
     *(Party("crowd", number, 1) for number in range(_CLIENTS)),
     *(Party("load", number, 3) for number in range(_CLIENTS)),
+    *(Party("errands", number, 1) for number in (1, 3)),
     Party("bank", 0, 4),
 ]
 
