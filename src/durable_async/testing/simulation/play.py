@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import logging
 from collections.abc import Callable, Generator, Iterable
@@ -21,7 +22,7 @@ from durable_async.worker import WorkerSettings, _entities
 from .loop import SimulationLoop
 from .plan import Loss, Plan
 from .planted import lifted, planted as _planted
-from .rest import settle
+from .rest import BOUND_SECONDS, settle
 from .stage import Stage, on_stage
 from .violations import CrashedError, StuckError, Violation
 from .workloads import WORKLOADS, Workload
@@ -31,6 +32,8 @@ T = TypeVar("T")
 
 STEPS_MAX = 600_000
 SECONDS_MAX = 3_600.0
+BEFORE_WIND_UP_SECONDS = 20.0
+"""So long clients may go on by themselves, before workloads release those who wait for somebody who is gone."""
 CLEANUP_STEPS_MAX = 300_000
 CLEANUP_SECONDS_MAX = 600.0
 
@@ -88,8 +91,9 @@ class Report(msgspec.Struct, frozen=True):
         return sum(n for name, n in self.counts.items() if not name.startswith(kept))
 
 
-def merged(workloads: Iterable[type[Workload]]) -> Registry:
-    """Return a registry of all that workloads need."""
+@functools.cache
+def merged(workloads: tuple[type[Workload], ...]) -> Registry:
+    """Return a registry of all that workloads need; the same for the same, since to read their code costs more than to run it."""
     registry = Registry()
     for workload in workloads:
         theirs = workload.registry
@@ -125,7 +129,7 @@ def _play(plan: Plan, trace: Callable[[str], None] | None) -> Report:
     loop = SimulationLoop(seed=plan.seed, steps_max=STEPS_MAX)
     loop.allow(seconds=SECONDS_MAX)
     loop.trace = trace
-    kinds = [one for one in WORKLOADS if one.name in plan.workloads]
+    kinds = tuple(one for one in WORKLOADS if one.name in plan.workloads)
     settings = WorkerSettings(**_settings(plan, kinds))
     world = World(plan, loop, merged(kinds), settings)
     stage = Stage(world.env, plan, world, settings.lease_seconds)
@@ -166,11 +170,13 @@ async def _main(world: World) -> None:
     await anyio.sleep(world.ends_at())
     world.calm()
     await anyio.lowlevel.checkpoint()
-    await _let_clients_finish(world)
+    await _let_clients_finish(world, seconds=BEFORE_WIND_UP_SECONDS)
     world.calls = {name: process.calls for name, process in world.processes.items()}
     hub = TaskHub(world.judge, registry=world.registry, environment=world.env)
     for workload in world.workloads.values():
         await workload.wind_up(hub.client)
+    if left := await _let_clients_finish(world, seconds=BOUND_SECONDS):
+        raise StuckError("a client hears no answer", where=left[0], left=left)
     await settle(world)
     with lifted():
         await world.inspector.settled(hub, world.workers())
@@ -179,14 +185,13 @@ async def _main(world: World) -> None:
     hub.client.close()
 
 
-async def _let_clients_finish(world: World) -> None:
-    """Wait for what clients of living processes are about to hear."""
-    for task, life in list(world.acting.items()):
-        if life.is_dead:
-            continue
-        done, _ = await asyncio.wait([task], timeout=SECONDS_MAX / 10)
-        if not done and not life.is_dead:
-            raise StuckError("a client hears no answer", where=task.get_name())
+async def _let_clients_finish(world: World, *, seconds: float) -> list[str]:
+    """Wait for what clients of living processes are about to hear, and return what they still wait for."""
+    waiting = [task for task, life in world.acting.items() if not life.is_dead]
+    if not waiting:
+        return []
+    _, left = await asyncio.wait(waiting, timeout=seconds)
+    return [task.get_name() for task in waiting if task in left and not world.acting[task].is_dead]
 
 
 def _report(plan: Plan, loop: SimulationLoop, world: World) -> Report:
