@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import anyio
 import pytest
 from hypothesis import given, settings, strategies
@@ -9,7 +11,14 @@ from hypothesis import given, settings, strategies
 from durable_async import OrchestrationContext, Registry, WorkerSettings
 from durable_async.backends.memory.store import MemoryStore
 from durable_async.errors import BackendError, FencedError
-from durable_async.model.records import Abandon, Park, TurnCommit
+from durable_async.model.records import (
+    Abandon,
+    CommitItem,
+    CommitResult,
+    Fence,
+    Park,
+    TurnCommit,
+)
 from durable_async.testing import VirtualEnvironment, run_virtual, virtual_time
 from durable_async.worker._committer import Committer
 
@@ -66,6 +75,30 @@ async def test_what_comes_during_a_commit_shares_the_next(env: VirtualEnvironmen
     assert [len(batch) for batch in backend.batches] == [1, 5]
     assert answered == [0, 1, 2, 3, 4, 5]
     assert one.is_idle
+
+
+@virtual_time
+async def test_a_commit_is_not_cancelled(
+    env: VirtualEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever stops the worker: half of it might have happened, and nobody would know."""
+    one, backend = await committer(env)
+    landed: list[int] = []
+    commit = backend.commit
+
+    async def slowly(fence: Fence, items: Sequence[CommitItem]) -> CommitResult:
+        await anyio.sleep(1)
+        result = await commit(fence, items)
+        landed.append(len(items))
+        return result
+
+    monkeypatch.setattr(backend, "commit", slowly)
+    one.submit(abandon(0), lambda dropped: None)
+    async with anyio.create_task_group() as group:
+        group.start_soon(one.run)
+        await anyio.sleep(0.5)
+        group.cancel_scope.cancel()
+    assert landed == [1]
 
 
 @virtual_time
