@@ -7,6 +7,7 @@ import gc
 import os
 import sys
 import threading
+from array import array
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -126,14 +127,13 @@ async def run_cycles(url: str, cycles: int, *, warm: int = _WARM_ROUNDS) -> Rema
     """Open and close so many times, after some rounds of all ways that do not count."""
     for number in range(warm * len(_WAYS)):
         await cycle(url, number)
-    before, blocks = left(), []
+    before, blocks = left(), array("d")  # which takes no blocks itself, or hardly any
     for number in range(cycles):
         await cycle(url, number)
         if number % len(_WAYS) == 0:
-            blocks.append((float(number), float(left().blocks)))
-    slope = fit(blocks)
-    sure = slope.hourly / _HOUR - 2 * slope.error / _HOUR
-    return Remains(before, left(), max(sure, 0.0))
+            blocks.append(left().blocks)
+    slope = fit([(float(at * len(_WAYS)), value) for at, value in enumerate(blocks)])
+    return Remains(before, left(), max(slope.hourly - 2 * slope.error, 0.0) / _HOUR)
 
 
 def left() -> Left:

@@ -110,7 +110,7 @@ def test_a_short_run_proves_nothing_about_what_fills_up() -> None:
 def test_a_client_that_is_too_slow_proves_nothing() -> None:
     moments = [sample(5.0 * number) for number in range(720)]
     for one in moments:
-        one["processes"]["c1"]["shop"]["done"] //= 2
+        one["processes"]["c1"]["shop"]["done"] //= 3
     assert any("at a rate of 50" in one for one in judge(moments, []).idle)
 
 
