@@ -47,6 +47,7 @@ def rewound(
     parent: ParentLink | None,
     children: frozenset[int],
     reason: str | None,
+    request_id: str | None = None,
 ) -> list[HistoryEvent]:
     """Return the history that the next execution begins with.
 
@@ -56,6 +57,7 @@ def rewound(
         parent: Where it reports to from now on.
         children: Sequence numbers of sub-orchestrations that are rewound as well; failures of others stay.
         reason: For the record.
+        request_id: Of the request that asks for it.
     """
     kept = [
         event for event in events if not isinstance(event, (ExecutionFailed, ExecutionCompleted))
@@ -75,7 +77,7 @@ def rewound(
     while isinstance(history[-1], _LEFT_BEHIND):
         history.pop()
     history = _without_incomplete_locks(history)
-    history.append(ExecutionRewound(reason))
+    history.append(ExecutionRewound(reason, request_id))
     return history
 
 

@@ -64,7 +64,11 @@ async def descendants(backend: Backend, instance_id: str) -> list[str]:
 
 
 async def rewrites(
-    backend: Backend, read_history: ReadHistory, record: InstanceRecord, reason: str | None
+    backend: Backend,
+    read_history: ReadHistory,
+    record: InstanceRecord,
+    reason: str | None,
+    request_id: str,
 ) -> list[Rewrite]:
     """Return what rewinds an instance and its failed descendants, to be written together.
 
@@ -83,6 +87,7 @@ async def rewrites(
             parent=parent,
             children=undone,
             reason=reason,
+            request_id=request_id,
         )
         result.append(
             Rewrite(

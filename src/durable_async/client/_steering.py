@@ -13,6 +13,7 @@ from durable_async.errors import (
 from durable_async.model.history import (
     EventRaised,
     ExecutionResumed,
+    ExecutionRewound,
     ExecutionSuspended,
     ExecutionTerminated,
     Letter,
@@ -152,9 +153,24 @@ class Steering(Watching):
             raise InvalidTransitionError(
                 record.instance_id, "rewind", record.status.value, "failed"
             )
-        rewrites = await _lineage.rewrites(self._backend, self.history, record, stored_reason)
-        if not await self._persist(lambda: self._backend.rewrite(rewrites)):
+        request_id = self._environment.new_id()
+        rewrites = await _lineage.rewrites(
+            self._backend, self.history, record, stored_reason, request_id
+        )
+        was_written = await self._persist(lambda: self._backend.rewrite(rewrites))
+        if not was_written and not await self._was_rewound(record.instance_id, request_id):
             raise InvalidTransitionError(record.instance_id, "rewind", "changing", "failed")
+
+    async def _was_rewound(self, instance_id: str, request_id: str) -> bool:
+        """Tell whether an attempt did it whose answer was lost: the next one found no failure any more."""
+        try:
+            events = await self._persist(lambda: self.history(instance_id))
+        except InstanceNotFoundError:
+            return False
+        return any(
+            isinstance(event, ExecutionRewound) and event.request_id == request_id
+            for event in events
+        )
 
     async def purge(self, instance: Instance, *, recursive: bool = True) -> int:
         """Delete an orchestration that has ended, with its history; returns how many instances went.

@@ -105,9 +105,15 @@ class ExecutionContinuedAsNew(_Event, tag=8, frozen=True, array_like=True, gc=Fa
 
 
 class ExecutionRewound(_Event, tag=9, frozen=True, array_like=True, gc=False):
-    """A failed execution goes on; its failed operations were taken out of the history above."""
+    """A failed execution goes on; its failed operations were taken out of the history above.
+
+    Attributes:
+        reason: For the record.
+        request_id: Of the request that asked for it: whose answer is lost finds here that it was done.
+    """
 
     reason: str | None = None
+    request_id: str | None = None
 
 
 # -- activities
