@@ -95,22 +95,24 @@ def shrink(
 def _simplify(search: _Search) -> bool:
     """Leave out whatever else is not needed; tells whether anything was."""
     is_simpler = False
-    for fields in _simplifications(search.plan):
+    for fields in _simplifications(search):
         is_simpler |= search.change(**fields)
     return is_simpler
 
 
-def _simplifications(plan: Plan) -> Iterator[dict[str, Any]]:
+def _simplifications(search: _Search) -> Iterator[dict[str, Any]]:
+    """Go through what may be simpler, each time than the plan is by then."""
     yield {"profile": Profile()}
     for name in Profile.__struct_fields__:
-        yield {"profile": msgspec.structs.replace(plan.profile, **{name: 0.0})}
+        yield {"profile": msgspec.structs.replace(search.plan.profile, **{name: 0.0})}
     yield {"settings": {}}
-    for name in plan.settings:
-        yield {"settings": {key: value for key, value in plan.settings.items() if key != name}}
-    named = {action.workload for action in plan.actions}
-    yield {"workloads": tuple(name for name in plan.workloads if name in named)}
+    for name in tuple(search.plan.settings):
+        yield {"settings": {k: value for k, value in search.plan.settings.items() if k != name}}
+    named = {action.workload for action in search.plan.actions}
+    yield {"workloads": tuple(name for name in search.plan.workloads if name in named)}
     yield {"is_trusting": True}
     yield {"residents": 0}
     yield {"clients": 1}
-    for workers in range(1, plan.workers):
-        yield {"workers": workers}
+    for workers in range(1, search.plan.workers):
+        if workers < search.plan.workers:
+            yield {"workers": workers}
