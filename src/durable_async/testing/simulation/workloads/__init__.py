@@ -5,6 +5,7 @@ from __future__ import annotations
 from ._workload import Workload
 from .appends import Appends
 from .bank import Bank
+from .control import Control
 from .entity_life import EntityLife
 from .fan_out import FanOut
 from .races import Races
@@ -14,6 +15,7 @@ from .streams import Streams
 WORKLOADS: tuple[type[Workload], ...] = (
     Appends,
     Bank,
+    Control,
     EntityLife,
     FanOut,
     Races,
