@@ -40,6 +40,7 @@ class TaskHub:
         registry: Registry | None = None,
         payloads: DataConverter | None = None,
         environment: Environment | None = None,
+        pending_max: int | None = None,
     ) -> None:
         self.name = name
         self.backend = backend
@@ -47,7 +48,9 @@ class TaskHub:
         self._payloads = payloads or JsonConverter()
         self._environment = environment or SystemEnvironment()
         self._ends = Ends()
-        self.client = Client(backend, self._environment, self._payloads, self._ends)
+        self.client = Client(
+            backend, self._environment, self._payloads, self._ends, pending_max=pending_max
+        )
 
     def __repr__(self) -> str:
         return f"<TaskHub {self.name!r} in {self.backend.description}>"
@@ -62,6 +65,7 @@ class TaskHub:
         registry: Registry | None = None,
         payloads: DataConverter | None = None,
         payload_store: PayloadStore | None = None,
+        pending_max: int | None = None,
         environment: Environment | None = None,
     ) -> AsyncGenerator[TaskHub, None]:
         """Open a hub for the length of an ``async with`` block; store and hub are created if they are new.
@@ -76,6 +80,8 @@ class TaskHub:
             payloads: Converter of values; JSON by default.
             payload_store: Where large payloads are kept, beside the store: see `durable_async.backends.offload`. All processes of a hub need
                 the same.
+            pending_max: How many orchestrations of the hub may be pending, about, before this client's starts are refused with
+                ``OverloadedError``; any number by default. Children are not refused.
             environment: Clock, ids, chance and threads; only tests change it.
 
         Raises:
@@ -93,7 +99,12 @@ class TaskHub:
             if payloads is None and payload_store is not None:
                 payloads = JsonConverter(payload_bytes_warn=PAYLOAD_BYTES_MAX)
             opened = cls(
-                backend, name=hub, registry=registry, payloads=payloads, environment=environment
+                backend,
+                name=hub,
+                registry=registry,
+                payloads=payloads,
+                environment=environment,
+                pending_max=pending_max,
             )
             try:
                 yield opened

@@ -116,6 +116,7 @@ class Client(Steering, EntityUpkeep):
 
         Raises:
             InstanceExistsError: The id is taken.
+            OverloadedError: As many as the hub was opened for are pending (``pending_max``); nothing was written.
             ValidationError: An argument is refused; nothing was written.
             EncodeError: The input cannot be stored.
         """
@@ -124,6 +125,7 @@ class Client(Steering, EntityUpkeep):
         )
         # What is asked again may have been answered, and be over, long ago.
         news = self._instances.news(new.instance_id) if request_id is None else None
+        await self._admit(1)
         outcome = await self._persist(lambda: self._create.ask(new))
         return self._started(new, outcome, orchestrator, news)
 
@@ -143,6 +145,7 @@ class Client(Steering, EntityUpkeep):
 
         Raises:
             InstanceExistsError: An id is taken; the others were started.
+            OverloadedError: With these, more than the hub was opened for would be pending; none was started.
         """
         inputs = check_several(inputs, "inputs", "inputs")
         if instance_ids is not None:
@@ -157,11 +160,15 @@ class Client(Steering, EntityUpkeep):
             for value, instance_id in zip(inputs, ids, strict=True)
         ]
         news = [self._instances.news(one.instance_id) for one in new]
+        await self._admit(len(new))
         outcomes = await self._persist(lambda: self._backend.create(new)) if new else []
         return [
             self._started(one, outcome, orchestrator, heard)
             for one, outcome, heard in zip(new, outcomes, news, strict=True)
         ]
+
+    async def _admit(self, starts: int) -> None:
+        await self._persist(lambda: self._intake.admit(starts))
 
     def _new(
         self,
@@ -253,5 +260,6 @@ class Client(Steering, EntityUpkeep):
             record, instance_id, self._backend.now_us(), self._environment.new_id()
         )
         news = self._instances.news(new.instance_id)
+        await self._admit(1)
         outcome = await self._persist(lambda: self._create.ask(new))
         return self._started(new, outcome, instance, news)

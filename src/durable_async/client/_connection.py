@@ -27,10 +27,12 @@ from durable_async.model.records import (
     Outgoing,
     StartOutcome,
 )
+from durable_async.model.status import Status
 from durable_async.serialization import DataConverter
 
 from ._gathering import Gatherer
 from ._handle import OrchestrationHandle
+from ._intake import Intake
 from ._looking import RETRY_SECONDS
 from ._waiting import Waiters
 
@@ -49,8 +51,11 @@ class Connection:
         environment: Environment,
         payloads: DataConverter,
         ends: Ends | None = None,
+        *,
+        pending_max: int | None = None,
     ) -> None:
         self._store = backend
+        self._intake = Intake(self._count_pending, environment, pending_max)
         self._ends = ends or Ends()
         self._environment = environment
         self._payloads = payloads
@@ -79,6 +84,9 @@ class Connection:
         """The store; out of reach for orchestrator code."""
         refuse_inside()
         return self._store
+
+    async def _count_pending(self) -> int:
+        return (await self._store.statistics()).by_status.get(Status.PENDING, 0)
 
     def _patiently(self, gatherer: Gatherer[str, A]) -> Callable[[str], Awaitable[A]]:
         return lambda key: self._persist(lambda: gatherer.ask(key))
