@@ -29,6 +29,8 @@ from .workloads import Workload
 A_MOMENT = 0.001
 """What falls due at the end of a plan begins before that end."""
 
+LOOK_AT_WORKERS_EVERY = 16
+"""After so many calls, whether workers keep to their bounds."""
 _EVERYTHING = 1 << 30
 _CHANGING = frozenset(
     {"commit", "create", "send", "purge", "rewrite", "unpark", "discard_entities"}
@@ -241,6 +243,8 @@ class World:
         try:
             for observer in self.observers:
                 observer.applied(node, verb, args, options, answer)
+            if self.inspector.calls % LOOK_AT_WORKERS_EVERY == 0:
+                self.inspector.check_workers(self.workers())
         except Violation as violation:
             self.accuse(violation)
         except Exception as error:  # noqa: BLE001 - the engine would take it for the store's

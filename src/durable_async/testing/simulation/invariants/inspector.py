@@ -110,6 +110,7 @@ class Inspector:
         check_owners(call, changes, rows.hub)
         self._mailboxes.see(call, changes, items, repeated)
         check_parks(call, changes)
+        check_queue(rows.hub, changes)
         self._bounds.check_mailboxes(call, changes)
         if call.verb == "fetch":
             check_claims(call, changes, items)
@@ -159,7 +160,6 @@ class Inspector:
         if self._rows is None:
             return
         self._check_strays(self._rows)
-        check_queue(self._rows.hub)
         if self._locks is not None:
             self._locks.check_all_free()
         patience_us = round(2 * self._settings.poll_seconds * 1e6)

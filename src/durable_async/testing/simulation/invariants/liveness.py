@@ -6,7 +6,7 @@ still to come, or for others that are left for such a reason.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from durable_async.backends.memory.state import HubState
@@ -157,14 +157,16 @@ class Rest:
             )
 
 
-def check_queue(hub: HubState) -> None:
-    """See that no activity in the queue has outlived the execution that queued it.
+def check_queue(hub: HubState, instance_ids: Container[str]) -> None:
+    """See that no activity of these instances in the queue has outlived the execution that queued it.
 
     Raises:
         Violation: One has.
     """
     for row in hub.activities.values():
         queued = row.activity
+        if queued.instance_id not in instance_ids:
+            continue
         instance = hub.instances.get(queued.instance_id)
         is_over = instance is None or instance.status.is_terminal
         if is_over or (instance is not None and instance.execution != queued.execution):

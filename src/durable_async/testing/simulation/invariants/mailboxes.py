@@ -206,7 +206,9 @@ def _check_come(
 ) -> None:
     found = Counter((mail.execution, mail.letter) for mail in come)
     possible = Counter(
-        (one.execution, one.letter) for one in allowed if one.instance_id == instance_id
+        (one.execution, one.letter)
+        for one in allowed
+        if one.instance_id == instance_id and _is_meant(one, after)
     )
     strange = found - possible
     if strange:
@@ -214,7 +216,7 @@ def _check_come(
     due = Counter(
         (one.execution, one.letter)
         for one in sent
-        if one.instance_id == instance_id and _must_arrive(one, after)
+        if one.instance_id == instance_id and _is_meant(one, after)
     )
     lost = due - found
     if lost:
@@ -223,7 +225,8 @@ def _check_come(
         )
 
 
-def _must_arrive(outgoing: Outgoing, after: Row | None) -> bool:
+def _is_meant(outgoing: Outgoing, after: Row | None) -> bool:
+    """Tell whether a letter is for an instance as it is after the call; all others vanish."""
     if after is None:
         return outgoing.opens is not None
     if after.status.is_terminal or outgoing.execution not in {None, after.execution}:

@@ -13,7 +13,7 @@ from durable_async._kernel.entities.instance import EntityInstance
 from durable_async._kernel.entities.outcome import OperationOutcome
 from durable_async._kernel.letters import Mailbox
 from durable_async._kernel.orchestration import Orchestration
-from durable_async.model.history import ActivityFailed, TimerFired
+from durable_async.model.history import TimerFired
 
 from ._planting import Patch, answers, plants
 
@@ -70,28 +70,6 @@ def _retry_without_delay(patch: Patch) -> None:
         return None if due_us is None else now_us
 
     patch.put(admission, "retry_at", at_once)
-
-
-@plants(
-    "late-failures-count",
-    breaks="the failure of an attempt that is over is taken for one of the next attempt",
-    pitfall="P22",
-    caught_by="I6",
-    first_seed=-1,
-)
-def _late_failures_count(patch: Patch) -> None:
-    admit: Any = admission.admit
-    decide = admit[ActivityFailed]
-
-    def decide_anyway(journal: Any, letter: ActivityFailed, now_us: int) -> Any:
-        operation = journal.pending.get(letter.seq)
-        attempt = getattr(operation, "attempt", letter.attempt)
-        if operation is not None:
-            operation.retry_at_us = None
-        event = decide(journal, msgspec.structs.replace(letter, attempt=attempt), now_us)
-        return None if event is None else msgspec.structs.replace(event, attempt=letter.attempt)
-
-    patch.put(admission, "admit", {**admit, ActivityFailed: decide_anyway})
 
 
 @plants(

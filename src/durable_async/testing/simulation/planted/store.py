@@ -14,7 +14,6 @@ from durable_async.backends.memory.rows import Instance, WorkerRow
 from durable_async.backends.memory.state import HubState
 from durable_async.errors import FencedError
 from durable_async.model.records import (
-    CommitItem,
     CommitResult,
     Fence,
     Park,
@@ -262,24 +261,6 @@ def _continue_as_new_empties(patch: Patch) -> None:
         HubState.take_letters(instance, list(instance.mailbox))
 
     patch.put(_Batch, "_continue_as_new", go_on_empty)
-
-
-@plants(
-    "groups-come-apart",
-    breaks="of turns that answer each other, those are written that can be, although others are left out",
-    pitfall="P6",
-    caught_by="I1 I2 I14",
-    first_seed=-1,
-)
-def _groups_come_apart(patch: Patch) -> None:
-    def run(batch: _Batch, items: Any) -> None:
-        plain: list[CommitItem] = [
-            msgspec.structs.replace(item, group=0) if isinstance(item, TurnCommit) else item
-            for item in items
-        ]
-        whole(batch, plain)
-
-    whole = patch.put(_Batch, "run", run)
 
 
 @plants(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import Any
 
 import anyio
@@ -210,6 +211,23 @@ def _half_a_set_of_locks(patch: Patch) -> None:
 )
 def _untaken_letters_lost(patch: Patch) -> None:
     patch.put(Conversations, "_take_back", answers(None))
+
+
+@plants(
+    "groups-come-apart",
+    breaks="turns that answer each other are committed, but not all or none of them",
+    pitfall="P6",
+    caught_by="I1 I2 I14",
+    first_seed=-1,
+)
+def _groups_come_apart(patch: Patch) -> None:
+    submit = vars(Conversations)["_submit"]
+
+    def submit_apart(talk: Conversations, drafts: Any) -> None:
+        talk._groups = repeat(0)  # type: ignore[assignment]
+        submit(talk, drafts)
+
+    patch.put(Conversations, "_submit", submit_apart)
 
 
 @plants(
