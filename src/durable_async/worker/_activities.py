@@ -111,6 +111,9 @@ class ActivityRunner:
         now_us: The store's clock.
         deliver: Gets the letter of each attempt that ended and was not stopped, and heartbeats.
         may_begin: Asked before an attempt begins; one that may not is dropped.
+
+    Attributes:
+        promised: How many attempts will be started here when their calls are durable; there is room kept for them.
     """
 
     def __init__(
@@ -138,19 +141,21 @@ class ActivityRunner:
         self._waiters: set[str] = set()
         self._loop = asyncio.get_running_loop()
         self.running = 0
+        self.promised = 0
         self.closed = False
 
     @property
     def room(self) -> int:
         """How many more attempts may run or wait here."""
         settings = self._settings
-        taken = self.running + len(self._line)
+        taken = self.running + len(self._line) + self.promised
         return max(0, settings.activities_max + settings.backlog_max - taken)
 
     @property
     def free(self) -> int:
         """How many more attempts could run at once."""
-        return max(0, self._settings.activities_max - self.running - len(self._line))
+        taken = self.running + len(self._line) + self.promised
+        return max(0, self._settings.activities_max - taken)
 
     def start(self, attempt: Attempt) -> None:
         """Run an attempt soon, or when one of those before it has ended. Nothing happens after ``closed`` was set."""

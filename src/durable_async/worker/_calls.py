@@ -50,7 +50,14 @@ class ActivityCalls:
                 queued(slot.orchestration, future, encode_options(future)) for future in away
             )
             commit = msgspec.structs.replace(commit, queued=items, cancelled=cancelled)
+        assert self.runner is not None
+        self.runner.promised += len(local)
         return local, commit
+
+    def redeem(self, count: int) -> None:
+        """Take note that so many activities that were to run here are started now, or will never be."""
+        assert self.runner is not None
+        self.runner.promised -= count
 
     def split(
         self, futures: list[ActivityFuture[Any]]

@@ -198,6 +198,8 @@ class Turns:
         """Take a commit's answer, and go on; if the instance was let go meanwhile, others see to it."""
         slot = draft.slot
         slot.committing = slot.renewing = False
+        if draft.begins:
+            self.calls.redeem(len(draft.begins))
         if not slot.is_held:
             return
         if dropped:

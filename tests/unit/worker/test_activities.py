@@ -14,6 +14,7 @@ from durable_async import (
     OrchestrationFailedError,
     Registry,
     RetryPolicy,
+    Status,
     activity_context,
 )
 from durable_async.backends.memory.store import MemoryStore
@@ -104,6 +105,28 @@ async def test_what_exceeds_the_line_goes_through_the_queue(env: VirtualEnvironm
 
     assert set(runs.values()) == {1}
     assert len(runs) == 60
+
+
+@virtual_time
+async def test_calls_that_are_on_their_way_to_the_store_have_their_room(
+    env: VirtualEnvironment,
+) -> None:
+    """Several that fan out at one moment do not each take all the room that there is."""
+    bounds = {"activities_max": 3, "backlog_max": 5}
+    async with opened(env, registry) as (hub, _), hub.worker(**bounds) as worker:
+        handles = [await hub.client.start(fan_out, 10) for _ in range(4)]
+        session = worker._session
+        assert session is not None
+        runner = session._turns.calls.runner
+        assert runner is not None
+        most = 0
+        while (await hub.statistics()).by_status[Status.COMPLETED] < 4:
+            most = max(most, runner.running + len(runner._line))
+            await anyio.lowlevel.checkpoint() if most < 8 else await anyio.sleep(1)
+        for handle in handles:
+            assert await handle.wait(timeout=1) == sum(range(10))
+        assert most == 8
+        assert runner.promised == 0
 
 
 @virtual_time
