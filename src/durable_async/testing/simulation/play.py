@@ -227,6 +227,7 @@ def _clean_up(loop: SimulationLoop, world: World) -> None:
     loop.resurrect()
     try:
         while tasks := sorted(asyncio.all_tasks(loop), key=hash):
+            loop.run_until_complete(asyncio.sleep(0))  # all begin, or some would never be awaited
             for task in tasks:
                 task.cancel()
             loop.run_until_complete(asyncio.wait(tasks))
