@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import io
 import sys
+from collections.abc import Iterator, Sequence
+from typing import NoReturn
 
 from durable_async.errors import DurableError, MissingExtraError
 
@@ -20,8 +22,27 @@ def main() -> None:
 
         app()
     except DurableError as error:
-        print(f"durable-async: {error}", file=sys.stderr)
-        sys.exit(2)
+        _refuse([error])
+    except BaseExceptionGroup as group:
+        errors = list(_leaves(group))
+        if not all(isinstance(error, DurableError) for error in errors):
+            raise
+        _refuse(errors)
+
+
+def _refuse(errors: Sequence[BaseException]) -> NoReturn:
+    for text in dict.fromkeys(map(str, errors)):
+        print(f"durable-async: {text}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    """Go through the errors that a group is made of, and the groups in it."""
+    if isinstance(error, BaseExceptionGroup):
+        for one in error.exceptions:
+            yield from _leaves(one)
+    else:
+        yield error
 
 
 def _check_extra() -> None:

@@ -125,7 +125,8 @@ class Client(Steering, EntityUpkeep):
         )
         # What is asked again may have been answered, and be over, long ago.
         news = self._instances.news(new.instance_id) if request_id is None else None
-        await self._admit(1)
+        if self._intake is not None:
+            await self._admit(1, self._intake)
         outcome = await self._persist(lambda: self._create.ask(new))
         return self._started(new, outcome, orchestrator, news)
 
@@ -160,15 +161,13 @@ class Client(Steering, EntityUpkeep):
             for value, instance_id in zip(inputs, ids, strict=True)
         ]
         news = [self._instances.news(one.instance_id) for one in new]
-        await self._admit(len(new))
+        if self._intake is not None:
+            await self._admit(len(new), self._intake)
         outcomes = await self._persist(lambda: self._backend.create(new)) if new else []
         return [
             self._started(one, outcome, orchestrator, heard)
             for one, outcome, heard in zip(new, outcomes, news, strict=True)
         ]
-
-    async def _admit(self, starts: int) -> None:
-        await self._persist(lambda: self._intake.admit(starts))
 
     def _new(
         self,
@@ -260,6 +259,7 @@ class Client(Steering, EntityUpkeep):
             record, instance_id, self._backend.now_us(), self._environment.new_id()
         )
         news = self._instances.news(new.instance_id)
-        await self._admit(1)
+        if self._intake is not None:
+            await self._admit(1, self._intake)
         outcome = await self._persist(lambda: self._create.ask(new))
         return self._started(new, outcome, instance, news)

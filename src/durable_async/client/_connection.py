@@ -55,7 +55,9 @@ class Connection:
         pending_max: int | None = None,
     ) -> None:
         self._store = backend
-        self._intake = Intake(self._count_pending, environment, pending_max)
+        self._intake = (
+            None if pending_max is None else Intake(self._count_pending, environment, pending_max)
+        )
         self._ends = ends or Ends()
         self._environment = environment
         self._payloads = payloads
@@ -84,6 +86,9 @@ class Connection:
         """The store; out of reach for orchestrator code."""
         refuse_inside()
         return self._store
+
+    async def _admit(self, starts: int, intake: Intake) -> None:
+        await self._persist(lambda: intake.admit(starts))
 
     async def _count_pending(self) -> int:
         return (await self._store.statistics()).by_status.get(Status.PENDING, 0)

@@ -26,7 +26,7 @@ class Intake:
     Args:
         count: Counts the hub's pending orchestrations.
         environment: The clock.
-        pending_max: How many there may be; ``None`` for any number, and then nothing is counted.
+        pending_max: How many there may be.
 
     Raises:
         ConfigurationError: There may be none at all.
@@ -36,9 +36,9 @@ class Intake:
         self,
         count: Callable[[], Awaitable[int]],
         environment: Environment,
-        pending_max: int | None,
+        pending_max: int,
     ) -> None:
-        if pending_max is not None and pending_max < 1:
+        if pending_max < 1:
             raise ConfigurationError(f"pending_max must be 1 or more, not {pending_max}")
         self._count = count
         self._environment = environment
@@ -54,8 +54,6 @@ class Intake:
             OverloadedError: With these there would be too many. Nothing was written.
             BackendUnavailableError: The store cannot be asked.
         """
-        if self._pending_max is None:
-            return
         async with self._counting:
             if self._environment.monotonic() >= self._good_until:
                 await self._count_anew()

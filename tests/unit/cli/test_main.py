@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from durable_async import MissingExtraError, __version__, cli
+from durable_async import BackendError, ConfigurationError, MissingExtraError, __version__, cli
+from durable_async.cli import _app
 
 
 @pytest.mark.parametrize("package", ["typer", "rich"])
@@ -29,6 +30,42 @@ def test_a_missing_package_names_the_extra(
     with pytest.raises(SystemExit, match="2"):
         cli.main()
     assert "pip install 'durable-async[cli]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ConfigurationError("no"), "durable-async: no\n"),
+        (
+            BaseExceptionGroup(
+                "", [ConfigurationError("a"), ExceptionGroup("", [BackendError("b")])]
+            ),
+            "durable-async: a\ndurable-async: b\n",
+        ),
+    ],
+)
+def test_what_is_raised_on_purpose_is_a_line_each(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: BaseException,
+    said: str,
+) -> None:
+    def run() -> None:
+        raise error
+
+    monkeypatch.setattr(_app, "app", run)
+    with pytest.raises(SystemExit, match="2"):
+        cli.main()
+    assert capsys.readouterr().err == said
+
+
+def test_a_mistake_of_our_own_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run() -> None:
+        raise ExceptionGroup("", [ConfigurationError("a"), ZeroDivisionError()])
+
+    monkeypatch.setattr(_app, "app", run)
+    with pytest.raises(ExceptionGroup):
+        cli.main()
 
 
 def test_the_package_runs_as_a_module() -> None:
