@@ -5,6 +5,7 @@ from __future__ import annotations
 from ._workload import Workload
 from .appends import Appends
 from .bank import Bank
+from .clients import Clients
 from .control import Control
 from .entity_life import EntityLife
 from .fan_out import FanOut
@@ -15,6 +16,7 @@ from .streams import Streams
 WORKLOADS: tuple[type[Workload], ...] = (
     Appends,
     Bank,
+    Clients,
     Control,
     EntityLife,
     FanOut,
