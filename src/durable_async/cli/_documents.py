@@ -64,19 +64,19 @@ def state(one: OrchestrationState, events: list[h.HistoryEvent]) -> dict[str, An
 def entity(one: EntityState[Any], locks: EntityLocks | None = None) -> dict[str, Any]:
     """Return what is known of an entity; who waits for it only with its locks."""
     try:
-        holder = one.locked_by
+        holder, waiting = one.locked_by, one.backlog
         parked_operations = [
             {"operation": parked.operation, "at": _time(parked.at), "reason": parked.reason}
             for parked in one.parked_operations
         ]
     except DurableError:  # its snapshot is damaged, which its state says
-        holder, parked_operations = None, []
+        holder, waiting, parked_operations = None, None, []
     found: dict[str, Any] = {
         "entity": str(one.entity_id),
         "state": _value(lambda: one.state if one.has_state else None),
         "created_at": _time(one.created_at),
         "updated_at": _time(one.updated_at),
-        "waiting": one.backlog,
+        "waiting": waiting,
         "locked_by": None if holder is None else holder.instance_id,
         "parked_operations": parked_operations,
         "parked": one.parked,

@@ -331,6 +331,17 @@ def test_programs_get_documents(url: str) -> None:
     assert (counts["completed"], counts["failed"], counts["parked"]) == (1, 1, 0)
 
 
+def test_a_damaged_entity_hides_no_other(url_with_entities: str, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "entities.db")) as connection, connection:
+        connection.execute("update instances set state = x'c1' where id = '@tally@a'")
+    first, second, *_ = documents("entities", "--url", url_with_entities, "--json")
+    assert "cannot be read" in first["state"]["unreadable"]
+    assert (second["entity"], second["state"]) == ("@tally@b", 1)
+    lines = say("entities", "--url", url_with_entities)
+    assert any("cannot be read" in line for line in lines)
+    assert any(line.startswith("@tally@b 1 0") for line in lines)
+
+
 def test_programs_get_documents_of_entities(url_with_entities: str) -> None:
     url = url_with_entities
     first, *_, last = documents("entities", "--url", url, "--json")
