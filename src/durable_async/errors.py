@@ -470,7 +470,7 @@ class StalledOrchestrationError(DeterminismError):
 
 
 class NotRegisteredError(DeterminismError, LookupError):
-    """Raised when this worker has no function of that name."""
+    """The failure of an activity that no worker registered within the grace time."""
 
     def __init__(self, kind: str, name: str) -> None:
         self.kind = kind

@@ -19,11 +19,13 @@ class SimulationLoop(VirtualTimeLoop):
 
     Attributes:
         trace: Told each step before it runs.
+        node: Whose step runs, also where code runs in a context of its own, as orchestrators do.
     """
 
     def __init__(self, *, seed: int, steps_max: int) -> None:
         super().__init__(seed=seed, steps_max=steps_max)
         self.trace: Callable[[str], None] | None = None
+        self.node: str | None = None
         self._dead: set[str | None] = set()
         self._held: dict[str | None, list[asyncio.Handle]] = {}
         self._stalled: set[str | None] = set()
@@ -75,6 +77,10 @@ class SimulationLoop(VirtualTimeLoop):
 
     def _is_thread(self, node: str | None, handle: asyncio.Handle) -> bool:
         return node in self._stalled and is_background_call(handle._callback)  # type: ignore[attr-defined]
+
+    def _step(self, handle: asyncio.Handle) -> None:
+        self.node = handle._context.get(NODE)  # type: ignore[attr-defined]
+        super()._step(handle)
 
     def _note(self, line: str) -> None:
         super()._note(line)

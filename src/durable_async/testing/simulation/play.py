@@ -14,6 +14,7 @@ import anyio
 import anyio.lowlevel
 import msgspec
 
+from durable_async.failure import FailureDetails
 from durable_async.hub import TaskHub
 from durable_async.registry import Registry
 from durable_async.testing.failures import RunawayError, VirtualTimeError
@@ -93,10 +94,10 @@ class Report(msgspec.Struct, frozen=True):
 
 @functools.cache
 def merged(workloads: tuple[type[Workload], ...]) -> Registry:
-    """Return a registry of all that workloads need; the same for the same, since to read their code costs more than to run it."""
-    registry = Registry()
-    for workload in workloads:
-        theirs = workload.registry
+    """Return a registry of all that workloads need."""
+    all_theirs = [workload.registry for workload in workloads]
+    registry = Registry(accepts=_verdict(all_theirs))
+    for theirs in all_theirs:
         for name in theirs.orchestrators:
             registry.add_orchestrator(_there(theirs.find_orchestrator(name)))
         for name in theirs.activities:
@@ -104,6 +105,21 @@ def merged(workloads: tuple[type[Workload], ...]) -> Registry:
         for name in theirs.entities:
             registry.add_entity(_there(theirs.find_entity(name)))
     return registry
+
+
+def _verdict(
+    registries: Iterable[Registry],
+) -> Callable[[str, str | None], bool | FailureDetails] | None:
+    """Return what says which versions are run, if anything does: each registry of its own orchestrators."""
+    picky = {
+        name: registry.accepts
+        for registry in registries
+        if registry.accepts is not None
+        for name in registry.orchestrators
+    }
+    if not picky:
+        return None
+    return lambda name, version: name not in picky or picky[name](name, version)
 
 
 def _there(found: T | None) -> T:

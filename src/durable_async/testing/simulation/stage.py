@@ -101,6 +101,10 @@ class System(Protocol):
         """End the run with a violation that was noticed where raising would be taken for something else."""
         ...
 
+    def excuse(self, instance_id: str) -> None:
+        """Hold an instance to nothing that its rows say: a workload lays hands on them."""
+        ...
+
 
 class Stage:
     """What a workload stands on.
@@ -191,6 +195,10 @@ class Stage:
     def recorded(self, instance_id: str) -> tuple[int, Sequence[HistoryEvent]]:
         """Return the current execution of an instance and its history, past all faults; ``(0, ())`` if there is none."""
         return self._system.recorded(instance_id)
+
+    def excuse(self, instance_id: str) -> None:
+        """Hold an instance to nothing that its rows say: a workload lays hands on them."""
+        self._system.excuse(instance_id)
 
     def accuse(self, violation: Violation) -> None:
         """End the run with a violation that was noticed where raising would be taken for something else, as inside an activity."""

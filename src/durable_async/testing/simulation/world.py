@@ -13,7 +13,6 @@ from durable_async.model.history import HistoryEvent
 from durable_async.registry import Registry
 from durable_async.serialization.events import decode_events
 from durable_async.testing.clock import VirtualEnvironment
-from durable_async.testing.loop import NODE
 from durable_async.worker import Worker, WorkerSettings
 
 from .fates import Fates
@@ -291,9 +290,8 @@ class World:
 
     def die(self) -> None:
         """Let the process of this step be gone after it."""
-        label = NODE.get()
         for process in self.processes.values():
-            if process.life is not None and process.life.label == label:
+            if process.life is not None and process.life.label == self.loop.node:
                 process.life.kill()
 
     def recorded(self, instance_id: str) -> tuple[int, Sequence[HistoryEvent]]:
@@ -305,6 +303,10 @@ class World:
         return page.execution, [
             event for row in page.rows for event in decode_events(instance_id, row.events)
         ]
+
+    def excuse(self, instance_id: str) -> None:
+        """Hold an instance to nothing that its rows say."""
+        self.inspector.excuse(instance_id)
 
     def accuse(self, violation: Violation) -> None:
         """End the run with a violation, unless it has ended with another."""

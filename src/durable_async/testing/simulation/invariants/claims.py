@@ -66,7 +66,8 @@ def check_claims(call: Call, changes: Mapping[str, Change], items: Items) -> Non
         Violation: It did not.
     """
     for claimed in call.answer.claimed:
-        _check_claim(claimed, changes[claimed.instance_id])
+        if claimed.instance_id in changes:  # nothing is said of those that are excused
+            _check_claim(claimed, changes[claimed.instance_id])
     for item in call.answer.activities:
         _check_item(item, items)
 

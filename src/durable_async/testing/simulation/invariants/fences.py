@@ -94,6 +94,8 @@ def check_owners(call: Call, changes: Mapping[str, Change], hub: HubState) -> No
     """
     if call.verb == "commit":
         for turn in call.turns():
+            if turn.instance_id not in changes:  # nothing is said of those that are excused
+                continue
             before = changes[turn.instance_id].before
             owner = None if before is None else before.owner
             if (

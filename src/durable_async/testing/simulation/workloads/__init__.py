@@ -9,6 +9,7 @@ from .clients import Clients
 from .control import Control
 from .entity_life import EntityLife
 from .fan_out import FanOut
+from .poison import Poison
 from .races import Races
 from .stories import Stories
 from .streams import Streams
@@ -20,6 +21,7 @@ WORKLOADS: tuple[type[Workload], ...] = (
     Control,
     EntityLife,
     FanOut,
+    Poison,
     Races,
     Stories,
     Streams,
