@@ -207,6 +207,17 @@ async def test_an_activity_may_wait_for_ever_for_a_worker_that_registers_it(
 
 
 @virtual_time
+async def test_nobody_waits_for_longer_because_what_waits_is_put_aside(
+    env: VirtualEnvironment, world: World
+) -> None:
+    """A worker that keeps nothing warm takes it in again and again, and its time is up all the same."""
+    scarce: dict[str, Any] = {"unregistered_grace_seconds": HOUR, "history_bytes_max": 1}
+    async with world.hub(env, front) as hub, hub.worker(front, **scarce):
+        handle = await hub.client.start(limited, {})
+        assert "NotRegisteredError" in await handle.wait(timeout=HOUR + MINUTE)
+
+
+@virtual_time
 async def test_what_ended_while_its_orchestration_had_no_owner_is_not_run_again(
     env: VirtualEnvironment, world: World
 ) -> None:

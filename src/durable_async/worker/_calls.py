@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import Any
+from collections import OrderedDict
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -24,7 +25,13 @@ from ._alarms import About
 from ._slots import Slot
 from ._tools import Tools
 
+DEADLINES_MAX = 10_000
+"""Calls of activities that nobody here registers, of which it is remembered until when they wait."""
+
 _log = logging.getLogger("durable_async")
+
+_Call: TypeAlias = tuple[str, int, int, int]
+"""Instance, execution, number and attempt."""
 
 
 class ActivityCalls:
@@ -33,6 +40,7 @@ class ActivityCalls:
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
         self._strangers: set[str] = set()
+        self._deadlines: OrderedDict[_Call, int] = OrderedDict()
         self.runner: ActivityRunner | None = None
 
     # -- where they run
@@ -128,11 +136,17 @@ class ActivityCalls:
     def expect(self, slot: Slot, seq: int) -> None:
         """If an activity in the queue is one that nobody here registers, give other workers a while to claim it."""
         future = slot.orchestration.pending_activity(seq)
-        ends_us = self._grace_ends_us()
-        if future is None or ends_us is None:
+        if future is None or self._tools.registry.find_activity(future.name) is not None:
             return
-        if self._tools.registry.find_activity(future.name) is None:
-            self._warn_of_stranger(future.name)
+        ends_us = self._grace_ends_us(slot, future)
+        if ends_us is None:
+            return
+        self._warn_of_stranger(future.name)
+        if ends_us <= self._tools.backend.now_us():
+            self._give_up_unclaimed(
+                slot, future
+            )  # it may not be warm for long enough to hear an alarm
+        else:
             self._tools.alarms.set(ends_us, slot, (seq, slot.execution, future.attempt))
 
     def _warn_of_stranger(self, name: str) -> None:
@@ -147,21 +161,27 @@ class ActivityCalls:
     def wake_at_us(self, slot: Slot) -> int | None:
         """Return when somebody must look at an instance that is let go now, although nothing arrives."""
         wake_us = slot.instance.wake_at_us
-        grace_us = self._grace_ends_us()
-        if not slot.elsewhere or grace_us is None:
+        if not slot.elsewhere or slot.instance.suspended:
             return wake_us
-        waiting = map(slot.orchestration.pending_activity, slot.elsewhere)
         find = self._tools.registry.find_activity
-        if slot.instance.suspended or all(one is None or find(one.name) for one in waiting):
-            return wake_us
-        return grace_us if wake_us is None else min(wake_us, grace_us)
+        waiting = map(slot.orchestration.pending_activity, sorted(slot.elsewhere))
+        ends = (self._grace_ends_us(slot, one) for one in waiting if one and not find(one.name))
+        return min((one for one in (wake_us, *ends) if one is not None), default=None)
 
-    def _grace_ends_us(self) -> int | None:
-        """Return until when an activity that nobody here registers may wait from now on; ``None`` for ever."""
+    def _grace_ends_us(self, slot: Slot, future: ActivityFuture[Any]) -> int | None:
+        """Return until when an activity that nobody here registers may wait; ``None`` for ever.
+
+        That is kept when its instance is let go, or one that comes and goes would wait anew each time, and never to the end.
+        """
         grace = self._tools.settings.unregistered_grace_seconds
         if math.isinf(grace):
             return None
-        return self._tools.backend.now_us() + round(grace * 1e6)
+        call = (slot.instance_id, slot.execution, future.seq, future.attempt)
+        if call not in self._deadlines:
+            self._deadlines[call] = self._tools.backend.now_us() + round(grace * 1e6)
+            if len(self._deadlines) > DEADLINES_MAX:
+                self._deadlines.popitem(last=False)
+        return self._deadlines[call]
 
     def alarm(self, slot: Slot, about: About) -> None:
         """Something of an instance is due: a turn, or the end of an activity's grace."""
@@ -178,6 +198,8 @@ class ActivityCalls:
     def _give_up_unclaimed(self, slot: Slot, future: ActivityFuture[Any]) -> None:
         """Let a queued activity fail that nobody claimed; if somebody did, look again later: that worker may die."""
         instance = slot.orchestration
+        call = (slot.instance_id, slot.execution, future.seq, future.attempt)
+        self._deadlines.pop(call, None)
         letter = ActivityFailed(future.seq, future.attempt, not_registered(future.name))
         item = UnclaimedActivity(
             instance_id=instance.instance_id,

@@ -240,7 +240,8 @@ class Poison(Workload):
         await anyio.sleep(QUIET_SECONDS)
         for patient in there:
             if patient.kind not in ("diverging", "damaged history"):
-                check_begun(patient.id, patient.kind, begun[patient.id], self._begun(patient))
+                later = self._begun(patient)
+                check_begun(patient.id, patient.kind, begun[patient.id], later, self._hand_backs())
             check_reason(patient.id, patient.kind, patient.reason, is_flipped=patient.is_flipped)
         for patient in there:
             await self._mend(client, patient)
@@ -254,6 +255,10 @@ class Poison(Workload):
 
     def _begun(self, patient: Patient) -> int:
         return len(self.stage.ledger.of(f"begun {patient.id}"))
+
+    def _hand_backs(self) -> int:
+        strikes = self.stage.plan.strikes
+        return sum(1 for strike in strikes if strike.kind in ("stop", "cancel"))
 
     async def _wait(self, client: Client, patient: Patient) -> None:
         """Wait until an instance has ended or is parked."""
