@@ -94,7 +94,7 @@ class Report(msgspec.Struct, frozen=True):
 
 @functools.cache
 def merged(workloads: tuple[type[Workload], ...]) -> Registry:
-    """Return a registry of all that workloads need."""
+    """Return a registry of all that workloads need; the same for the same, since to read their code costs more than to run it."""
     all_theirs = [workload.registry for workload in workloads]
     registry = Registry(accepts=_verdict(all_theirs))
     for theirs in all_theirs:
