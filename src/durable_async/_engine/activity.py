@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Protocol, TypeVar, overload
 
 from durable_async.errors import DurableError, OutsideOrchestrationError
+from durable_async.model.moments import instant
 from durable_async.serialization import DataConverter
 
 T = TypeVar("T")
@@ -99,7 +100,7 @@ class ActivityContext:
     def deadline(self) -> datetime | None:
         """When this attempt is cancelled, or ``None``."""
         deadline_us = self._running.deadline_us
-        return None if deadline_us is None else datetime.fromtimestamp(deadline_us / 1e6, UTC)
+        return None if deadline_us is None else instant(deadline_us)
 
     def heartbeat(self, details: Any = None) -> None:
         """Say that the attempt is alive, and how far it is: the next attempt finds ``details``. Also from a thread."""

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from durable_async._kernel.futures import ActivityFuture
-from durable_async.errors import CorruptHistoryError
+from durable_async.errors import CorruptHistoryError, ValidationError
+from durable_async.model.history import Microseconds
 from durable_async.model.policy import ActivityOptions, seconds_of
 
 
@@ -16,7 +17,7 @@ class QueuedOptions(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     start_to_close: float | None = None
     heartbeat: float | None = None
-    expires_us: int | None = None
+    expires_us: Microseconds | None = None
     last_heartbeat: bytes | None = None
 
 
@@ -52,13 +53,11 @@ def decode_options(instance_id: str, data: bytes) -> tuple[ActivityOptions, Queu
     """Return the options to run an attempt with, and the rest of what was stored; ``CorruptHistoryError`` if that is damaged."""
     try:
         stored = _decoder.decode(data) if data else QueuedOptions()
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        options = ActivityOptions(start_to_close=stored.start_to_close, heartbeat=stored.heartbeat)
+    except (msgspec.DecodeError, UnicodeDecodeError, ValidationError) as error:
         reason = f"the options of a queued activity: {error}"
         raise CorruptHistoryError(instance_id, reason) from error
-    return (
-        ActivityOptions(start_to_close=stored.start_to_close, heartbeat=stored.heartbeat),
-        stored,
-    )
+    return options, stored
 
 
 def _seconds(value: Any, field: str) -> float | None:

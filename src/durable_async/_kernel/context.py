@@ -24,6 +24,7 @@ from durable_async.model.identity import (
     check_orchestrator_name,
     check_version,
 )
+from durable_async.model.moments import EPOCH
 from durable_async.model.policy import (
     DEFAULT_ACTIVITY_OPTIONS,
     ActivityOptions,
@@ -44,7 +45,7 @@ from .futures import (
 from .journal import MICROSECONDS, Journal, exact
 from .program import Payloads
 from .seeds import Streams
-from .times import EPOCH, due_us
+from .times import due_us
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)

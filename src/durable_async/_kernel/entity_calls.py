@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, Concatenate, ParamSpec, TypeVar, overload
@@ -240,7 +240,7 @@ class EntityCalls:
 
 
 def _checked_set(entities: Sequence[EntityId]) -> tuple[str, ...]:
-    if isinstance(entities, (str, EntityId)):
+    if isinstance(entities, (str, EntityId)) or not isinstance(entities, Iterable):
         raise ValidationError("entities", f"must be a list of entities, not {shown(entities)}")
     entity_ids = tuple(sorted(map(check_entity, entities), key=str.encode))
     if not entity_ids:

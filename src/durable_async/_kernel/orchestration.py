@@ -15,7 +15,7 @@ from typing import Any, assert_never
 
 import msgspec
 
-from durable_async.errors import StalledOrchestrationError
+from durable_async.errors import CorruptHistoryError, DurableError, StalledOrchestrationError
 from durable_async.model.history import (
     ActivityFailed,
     ActivityRetried,
@@ -189,7 +189,18 @@ class Orchestration:
 
         Raises:
             DeterminismError: The code and the history disagree; drop the instance.
+            CorruptHistoryError: No execution leaves such a history; drop the instance.
         """
+        try:
+            self._replay(events)
+        except DurableError:
+            raise
+        except Exception as error:
+            reason = f"no execution leaves such events ({type(error).__name__}: {error})"
+            raise CorruptHistoryError(self.instance_id, reason) from error
+        self.history_length += len(events)
+
+    def _replay(self, events: Sequence[HistoryEvent]) -> None:
         journal = self._journal
         journal.loop.silent = True
         journal.loop.enter()
@@ -205,7 +216,6 @@ class Orchestration:
         finally:
             journal.window.look_at(())
             journal.loop.leave()
-        self.history_length += len(events)
 
     def _show_all(self, events: Sequence[HistoryEvent], index: int) -> None:
         """Show the code one input after the other, and check after each that it did what history holds.

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from durable_async.errors import ValidationError, shown
+from durable_async.model.moments import microseconds
 from durable_async.model.policy import SECONDS_MAX, Seconds, seconds_of
 
 from .journal import MICROSECONDS
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def due_us(due: Seconds | datetime, now_us: int) -> int:
@@ -24,8 +23,7 @@ def due_us(due: Seconds | datetime, now_us: int) -> int:
         ValidationError: It is not a number, or more than 1,000 years ahead.
     """
     if isinstance(due, datetime):
-        aware = due if due.utcoffset() is not None else due.replace(tzinfo=UTC)
-        moment_us = (aware - EPOCH) // timedelta(microseconds=1)
+        moment_us = microseconds(due)
     else:
         wait = seconds_of(due, "due") if not _is_negative(due) else 0.0
         moment_us = now_us + round(wait * MICROSECONDS)

@@ -40,6 +40,7 @@ TOMBSTONES_KEPT_US = 30 * 24 * 3600 * 1_000_000
 """How long the last execution of a purged id is kept: longer than any letter to it can be under way."""
 
 _failures = msgspec.json.Decoder(FailureDetails)
+_ids = msgspec.json.Decoder(tuple[str, ...])
 
 
 def encode_failure(failure: FailureDetails | None) -> bytes | None:
@@ -53,7 +54,7 @@ def decode_failure(instance_id: str, stored: bytes | None) -> FailureDetails | N
         return None
     try:
         return _failures.decode(stored)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return FailureDetails.of(CorruptHistoryError(instance_id, f"its failure: {error}"))
 
 
@@ -64,6 +65,14 @@ def decode_tags(stored: str | None) -> dict[str, str]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def decode_ids(stored: str) -> tuple[str, ...]:
+    """Return the ids that a text stands for; none if it does not."""
+    try:
+        return _ids.decode(stored)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return ()
 
 
 def encode_parent(parent: ParentLink | None) -> tuple[Any, ...]:

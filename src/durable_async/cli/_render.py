@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -20,6 +20,7 @@ from durable_async import (
     Status,
 )
 from durable_async.model import history as h
+from durable_async.model.moments import instant
 
 PAYLOAD_CHARACTERS = 120
 
@@ -194,8 +195,7 @@ def _about(event: h.HistoryEvent, names: dict[int, str]) -> str:
         case h.ActivityCancelRequested() | h.SubOrchestrationCancelRequested():
             return f"#{event.seq} {names.get(event.seq, '')}"
         case h.TimerCreated():
-            due = datetime.fromtimestamp(event.fire_at_us / 1e6, UTC)
-            return f"#{event.seq} until {_time(due)}"
+            return f"#{event.seq} until {_time(instant(event.fire_at_us))}"
         case h.TimerFired() | h.TimerCancelled():
             return f"#{event.seq}"
         case _:

@@ -8,9 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from durable_async.errors import ValidationError, shown
+from durable_async.model.moments import microseconds
 from durable_async.model.policy import SECONDS_MAX
-
-from ._state import microseconds
 
 LIMIT_MAX = 2**31 - 1
 """The largest number of rows that all stores can be asked for at once."""

@@ -14,6 +14,7 @@ from durable_async.model.identity import (
     check_tags,
     check_version,
 )
+from durable_async.model.moments import microseconds
 from durable_async.model.policy import SECONDS_MAX, ReusePolicy, Seconds, seconds_of
 from durable_async.model.records import NewInstance, StartOutcome
 from durable_async.registry import Orchestrator
@@ -24,7 +25,6 @@ from ._arguments import check_several
 from ._connection import Instance, id_of
 from ._entity_upkeep import EntityUpkeep
 from ._handle import OrchestrationHandle, Since
-from ._state import microseconds
 from ._steering import Steering
 from ._waiting import News
 

@@ -12,11 +12,10 @@ from durable_async._kernel.entities.authoring import Entity, state_type
 from durable_async.model.entities import EntityLock, EntitySnapshot, ParkedOperation
 from durable_async.model.history import EntityLockRelease, EntityLockRequest, ParentLink
 from durable_async.model.identity import EntityId
+from durable_async.model.moments import instant
 from durable_async.model.records import EntityRecord, Mail
 from durable_async.serialization import DataConverter
 from durable_async.serialization.events import decode_letter, decode_snapshot
-
-from ._state import instant
 
 S = TypeVar("S", covariant=True)
 

@@ -19,7 +19,7 @@ from durable_async.model.identity import check_instance_id
 from durable_async.model.policy import ReusePolicy
 from durable_async.model.records import InstanceFilter, InstanceRecord, NewInstance, Rewrite
 from durable_async.model.status import Status
-from durable_async.serialization.events import decode_events, encode_events, encode_letter
+from durable_async.serialization.events import decode_start, encode_events, encode_letter
 
 PAGE = 500
 
@@ -30,8 +30,7 @@ def again(
     record: InstanceRecord, instance_id: str | None, now_us: int, request_id: str
 ) -> NewInstance:
     """Return a start that repeats the one of an instance."""
-    (started, *_) = decode_events(record.instance_id, record.started_events or b"")
-    assert isinstance(started, ExecutionStarted)
+    started = decode_start(record.instance_id, record.started_events or b"")
     first = ExecutionStarted(started.name, started.version, started.input)
     return NewInstance(
         instance_id=record.instance_id if instance_id is None else check_instance_id(instance_id),

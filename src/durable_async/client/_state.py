@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, overload
 
 from durable_async.failure import FailureDetails
-from durable_async.model.history import ExecutionStarted
+from durable_async.model.moments import instant
 from durable_async.model.records import InstanceRecord
 from durable_async.model.status import Status
 from durable_async.serialization import DataConverter
-from durable_async.serialization.events import decode_events
+from durable_async.serialization.events import decode_start
 
 T = TypeVar("T")
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def instant(at_us: int) -> datetime:
-    """Return microseconds since the epoch as an aware datetime, UTC."""
-    return _EPOCH + timedelta(microseconds=at_us)
-
-
-def microseconds(at: datetime) -> int:
-    """Return a datetime as microseconds since the epoch; a naive one is UTC."""
-    aware = at if at.utcoffset() is not None else at.replace(tzinfo=UTC)
-    return (aware - _EPOCH) // timedelta(microseconds=1)
 
 
 class OrchestrationState:
@@ -83,8 +69,7 @@ class OrchestrationState:
         data = self._record.started_events
         if data is None:
             return None
-        (started, *_) = decode_events(self.instance_id, data)
-        assert isinstance(started, ExecutionStarted)
+        started = decode_start(self.instance_id, data)
         return self._payloads.decode(started.input, type, f"orchestrator {self.name!r} input")
 
     @overload

@@ -20,6 +20,7 @@ from durable_async.errors import (
     WaitTimeoutError,
     shown,
 )
+from durable_async.failure import FailureDetails
 from durable_async.model.history import HistoryEvent
 from durable_async.model.records import InstanceRecord, QueryOrder
 from durable_async.model.status import Status
@@ -35,6 +36,10 @@ from ._state import OrchestrationState
 
 R = TypeVar("R")
 T = TypeVar("T")
+
+_NOT_KEPT = FailureDetails(
+    "durable_async.errors.CorruptHistoryError", "it failed, and why is not in the store"
+)
 
 HISTORY_PAGE_BYTES = 4 * 1024 * 1024
 PARKED_SECONDS = 1.0
@@ -94,9 +99,8 @@ class Watching(Connection):
             return self._payloads.decode(state.output, into, f"orchestrator {state.name!r} result")
         match state.status:
             case Status.FAILED:
-                assert state.failure is not None
                 subject = f"orchestration {state.name!r} ({state.instance_id})"
-                raise OrchestrationFailedError(subject, state.failure)
+                raise OrchestrationFailedError(subject, state.failure or _NOT_KEPT)
             case Status.TERMINATED:
                 raise OrchestrationTerminatedError(state.instance_id, state.output())
             case _:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from durable_async.model.history import EntityOperation, ParentLink
+from durable_async.model.history import EntityOperation, Microseconds, ParentLink
 
 
 class _Stored(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -24,8 +24,8 @@ class EntityLock(_Stored, frozen=True, array_like=True, gc=False):
     """
 
     holder: ParentLink
-    since_us: int
-    until_us: int = 0
+    since_us: Microseconds
+    until_us: Microseconds = 0
 
 
 class ParkedOperation(_Stored, frozen=True, array_like=True, gc=False):
@@ -33,7 +33,7 @@ class ParkedOperation(_Stored, frozen=True, array_like=True, gc=False):
 
     operation: EntityOperation
     reason: str
-    at_us: int
+    at_us: Microseconds
 
 
 class EntitySnapshot(_Stored, frozen=True, array_like=True, gc=False):

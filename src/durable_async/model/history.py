@@ -9,21 +9,26 @@ Tags and the order of fields are stored for ever: append fields with defaults, n
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
 
 from durable_async.failure import FailureDetails
 from durable_async.model.policy import ReusePolicy
 
+Ordinal: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Attempt: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+Microseconds: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)]
+"""Numbers as every store can hold them. What is read is held to that: a damaged row is not to lead to others that cannot be written."""
+
 
 class ParentLink(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Where a sub-orchestration or an entity reports to: the operation ``seq`` of one execution of an orchestration."""
 
     instance_id: str
-    execution: int
-    seq: int
-    depth: int = 1
+    execution: Ordinal
+    seq: Ordinal
+    depth: Ordinal = 1
 
     def is_same_operation(self, other: ParentLink) -> bool:
         """Tell whether both mean the same call, whatever they say of its depth."""
@@ -50,8 +55,8 @@ class ExecutionStarted(_Event, tag=1, frozen=True, array_like=True, gc=False):
     version: str | None
     input: bytes | None
     parent: ParentLink | None = None
-    start_at_us: int = 0
-    drawn_as: int = 0
+    start_at_us: Microseconds = 0
+    drawn_as: Ordinal = 0
 
 
 class TurnStarted(_Event, tag=2, frozen=True, array_like=True, gc=False):
@@ -61,7 +66,7 @@ class TurnStarted(_Event, tag=2, frozen=True, array_like=True, gc=False):
         python: Minor version of Python and logic version of the kernel, such as ``3.11/1``, where they differ from the turn before.
     """
 
-    at_us: int
+    at_us: Microseconds
     python: str = ""
 
 
@@ -122,7 +127,7 @@ class ExecutionRewound(_Event, tag=9, frozen=True, array_like=True, gc=False):
 class ActivityScheduled(_Event, tag=10, frozen=True, array_like=True, gc=False):
     """Command: run an activity."""
 
-    seq: int
+    seq: Ordinal
     name: str
     input: bytes
 
@@ -130,7 +135,7 @@ class ActivityScheduled(_Event, tag=10, frozen=True, array_like=True, gc=False):
 class ActivityCompleted(_Event, tag=11, frozen=True, array_like=True, gc=False):
     """Input: the activity returned."""
 
-    seq: int
+    seq: Ordinal
     result: bytes | None
 
 
@@ -141,30 +146,30 @@ class ActivityFailed(_Event, tag=12, frozen=True, array_like=True, gc=False):
         retry_at_us: When the next attempt is due, or ``None`` if this failure is final. Decided once, when it was recorded.
     """
 
-    seq: int
-    attempt: int
+    seq: Ordinal
+    attempt: Attempt
     failure: FailureDetails
-    retry_at_us: int | None = None
+    retry_at_us: Microseconds | None = None
 
 
 class ActivityRetried(_Event, tag=13, frozen=True, array_like=True, gc=False):
     """Input: the next attempt became due."""
 
-    seq: int
-    attempt: int
+    seq: Ordinal
+    attempt: Attempt
 
 
 class ActivityHeartbeat(_Event, tag=14, frozen=True, array_like=True, gc=False):
     """Input: progress that the next attempt can go on from; not shown to the orchestrator."""
 
-    seq: int
+    seq: Ordinal
     details: bytes | None
 
 
 class ActivityCancelRequested(_Event, tag=15, frozen=True, array_like=True, gc=False):
     """Command: stop the activity; the code no longer waits for it."""
 
-    seq: int
+    seq: Ordinal
 
 
 # -- timers
@@ -173,20 +178,20 @@ class ActivityCancelRequested(_Event, tag=15, frozen=True, array_like=True, gc=F
 class TimerCreated(_Event, tag=20, frozen=True, array_like=True, gc=False):
     """Command: wake me at that time."""
 
-    seq: int
-    fire_at_us: int
+    seq: Ordinal
+    fire_at_us: Microseconds
 
 
 class TimerFired(_Event, tag=21, frozen=True, array_like=True, gc=False):
     """Input: the time came."""
 
-    seq: int
+    seq: Ordinal
 
 
 class TimerCancelled(_Event, tag=22, frozen=True, array_like=True, gc=False):
     """Command: never mind."""
 
-    seq: int
+    seq: Ordinal
 
 
 # -- sub-orchestrations
@@ -199,7 +204,7 @@ class SubOrchestrationScheduled(_Event, tag=30, frozen=True, array_like=True, gc
         reuse: What to do if the id is taken.
     """
 
-    seq: int
+    seq: Ordinal
     name: str
     instance_id: str
     version: str | None
@@ -210,21 +215,21 @@ class SubOrchestrationScheduled(_Event, tag=30, frozen=True, array_like=True, gc
 class SubOrchestrationCompleted(_Event, tag=31, frozen=True, array_like=True, gc=False):
     """Input: the child returned."""
 
-    seq: int
+    seq: Ordinal
     result: bytes | None
 
 
 class SubOrchestrationFailed(_Event, tag=32, frozen=True, array_like=True, gc=False):
     """Input: the child failed, was terminated, or could not be started."""
 
-    seq: int
+    seq: Ordinal
     failure: FailureDetails
 
 
 class SubOrchestrationCancelRequested(_Event, tag=33, frozen=True, array_like=True, gc=False):
     """Command: terminate the child; the code no longer waits for it."""
 
-    seq: int
+    seq: Ordinal
     instance_id: str
 
 
@@ -241,7 +246,7 @@ class EventRaised(_Event, tag=40, frozen=True, array_like=True, gc=False):
 class EventSent(_Event, tag=41, frozen=True, array_like=True, gc=False):
     """Command: raise an event on another instance."""
 
-    seq: int
+    seq: Ordinal
     instance_id: str
     name: str
     payload: bytes | None
@@ -257,11 +262,11 @@ class EntitySignaled(_Event, tag=50, frozen=True, array_like=True, gc=False):
         due_us: Not before this time; 0 for at once.
     """
 
-    seq: int
+    seq: Ordinal
     entity_id: str
     operation: str
     input: bytes | None
-    due_us: int = 0
+    due_us: Microseconds = 0
 
 
 class EntityCalled(_Event, tag=51, frozen=True, array_like=True, gc=False):
@@ -271,31 +276,31 @@ class EntityCalled(_Event, tag=51, frozen=True, array_like=True, gc=False):
         section: Sequence number of the lock request under which it is made, 0 outside a critical section.
     """
 
-    seq: int
+    seq: Ordinal
     entity_id: str
     operation: str
     input: bytes | None
-    section: int = 0
+    section: Ordinal = 0
 
 
 class EntityCallCompleted(_Event, tag=52, frozen=True, array_like=True, gc=False):
     """Input: the operation returned."""
 
-    seq: int
+    seq: Ordinal
     result: bytes | None
 
 
 class EntityCallFailed(_Event, tag=53, frozen=True, array_like=True, gc=False):
     """Input: the operation failed; the entity's state is as before."""
 
-    seq: int
+    seq: Ordinal
     failure: FailureDetails
 
 
 class EntityCallAbandoned(_Event, tag=54, frozen=True, array_like=True, gc=False):
     """Command: the code no longer waits for an operation, which is carried out all the same."""
 
-    seq: int
+    seq: Ordinal
 
 
 class EntityLocksRequested(_Event, tag=55, frozen=True, array_like=True, gc=False):
@@ -305,22 +310,22 @@ class EntityLocksRequested(_Event, tag=55, frozen=True, array_like=True, gc=Fals
         hold_us: How long each may stay locked, in microseconds; 0 for as long as it takes.
     """
 
-    seq: int
+    seq: Ordinal
     entity_ids: tuple[str, ...]
-    hold_us: int = 0
+    hold_us: Microseconds = 0
 
 
 class EntityLocked(_Event, tag=56, frozen=True, array_like=True, gc=False):
     """Input: one of the entities of a lock request is locked now. The section begins with the last of them."""
 
-    seq: int
+    seq: Ordinal
     entity_id: str
 
 
 class EntityLocksReleased(_Event, tag=57, frozen=True, array_like=True, gc=False):
     """Command: the critical section is over, or is not wanted any more. Any end of the execution does the same unsaid."""
 
-    seq: int
+    seq: Ordinal
 
 
 # -- letters to entities
@@ -340,8 +345,8 @@ class EntityOperation(_Event, tag=60, frozen=True, array_like=True, gc=False):
     input: bytes | None
     caller: ParentLink | None = None
     request_id: str | None = None
-    section: int = 0
-    due_us: int = 0
+    section: Ordinal = 0
+    due_us: Microseconds = 0
 
 
 class EntityLockRequest(_Event, tag=61, frozen=True, array_like=True, gc=False):
@@ -353,7 +358,7 @@ class EntityLockRequest(_Event, tag=61, frozen=True, array_like=True, gc=False):
     """
 
     holder: ParentLink
-    hold_us: int = 0
+    hold_us: Microseconds = 0
 
 
 class EntityLockRelease(_Event, tag=62, frozen=True, array_like=True, gc=False):

@@ -12,7 +12,7 @@ import msgspec
 
 from durable_async.errors import BackendError, BackendUnavailableError, CorruptHistoryError
 from durable_async.model.entities import EntitySnapshot
-from durable_async.model.history import HistoryEvent, Letter
+from durable_async.model.history import ExecutionStarted, HistoryEvent, Letter
 
 from .absent import FOR_GOOD, FOR_NOW, UNREADABLE, why_absent
 
@@ -35,6 +35,14 @@ def decode_events(instance_id: str, data: bytes) -> list[HistoryEvent]:
         return _events_decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _not_read(instance_id, data, "", error) from error
+
+
+def decode_start(instance_id: str, data: bytes) -> ExecutionStarted:
+    """Return what turn 0 begins with; ``CorruptHistoryError`` if the bytes are not a turn 0."""
+    events = decode_events(instance_id, data)
+    if not events or not isinstance(events[0], ExecutionStarted):
+        raise CorruptHistoryError(instance_id, "it does not begin with ExecutionStarted")
+    return events[0]
 
 
 def encode_letter(letter: Letter) -> bytes:

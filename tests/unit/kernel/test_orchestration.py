@@ -11,7 +11,11 @@ import pytest
 
 from durable_async._engine.rewind import rewound
 from durable_async._kernel.orchestration import PYTHON, Orchestration
-from durable_async.errors import NonDeterminismError, SubOrchestrationFailedError
+from durable_async.errors import (
+    CorruptHistoryError,
+    NonDeterminismError,
+    SubOrchestrationFailedError,
+)
 from durable_async.failure import FailureDetails
 from durable_async.model.history import (
     ActivityCancelRequested,
@@ -523,3 +527,25 @@ def test_a_rewound_execution_goes_on_with_the_chance_it_has_drawn() -> None:
     assert twice[0].drawn_as == 1
     assert isinstance(again.outcome, ExecutionCompleted)
     assert orjson.loads(again.outcome.result or b"")[1] == 1
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [ActivityHeartbeat(1, None)],  # before anything has begun
+        [TurnStarted(START_US), ExecutionSuspended(), EventRaised("go", None), ExecutionResumed()],
+        [TurnStarted(2**62)],
+    ],
+)
+def test_events_that_no_execution_leaves_are_damage(events: list[Any]) -> None:
+    async def waits(ctx: Any) -> Any:
+        ctx.now()
+        return await ctx.wait_for_external_event("stop")
+
+    started = ExecutionStarted("waits", None, None)
+    instance = Orchestration("i", 1, started, program(waits))
+    try:
+        with pytest.raises((CorruptHistoryError, NonDeterminismError)):
+            instance.replay([started, *events])
+    finally:
+        assert instance.evict()

@@ -10,7 +10,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 from durable_async._kernel.context import OrchestratorReference
 from durable_async._kernel.operations import check_entity, encode_operation
 from durable_async._kernel.program import Payloads
-from durable_async._kernel.times import EPOCH, due_us
+from durable_async._kernel.times import due_us
 from durable_async.errors import OutsideOrchestrationError, ValidationError, shown
 from durable_async.model.history import EntityOperation
 from durable_async.model.identity import (
@@ -19,6 +19,7 @@ from durable_async.model.identity import (
     check_orchestrator_name,
     check_version,
 )
+from durable_async.model.moments import EPOCH
 from durable_async.model.policy import Seconds
 
 from .outcome import EntitySignal, OrchestrationStart

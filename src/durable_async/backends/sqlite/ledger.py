@@ -12,7 +12,13 @@ from collections.abc import Iterable, Sequence
 
 import orjson
 
-from durable_async.backends._rows import STATUSES, decode_parent, encode_parent, started
+from durable_async.backends._rows import (
+    STATUSES,
+    decode_ids,
+    decode_parent,
+    encode_parent,
+    started,
+)
 from durable_async.model.history import ParentLink
 from durable_async.model.identity import ENTITY_MARK
 from durable_async.model.policy import ReusePolicy
@@ -285,10 +291,7 @@ class Ledger:
         # Few instances end with a will that still stands, so that wills and receivers are loaded only here.
         stored = [key for key, will in self._bequests if will is None]
         rows = self.tx.all("load_wills", keys=json_list(stored))
-        loaded = {
-            key: Will(receivers=tuple(orjson.loads(ids)), letter=letter)
-            for key, ids, letter in rows
-        }
+        loaded = {key: Will(receivers=decode_ids(ids), letter=letter) for key, ids, letter in rows}
         wills = [loaded[key] if will is None else will for key, will in self._bequests]
         receivers = unique(one for will in wills for one in will.receivers)
         self.load([one for one in receivers if one not in self._states])

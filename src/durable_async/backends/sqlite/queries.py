@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from durable_async.backends._rows import STATUSES, bounds_of, encode_page, is_narrow
@@ -14,6 +15,7 @@ from durable_async.model.records import (
     Mail,
     QueryOrder,
 )
+from durable_async.model.status import Status
 
 from .rows import bounded_history, instance_record
 from .transaction import Statements, json_list, json_map, snapshot
@@ -113,10 +115,12 @@ def statistics(tx: Statements) -> HubStatistics:
     with snapshot(tx.connection):
         counts = tx.all("count_by_status", hub=tx.hub)
         [(workers, letters, queued_activities)] = tx.all("count_rows", hub=tx.hub)
+    by_status: Counter[Status] = Counter()
+    for is_entity, status, count, _ in counts:
+        if not is_entity:
+            by_status[STATUSES[status]] += count
     return HubStatistics(
-        by_status={
-            STATUSES[status]: count for is_entity, status, count, _ in counts if not is_entity
-        },
+        by_status=dict(by_status),
         entities=sum(count for is_entity, _, count, _ in counts if is_entity),
         parked=sum(parked for *_, parked in counts),
         workers=workers,

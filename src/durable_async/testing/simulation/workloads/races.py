@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from durable_async._kernel.context import OrchestrationContext
-from durable_async._kernel.times import EPOCH
 from durable_async.client import Client
 from durable_async.errors import InstanceNotFoundError
 from durable_async.hub import TaskHub
@@ -21,6 +20,7 @@ from durable_async.model.history import (
     TimerFired,
     TurnStarted,
 )
+from durable_async.model.moments import EPOCH
 from durable_async.model.status import Status
 from durable_async.registry import Orchestrator, Registry
 from durable_async.testing.simulation.plan import Action, Plan

@@ -1,0 +1,140 @@
+"""The command: one process a target, one row a target."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+RUNS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What became of one target.
+
+    Attributes:
+        target: Its name.
+        inputs: How many it was given.
+        accepted: How many it took.
+        refused: How many it refused, by the error.
+        unhandled: What came out that must not, by where it came from; how often.
+        edges: How many edges of the code were met; 0 where nobody counted.
+    """
+
+    target: str
+    inputs: int
+    accepted: int
+    refused: dict[str, int]
+    unhandled: dict[str, int]
+    edges: int
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="./dev fuzz", description="Inputs that nobody should send."
+    )
+    parser.add_argument("targets", nargs="*", default=["all"], help="names, or all")
+    parser.add_argument("--runs", type=int, default=RUNS, help="inputs for each target")
+    parser.add_argument("--minutes", type=float, help="time for each target, instead of --runs")
+    parser.add_argument("--seed", type=int, default=1, help="begins the chance")
+    parser.add_argument("--unguided", action="store_true", help="by chance alone, without atheris")
+    parser.add_argument("--markdown", action="store_true", help="a table for a page")
+    parser.add_argument("--json", action="store_true", help="one document a target")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the targets one after the other; return the exit code."""
+    given = parse(arguments)
+    rows = [row for name in _names(given.targets) if (row := _run(name, given)) is not None]
+    print(_written(rows, given))
+    return 1 if any(row.unhandled for row in rows) else 0
+
+
+def _names(asked: list[str]) -> list[str]:
+    from .targets import TARGETS
+
+    if "all" in asked:
+        return list(TARGETS)
+    unknown = [name for name in asked if name not in TARGETS]
+    if unknown:
+        sys.exit(f"no such target: {', '.join(unknown)}; there are {', '.join(TARGETS)}")
+    return asked
+
+
+def _run(name: str, given: argparse.Namespace) -> Row | None:
+    """Run one target in a process of its own, since libFuzzer ends the process that it runs in."""
+    with tempfile.TemporaryDirectory(prefix="durable-async-fuzz-") as folder:
+        result = Path(folder) / "result.json"
+        runs = 0 if given.minutes else given.runs
+        order = {
+            "target": name,
+            "runs": runs,
+            "seconds": round((given.minutes or 0) * 60),
+            "seed": given.seed,
+            "guided": not given.unguided,
+            "result": str(result),
+            "folder": folder,
+        }
+        code = f"import sys; sys.path.insert(0, {str(HERE.parent)!r}); from fuzz.process import main; main()"
+        done = subprocess.run(
+            [sys.executable, "-c", code, json.dumps(order)],
+            check=False,
+            capture_output=True,
+            text=True,
+            errors="replace",
+        )
+        if not result.is_file():
+            sys.stderr.write(done.stdout + done.stderr)
+            return Row(name, 0, 0, {}, {f"the process ended with {done.returncode}": 1}, 0)
+        return _row(name, json.loads(result.read_text()), done)
+
+
+def _row(name: str, found: dict[str, Any], done: subprocess.CompletedProcess[str]) -> Row:
+    answers = dict(found["answers"])
+    accepted, _ = answers.pop("accepted", 0), answers.pop("unhandled", 0)
+    unhandled = dict(found["times"])
+    for account in found["unhandled"].values():
+        print(account, file=sys.stderr)
+    if done.returncode:
+        sys.stderr.write(done.stderr[-4_000:])
+        unhandled[f"the process ended with {done.returncode}"] = 1
+    edges = done.stderr.split("cov: ")[1:]
+    return Row(
+        name,
+        found["inputs"],
+        accepted,
+        answers,
+        unhandled,
+        int(edges[-1].split()[0]) if edges else 0,
+    )
+
+
+def _written(rows: list[Row], given: argparse.Namespace) -> str:
+    if given.json:
+        return "\n".join(json.dumps(asdict(row)) for row in rows)
+    total = sum(row.inputs for row in rows)
+    lines = [
+        "| target | inputs | accepted | refused | unhandled | edges |",
+        "|---|--:|--:|---|--:|--:|",
+    ]
+    for row in rows:
+        refused = ", ".join(f"{name} {count:,}" for name, count in sorted(row.refused.items()))
+        bad = sum(row.unhandled.values())
+        edges = f"{row.edges:,}" if row.edges else ""
+        lines.append(
+            f"| {row.target} | {row.inputs:,} | {row.accepted:,} | {refused} | {bad:,} | {edges} |"
+        )
+    bad = sum(sum(row.unhandled.values()) for row in rows)
+    lines.append(f"| all | {total:,} | {sum(row.accepted for row in rows):,} | | {bad:,} | |")
+    if given.markdown:
+        return "\n".join(lines)
+    return "\n".join(" ".join(line.split("|")).strip() for line in lines if "---" not in line)
