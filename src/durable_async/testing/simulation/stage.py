@@ -97,6 +97,10 @@ class System(Protocol):
         """Return the current execution of an instance and its history, past all faults; ``(0, ())`` if there is none."""
         ...
 
+    def is_deposed(self) -> bool:
+        """Tell whether the process of this step is a worker that was taken over, as far as is known."""
+        ...
+
     def accuse(self, violation: Violation) -> None:
         """End the run with a violation that was noticed where raising would be taken for something else."""
         ...
@@ -199,6 +203,10 @@ class Stage:
     def excuse(self, instance_id: str) -> None:
         """Hold an instance to nothing that its rows say: a workload lays hands on them."""
         self._system.excuse(instance_id)
+
+    def is_deposed(self) -> bool:
+        """Tell whether the process of this step is a worker that was taken over: then it must not begin anything."""
+        return self._system.is_deposed()
 
     def accuse(self, violation: Violation) -> None:
         """End the run with a violation that was noticed where raising would be taken for something else, as inside an activity."""

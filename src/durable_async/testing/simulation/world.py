@@ -308,6 +308,11 @@ class World:
         """Hold an instance to nothing that its rows say."""
         self.inspector.excuse(instance_id)
 
+    def is_deposed(self) -> bool:
+        """Tell whether the process of this step is a worker that was taken over; where the store's clock jumps, it cannot know."""
+        jumps = any(strike.kind == "clock" for strike in self.plan.strikes)
+        return not jumps and self.inspector.is_deposed(NODE.get() or "")
+
     def accuse(self, violation: Violation) -> None:
         """End the run with a violation, unless it has ended with another."""
         if self.violation is None and not self.is_over:

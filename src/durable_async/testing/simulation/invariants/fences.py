@@ -18,6 +18,7 @@ class Fences:
     def __init__(self) -> None:
         self._fences: dict[str, Fence] = {}
         self._lease_until_us: dict[str, int] = {}
+        self._identities: dict[str, list[str]] = {}
 
     def see(self, call: Call) -> None:
         """Take in a call.
@@ -49,10 +50,16 @@ class Fences:
         for worker_id in [one for one in self._fences if one not in hub.workers]:
             del self._fences[worker_id]
 
+    def is_deposed(self, node: str) -> bool:
+        """Tell whether a process was a worker, and the store has forgotten that."""
+        identities = self._identities.get(node, [])
+        return bool(identities) and not any(one in self._fences for one in identities)
+
     def _register(self, fence: Fence, call: Call) -> None:
         if fence.worker_id in self._lease_until_us:
             raise Violation("I4", "an identity comes twice", where=fence.worker_id)
         self._fences[fence.worker_id] = fence
+        self._identities.setdefault(call.node, []).append(fence.worker_id)
         self._lease_until_us[fence.worker_id] = call.now_us + round(call.args[1] * 1e6)
 
     def _known(self, fence: Fence) -> Fence:

@@ -77,6 +77,10 @@ class Inspector:
         """Look at an instance no more: a test has laid hands on its rows."""
         self._excused.add(instance_id)
 
+    def is_deposed(self, node: str) -> bool:
+        """Tell whether a process is a worker that was taken over, so that it must not begin anything."""
+        return self._rows is not None and self._fences.is_deposed(node)
+
     def applied(
         self, node: str, verb: str, args: tuple[Any, ...], options: dict[str, Any], answer: Any
     ) -> None:

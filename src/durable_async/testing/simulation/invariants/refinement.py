@@ -20,10 +20,13 @@ from durable_async.model.history import (
     EntityCallCompleted,
     EntityCallFailed,
     EntityLockRelease,
+    EntityLockRequest,
+    EntityLocksReleased,
     EntityOperation,
     ExecutionFailed,
     ExecutionTerminated,
     HistoryEvent,
+    ParentLink,
     TimerFired,
     TurnStarted,
 )
@@ -154,14 +157,17 @@ def _is_taken(outgoing: Outgoing, commit: TurnCommit) -> bool:
         return False
     if commit.group:
         return True
-    letter = decode_letter(outgoing.instance_id, outgoing.letter)
-    if isinstance(letter, EntityLockRelease):
-        return True  # of a lock that had ended by itself
-    if not isinstance(letter, EntityOperation) or letter.caller is None:
-        return False
-    seq = letter.caller.seq
     events = decode_events(commit.instance_id, commit.events)
-    return any(isinstance(one, _ANSWERS) and one.seq == seq for one in events)
+    match decode_letter(outgoing.instance_id, outgoing.letter):
+        case EntityLockRelease():
+            return True  # of a lock that had ended by itself, or was withdrawn
+        case EntityLockRequest() as request:
+            released = {one.seq for one in events if isinstance(one, EntityLocksReleased)}
+            return request.holder.seq in released
+        case EntityOperation(caller=ParentLink() as caller):
+            return any(isinstance(one, _ANSWERS) and one.seq == caller.seq for one in events)
+        case _:
+            return False
 
 
 def _plain_letter(outgoing: Outgoing) -> tuple[Any, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import events as events_of_asyncio
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -37,6 +38,16 @@ def begin(what: str, **facts: Any) -> Stage:
         if wrong is not None:
             where = f"{context.instance_id}, call {context.seq}"
             stage.accuse(Violation("I6", wrong, where=where, attempt=context.attempt, call=what))
+    # What runs in a thread may have been let go before the lease was lost.
+    if events_of_asyncio._get_running_loop() is not None and stage.is_deposed():
+        stage.accuse(
+            Violation(
+                "I5",
+                "it began in a worker that was taken over",
+                where=context.instance_id,
+                call=what,
+            )
+        )
     stage.ledger.write(
         context.idempotency_key,
         context.attempt,
