@@ -311,7 +311,7 @@ class World:
     def is_deposed(self) -> bool:
         """Tell whether the process of this step is a worker that was taken over; where the store's clock jumps, it cannot know."""
         jumps = any(strike.kind == "clock" for strike in self.plan.strikes)
-        return not jumps and self.inspector.is_deposed(NODE.get() or "")
+        return not jumps and self.inspector.is_deposed(self.loop.node or "")
 
     def accuse(self, violation: Violation) -> None:
         """End the run with a violation, unless it has ended with another."""
