@@ -58,6 +58,7 @@ async def await_ends(hub: TaskHub, acknowledged: Acknowledged, verdict: Verdict)
     verdict.instances = len(acknowledged.results)
     verdict.events = acknowledged.events
     verdict.lost += acknowledged.wrong
+    verdict.stuck += acknowledged.stuck
     patience = _END_SECONDS
     ids = list(acknowledged.results)
     for at in range(0, len(ids), _AT_ONCE):

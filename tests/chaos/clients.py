@@ -26,6 +26,7 @@ from worker import Orders, begin_log, open_somehow
 VARIABLE = "DURABLE_ASYNC_CHAOS_CLIENTS"
 KINDS: dict[str, type[Customers]] = {"bank": Bank, "crowd": Crowd, "errands": Errands, "load": Load}
 _TELL_SECONDS = 0.2
+_PATIENCE_SECONDS = 90.0
 
 
 @dataclass
@@ -90,19 +91,25 @@ async def serve(orders: ClientOrders) -> None:
         ]
         async with asyncio.TaskGroup() as group:
             telling = group.create_task(_tell(parties))
-            group.create_task(_stop_when_told(parties))
-            async with asyncio.TaskGroup() as lives:
-                for party in parties:
-                    lives.create_task(party.run())
+            lives = {group.create_task(party.run()): party for party in parties}
+            await _be_told_to_stop()
+            for party in parties:
+                party.stop()
+            _, late = await asyncio.wait(lives, timeout=_PATIENCE_SECONDS)
+            for life in late:  # for an answer that never comes
+                name = type(lives[life]).__name__
+                lives[life].acknowledged.stuck.append(f"{name} did not come to an end")
+                life.cancel()
             telling.cancel()
     Path(orders.known).write_bytes(pickle.dumps(parties))
 
 
-async def _stop_when_told(parties: list[Customers]) -> None:
-    if not await asyncio.to_thread(sys.stdin.readline):
+async def _be_told_to_stop() -> None:
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    if not await reader.readline():
         os._exit(1)  # whoever would have said it is gone
-    for party in parties:
-        party.stop()
 
 
 async def _tell(parties: list[Customers]) -> None:

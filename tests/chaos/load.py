@@ -65,6 +65,7 @@ class Acknowledged:
         operations: How many calls were answered that change something, by their name.
         unanswered: How often a call gave up without an answer, and was made once more.
         wrong: Results that a customer saw and that were not as they must be.
+        stuck: Who waited in vain.
     """
 
     results: dict[str, object] = field(default_factory=dict)
@@ -72,6 +73,7 @@ class Acknowledged:
     operations: Counter[str] = field(default_factory=Counter)
     unanswered: int = 0
     wrong: list[str] = field(default_factory=list)
+    stuck: list[str] = field(default_factory=list)
 
     def add(self, other: Acknowledged) -> None:
         """Take in what was acknowledged to others."""
@@ -80,6 +82,7 @@ class Acknowledged:
         self.operations += other.operations
         self.unanswered += other.unanswered
         self.wrong += other.wrong
+        self.stuck += other.stuck
 
     def status_of(self, instance: str) -> Status:
         """Return how an instance must end."""

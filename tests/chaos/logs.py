@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 _RECORD = re.compile(r"\d{4}-\d\d-\d\d [\d:,.]+ \d+ (?P<level>[A-Z]+) (?P<message>.*)")
+_TRACEBACK = "Traceback (most recent call last)"
 _QUIET = frozenset({"DEBUG", "INFO"})
 _KNOWN = (
     r"cannot [\w ]+: .* (is not available|does not answer): .*",
@@ -16,19 +17,24 @@ _KNOWN = (
 
 
 def surprises(log: Path) -> list[str]:
-    """Return the warnings and errors of a log that are of no known kind, and what stands in no record, such as the end of a process."""
+    """Return the warnings and errors of a log that are of no known kind, and what is no record, such as the end of a process."""
     found: list[str] = []
-    is_expected = False
+    may_go_on = False
     for line in log.read_text(errors="replace").splitlines():
         record = _RECORD.fullmatch(line)
-        if record is not None:
-            is_expected = record["level"] in _QUIET or any(
-                re.fullmatch(known, record["message"]) for known in _KNOWN
-            )
-        if not is_expected:
+        if record is None:
+            is_known = may_go_on and _TRACEBACK not in line
+            may_go_on = True  # one line of it is enough
+        else:
+            is_known = record["level"] in _QUIET or _is_known(record["message"])
+            may_go_on = record["level"] not in _QUIET
+        if not is_known:
             found.append(f"{log.name}: {line}")
-            is_expected = record is not None  # one line of it is enough
     return found
+
+
+def _is_known(message: str) -> bool:
+    return any(re.fullmatch(known, message) for known in _KNOWN)
 
 
 def count(logs: list[Path], words: str) -> int:

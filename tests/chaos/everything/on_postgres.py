@@ -33,6 +33,7 @@ class EverythingOnPostgres(Everything):
         super().__init__(quotas, minutes)
         self._store = store
         self._slow = Slowness(store, quotas["slow-seconds"])
+        self._losses = Losses(store, (self._pause("lost-answers"), self._pause("lost-replies")))
         self._deaf = DeafEars(store, quotas["deaf-ears"])
         self._pinned = PinnedXmin(store)
 
@@ -56,18 +57,21 @@ class EverythingOnPostgres(Everything):
         """Return what goes on beside: connections are slow for a while, somewhen before the server is struck first."""
         quiet_seconds = first_server_strike(plan) * self.seconds
         self._slow.begin_seconds_max = max(quiet_seconds - self.quotas["slow-seconds"], 0.0)
-        pause = self.seconds / max(self.quotas["lost-answers"], 1) / _LOSSES_SPARE
-        return [Losses(self._store, pause), self._slow, self._deaf, self._pinned]
+        return [self._losses, self._slow, self._deaf, self._pinned]
 
     async def afterwards(self, world: World) -> None:
         """Lose wake-ups, and count what went on beside."""
         for _ in range(self.quotas["lost-wakeups"] // LostWakeups.ROUND):
             await self._lose_wakeups(world, LostWakeups.ROUND)
         await self._lose_wakeups(world, self.quotas["lost-wakeups"] % LostWakeups.ROUND)
+        self.injected["lost-replies"] = self._losses.of_clients
         self.injected["deaf-ears"] = self._deaf.times
         self.injected["slow-seconds"] = int(self._slow.seconds + 0.5)
         self.injected["pinned-seconds"] = int(self._pinned.seconds + 0.5)
         world.notes["late_pieces"] = self._slow.late
+
+    def _pause(self, kind: str) -> float:
+        return self.seconds / max(self.quotas[kind], 1) / _LOSSES_SPARE
 
     async def _lose_wakeups(self, world: World, number: int) -> None:
         await self.strike("lost-wakeups", LostWakeups(number, self._store), world)

@@ -20,13 +20,15 @@ POSTGRES: Mapping[str, int] = {
     "promotions": 3,
     "deaf-ears": 3,
     "lost-answers": 500,
+    "lost-replies": 100,
     "lost-wakeups": 24,
     "slow-seconds": 120,
     "pinned-seconds": 180,
     "fenced": 10,
     "operations": 100_000,
 }
-"""In ten minutes. Answers that were lost count if the server shows that what they told of was committed."""
+"""In ten minutes. An answer that a worker did not get counts only if the server shows that what it told of was committed; replies are those that
+clients did not get."""
 
 SQLITE: Mapping[str, int] = {
     "kills": 100,

@@ -7,11 +7,12 @@ from contextlib import suppress
 
 import asyncpg
 from faults import Fault, Loss
-from fleet import WorkerProcess, now_us
+from fleet import now_us
 from stores import PostgresStore, ProxiedPair
 from world import World
 
 from durable_async.backends.postgres.failures import DRIVER_ERRORS
+from durable_async.testing.proxy import FaultProxy
 
 _LOOK_SECONDS = 0.005
 _WAIT_SECONDS = 2.0
@@ -20,37 +21,50 @@ _SHAKEN_US = 5_000_000
 
 
 class Losses:
-    """The server carries out what workers commit, and the connection is reset in place of the answer, every so often.
+    """The server carries out what workers commit, or what clients ask for, and the connection is reset in place of the answer, every so often.
 
     Args:
         store: With the proxies.
-        pause_seconds: From one to the next.
+        pause_seconds: From one to the next, on average, of workers and of clients.
+
+    Attributes:
+        of_clients: How many answers clients did not get.
     """
 
-    def __init__(self, store: ProxiedPair, pause_seconds: float) -> None:
+    def __init__(self, store: ProxiedPair, pause_seconds: tuple[float, float]) -> None:
         self._store = store
         self._pause_seconds = pause_seconds
+        self.of_clients = 0
 
     async def __call__(self, world: World) -> None:
         """Lose them; who commits nothing for a moment holds up no other."""
         async with asyncio.TaskGroup() as group:
             for _ in range(_LANES):
-                group.create_task(self._lose_some(world))
+                group.create_task(self._lose_of_workers(world))
+            group.create_task(self._lose_of_clients(world))
 
-    async def _lose_some(self, world: World) -> None:
+    async def _lose_of_workers(self, world: World) -> None:
         while True:
-            await world.pause(0.0, 2 * self._pause_seconds * _LANES)
-            await self._lose(world, world.random.choice(world.fleet.workers))
-
-    async def _lose(self, world: World, victim: WorkerProcess) -> None:
-        proxy = self._store.proxies[victim.place]
-        lost = proxy.lost
-        proxy.lose_answers(1, "/commits")
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_WAIT_SECONDS):
-                while proxy.lost == lost:
-                    await asyncio.sleep(_LOOK_SECONDS)
+            await world.pause(0.0, 2 * self._pause_seconds[0] * _LANES)
+            victim = world.random.choice(world.fleet.workers)
+            if await _is_lost(self._store.proxies[victim.place], "/commits"):
                 world.losses.append(Loss(victim.number, now_us()))
+
+    async def _lose_of_clients(self, world: World) -> None:
+        while True:
+            await world.pause(0.0, 2 * self._pause_seconds[1])
+            self.of_clients += await _is_lost(world.random.choice(self._store.clients), "/client")
+
+
+async def _is_lost(proxy: FaultProxy, role: str) -> bool:
+    """Lose the next answer on a connection with a role, and tell whether there was one."""
+    lost = proxy.lost
+    proxy.lose_answers(1, role)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_WAIT_SECONDS):
+            while proxy.lost == lost:
+                await asyncio.sleep(_LOOK_SECONDS)
+    return proxy.lost > lost
 
 
 class Slowness:
