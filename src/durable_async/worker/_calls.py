@@ -27,6 +27,8 @@ from ._tools import Tools
 
 DEADLINES_MAX = 10_000
 """Calls of activities that nobody here registers, of which it is remembered until when they wait."""
+STRANGERS_MAX = 1_000
+"""Names that nobody here registers, of which it is said once each: they come from callers."""
 
 _log = logging.getLogger("durable_async")
 
@@ -150,7 +152,7 @@ class ActivityCalls:
             self._tools.alarms.set(ends_us, slot, (seq, slot.execution, future.attempt))
 
     def _warn_of_stranger(self, name: str) -> None:
-        if name not in self._strangers:
+        if name not in self._strangers and len(self._strangers) < STRANGERS_MAX:
             self._strangers.add(name)
             _log.warning(
                 "activity %r is not registered here: each call of it waits %g s for a worker that registers it, and then fails",

@@ -31,6 +31,10 @@ ITEM_BYTES = 64
 """What an item counts for in a batch's bytes, besides its events and state."""
 
 
+LONERS_MAX = 10_000
+"""So many are remembered; one that was forgotten is found again."""
+
+
 class Entry(msgspec.Struct, eq=False):
     """An item on its way.
 
@@ -157,6 +161,8 @@ class Committer:
             await self._commit(batch[middle:])
             return
         if len(batch) > 1:
+            if len(self.loners) >= LONERS_MAX:
+                self.loners.clear()
             for entry in batch:  # one of a group: the next time, each has its turn for itself
                 self.loners.add(entry.item.instance_id)  # type: ignore[union-attr]
                 entry.done(True)

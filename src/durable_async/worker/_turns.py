@@ -39,7 +39,7 @@ from durable_async.model.records import (
 from durable_async.model.status import Status
 from durable_async.serialization.events import decode_letter
 
-from ._calls import ActivityCalls, unsaved
+from ._calls import STRANGERS_MAX, ActivityCalls, unsaved
 from ._conversations import Conversations
 from ._drafts import Draft, Sent
 from ._entities import EntityTurns
@@ -52,8 +52,6 @@ from .settings import SLICE_SECONDS
 DETERMINISM_ATTEMPTS = 3
 BACKOFF_SECONDS_MAX = 60.0
 PROGRAMS_MAX = 1_000
-STRANGERS_MAX = 1_000
-"""Entities that nobody here registers, of which it is said once each."""
 
 _log = logging.getLogger("durable_async")
 
