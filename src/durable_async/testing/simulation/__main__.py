@@ -153,7 +153,6 @@ def _traced(order: Order, plan: Plan, path: Path) -> Report:
 def _several(order: Order, seeds: Iterable[int], asked: argparse.Namespace) -> int:
     clock = SystemEnvironment()
     began = clock.monotonic()
-
     told: set[int] = set()
 
     def progress(totals: Totals) -> None:
@@ -187,7 +186,7 @@ def _tell_failure(outcome: Outcome, folder: Path) -> None:
 def missing_from(totals: Totals, order: Order) -> list[str]:
     """Say what these runs met too little of to prove anything."""
     missing: list[str] = []
-    if totals.acknowledged < ACKNOWLEDGED_MIN * totals.runs:
+    if totals.acknowledged <= ACKNOWLEDGED_MIN * totals.runs:
         missing.append(f"only {totals.acknowledged:,} calls were acknowledged")
     if totals.runs < ENOUGH_RUNS:
         return missing
