@@ -55,6 +55,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--judge", type=Path, metavar="FILE", help="run nothing, judge these samples"
     )
+    parser.add_argument("--warm", type=float, metavar="N", help="judge from this minute on")
     parser.add_argument("--days", type=int, metavar="N", help="days in virtual time")
     parser.add_argument("--cycles", type=int, metavar="N", help="open and close so often")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to put the figures")
@@ -82,9 +83,14 @@ async def soak(chosen: argparse.Namespace, folder: Path) -> Verdict:
         )
         one = Soak(folder, store, orders, kills=chosen.kills)
         await one.run(seconds)
-        return judge(read(one.samples), store.errors())
+        return judge(read(one.samples), store.errors(), warm_seconds=warm_seconds(chosen))
     finally:
         await store.close()
+
+
+def warm_seconds(chosen: argparse.Namespace) -> float | None:
+    """Return how long the warm-up is, if that is said."""
+    return None if chosen.warm is None else chosen.warm * 60
 
 
 def read(file: Path) -> list[dict[str, Any]]:
@@ -96,7 +102,7 @@ def main() -> int:
     """Run from the command line."""
     chosen = parse()
     if chosen.judge is not None:
-        return tell(chosen, judge(read(chosen.judge), []))
+        return tell(chosen, judge(read(chosen.judge), [], warm_seconds=warm_seconds(chosen)))
     folder = Path(tempfile.mkdtemp(prefix="durable-async-soak-"))
     if chosen.days is not None or chosen.cycles is not None:
         return apart(chosen, folder)

@@ -40,6 +40,8 @@ def _cell(value: object) -> str:
         return ", ".join(f"{name} {_cell(one)}" for name, one in value.items())
     if isinstance(value, list):
         return " to ".join(_cell(one) for one in value)
+    if isinstance(value, tuple):
+        return " ± ".join(_cell(one) for one in value)
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 

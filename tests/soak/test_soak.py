@@ -26,6 +26,8 @@ def sample(at: float, **changes: float) -> dict[str, Any]:
     process = {
         "pid": 1,
         "private": 50_000 + 40 * noise + changes.get("private", 0),
+        "blocks": 180_000,
+        "in_use": 10_000_000,
         "tasks": 20 + changes.get("tasks", 0),
         "threads": 4,
         "files": 12 + changes.get("files", 0),

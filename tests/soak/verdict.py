@@ -14,6 +14,7 @@ MULTIXACTS_MAX = 1.0
 NOTIFICATIONS_MAX = 0.01
 _WARM_SECONDS = 600.0
 _WARM_SHARE = 6
+_FEWEST = 3
 _COUNTS = ("tasks", "threads", "files", "sockets")
 _GROWN_SHARE = 0.1
 _FULL_HOURS = 8 / 60
@@ -53,13 +54,21 @@ class Verdict:
     figures: dict[str, Any] = field(default_factory=dict)
 
 
-def judge(samples: Sequence[Sample], errors: Sequence[str]) -> Verdict:
-    """Judge all samples after the warm-up, and what the store logged as errors."""
+def judge(
+    samples: Sequence[Sample], errors: Sequence[str], *, warm_seconds: float | None = None
+) -> Verdict:
+    """Judge all samples after the warm-up, and what the store logged as errors.
+
+    Args:
+        samples: All of them.
+        errors: What the store logged.
+        warm_seconds: How long the warm-up was, if not as long as always, as when the load became steady later.
+    """
     verdict = Verdict()
     end = samples[-1]["at"] if samples else 0.0
-    warm = min(_WARM_SECONDS, end / _WARM_SHARE)
+    warm = min(_WARM_SECONDS, end / _WARM_SHARE) if warm_seconds is None else warm_seconds
     judged = [one for one in samples if one["at"] >= warm and one["store"]]
-    if len(judged) < 3:
+    if len(judged) < _FEWEST:
         verdict.idle.append(f"{len(judged)} samples after the warm-up")
         return verdict
     verdict.figures["minutes"] = round((end - warm) / 60, 1)
@@ -78,6 +87,7 @@ def _judge_processes(verdict: Verdict, samples: list[Sample]) -> None:
         if not told or len({process["pid"] for _, process in told}) > 1:
             continue  # it was killed now and then
         _judge_memory(verdict, name, told)
+        _note_use(verdict, name, told)
         for count in _COUNTS:
             points = [(at, process[count]) for at, process in told]
             _judge_growth(verdict, f"{name}: {count}", points, _GROWN[count])
@@ -98,6 +108,19 @@ def _judge_memory(verdict: Verdict, name: str, told: list[tuple[float, Sample]])
         verdict.idle.append(f"{grows}, which is too early to tell")
     elif slope.hourly > MEMORY_MIB_AN_HOUR:
         verdict.broken.append(grows)
+
+
+def _note_use(verdict: Verdict, name: str, told: list[tuple[float, Sample]]) -> None:
+    """Note how what is in use grows: it tells a leak from memory that is merely in pieces."""
+    if len(told) < _FEWEST:
+        return
+    blocks = fit([(at, process["blocks"]) for at, process in told])
+    verdict.figures[f"blocks_an_hour_of_{name}"] = (round(blocks.hourly), round(blocks.error))
+    points = [(at, used / 2**20) for at, process in told if (used := process.get("in_use"))]
+    if points:
+        used = fit(points)
+        figures = (round(used.hourly, 2), round(used.error, 2))
+        verdict.figures[f"in_use_mib_an_hour_of_{name}"] = figures
 
 
 def _judge_growth(
