@@ -6,12 +6,19 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from durable_async.model.identity import ENTITY_MARK
-from durable_async.model.records import ClaimedInstance, HistoryPage, HistoryRow, Mail, TurnCommit
+from durable_async.model.records import (
+    ClaimedInstance,
+    HistoryPage,
+    HistoryRow,
+    Mail,
+    NewInstance,
+    TurnCommit,
+)
 
 from ._calls import Call
 from .executions import Execution
 from .requests import Requests, firsts
-from .rows import Change
+from .rows import Change, Row
 from .uses import check_answers, check_use
 
 Changes: TypeAlias = Mapping[str, Change]
@@ -106,7 +113,8 @@ class Chronicle:
             if change is None or change.after is None:
                 continue
             before = 0 if change.before is None else change.before.execution
-            if change.after.execution != before:
+            is_new = change.after.execution != before
+            if is_new and _began_with(change.after, child):  # two may have wanted the same id
                 self._begin_next(child.instance_id, change.after.execution, child.events)
 
     def _follow_claim(self, claimed: ClaimedInstance) -> None:
@@ -133,3 +141,7 @@ class Chronicle:
     def _begin_next(self, instance_id: str, execution: int, events: bytes) -> None:
         self._requests.begin(instance_id, execution)
         self._begin(instance_id, execution, events)
+
+
+def _began_with(row: Row, child: NewInstance) -> bool:
+    return bool(row.history) and row.history[0].events == child.events

@@ -13,6 +13,7 @@ from .poison import Poison
 from .races import Races
 from .stories import Stories
 from .streams import Streams
+from .trees import Trees
 
 WORKLOADS: tuple[type[Workload], ...] = (
     Appends,
@@ -25,6 +26,7 @@ WORKLOADS: tuple[type[Workload], ...] = (
     Races,
     Stories,
     Streams,
+    Trees,
 )
 """All of them; a seed draws some."""
 
