@@ -58,6 +58,11 @@ class Fates:
         self.struck: list[Loss] = []
         self.is_calm = False
 
+    @property
+    def loses_hints(self) -> bool:
+        """Whether some hints never come."""
+        return self._profile.hints_lost > 0
+
     def of_call(self, node: str, call: int) -> Fate:
         """Return the fate of a call of a process."""
         if self.is_calm:

@@ -111,9 +111,15 @@ class Process:
         self._hints += 1
         return self._hints
 
+    def hear_again(self) -> None:
+        """Make up for what was not heard: whoever listens again looks at everything, once."""
+        if self.life is not None and not self.life.is_deaf:
+            self.life.way.overhear()
+
     def calm(self) -> None:
         """End what was done to it, and let it live."""
         self.cut_until = self.deaf_until = -math.inf
+        self.hear_again()
         if self.life is not None:
             self.host.loop.thaw(self.life.label)
         else:

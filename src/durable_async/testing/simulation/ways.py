@@ -283,7 +283,9 @@ class Way:
     @property
     def hearing(self) -> Hearing:
         """Tell how much depends on polling."""
-        return Hearing.NEVER if self._caller.is_deaf else Hearing.MOSTLY
+        if self._caller.is_deaf:
+            return Hearing.NEVER
+        return Hearing.MOSTLY if self._fates.loses_hints else Hearing.ALWAYS
 
     def listen(
         self,
@@ -307,7 +309,7 @@ class Way:
         return stop_all
 
     def overhear(self) -> None:
-        """Notice that somebody else wrote something."""
+        """Notice that something may have happened."""
         for listeners in self._listeners:
             self._hear(listeners, listeners[0])
             self._hear(listeners, listeners[1], None)

@@ -195,6 +195,7 @@ class World:
             case "deafness":
                 self.counts["deafness"] += 1
                 process.deaf_until = max(process.deaf_until, until)
+                self.loop.call_at(process.deaf_until, process.hear_again)
             case _:
                 if process.life is not None:
                     self._strike_life(process.life, strike)
