@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, ClassVar
 
@@ -154,7 +154,7 @@ class Trees(Workload):
             await anyio.sleep(1)
 
     @staticmethod
-    async def _states(client: Client) -> Any:
+    async def _states(client: Client) -> AsyncIterator[OrchestrationState]:
         async for state in client.query(names=["trees.node"], payloads=True):
             yield state
 
