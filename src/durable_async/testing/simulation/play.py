@@ -37,6 +37,7 @@ BEFORE_WIND_UP_SECONDS = 20.0
 """So long clients may go on by themselves, before workloads release those who wait for somebody who is gone."""
 CLEANUP_STEPS_MAX = 300_000
 CLEANUP_SECONDS_MAX = 600.0
+MOMENT = 1e-6
 
 SETTINGS: dict[str, Any] = {
     "instances_max": 50,
@@ -243,7 +244,7 @@ def _clean_up(loop: SimulationLoop, world: World) -> None:
     loop.resurrect()
     try:
         while tasks := sorted(asyncio.all_tasks(loop), key=hash):
-            loop.run_until_complete(asyncio.sleep(0))  # all begin, or some would never be awaited
+            loop.run_until_complete(asyncio.sleep(MOMENT))  # all begin, or some are never awaited
             for task in tasks:
                 task.cancel()
             loop.run_until_complete(asyncio.wait(tasks))
