@@ -53,6 +53,12 @@ def at_once(*told: tuple[Call | str, Answer | None]) -> list[Call]:
         [(start(), "created"), ("suspend", "refused"), ("purge", 1), ("get", "not found")],
         [(start("b"), "created"), ("rewind", "done"), ("get", (2, "running", "b"))],
         [(start("c"), "created"), ("get", (2, "running", "c"))],
+        [(start("b"), "created"), ("rewind", "changing"), ("get", (1, "failed", "b"))],
+        [
+            (start("b"), "created"),
+            (Call("rewind", 0, is_vague=True), "changing"),
+            ("get", (2, "running", "b")),
+        ],
         [(start(), "created"), ("restart", "created"), ("get", (2, "pending", "a"))],
         [(start(), "created"), (start("b", REPLACE), "created"), ("get", (2, "pending", "b"))],
         [(start(), "created"), (start("b", EXISTING), "found"), ("get", (1, "pending", "a"))],
@@ -100,6 +106,15 @@ def test_answers_that_go_together(told: list[tuple[Call | str, Answer | None]]) 
             3,
         ),
         ([(start(), "created"), ("rewind", "done")], 1),
+        (
+            [
+                (start("b"), "created"),
+                ("get", (1, "failed", "b")),
+                ("rewind", "changing"),
+                ("get", (2, "running", "b")),
+            ],
+            2,
+        ),
         ([(start("b"), "created"), ("rewind", "done"), ("get", (1, "failed", "b"))], 2),
         (
             [

@@ -12,7 +12,18 @@ from durable_async.model.policy import ReusePolicy
 from durable_async.testing.simulation.stage import Stage, Unknown
 from durable_async.testing.simulation.violations import Violation
 
-from ._lives import CREATED, DONE, FOUND, NOT_FOUND, REFUSED, Answer, Call, Nature, unexplained
+from ._lives import (
+    CHANGING,
+    CREATED,
+    DONE,
+    FOUND,
+    NOT_FOUND,
+    REFUSED,
+    Answer,
+    Call,
+    Nature,
+    unexplained,
+)
 
 INVARIANTS = {
     "start": "I16", "restart": "I16", "rewind": "I4", "purge": "I15", "terminate": "I15", "suspend": "I12", "resume": "I12",
@@ -113,6 +124,7 @@ class Questions:
             Violation: There is none.
         """
         for instance_id, calls in self.calls.items():
+            self._mark_vague(instance_id)
             wrong = unexplained(calls, self._natures[instance_id])
             if wrong is not None:
                 raise Violation(
@@ -122,6 +134,16 @@ class Questions:
                     answer=wrong.answer,
                     calls=[_brief(call) for call in calls],
                 )
+
+    def _mark_vague(self, instance_id: str) -> None:
+        """Mark rewinds of what may go on without a trace of them: as the next execution, or as another life."""
+        calls = self.calls[instance_id]
+        is_followed = len(self._natures[instance_id]) > 1 or any(
+            call.verb in {"purge", "restart"} for call in calls
+        )
+        renews = any(nature.renewals for nature in self._natures[instance_id].values())
+        for call in calls:
+            call.is_vague = call.verb == "rewind" and (is_followed or renews)
 
 
 async def _start(start: Start, client: Client) -> tuple[OrchestrationHandle[Any] | None, Answer]:
@@ -145,8 +167,8 @@ async def _in_words(call: Callable[[], Awaitable[Answer]]) -> Answer:
         return NOT_FOUND
     except InstanceExistsError as error:
         return ("exists", error.status)
-    except InvalidTransitionError:
-        return REFUSED
+    except InvalidTransitionError as error:
+        return CHANGING if error.status == CHANGING else REFUSED
 
 
 async def done(call: Awaitable[Any]) -> Answer:

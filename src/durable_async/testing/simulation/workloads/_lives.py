@@ -22,6 +22,8 @@ Answer = str | int | tuple[str | int, ...]
 CREATED, FOUND, NOT_FOUND, DONE = "created", "found", "not found", "done"
 REFUSED = "refused"
 """Because of its status."""
+CHANGING = "changing"
+"""Not carried out, or not to be told any more: something else happened to it meanwhile."""
 
 CALLS_SEARCHED_MAX = 60
 """More calls of one id than that are not drawn: the search takes two to the power of those that overlap."""
@@ -47,6 +49,7 @@ class Call(msgspec.Struct):
         asked: The moment of the call.
         label: Of a start: what tells its life from others.
         reuse: Of a start: its policy.
+        is_vague: Of a rewind: whether nothing may be left to tell that it was carried out, once its answer is lost.
         told: The moment of the answer, if there was one.
         answer: The answer.
     """
@@ -55,6 +58,7 @@ class Call(msgspec.Struct):
     asked: int
     label: str = ""
     reuse: ReusePolicy = ReusePolicy.REJECT
+    is_vague: bool = False
     told: int | None = None
     answer: Answer | None = None
 
@@ -108,7 +112,7 @@ def effects(state: State, call: Call, natures: Natures) -> Effects:
         case "restart":
             yield from _restart(state, natures)
         case "rewind":
-            yield _rewind(state)
+            yield from _rewind(state, call)
         case "purge":
             yield from _purge(state)
         case "terminate":
@@ -149,13 +153,16 @@ def _restart(state: State, natures: Natures) -> Effects:
         yield CREATED, _born(state, label, natures)
 
 
-def _rewind(state: State) -> tuple[Answer, State]:
-    if state.status is None:
-        return NOT_FOUND, state
+def _rewind(state: State, call: Call) -> Effects:
     if state.status is not Status.FAILED:
-        return REFUSED, state
+        yield NOT_FOUND if state.status is None else REFUSED, state
+        yield CHANGING, state
+        return
     again = state._replace(status=Status.RUNNING, execution=state.execution + 1, letters=())
-    return DONE, again._replace(is_doomed=False)
+    again = again._replace(is_doomed=False)
+    yield DONE, again
+    if call.is_vague:
+        yield CHANGING, again
 
 
 def _purge(state: State) -> Effects:
