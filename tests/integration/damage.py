@@ -21,6 +21,7 @@ _OF_INSTANCE = {
     "output": "instances set output = {} where {}",
     "custom status": "instances set custom_status = {} where {}",
     "failure": "instances set failure = {} where {}",
+    "status": "instances set status = {} where {}",
 }
 
 
@@ -32,7 +33,7 @@ def damage(world: World, what: str, instance_id: str) -> None:
         owner = "key = (select key from instances where id = ?)"
         statement = f"update {_OF_INSTANCE[what].format('?', owner)}"
         with closing(sqlite3.connect(world.folder / "hub.db")) as connection, connection:
-            changed = connection.execute(statement, (NONSENSE, instance_id)).rowcount
+            changed = connection.execute(statement, (_nonsense(what), instance_id)).rowcount
             assert changed, f"there is no {what}"
     else:
         assert world.lab is not None
@@ -41,7 +42,11 @@ def damage(world: World, what: str, instance_id: str) -> None:
             " where h.name = $2 and i.id = $3)"
         )
         statement = f"update durable_async.{_OF_INSTANCE[what].format('$1', owner)}"
-        world.lab.execute(statement, NONSENSE, world.name, instance_id)
+        world.lab.execute(statement, _nonsense(what), world.name, instance_id)
+
+
+def _nonsense(what: str) -> bytes | str:
+    return "runnjng" if what == "status" else NONSENSE
 
 
 def _damage_memory(world: World, what: str, instance_id: str) -> None:

@@ -171,3 +171,22 @@ async def test_a_reader_is_told_and_a_list_goes_on(env: VirtualEnvironment, worl
         assert kind.endswith("ArithmeticError" if world.kind == MEMORY else "CorruptHistoryError")
         assert len([one async for one in hub.client.query(payloads=True)]) == 4
         assert await hub.client.wait("good", int) == 3
+
+
+@virtual_time
+async def test_a_status_that_is_none_is_set_right_by_the_next_turn(
+    env: VirtualEnvironment, world: World
+) -> None:
+    """And stops no worker that claims the instance."""
+    async with world.running(env, registry) as hub:
+        for instance_id in ("bad", "good"):
+            await hub.client.start(counts, 2, instance_id=instance_id)
+            await hub.client.raise_event(instance_id, "add", 1)
+            await until_recorded(hub, instance_id, "EventRaised")
+    if world.kind != MEMORY:
+        damage(world, "status", "bad")
+    async with world.running(env, registry) as hub:
+        assert sum((await hub.statistics()).by_status.values()) == 2
+        for instance_id in ("good", "bad"):
+            await hub.client.raise_event(instance_id, "add", 2)
+            assert await hub.client.wait(instance_id, timeout=MINUTE) == 3

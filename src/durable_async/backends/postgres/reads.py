@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from durable_async.model.records import (
     InstancePage,
     QueryOrder,
 )
+from durable_async.model.status import Status
 
 from .rows import Row, entity_record, instance_record
 
@@ -116,9 +118,11 @@ def history_page(rows: Sequence[Row]) -> HistoryPage:
 
 def statistics_of(row: Row) -> HubStatistics:
     """Return what the hub holds."""
-    counts = orjson.loads(row["by_status"])
+    by_status: Counter[Status] = Counter()
+    for status, count in orjson.loads(row["by_status"]).items():
+        by_status[STATUSES[status]] += count
     return HubStatistics(
-        by_status={STATUSES[status]: count for status, count in counts.items()},
+        by_status=dict(by_status),
         entities=row["entities"],
         parked=row["parked"],
         workers=row["workers"],
