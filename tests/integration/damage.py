@@ -6,13 +6,19 @@ import sqlite3
 from contextlib import closing
 from typing import Any
 
+from durable_async.model.history import ExecutionStarted
 from durable_async.model.records import HistoryRow
+from durable_async.serialization.events import encode_events
 
 from .worlds import MEMORY, SQLITE, World
 
 NONSENSE = b"\xc1 nonsense"
 
+ANOTHERS = encode_events([ExecutionStarted("somebody-else", None, None)])
+"""A first row that can be read, and is of another orchestrator."""
+
 _OF_INSTANCE = {
+    "first row of another": "history set events = {} where turn = 0 and {}",
     "history": "history set events = {} where turn > 0 and {}",
     "first row": "history set events = {} where turn = 0 and {}",
     "letter": "letters set letter = {} where {}",
@@ -46,7 +52,11 @@ def damage(world: World, what: str, instance_id: str) -> None:
 
 
 def _nonsense(what: str) -> bytes | str:
-    return "runnjng" if what == "status" else NONSENSE
+    return "runnjng" if what == "status" else _bytes_for(what)
+
+
+def _bytes_for(what: str) -> bytes:
+    return ANOTHERS if what == "first row of another" else NONSENSE
 
 
 def _damage_memory(world: World, what: str, instance_id: str) -> None:
@@ -54,10 +64,10 @@ def _damage_memory(world: World, what: str, instance_id: str) -> None:
     hub = world._store.hub("default")
     instance: Any = hub.instances[instance_id]
     match what:
-        case "history" | "first row":
+        case "history" | "first row" | "first row of another":
             rows = instance.history._rows
-            place = 0 if what == "first row" else -1
-            rows[place] = HistoryRow(turn=rows[place].turn, events=NONSENSE)
+            place = -1 if what == "history" else 0
+            rows[place] = HistoryRow(turn=rows[place].turn, events=_bytes_for(what))
         case "letter":
             for mail_id, mail in instance.mailbox.items():
                 instance.mailbox[mail_id] = _changed(mail, letter=NONSENSE)

@@ -216,6 +216,9 @@ def _begin(claimed: ClaimedInstance, events: list[HistoryEvent], turns: Turns) -
     started = events[0] if events else None
     if not isinstance(started, ExecutionStarted):
         raise CorruptHistoryError(claimed.instance_id, "it does not begin with ExecutionStarted")
+    if started.name != claimed.name:
+        reason = f"it is one of {started.name!r}, and its instance runs {claimed.name!r}"
+        raise CorruptHistoryError(claimed.instance_id, reason)
     return Orchestration(
         claimed.instance_id, claimed.execution, started, turns.program(started.name)
     )
