@@ -10,7 +10,7 @@ from typing import Any
 from bank.customers import Bank
 from errands.customers import Errands
 from load import Customers, Load
-from nemeses.networks import CutOffs, LostAnswers, LostWakeups
+from nemeses.networks import CutOffs, HalfOpenings, LostAnswers, LostWakeups
 from nemeses.processes import Kills, Zombies
 from nemeses.servers import Crashes, Promotions, Storms
 from nemeses.throughout import Throughout
@@ -193,6 +193,16 @@ POSTGRES = {
         limit_seconds=1.0,
         workers=2,
         customers=0,
+    ),
+    "half-openings": Scenario(
+        "the server has forgotten a connection, and its worker does not know",
+        "that moment",
+        ProxiedStore,
+        HalfOpenings,
+        often=12,
+        seldom=3,
+        limit_seconds=LEASE_SECONDS + 2.0,
+        settings=_SHORT_LEASE,
     ),
     "promotions": Scenario(
         "kill -9 of the primary, promotion of its synchronous standby",

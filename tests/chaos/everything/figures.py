@@ -202,7 +202,9 @@ def _times(recovery: Recovery | None) -> str:
 def markdown(figures: Figures) -> str:
     """Return rows for a page: what was done, what came of it, and the times."""
     injected = ", ".join(
-        f"{number:,} {name}" for name, number in figures.injected.items() if name != "operations"
+        f"{number:,} {name}"
+        for name, number in figures.injected.items()
+        if number and name != "operations"
     )
     cells = (
         f"{figures.scenario}, {figures.minutes:g} min",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from nemeses.beside import DeafEars, Losses, PinnedXmin, Slowness
-from nemeses.networks import CutOffs, LostWakeups
+from nemeses.networks import CutOffs, HalfOpenings, LostWakeups
 from nemeses.processes import Blocks, Kills, Zombies
 from nemeses.servers import (
     BackendKills,
@@ -21,7 +21,7 @@ from world import World
 from .nemesis import AWAY_SECONDS_MAX, LEASE_SECONDS, ZOMBIE_LEASES, Act, Everything
 from .plan import Strike, first_server_strike
 
-_LOSSES_SPARE = 1.6
+_LOSSES_SPARE = 1.4
 _GUSTS = 25
 _GUST_PAUSE_SECONDS = (0.1, 0.3)
 
@@ -44,6 +44,7 @@ class EverythingOnPostgres(Everything):
             "kills": Kills(1, away_seconds_max=AWAY_SECONDS_MAX),
             "zombies": Zombies(1, LEASE_SECONDS, ZOMBIE_LEASES),
             "cut-offs": CutOffs(1, LEASE_SECONDS, store),
+            "half-openings": HalfOpenings(1, store),
             "blocks": Blocks(1, LEASE_SECONDS),
             "storms": Storms(1, store, gusts=_GUSTS, pause_seconds=_GUST_PAUSE_SECONDS),
             "crashes": Crashes(1, store),

@@ -11,6 +11,7 @@ SECONDS = {
     "kills": 2.2,
     "zombies": 9.0,
     "cut-offs": 8.0,
+    "half-openings": 7.0,
     "blocks": 8.5,
     "storms": 9.0,
     "held-locks": 3.0,

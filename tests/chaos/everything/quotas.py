@@ -11,6 +11,7 @@ POSTGRES: Mapping[str, int] = {
     "kills": 100,
     "zombies": 15,
     "cut-offs": 3,
+    "half-openings": 6,
     "blocks": 5,
     "storms": 6,
     "crashes": 8,

@@ -63,7 +63,7 @@ KINDS = {
         POSTGRES,
         {
             **dict.fromkeys(("kills", "exhaustions"), _KILLED),
-            **dict.fromkeys(("zombies", "cut-offs"), _HUNG),
+            **dict.fromkeys(("zombies", "cut-offs", "half-openings"), _HUNG),
             **dict.fromkeys(
                 ("crashes", "postmaster-kills", "backend-kills", "promotions"), _RESTARTED
             ),

@@ -6,7 +6,7 @@ import asyncio
 
 from faults import Fault
 from fleet import now_us
-from stores import ProxiedStore
+from stores import ProxiedPair, ProxiedStore
 from workload import Notes
 from world import World
 
@@ -43,6 +43,30 @@ class CutOffs:
             await asyncio.sleep(2 * self._lease_seconds)
             proxy.release("")
             fault.until_us = await until_renamed(victim, len(identities))
+
+
+class HalfOpenings:
+    """The server has forgotten one of the connections of a worker, which does not know: not its end is told, and no answer comes."""
+
+    _ROLES = ("/commits", "/work")
+    _SECONDS = 6.0
+
+    def __init__(self, number: int, store: ProxiedStore | ProxiedPair) -> None:
+        self._number = number
+        self._store = store
+
+    async def __call__(self, world: World) -> None:
+        """Let one after the other be forgotten."""
+        forgotten = 0
+        while forgotten < self._number:
+            await world.pause(0.3, 1.0)
+            victim = await world.busy_worker()
+            fault = Fault(now_us(), owned=await world.owned_by([victim]))
+            if not self._store.proxies[victim.place].sever(world.random.choice(self._ROLES)):
+                continue
+            forgotten += 1
+            world.faults.append(fault)
+            await asyncio.sleep(self._SECONDS)
 
 
 class LostAnswers:

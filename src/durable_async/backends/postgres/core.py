@@ -16,6 +16,7 @@ from durable_async.errors import (
 from .address import SCHEMA, PostgresTarget, options_of
 from .clock import ServerClock
 from .connecting import connect
+from .doubts import Doubts
 from .ears import Ears
 from .failures import DRIVER_ERRORS, is_turned_away, is_unknown, translate
 from .inspection import inspect, warn
@@ -94,10 +95,11 @@ class PostgresCore:
         self._hub = 0
         self._is_open = False
         self._clock = ServerClock(self._environment)
-        self._commits = Link(self._target, "commits")
-        self._work = Link(self._target, "work")
+        doubts = Doubts(self._target)
+        self._commits = Link(self._target, "commits", doubts=doubts)
+        self._work = Link(self._target, "work", doubts=doubts)
         self._clients = ClientLinks(
-            self._target, options.get("clients_max", _CLIENTS_MAX), pool=pool
+            self._target, options.get("clients_max", _CLIENTS_MAX), pool=pool, doubts=doubts
         )
         self._has_pool = pool is not None
         self._ears = Ears(self._target)

@@ -20,6 +20,7 @@ from durable_async.errors import ConfigurationError
 
 from .address import PostgresTarget
 from .connecting import connect
+from .doubts import Doubts
 from .failures import DRIVER_ERRORS, RolledBackError, is_unknown, translate
 from .undisturbed import Course, Rests
 
@@ -34,6 +35,7 @@ _ANSWER_SECONDS = 5.0
 """How much longer than the server's own limit an answer may take."""
 
 _CLOSE_SECONDS = 2.0
+_MOMENT_SECONDS = 0.2
 
 _LEFT_ALONE: list[Any] = []
 """A parent's connections, kept from being closed in a forked child, where closing them would disturb the parent."""
@@ -43,7 +45,12 @@ class Link:
     """One connection for one purpose, made when it is first needed, and anew after a failure. Its jobs run one after the other."""
 
     def __init__(
-        self, target: PostgresTarget, role: str, *, limit_seconds: float | None = None
+        self,
+        target: PostgresTarget,
+        role: str,
+        *,
+        limit_seconds: float | None = None,
+        doubts: Doubts | None = None,
     ) -> None:
         """Describe a connection; nothing happens yet.
 
@@ -51,10 +58,13 @@ class Link:
             target: Where to.
             role: What for; the server shows it.
             limit_seconds: How long a job may take before its socket is closed; a little more than the server's own limit by default.
+            doubts: Asks, long before that, whether the server knows of the job.
         """
         self._target = target
         self._role = role
         self._limit_seconds = limit_of(target) if limit_seconds is None else limit_seconds
+        self._doubts = doubts
+        self._doubting: asyncio.Task[None] | None = None
         self._connection: Any = None
         self._pid = os.getpid()
         self._lock = asyncio.Lock()
@@ -102,6 +112,8 @@ class Link:
         if self._watchdog is not None:
             self._watchdog.cancel()
             self._watchdog = None
+        if self._doubting is not None:
+            self._doubting.cancel()
         self.give_back()
         await self._rests.settle()
 
@@ -168,8 +180,8 @@ class Link:
             connection.terminate()
 
     def _leave_alone(self) -> None:
-        _LEFT_ALONE.append((self._connection, self._watchdog, self._rests))
-        self._connection = self._watchdog = None
+        _LEFT_ALONE.append((self._connection, self._watchdog, self._doubting, self._rests))
+        self._connection = self._watchdog = self._doubting = None
         self._rests = Rests()
         self._lock = asyncio.Lock()
         self._when_free = []
@@ -181,7 +193,7 @@ class Link:
         loop = asyncio.get_running_loop()
         self._started_at = loop.time()
         if self._watchdog is None:
-            self._watchdog = loop.call_later(self._limit_seconds, self._look)
+            self._watchdog = loop.call_later(self._next_look_seconds(0.0), self._look)
 
     def _look(self) -> None:
         # One timer for many jobs: arming one for each would cost more than the rest of this class.
@@ -189,11 +201,34 @@ class Link:
         if self._started_at is None:
             return
         loop = asyncio.get_running_loop()
-        left_seconds = self._started_at + self._limit_seconds - loop.time()
-        if left_seconds <= 0:
+        waited_seconds = loop.time() - self._started_at
+        if waited_seconds >= self._limit_seconds:
             self._drop()
-        else:
-            self._watchdog = loop.call_later(left_seconds, self._look)
+            return
+        doubts = self._doubts
+        if doubts is not None and waited_seconds >= doubts.after_seconds and self._doubting is None:
+            # A task, and nobody waits for it: it is about somebody who waits already.
+            self._doubting = loop.create_task(self._doubt(doubts, self._started_at))
+        left_seconds = self._next_look_seconds(waited_seconds) - waited_seconds
+        self._watchdog = loop.call_later(left_seconds, self._look)
+
+    def _next_look_seconds(self, waited_seconds: float) -> float:
+        if self._doubts is None:
+            return self._limit_seconds
+        return min(max(2 * waited_seconds, self._doubts.after_seconds), self._limit_seconds)
+
+    async def _doubt(self, doubts: Doubts, started_at: float) -> None:
+        """Close the socket if the server knows nothing of the job, and nothing a moment later."""
+        connection = self._connection
+        try:
+            for _ in range(2):
+                await asyncio.sleep(_MOMENT_SECONDS)  # what has come may not have been read yet
+                if self._started_at != started_at or await doubts.is_working_for(connection):
+                    return
+            if self._started_at == started_at and self._connection is connection:
+                self._drop()
+        finally:
+            self._doubting = None
 
 
 class ClientLinks:
@@ -209,6 +244,7 @@ class ClientLinks:
         *,
         pool: Any = None,
         idle_seconds: float = 60.0,
+        doubts: Doubts | None = None,
     ) -> None:
         """Describe connections; nothing happens yet.
 
@@ -217,12 +253,14 @@ class ClientLinks:
             links_max: Most connections at once.
             pool: An ``asyncpg.Pool`` to use in their place; it is neither opened nor closed here.
             idle_seconds: How long a connection is kept that nobody uses.
+            doubts: As a link takes it.
         """
         if links_max < 1:
             raise ConfigurationError(f"clients_max must be 1 or more, not {links_max}")
         self._target = target
         self._links_max = links_max
         self._idle_seconds = idle_seconds
+        self._doubts = doubts
         self._pooled = None if pool is None else _Pooled(target, pool)
         self._pid = os.getpid()
         self._begin()
@@ -261,7 +299,7 @@ class ClientLinks:
             await link.close()
 
     def _grow(self) -> Link:
-        link = Link(self._target, "client")
+        link = Link(self._target, "client", doubts=self._doubts)
         self._links.append(link)
         return link
 

@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 from durable_async.backends.postgres.address import PostgresTarget
+from durable_async.backends.postgres.doubts import Doubts
 from durable_async.backends.postgres.failures import RolledBackError
 from durable_async.backends.postgres.link import ClientLinks, Link
 from durable_async.errors import BackendError, BackendUnavailableError
@@ -239,6 +240,68 @@ async def test_a_silent_server_is_given_up_by_the_watchdog(
     assert await link.run(fetch("select 1")) == 1
     await link.close()
     assert proxy.cancels == 0
+
+
+@pytest.mark.parametrize("kind", ["link", "clients"])
+async def test_a_connection_that_the_server_has_forgotten_is_given_up_soon(
+    target: PostgresTarget, proxy: FaultProxy, kind: str
+) -> None:
+    doubts = Doubts(target, after_seconds=0.05)
+    link: Any = Link(target, "client", doubts=doubts)
+    if kind == "clients":
+        link = ClientLinks(target, 2, doubts=doubts)
+    assert await link.run(fetch("select 6")) == 6
+    assert proxy.sever("/client") == 1
+    with pytest.raises(BackendUnavailableError):
+        async with asyncio.timeout(PATIENCE / 2):  # half of what the limit would be
+            await link.run(fetch("select 7"))
+    assert await link.run(fetch("select 8")) == 8
+    await link.close()
+
+
+async def test_what_never_reached_the_server_is_given_up_soon(
+    target: PostgresTarget, proxy: FaultProxy
+) -> None:
+    link = Link(target, "work", doubts=Doubts(target, after_seconds=0.05))
+    assert await link.run(fetch("select 6")) == 6
+    proxy.hold("/work")
+    with pytest.raises(BackendUnavailableError):
+        async with asyncio.timeout(PATIENCE / 2):
+            await link.run(fetch("select 7"))
+    proxy.release()
+    assert await link.run(fetch("select 8")) == 8
+    await link.close()
+
+
+async def test_what_the_server_works_on_is_waited_for(
+    target: PostgresTarget, direct: Any, fresh_name: str, proxy: FaultProxy
+) -> None:
+    link = Link(target, "work", doubts=Doubts(target, after_seconds=0.02))
+    async with Gate(direct, fresh_name) as gate:
+        caller = asyncio.ensure_future(link.run(gate.write))
+        await until(direct, WAITS, KEY)
+        known = proxy.accepted
+        await asyncio.to_thread(proxy.wait_until, lambda proxy: proxy.accepted >= known + 2)
+        assert not caller.done()
+        await gate.open()
+        assert await caller == 1
+    await link.close()
+
+
+async def test_where_nobody_can_be_asked_the_limit_remains(
+    target: PostgresTarget, proxy: FaultProxy
+) -> None:
+    doubts = Doubts(target, after_seconds=0.02)
+    link = Link(target, "work", limit_seconds=0.3, doubts=doubts)
+    assert await link.run(fetch("select 6")) == 6
+    proxy.refuse()
+    proxy.sever("/work")
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(BackendUnavailableError):
+        await link.run(fetch("select 7"))
+    assert asyncio.get_running_loop().time() >= began + 0.3
+    proxy.accept()
+    await link.close()
 
 
 async def test_the_watchdog_leaves_quick_jobs_in_peace(target: PostgresTarget) -> None:
