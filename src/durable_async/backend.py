@@ -158,7 +158,7 @@ class WorkQueue(Protocol):
         """Claim ready work and collect letters for what is owned.
 
         Claims up to ``instances`` instances that are ready (due, free, not parked, of one of these names, or of any if that is ``None``),
-        oldest first, and counts the attempt in the same transaction. Those whose name and version stand in ``passed_over``, ``""`` for no
+        oldest first, and counts the attempt in the same transaction, the first `CLAIMS_COUNTED` in a row. Those whose name and version stand in ``passed_over``, ``""`` for no
         version, are left to others. One that is ready and holds a final letter is claimed whatever its name and version, and also if it is
         parked; the claim takes the park off. Collects the letters of owned instances that were marked ready and takes the mark off
         under the row's lock: each arrival is reported at least once, letters already reported may come again until consumed.

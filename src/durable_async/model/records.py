@@ -303,11 +303,16 @@ class Mail(_Record, frozen=True, kw_only=True, gc=False):
     letter: bytes
 
 
+CLAIMS_COUNTED = 3
+"""So many claims in a row are counted when they happen. What is claimed for the third time may kill its worker, and those that are claimed
+with it are not to pay for that: from then on the worker counts, one after the other, when it is about to try it."""
+
+
 class ClaimedInstance(_Record, frozen=True, kw_only=True, gc=False):
     """An instance that is now this worker's.
 
     Attributes:
-        attempts: How often it was claimed since it last came through; this claim included.
+        attempts: How often it was claimed since it last came through, as far as that is counted; this claim included.
         history: First rows of its current execution, from turn 0.
         more_history: Whether ``read_history`` has more rows.
         mail: All letters in its mailbox.

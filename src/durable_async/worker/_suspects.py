@@ -1,7 +1,7 @@
 """Suspects: what was claimed again and again because its worker died is tried alone, so that its neighbours do not pay for its crashes.
 
-A worker that dies counts as an attempt for all that it owned. From the third claim on, one suspect at a time is charged with its claim
-and tried; the claims of those that wait are taken off their accounts. So the one that kills its worker reaches the limit, and nobody else.
+A worker that dies counts as an attempt for all that it owned. After the third claim the store counts no more: one suspect at a time is
+charged with an attempt, and tried. So the one that kills its worker reaches the limit, and nobody else, however soon it does so.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import anyio
 import msgspec
 
 from durable_async.model.records import (
+    CLAIMS_COUNTED,
     ActivityRecount,
     ClaimedActivity,
     ClaimedInstance,
@@ -24,7 +25,7 @@ from durable_async.model.records import (
 from ._queued import QueuedActivities
 from ._tools import Tools, ignore
 
-SUSPECT_ATTEMPTS = 3
+SUSPECT_ATTEMPTS = CLAIMS_COUNTED
 ALONE_SECONDS = (2.0, 10.0, 60.0)
 """How long a suspect is waited for, at its third, fourth and further claims. One that is busy for longer stays charged, and the next is
 tried beside it: so whoever is busy for long is waited for longer, the closer it comes to the limit."""
@@ -61,7 +62,6 @@ class Suspects:
     def add(self, claimed: Suspect) -> None:
         """Let one wait, uncharged."""
         self._line[_key(claimed)] = claimed
-        self._tools.committer.submit(_recount(claimed, claimed.attempts - 1), ignore)
         self._arrived.set()
 
     def receive(self, mail: Mail) -> bool:
@@ -90,10 +90,10 @@ class Suspects:
                 await self._try(claimed)
 
     async def _charge(self, claimed: Suspect) -> None:
-        """Return when its claim is durably counted again: only then may it do harm."""
+        """Return when its attempt is durably counted: only then may it do harm."""
         counted = anyio.Event()
         self._tools.committer.submit(
-            _recount(claimed, claimed.attempts), lambda dropped: counted.set()
+            _recount(claimed, claimed.attempts + 1), lambda dropped: counted.set()
         )
         await counted.wait()
 

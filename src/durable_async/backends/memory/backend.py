@@ -45,7 +45,7 @@ from durable_async.model.status import Status
 from .commits import apply_batch
 from .hints import Listener
 from .queries import run_entity_query, run_query
-from .rows import History, Instance, WorkerRow
+from .rows import History, Instance, WorkerRow, counted
 from .schedule import Wanted
 from .state import HubState
 from .store import Clock, MemoryStore
@@ -497,7 +497,7 @@ def _claim_activities(
         activity = hub.activities[item_id]
         activity.owner = row.worker_id
         activity.fetch = row.fetched
-        activity.attempts += 1
+        activity.attempts = counted(activity.attempts)
         row.activities[item_id] = None
         claimed.append(
             ClaimedActivity(item_id=item_id, attempts=activity.attempts, activity=activity.activity)

@@ -9,6 +9,7 @@ from durable_async.failure import FailureDetails
 from durable_async.model.history import ParentLink
 from durable_async.model.identity import ENTITY_MARK
 from durable_async.model.records import (
+    CLAIMS_COUNTED,
     NO_WILL,
     EntityRecord,
     HistoryRow,
@@ -18,6 +19,11 @@ from durable_async.model.records import (
     Will,
 )
 from durable_async.model.status import Status
+
+
+def counted(attempts: int) -> int:
+    """Return how many attempts are counted after one more claim; see `CLAIMS_COUNTED`."""
+    return max(attempts, min(attempts + 1, CLAIMS_COUNTED))
 
 
 class History:

@@ -23,7 +23,7 @@ from durable_async.model.status import Status
 
 from .hints import Hints
 from .requests import Remembered
-from .rows import ActivityRow, History, Instance, WorkerRow
+from .rows import ActivityRow, History, Instance, WorkerRow, counted
 from .schedule import ANY_KIND, Schedule
 
 
@@ -115,10 +115,10 @@ class HubState:
     # -- owning and letting go
 
     def own(self, instance: Instance, row: WorkerRow) -> None:
-        """Give a free instance to a worker, and count the attempt."""
+        """Give a free instance to a worker, and count the attempt, if it is one of the first."""
         instance.owner = row.worker_id
         instance.fetch = row.fetched
-        instance.attempts += 1
+        instance.attempts = counted(instance.attempts)
         instance.hold_until_us = 0
         instance.parked = None
         instance.fresh.clear()

@@ -326,7 +326,8 @@ begin
         end if;
         return query
         update {schema}.instances i
-        set owner = p_worker, fetched_in = p_number, ready_at_us = null, hold_until_us = 0, marked = false, attempts = i.attempts + 1, parked = null
+        set owner = p_worker, fetched_in = p_number, ready_at_us = null, hold_until_us = 0, marked = false, parked = null,
+            attempts = greatest(i.attempts, least(i.attempts + 1, 3))  -- from the fourth on, that is the worker's business
         from unnest(v_claimed) with ordinality as c (key, place)
         where i.hub = p_hub and i.key = c.key
         returning 'instance'::text, i.key, c.place, i.id, i.state, false, i.name, i.version, i.status, i.execution,
@@ -412,7 +413,7 @@ begin
         return query
         with taken as (
             update {schema}.queued_activities q
-            set owner = p_worker, fetched_in = p_number, attempts = q.attempts + 1
+            set owner = p_worker, fetched_in = p_number, attempts = greatest(q.attempts, least(q.attempts + 1, 3))
             from unnest(v_items) as f (id)
             where q.hub = p_hub and q.id = f.id
             returning q.*

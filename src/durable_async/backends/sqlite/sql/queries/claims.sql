@@ -76,15 +76,16 @@ limit :limit
 
 -- name: chosen_instances
 -- What a claim carries, in the order of the keys.
-select i.key, i.id, i.name, i.version, i.status, i.execution, i.attempts + 1, i.start_at_us,
+select i.key, i.id, i.name, i.version, i.status, i.execution, max(i.attempts, min(i.attempts + 1, 3)), i.start_at_us,
     i.state, i.parent_id, i.parent_execution, i.parent_seq, i.parent_depth
 from json_each(:keys) chosen cross join instances i on i.key = chosen.value
 order by chosen.key
 
 -- name: claim_instances
--- Counts the attempt before the turn is tried, so that a crash counts. What was parked is claimed to be ended. Runs for each key.
+-- Counts the attempt before the turn is tried, so that a crash counts; from the fourth on, that is the worker's business. What was parked is
+-- claimed to be ended. Runs for each key.
 update instances
-set owner = ?, fetched_in = ?, ready_at_us = null, hold_until_us = 0, unread_from = null, attempts = attempts + 1,
+set owner = ?, fetched_in = ?, ready_at_us = null, hold_until_us = 0, unread_from = null, attempts = max(attempts, min(attempts + 1, 3)),
     parked = null
 where key = ?
 
@@ -138,13 +139,13 @@ limit :limit
 
 -- name: chosen_activities
 -- What a claim carries, in the order of the ids.
-select q.id, q.attempts + 1, i.id, q.execution, q.seq, q.attempt, q.name, q.input, q.options
+select q.id, max(q.attempts, min(q.attempts + 1, 3)), i.id, q.execution, q.seq, q.attempt, q.name, q.input, q.options
 from json_each(:ids) chosen cross join queued_activities q on q.id = chosen.value cross join instances i on i.key = q.key
 order by chosen.key
 
 -- name: claim_activities
 -- Counts the attempt, as for instances. Runs for each id.
-update queued_activities set owner = ?, fetched_in = ?, attempts = attempts + 1 where id = ?
+update queued_activities set owner = ?, fetched_in = ?, attempts = max(attempts, min(attempts + 1, 3)) where id = ?
 
 -- name: number_fetch
 -- No row means that it comes too late: one of a higher number was here, or took its place.
