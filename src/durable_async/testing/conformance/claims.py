@@ -330,10 +330,10 @@ class AttemptsConformance(ConformanceBase):
         assert (await worker.claim_one()).attempts == 1
 
     async def test_a_crash_counts(self, backend: Backend, rival: Driver, clock: StoreClock) -> None:
-        """Workers that die with an instance in their hands leave a trace on it."""
+        """Workers that die with an instance in their hands leave a trace on it; after the third claim they say themselves when."""
         await start(backend, "a")
-        for attempt in (1, 2):
-            victim = await Driver.register(backend, f"victim-{attempt}", 10.0)
+        for number, attempt in enumerate((1, 2, 3, 3)):
+            victim = await Driver.register(backend, f"victim-{number}", 10.0)
             assert (await victim.claim_one()).attempts == attempt
             clock.advance(11)
             assert await rival.backend.take_over(rival.fence) == 1

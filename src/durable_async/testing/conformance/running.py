@@ -170,14 +170,19 @@ class ActivityRecountConformance(ConformanceBase):
     async def test_the_next_claim_counts_from_there(
         self, worker: Driver, rival: Driver, clock: StoreClock
     ) -> None:
-        """A death counts on, from what was set."""
+        """A death counts on, from what was set, up to the third claim; further ones count when they are tried."""
         _, [item] = await share(rival, worker, 1)
-        await worker.commit(ActivityRecount(item_id=item.item_id, attempts=4))
+        await worker.commit(ActivityRecount(item_id=item.item_id, attempts=2))
         assert (await rival.fetch_activities()).activities == ()
         clock.advance(31)
         await rival.backend.take_over(rival.fence)
         [again] = (await rival.fetch_activities()).activities
-        assert (again.item_id, again.attempts) == (item.item_id, 5)
+        assert (again.item_id, again.attempts) == (item.item_id, 3)
+        for count, told in ((3, 3), (4, 4)):
+            given = ActivityRecount(item_id=item.item_id, attempts=count, is_returned=True)
+            await rival.commit(given)
+            [again] = (await rival.fetch_activities()).activities
+            assert again.attempts == told
         await rival.commit(end_of(again))
         assert bodies(await rival.fetch_mail()) == [b"end"]
 
@@ -231,7 +236,7 @@ class RecountConformance(ConformanceBase):
         assert len(await worker.fetch_mail()) == 1
         clock.advance(31)
         await rival.backend.take_over(rival.fence)
-        assert [one.attempts for one in await rival.claim()] == [1, 5]
+        assert [one.attempts for one in await rival.claim()] == [1, 4]
 
     async def test_it_stands_when_it_is_abandoned_and_a_turn_forgets_it(
         self, worker: Driver, clock: StoreClock
@@ -240,7 +245,7 @@ class RecountConformance(ConformanceBase):
         claimed = await worker.start("a")
         now_us = clock.now_us()
         await worker.commit(recount("a", 3), abandon("a", now_us))
-        assert (await worker.claim_one()).attempts == 4
+        assert (await worker.claim_one()).attempts == 3
         await worker.commit(turn(claimed), recount("a", 2), abandon("a", now_us))
         assert (await worker.claim_one()).attempts == 3
         await worker.commit(recount("a", 7), turn(claimed, 2), abandon("a", now_us))
@@ -260,4 +265,4 @@ class RecountConformance(ConformanceBase):
         )
         await worker.commit(abandon("mine", clock.now_us()), recount("mine", 9))
         await rival.commit(abandon("theirs", clock.now_us()))
-        assert [one.attempts for one in await worker.claim()] == [6, 2]
+        assert [one.attempts for one in await worker.claim()] == [5, 2]
