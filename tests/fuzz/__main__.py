@@ -1,6 +1,6 @@
 """Give every surface what nobody should send, guided by coverage, and tell how it answered.
 
-    ./dev fuzz                          every target, 10,000 inputs each
+    ./dev fuzz                          every target, 100,000 inputs in all
     ./dev fuzz client --runs 100000
     ./dev fuzz all --minutes 10         so many for each target
     ./dev fuzz all --unguided           by chance alone: where atheris is not installed

@@ -253,4 +253,6 @@ def probe(call: tuple[str, tuple[Any, ...], dict[str, Any]]) -> None:
 
 assert ACCEPTED not in {error.__name__ for error in REFUSALS}
 
-TARGETS = (Target(name="client", inputs=calls(), probe=probe, refusals=REFUSALS, examples=250),)
+TARGETS = (
+    Target(name="client", inputs=calls(), probe=probe, refusals=REFUSALS, examples=250, share=2),
+)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-RUNS = 10_000
+TOTAL = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,11 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         prog="./dev fuzz", description="Inputs that nobody should send."
     )
     parser.add_argument("targets", nargs="*", default=["all"], help="names, or all")
-    parser.add_argument("--runs", type=int, default=RUNS, help="inputs for each target")
-    parser.add_argument("--minutes", type=float, help="time for each target, instead of --runs")
+    parser.add_argument(
+        "--total", type=int, default=TOTAL, help="inputs in all; each target gets its share"
+    )
+    parser.add_argument("--runs", type=int, help="inputs for each target, instead of --total")
+    parser.add_argument("--minutes", type=float, help="time for each target, instead")
     parser.add_argument("--seed", type=int, default=1, help="begins the chance")
     parser.add_argument("--unguided", action="store_true", help="by chance alone, without atheris")
     parser.add_argument("--markdown", action="store_true", help="a table for a page")
@@ -54,7 +57,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Run the targets one after the other; return the exit code."""
     given = parse(arguments)
-    rows = [row for name in _names(given.targets) if (row := _run(name, given)) is not None]
+    runs = _shared_out(_names(given.targets), given)
+    rows = [_run(name, number, given) for name, number in runs.items()]
     print(_written(rows, given))
     return 1 if any(row.unhandled for row in rows) else 0
 
@@ -70,11 +74,20 @@ def _names(asked: list[str]) -> list[str]:
     return asked
 
 
-def _run(name: str, given: argparse.Namespace) -> Row | None:
+def _shared_out(names: list[str], given: argparse.Namespace) -> dict[str, int]:
+    """Return how many inputs each target is to get; 0 where time decides."""
+    from .targets import TARGETS
+
+    if given.minutes or given.runs:
+        return dict.fromkeys(names, 0 if given.minutes else given.runs)
+    shares = sum(TARGETS[name].share for name in names)
+    return {name: -(-given.total * TARGETS[name].share // shares) for name in names}
+
+
+def _run(name: str, runs: int, given: argparse.Namespace) -> Row:
     """Run one target in a process of its own, since libFuzzer ends the process that it runs in."""
     with tempfile.TemporaryDirectory(prefix="durable-async-fuzz-") as folder:
         result = Path(folder) / "result.json"
-        runs = 0 if given.minutes else given.runs
         order = {
             "target": name,
             "runs": runs,

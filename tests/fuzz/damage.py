@@ -227,5 +227,6 @@ TARGETS = (
         probe=probe,
         refusals=(),
         examples=25,
+        share=1,
     ),
 )

@@ -20,16 +20,23 @@ from durable_async.errors import (
     DurableError,
 )
 from durable_async.failure import FailureDetails
+from durable_async.model.entities import EntityLock, EntitySnapshot, ParkedOperation
 from durable_async.model.history import (
     ActivityCompleted,
     ActivityFailed,
     EntityCallCompleted,
     EntityLocked,
+    EntityLockRelease,
+    EntityLockRequest,
+    EntityOperation,
     EventRaised,
     ExecutionResumed,
     ExecutionStarted,
     ExecutionSuspended,
+    ExecutionTerminated,
     HistoryEvent,
+    Letter,
+    ParentLink,
     SubOrchestrationCompleted,
 )
 from durable_async.serialization import JsonConverter
@@ -159,9 +166,9 @@ def _probe_replay(case: tuple[str, list[tuple[str, int, Any]], list[Any]]) -> No
     name, edits, mail = case
     instance, _ = _new(name)
     try:
-        instance.replay(_edited(SOUND[name], edits))
+        instance.replay(decode_events("i", encode_events(_edited(SOUND[name], edits))))
         for number, letter in enumerate(mail, 1):
-            instance.deliver(number, None, letter)
+            instance.deliver(number, None, decode_letter("i", encode_letter(letter)))
         list(instance.pending_activities())
         result = instance.turn(START_US + 10_000_000)
         encode_events(result.events)
@@ -169,12 +176,56 @@ def _probe_replay(case: tuple[str, list[tuple[str, int, Any]], list[Any]]) -> No
         assert instance.evict()
 
 
+def _probe_history(data: bytes) -> None:
+    """Take a row of a history as a worker does that adopts its instance."""
+    found = decode_events("i", data)
+    if not found or not isinstance(found[0], ExecutionStarted):
+        raise CorruptHistoryError("i", "it does not begin with ExecutionStarted")
+    instance, _ = _new("busy" if found[0].name == "busy" else "plain")
+    try:
+        instance.replay(found)
+        encode_events(instance.turn(START_US + 100_000_000).events)
+    finally:
+        assert instance.evict()
+
+
+def _letter_seeds() -> list[bytes]:
+    failure = FailureDetails("E", "no", cause=FailureDetails("F", "why"), properties={"a": 1})
+    holder = ParentLink("i", 1, 5)
+    some: list[Letter] = [
+        ActivityCompleted(1, b"1"),
+        ActivityFailed(1, 1, failure, 5),
+        EventRaised("go", b"3"),
+        ExecutionTerminated(b"1", True),
+        EntityOperation("add", b"1", holder, "r", 5, 7),
+        EntityLockRequest(holder, 9),
+        EntityLockRelease(holder, True),
+    ]
+    return [encode_letter(letter) for letter in some]
+
+
+def _snapshot_seeds() -> list[bytes]:
+    operation, holder = EntityOperation("add", b"1"), ParentLink("i", 1, 5)
+    parked = (ParkedOperation(operation, "died", START_US),)
+    return [
+        encode_snapshot(EntitySnapshot(b"1")),
+        encode_snapshot(
+            EntitySnapshot(b"1", EntityLock(holder, START_US, 0), parked, (operation,))
+        ),
+    ]
+
+
+def _history_seeds() -> list[bytes]:
+    return [encode_events(found) for found in SOUND.values()]
+
+
 def _probe_entity(case: tuple[Any, list[Any]]) -> None:
     """Bring an entity back from a snapshot that nobody took, and let it work through letters that nobody sent."""
     snapshot, mail = case
-    entity = EntityInstance("@counter@a", 1, snapshot)
+    stored = decode_snapshot("@counter@a", encode_snapshot(snapshot))
+    entity = EntityInstance("@counter@a", 1, stored)
     for number, letter in enumerate(mail, 1):
-        entity.deliver(number, None, letter)
+        entity.deliver(number, None, decode_letter("@counter@a", encode_letter(letter)))
     for _ in range(100):
         if entity.next_operation(START_US) is None:
             break
@@ -191,10 +242,31 @@ _UNREADABLE = (CorruptHistoryError, BackendUnavailableError)
 
 TARGETS = (
     Target(
-        name="events", inputs=event_bytes(), probe=_probe_events, refusals=_UNREADABLE, is_raw=True
+        name="events",
+        inputs=event_bytes(),
+        probe=_probe_events,
+        refusals=_UNREADABLE,
+        is_raw=True,
+        share=30,
+        seeds=_history_seeds,
     ),
     Target(
-        name="letter", inputs=letter_bytes(), probe=_probe_letter, refusals=_UNREADABLE, is_raw=True
+        name="history",
+        inputs=event_bytes(),
+        probe=_probe_history,
+        refusals=(*_UNREADABLE, DeterminismError),
+        is_raw=True,
+        share=30,
+        seeds=_history_seeds,
+    ),
+    Target(
+        name="letter",
+        inputs=letter_bytes(),
+        probe=_probe_letter,
+        refusals=_UNREADABLE,
+        is_raw=True,
+        share=30,
+        seeds=_letter_seeds,
     ),
     Target(
         name="snapshot",
@@ -202,6 +274,8 @@ TARGETS = (
         probe=_probe_snapshot,
         refusals=_UNREADABLE,
         is_raw=True,
+        share=30,
+        seeds=_snapshot_seeds,
     ),
     Target(
         name="replay",

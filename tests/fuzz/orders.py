@@ -205,5 +205,7 @@ def probe(given: Order) -> None:
 
 
 TARGETS = (
-    Target(name="orders", inputs=orders(), probe=probe, refusals=(RefusedError,), examples=60),
+    Target(
+        name="orders", inputs=orders(), probe=probe, refusals=(RefusedError,), examples=60, share=1
+    ),
 )

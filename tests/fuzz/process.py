@@ -42,15 +42,21 @@ class Session:
         self._written_at = 0.0
 
     def give(self, value: Any, data: bytes) -> None:
-        """Give the target an input that was made from bytes."""
+        """Give the target an input that was made from bytes, unless there were enough."""
+        if self.is_done:
+            return
         place = self._findings.give(self._target, value)
         if place is not None:
             self._keep(data, place)
         now = time.monotonic()
-        enough = self._findings.tally.inputs >= self._order["runs"] > 0
-        if enough or place is not None or now - self._written_at > WRITTEN_EVERY_SECONDS:
+        if self.is_done or place is not None or now - self._written_at > WRITTEN_EVERY_SECONDS:
             self._written_at = now
             self.write()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether there were as many inputs as were asked for."""
+        return bool(self._findings.tally.inputs >= self._order["runs"] > 0)
 
     def write(self) -> None:
         """Write down what was found so far."""
@@ -78,22 +84,29 @@ def _guided(order: dict[str, Any]) -> None:
     session, give = _session(order, TARGETS[order["target"]])
     corpus = Path(order["folder"]) / "corpus"
     corpus.mkdir()
+    for number, seed in enumerate([*TARGETS[order["target"]].seeds(), *_bytes_to_draw_from(order)]):
+        (corpus / f"seed-{number}").write_bytes(seed)
     arguments = [
         sys.argv[0],
-        str(corpus),  # what is new goes here, and is not kept
-        *[str(seeds) for seeds in [HERE / "corpus" / order["target"]] if seeds.is_dir()],
+        str(corpus),  # what is new goes here, too, and is not kept
         f"-seed={order['seed']}",
         f"-max_len={BYTES_MAX}",
         f"-timeout={INPUT_SECONDS_MAX}",
         "-rss_limit_mb=4096",
         f"-artifact_prefix={order['folder']}/",
     ]
+    # Of some bytes nothing can be drawn: more are asked for than are wanted.
     arguments += (
-        [f"-runs={order['runs']}"] if order["runs"] else [f"-max_total_time={order['seconds']}"]
+        [f"-runs={order['runs'] * 8}"] if order["runs"] else [f"-max_total_time={order['seconds']}"]
     )
     session.write()
     atheris.Setup(arguments, give)
     atheris.Fuzz()
+
+
+def _bytes_to_draw_from(order: dict[str, Any]) -> list[bytes]:
+    chance = random.Random(order["seed"])
+    return [chance.randbytes(size) for size in (16, 64, 256, 1_024, BYTES_MAX)]
 
 
 def _session(order: dict[str, Any], target: Target) -> tuple[Session, Callable[[bytes], None]]:
@@ -101,7 +114,8 @@ def _session(order: dict[str, Any], target: Target) -> tuple[Session, Callable[[
     from .inputs import reader_of
 
     session = Session(order, target, Findings())
-    return session, reader_of(target, session.give)
+    read = reader_of(target, session.give)
+    return session, lambda data: None if session.is_done else read(data)
 
 
 def _unguided(order: dict[str, Any]) -> None:
@@ -110,9 +124,7 @@ def _unguided(order: dict[str, Any]) -> None:
     session, give = _session(order, TARGETS[order["target"]])
     chance = random.Random(order["seed"])
     ends_at = time.monotonic() + order["seconds"]
-    number = 0
-    while number < order["runs"] if order["runs"] else time.monotonic() < ends_at:
+    while not session.is_done if order["runs"] else time.monotonic() < ends_at:
         give(chance.randbytes(chance.choice([32, 256, BYTES_MAX])))
-        number += 1
     session.write()
-    os._exit(0)
+    os._exit(0)  # what an input left running is not waited for

@@ -30,6 +30,7 @@ class Target:
         refusals: The errors that are documented for what cannot be accepted.
         is_raw: Whether its inputs are bytes that a fuzzer may make by itself.
         examples: How many inputs a run of the tests takes; few where one costs much.
+        share: Its share of the inputs of all targets together, in a longer run.
         seeds: Valid inputs for a fuzzer to begin from, if they are raw.
     """
 
@@ -39,6 +40,7 @@ class Target:
     refusals: tuple[type[Exception], ...]
     is_raw: bool = False
     examples: int = 100
+    share: int = 10
     seeds: Callable[[], list[bytes]] = list
 
 

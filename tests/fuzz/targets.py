@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from . import client_api, codec, damage, history, orders
+from . import (
+    client_api,
+    codec,
+    command_line,
+    compat_names,
+    config,
+    damage,
+    history,
+    offloading,
+    orders,
+)
 from .target import Target
 
+_MODULES = (
+    *(codec, history, client_api, orders, damage),
+    *(config, command_line, offloading, compat_names),
+)
+
 TARGETS: dict[str, Target] = {
-    target.name: target
-    for module in (codec, history, client_api, orders, damage)
-    for target in module.TARGETS
+    target.name: target for module in _MODULES for target in module.TARGETS
 }

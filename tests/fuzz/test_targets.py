@@ -24,7 +24,10 @@ def test_every_input_is_answered(name: str) -> None:
         suppress_health_check=list(HealthCheck),
         deadline=None,
         database=None,
-        phases=[Phase.explicit, Phase.generate],  # shrinking takes minutes where an input takes a hundredth of a second
+        phases=[
+            Phase.explicit,
+            Phase.generate,
+        ],  # shrinking takes minutes where an input takes a hundredth of a second
     )
     @given(target.inputs)
     def answers(value: Any) -> None:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from durable_async.errors import ConfigurationError, shown
+
+SECONDS_LIMIT = 10 * 365 * 86_400.0
+COUNT_LIMIT = 2**31
+_MAY_BE_ENDLESS = "unregistered_grace_seconds"
 
 
 class Divergence(Enum):
@@ -83,11 +88,21 @@ class WorkerSettings:
                 f"divergence must be a Divergence, not {shown(self.divergence)}"
             )
         for name in self.__slots__:
-            value = getattr(self, name)
-            if name != "divergence" and not value > 0:
-                raise ConfigurationError(f"{name} must be above 0, not {shown(value)}")
+            if name != "divergence":
+                _check(name, getattr(self, name))
         if self.heartbeat_seconds * 3 > self.lease_seconds:
             raise ConfigurationError(
                 f"lease_seconds ({self.lease_seconds:g}) must be three heartbeats or more "
                 f"({self.heartbeat_seconds:g} s each)"
             )
+
+
+def _check(name: str, value: Any) -> None:
+    """Refuse what is no number, no positive one, or one with which no clock and no store can count."""
+    is_time = "seconds" in name
+    limit = SECONDS_LIMIT if is_time else COUNT_LIMIT
+    if not isinstance(value, (int, float) if is_time else int) or not value > 0:
+        kind = "a number" if is_time else "a whole number"
+        raise ConfigurationError(f"{name} must be {kind} above 0, not {shown(value)}")
+    if value >= limit and name != _MAY_BE_ENDLESS:
+        raise ConfigurationError(f"{name} must be below {limit:,.0f}, not {shown(value)}")

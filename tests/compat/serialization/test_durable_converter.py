@@ -213,6 +213,17 @@ class TestValues:
             deep = [deep]
         assert CONVERTER.serialize(deep) == JsonDataConverter().serialize(deep)
 
+    def test_that_is_too_deep_is_refused(self) -> None:
+        depth = sys.getrecursionlimit() * 10
+        deep: Any = 1
+        for _ in range(depth):
+            deep = [deep]
+        for converter in (CONVERTER, JsonDataConverter()):
+            with pytest.raises(ValueError, match="nested too deeply"):
+                converter.serialize(deep)
+            with pytest.raises(ValueError, match="nested too deeply"):
+                converter.deserialize("[" * depth + "]" * depth)
+
     def test_that_holds_itself_is_refused(self) -> None:
         ring: dict[str, Any] = {}
         ring["again"] = [ring]

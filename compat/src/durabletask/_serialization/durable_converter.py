@@ -11,7 +11,7 @@ from typing import Any
 from durable_async.serialization.pydantic_models import is_model
 
 from .hints import LISTS, MAPPINGS, SETS, is_named_tuple, unwrapped
-from .json_converter import JsonDataConverter, log_misfit
+from .json_converter import TOO_DEEP, JsonDataConverter, log_misfit
 from .marks import Writer, read_marked
 from .values import value_type_read_as
 from .wide_coercion import WideCoercion
@@ -55,12 +55,14 @@ class DurableDataConverter(JsonDataConverter):
 
         Raises:
             TypeError: It holds something that is not written; the error's cause names it.
-            ValueError: It holds itself.
+            ValueError: It holds itself, or is nested too deeply.
         """
         if value is None:
             return None
         try:
             return json.dumps(Writer(marked=self._marks).plain(value))
+        except RecursionError:
+            raise ValueError(TOO_DEEP) from None
         except TypeError as error:
             raise TypeError(
                 f"Failed to serialize object of type '{type(value).__name__}' to JSON: {error}"

@@ -8,7 +8,7 @@ import json
 import logging
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +18,8 @@ from .hooks import read_hook, write_hook
 
 # Programs on releases up to 1.6 marked the objects in their payloads by it, and their histories are still read.
 LEGACY_OBJECT_MARKER = "__durabletask_autoobject__"
+
+TOO_DEEP = "the value is nested too deeply for JSON"
 
 logger = logging.getLogger("durabletask")
 
@@ -41,7 +43,7 @@ class JsonDataConverter(DataConverter):
 
         Raises:
             TypeError: It holds something that is not written; the error's cause names it.
-            ValueError: It holds itself.
+            ValueError: It holds itself, or is nested too deeply.
         """
         return None if value is None else write_json(value)
 
@@ -94,6 +96,8 @@ def write_json(value: Any) -> str:
     """
     try:
         return json.dumps(value, default=one_level_down)
+    except RecursionError:
+        raise ValueError(TOO_DEEP) from None
     except TypeError as error:
         raise TypeError(
             f"Failed to serialize object of type '{type(value).__name__}' to JSON: {error}"
@@ -102,12 +106,20 @@ def write_json(value: Any) -> str:
 
 def read_json(data: str | bytes | bytearray) -> Any:
     """Return what a JSON text holds; objects of old releases are namespaces."""
-    return json.loads(data, object_hook=_as_object)
+    return parsed(data, _as_object)
 
 
 def parse_for_type(data: str | bytes | bytearray) -> Any:
     """Return what a JSON text holds, to be made into a type: old releases' marks are taken off."""
-    return json.loads(data, object_hook=_without_marker)
+    return parsed(data, _without_marker)
+
+
+def parsed(data: str | bytes | bytearray, object_hook: Callable[[dict[str, Any]], Any]) -> Any:
+    """Return what a JSON text holds; ``ValueError`` also if it is nested too deeply to be read."""
+    try:
+        return json.loads(data, object_hook=object_hook)
+    except RecursionError:
+        raise ValueError(TOO_DEEP) from None
 
 
 def one_level_down(value: Any) -> Any:

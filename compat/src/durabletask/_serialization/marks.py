@@ -20,7 +20,7 @@ from typing import Any
 from durable_async.serialization.pydantic_models import dump_model, is_model
 
 from .hooks import write_hook
-from .json_converter import LEGACY_OBJECT_MARKER, one_level_down
+from .json_converter import LEGACY_OBJECT_MARKER, one_level_down, parsed
 from .records import AttributeDict, NamedRecord, field_names
 from .values import ValueType, value_type_named, value_type_of
 
@@ -131,7 +131,7 @@ def read_marked(data: str, *, namespaces: bool) -> Any:
             return SimpleNamespace(**members)
         return AttributeDict(members)
 
-    return json.loads(data, object_hook=value_of)
+    return parsed(data, value_of)
 
 
 def _marked_value(members: dict[str, Any]) -> Any:

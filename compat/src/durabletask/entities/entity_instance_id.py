@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import total_ordering
 
 from durable_async import EntityId, ValidationError
+from durable_async.errors import shown
 from durable_async.model.identity import check_entity_name
 
 MARK = "@"
@@ -50,7 +51,7 @@ class EntityInstanceId:
         """
         nothing, *parts = entity_id.split(MARK, 2)
         if nothing or len(parts) != 2:
-            raise ValueError(f"{entity_id!r} is no entity: one is written @name@key")
+            raise ValueError(f"{shown(entity_id)} is no entity: one is written @name@key")
         return EntityInstanceId(*parts)
 
     @staticmethod

@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from durable_async.environment import Environment, SystemEnvironment
+from durable_async.errors import shown
 
 THRESHOLD_BYTES = 256 * 1024
 
@@ -89,7 +90,7 @@ class FolderPayloads:
         """Return the payload of a token, blocking; raises what `download` raises."""
         name = _name_of(token)
         if name is None:
-            raise LookupError(f"this is no token of a payload in a folder: {token!r}")
+            raise LookupError(f"this is no token of a payload in a folder: {shown(token)}")
         stored = self._path(name).read_bytes()
         return gzip.decompress(stored) if name.endswith(".gz") else stored
 

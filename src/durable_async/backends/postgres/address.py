@@ -17,7 +17,7 @@ from durable_async.errors import ConfigurationError
 SCHEMA = "durable_async"
 
 _SCHEMA_NAME = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,47}")
-_HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.%]*\]|[^:\[\]]*)(:\d*)?")
+_HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.%]*\]|[^:\[\]]*)(:[0-9]{0,5})?")
 _PORT_MAX = 65_535
 
 _ONLY_LIBPQ = frozenset(

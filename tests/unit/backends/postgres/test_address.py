@@ -53,6 +53,8 @@ def test_a_quoted_password_is_always_taken(secret: str) -> None:
         "postgresql://[::1/db",
         "postgresql://ho\u2100st:pass@x/db",
         "mysql://host/db",
+        "postgresql://host:" + "9" * 5_000,
+        "postgresql://host:\u0663/db",
         "host=localhost password=secret",
     ],
 )
