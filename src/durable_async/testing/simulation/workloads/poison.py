@@ -46,7 +46,7 @@ from ._poisons import (
     typed,
     victim,
 )
-from ._verdicts import NOT_RUN, check_begun, check_end, check_reason
+from ._verdicts import BEGINNINGS_MAX, NOT_RUN, check_begun, check_end, check_reason
 from ._workload import Workload
 
 SECONDS = 6.0
@@ -257,8 +257,11 @@ class Poison(Workload):
         return len(self.stage.ledger.of(f"begun {patient.id}"))
 
     def _hand_backs(self) -> int:
-        strikes = self.stage.plan.strikes
-        return sum(1 for strike in strikes if strike.kind in ("stop", "cancel"))
+        """Return how often claims may have been taken back, which count for nothing: by workers that stop, and where answers were lost."""
+        plan = self.stage.plan
+        stops = sum(1 for strike in plan.strikes if strike.kind in ("stop", "cancel"))
+        loses_answers = plan.losses or plan.profile.after or plan.profile.late
+        return stops + (BEGINNINGS_MAX if loses_answers else 0)
 
     async def _wait(self, client: Client, patient: Patient) -> None:
         """Wait until an instance has ended or is parked."""
