@@ -16,7 +16,9 @@ from durable_async.model.records import HistoryRow
 
 Kind = Literal["history", "letter", "state"]
 
-JUNK = (b"null", b"\xc0", b"\x90", b"\x93\x01\x02\x03", b"{}", b"\xff\xff")
+EMPTY = b"\x90"
+
+JUNK = (b"null", b"\xc0", EMPTY, b"\x93\x01\x02\x03", b"{}", b"\xff\xff")
 """What is nothing that the engine writes, or not in this place. No bytes at all are not among it: an entity without a state has none."""
 
 

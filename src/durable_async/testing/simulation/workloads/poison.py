@@ -217,6 +217,8 @@ class Poison(Workload):
             self.stage.excuse(patient.id)
             patient.spot, patient.sound = spot, sound
             patient.damaged = _damage.spoil(sound, way, chance)
+            if kind == "state" and patient.damaged == _damage.EMPTY:
+                patient.is_flipped = True  # it can be read, as that of an entity that holds nothing
             _damage.write(self.stage.store, spot, patient.damaged)
 
     async def _send_junk(self, client: Client, patient: Patient, way: str) -> None:
