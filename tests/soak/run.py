@@ -18,6 +18,7 @@ from stores import Store
 WORKERS = 2
 _LOOK_SECONDS = 1.0
 _KILL_SECONDS = 60.0
+_BEGIN_SECONDS_MAX = 120.0
 
 
 class Soak:
@@ -40,13 +41,13 @@ class Soak:
         self.samples = folder / "samples.jsonl"
 
     async def run(self, seconds: float) -> None:
-        """Observe for so long."""
-        began = time.monotonic()
+        """Observe for so long, from when all processes have told something."""
         try:
             for number in range(WORKERS):
                 self._begin(f"w{number + 1}")
             self._begin("c1")
-            killed = sampled = began
+            await self._until_all_tell()
+            began = killed = sampled = time.monotonic()
             while (now := time.monotonic()) - began < seconds:
                 await asyncio.sleep(_LOOK_SECONDS)
                 self._idle_seconds = max(self._idle_seconds, await self._store.idle_seconds())
@@ -69,6 +70,12 @@ class Soak:
         orders = replace(self._orders, diary=str(diary), leak=leak)
         program = "client.py" if name == "c1" else "worker.py"
         self._processes[name] = begin(program, orders, self._folder / "log")
+
+    async def _until_all_tell(self) -> None:
+        async with asyncio.timeout(_BEGIN_SECONDS_MAX):
+            while not all(self._diary(name, one.pid) for name, one in self._processes.items()):
+                self._check()
+                await asyncio.sleep(_LOOK_SECONDS)
 
     def _kill(self) -> None:
         victim = self._processes[f"w{WORKERS}"]
