@@ -69,6 +69,8 @@ class Suspects:
         claimed = self._line.get(mail.instance_id)
         if not isinstance(claimed, ClaimedInstance):
             return False
+        if any(one.id == mail.id for one in claimed.mail):  # told of again
+            return True
         known = (*claimed.mail, mail)
         self._line[mail.instance_id] = msgspec.structs.replace(claimed, mail=known)
         return True
