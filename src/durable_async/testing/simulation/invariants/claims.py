@@ -18,6 +18,10 @@ from .mailboxes import Items
 from .rows import Change, Row
 
 
+LATER = 15
+"""So often somebody who is to park something may die, or be cut off, before that is done."""
+
+
 class Claims:
     """What was claimed, and how often.
 
@@ -49,6 +53,10 @@ class Claims:
 
     def _claim(self, claimed: ClaimedInstance) -> None:
         self._worn_out.pop(claimed.instance_id, None)
+        if claimed.attempts > self._attempts_max + LATER:
+            raise Violation(
+                "I17", "tried for ever", where=claimed.instance_id, attempts=claimed.attempts
+            )
         is_entity = claimed.instance_id.startswith("@")  # of these, an operation is parked
         if claimed.attempts > self._attempts_max and not is_entity:
             self._worn_out[claimed.instance_id] = claimed.attempts

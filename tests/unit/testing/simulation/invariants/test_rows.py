@@ -331,6 +331,13 @@ def test_what_is_tried_too_often(story: Story) -> None:
         story.commit(begun(turn=2))
 
 
+def test_what_is_tried_for_ever(story: Story) -> None:
+    with noticed("I17", "tried for ever"):
+        for _ in range(20):
+            story.commit(Abandon(instance_id="i", retry_at_us=0))
+            story.fetch()
+
+
 def test_a_neighbour_that_is_parked(story: Story) -> None:
     story.start("j")
     story.fetch()
