@@ -100,7 +100,7 @@ def _hunt(asked: argparse.Namespace) -> int:
     survivors = 0
     for catch in hunt_all(names_of(asked.planted), jobs=asked.jobs):
         _say(catch.line)
-        survivors += catch.seed is None
+        survivors += catch.is_news
     return BROKEN if survivors else 0
 
 

@@ -31,6 +31,11 @@ class Catch(msgspec.Struct, frozen=True):
     words: str = ""
 
     @property
+    def is_news(self) -> bool:
+        """Whether it was not found although it was before."""
+        return self.seed is None and PLANTED[self.name].first_seed is not None
+
+    @property
     def line(self) -> str:
         """Say it in a line."""
         if self.seed is None:
@@ -68,7 +73,7 @@ def table() -> str:
     for one in sorted(PLANTED.values(), key=lambda one: one.name):
         noticed = ", ".join(one.caught_by)
         lines.append(
-            f"| `{one.name}` | {one.breaks} | {one.pitfall} | {noticed} | {one.first_seed} |"
+            f"| `{one.name}` | {one.breaks} | {one.pitfall} | {noticed} | {'not found' if one.first_seed is None else one.first_seed} |"
         )
     return "\n".join(lines) + "\n"
 

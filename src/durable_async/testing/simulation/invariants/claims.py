@@ -17,7 +17,6 @@ from ._calls import Call
 from .mailboxes import Items
 from .rows import Change, Row
 
-
 LATER = 15
 """So often somebody who is to park something may die, or be cut off, before that is done."""
 

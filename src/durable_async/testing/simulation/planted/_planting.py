@@ -58,7 +58,7 @@ class Planted(msgspec.Struct, frozen=True):
         breaks: What is wrong with an engine that has it.
         pitfall: Which of the engine's rules it breaks.
         caught_by: The invariants that should notice.
-        first_seed: The first seed that found it.
+        first_seed: The first seed that found it; ``None`` if none has yet, which the page about them argues.
         plant: Puts it in.
     """
 
@@ -66,7 +66,7 @@ class Planted(msgspec.Struct, frozen=True):
     breaks: str
     pitfall: str
     caught_by: tuple[str, ...]
-    first_seed: int
+    first_seed: int | None
     plant: Plant
 
 
@@ -77,7 +77,7 @@ _in_place: list[Patch] = []
 
 
 def plants(
-    name: str, *, breaks: str, pitfall: str, caught_by: str, first_seed: int
+    name: str, *, breaks: str, pitfall: str, caught_by: str, first_seed: int | None
 ) -> Callable[[P], P]:
     """Register a fault; the function that is decorated puts it in."""
 

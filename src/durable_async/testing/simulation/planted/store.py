@@ -37,8 +37,8 @@ def _apply(hub: HubState, row: WorkerRow, items: Any, now_us: int) -> CommitResu
     "no-fence",
     breaks="a commit is not compared with the worker's row: who was taken over writes all the same",
     pitfall="P1",
-    caught_by="I5",
-    first_seed=-1,
+    caught_by="I4 I5",
+    first_seed=2,
 )
 def _no_fence(patch: Patch) -> None:
     def apply(hub: HubState, fence: Fence, items: Any, now_us: int) -> CommitResult:
@@ -63,7 +63,7 @@ def _no_fence(patch: Patch) -> None:
     breaks="the fence has no number: what is sent again after a lost answer is applied twice",
     pitfall="P2",
     caught_by="I2 I4 I5",
-    first_seed=-1,
+    first_seed=2,
 )
 def _epoch_only(patch: Patch) -> None:
     def apply(hub: HubState, fence: Fence, items: Any, now_us: int) -> CommitResult:
@@ -77,7 +77,7 @@ def _epoch_only(patch: Patch) -> None:
     breaks="the fence has no epoch: any worker whose number is right may write",
     pitfall="P3",
     caught_by="I5",
-    first_seed=-1,
+    first_seed=0,
 )
 def _number_only(patch: Patch) -> None:
     def worker(hub: HubState, fence: Fence) -> WorkerRow:
@@ -96,7 +96,7 @@ def _number_only(patch: Patch) -> None:
     breaks="a lease that has run out can be extended",
     pitfall="P17",
     caught_by="I5",
-    first_seed=-1,
+    first_seed=4,
 )
 def _renewal_revives(patch: Patch) -> None:
     def renew(store: MemoryBackend, fence: Fence, lease_seconds: float) -> None:
@@ -110,7 +110,7 @@ def _renewal_revives(patch: Patch) -> None:
     breaks="what a dead worker owned is freed, and not made ready for anybody",
     pitfall="P35",
     caught_by="I14",
-    first_seed=-1,
+    first_seed=3,
 )
 def _take_over_forgets(patch: Patch) -> None:
     remove = vars(HubState)["remove_worker"]
@@ -131,7 +131,7 @@ def _take_over_forgets(patch: Patch) -> None:
     breaks="what was claimed with an answer that was lost stays with a worker that never heard of it",
     pitfall="P5",
     caught_by="I14",
-    first_seed=-1,
+    first_seed=2,
 )
 def _lost_fetches_stay(patch: Patch) -> None:
     def undo(hub: HubState, row: WorkerRow, number: int, now_us: int) -> None:
@@ -145,7 +145,7 @@ def _lost_fetches_stay(patch: Patch) -> None:
     breaks="a turn deletes all letters of its instance, and not those that it was given",
     pitfall="P3",
     caught_by="I2",
-    first_seed=-1,
+    first_seed=1,
 )
 def _whole_mailbox(patch: Patch) -> None:
     def take(instance: Instance, letter_ids: Any) -> None:
@@ -162,7 +162,7 @@ def _whole_mailbox(patch: Patch) -> None:
     breaks="letters that were taken stay in the mailbox, and come again",
     pitfall="P11",
     caught_by="I2",
-    first_seed=-1,
+    first_seed=1,
 )
 def _letters_stay(patch: Patch) -> None:
     patch.put(HubState, "take_letters", staticmethod(answers(None)))
@@ -173,7 +173,7 @@ def _letters_stay(patch: Patch) -> None:
     breaks="a letter does not make a free receiver ready",
     pitfall="P13",
     caught_by="I14",
-    first_seed=-1,
+    first_seed=1,
 )
 def _letter_wakes_nobody(patch: Patch) -> None:
     patch.put(HubState, "_wake", answers(None))
@@ -184,7 +184,7 @@ def _letter_wakes_nobody(patch: Patch) -> None:
     breaks="the owner of a receiver is not told of a letter",
     pitfall="P13",
     caught_by="I14",
-    first_seed=-1,
+    first_seed=1,
 )
 def _letter_is_not_told(patch: Patch) -> None:
     deliver = vars(HubState)["deliver"]
@@ -204,7 +204,7 @@ def _letter_is_not_told(patch: Patch) -> None:
     breaks="an instance is let go without a look at letters that came meanwhile",
     pitfall="P13",
     caught_by="I14",
-    first_seed=-1,
+    first_seed=1,
 )
 def _release_without_looking(patch: Patch) -> None:
     apply = vars(_Batch)["_apply_to_owned"]
@@ -222,7 +222,7 @@ def _release_without_looking(patch: Patch) -> None:
     breaks="a letter for an execution that is over reaches the next one",
     pitfall="P22",
     caught_by="I2",
-    first_seed=-1,
+    first_seed=5,
 )
 def _stale_letters_accepted(patch: Patch) -> None:
     patch.put(state, "_is_meant", answers(True))
@@ -233,7 +233,7 @@ def _stale_letters_accepted(patch: Patch) -> None:
     breaks="a letter that is sent in a commit is put into the mailbox twice",
     pitfall="P2",
     caught_by="I2",
-    first_seed=-1,
+    first_seed=1,
 )
 def _letters_double(patch: Patch) -> None:
     apply = vars(_Batch)["_apply_turn"]
@@ -251,7 +251,7 @@ def _letters_double(patch: Patch) -> None:
     breaks="continue-as-new empties the mailbox, and events that nobody has waited for are lost",
     pitfall="P23",
     caught_by="I2 I12",
-    first_seed=-1,
+    first_seed=2,
 )
 def _continue_as_new_empties(patch: Patch) -> None:
     go_on = vars(_Batch)["_continue_as_new"]
@@ -268,7 +268,7 @@ def _continue_as_new_empties(patch: Patch) -> None:
     breaks="a request that is repeated is carried out again",
     pitfall="P21",
     caught_by="I16",
-    first_seed=-1,
+    first_seed=0,
 )
 def _requests_forgotten(patch: Patch) -> None:
     patch.put(Remembered, "put", answers(None))
@@ -278,8 +278,8 @@ def _requests_forgotten(patch: Patch) -> None:
     "replace-keeps-execution",
     breaks="an instance that replaces another one has its execution number",
     pitfall="P22",
-    caught_by="I16",
-    first_seed=-1,
+    caught_by="I3 I16",
+    first_seed=2,
 )
 def _replace_keeps_execution(patch: Patch) -> None:
     insert = vars(HubState)["_insert"]
@@ -296,7 +296,7 @@ def _replace_keeps_execution(patch: Patch) -> None:
     breaks="a purge leaves nothing: a later instance of the id begins at execution 1 again",
     pitfall="P25",
     caught_by="I16",
-    first_seed=-1,
+    first_seed=2,
 )
 def _no_tombstones(patch: Patch) -> None:
     def bury(hub: HubState, instance: Instance, *_when: int) -> None:
@@ -309,8 +309,8 @@ def _no_tombstones(patch: Patch) -> None:
     "no-wills",
     breaks="what ends while it holds locks does not release them, but for its own code",
     pitfall="P29",
-    caught_by="I9 I10",
-    first_seed=-1,
+    caught_by="I2 I9 I10",
+    first_seed=6,
 )
 def _no_wills(patch: Patch) -> None:
     patch.put(HubState, "bequeath", answers(None))
@@ -321,7 +321,7 @@ def _no_wills(patch: Patch) -> None:
     breaks="an attempt is not counted when it is claimed, so that nobody remembers a worker that died",
     pitfall="P34",
     caught_by="I17",
-    first_seed=-1,
+    first_seed=0,
 )
 def _attempts_not_counted(patch: Patch) -> None:
     own = vars(HubState)["own"]
@@ -338,7 +338,7 @@ def _attempts_not_counted(patch: Patch) -> None:
     breaks="where one instance is parked, all that its worker owns are",
     pitfall="P34",
     caught_by="I17",
-    first_seed=-1,
+    first_seed=18,
 )
 def _parks_neighbours(patch: Patch) -> None:
     apply = vars(_Batch)["_apply_to_owned"]
@@ -358,7 +358,7 @@ def _parks_neighbours(patch: Patch) -> None:
     breaks="activities in the queue stay there when their instance has ended",
     pitfall="P27",
     caught_by="I15",
-    first_seed=-1,
+    first_seed=53,
 )
 def _queued_activities_survive(patch: Patch) -> None:
     patch.put(HubState, "drop_activities", answers(None))

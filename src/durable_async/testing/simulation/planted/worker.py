@@ -28,7 +28,7 @@ from ._planting import Patch, answers, plants
     breaks="a worker looks for work when it hears of some, and at no other time",
     pitfall="P14",
     caught_by="I14",
-    first_seed=-1,
+    first_seed=8,
 )
 def _trusts_hints(patch: Patch) -> None:
     async def listen(session: Session, seconds: float, next_ready_us: int | None) -> bool:
@@ -43,7 +43,7 @@ def _trusts_hints(patch: Patch) -> None:
     breaks="a worker looks for dead ones when it starts, and never again",
     pitfall="P35",
     caught_by="I14",
-    first_seed=-1,
+    first_seed=29,
 )
 def _take_over_at_start_only(patch: Patch) -> None:
     async def sweep(session: Session) -> None:
@@ -63,7 +63,7 @@ def _take_over_at_start_only(patch: Patch) -> None:
     breaks="turns go by the clock of the worker's machine, and not by that of the store",
     pitfall="P18",
     caught_by="I13",
-    first_seed=-1,
+    first_seed=2,
 )
 def _own_clock(patch: Patch) -> None:
     def look(turns: Turns) -> None:
@@ -79,7 +79,7 @@ def _own_clock(patch: Patch) -> None:
     breaks="an activity begins when its call is decided, before that is durable",
     pitfall="P6",
     caught_by="I6",
-    first_seed=-1,
+    first_seed=0,
 )
 def _activities_before_the_commit(patch: Patch) -> None:
     submit = vars(Turns)["submit"]
@@ -98,7 +98,7 @@ def _activities_before_the_commit(patch: Patch) -> None:
     breaks="a commit whose answer was lost is sent again with a fresh fence, whether or not it landed",
     pitfall="P2",
     caught_by="I2 I5",
-    first_seed=-1,
+    first_seed=3,
 )
 def _blind_retry(patch: Patch) -> None:
     async def look_up(committer: Committer, fence: Fence, items: Any) -> CommitResult | None:
@@ -112,8 +112,8 @@ def _blind_retry(patch: Patch) -> None:
     "believes-in-commits",
     breaks="a commit whose answer was lost is taken to have landed",
     pitfall="P5",
-    caught_by="I14 I20",
-    first_seed=-1,
+    caught_by="I4 I14 I20",
+    first_seed=2,
 )
 def _believes_in_commits(patch: Patch) -> None:
     async def look_up(committer: Committer, fence: Fence, items: Any) -> CommitResult | None:
@@ -127,8 +127,8 @@ def _believes_in_commits(patch: Patch) -> None:
     "keeps-what-was-dropped",
     breaks="a worker goes on with an instance whose turn was left out",
     pitfall="P5",
-    caught_by="I14 I20",
-    first_seed=-1,
+    caught_by="I9 I14 I20",
+    first_seed=86,
 )
 def _keeps_what_was_dropped(patch: Patch) -> None:
     answered = vars(Turns)["_answered"]
@@ -144,7 +144,7 @@ def _keeps_what_was_dropped(patch: Patch) -> None:
     breaks="a worker forgets which letters it took as soon as that is durable, though an answer on its way may tell of them",
     pitfall="P3",
     caught_by="I2",
-    first_seed=-1,
+    first_seed=23,
 )
 def _forgets_letters_early(patch: Patch) -> None:
     answered = vars(Turns)["_answered"]
@@ -161,7 +161,7 @@ def _forgets_letters_early(patch: Patch) -> None:
     breaks="what kills its workers is tried for ever",
     pitfall="P34",
     caught_by="I17",
-    first_seed=-1,
+    first_seed=18,
 )
 def _never_parks(patch: Patch) -> None:
     adopt = vars(_session)["adopt"]
@@ -176,8 +176,8 @@ def _never_parks(patch: Patch) -> None:
     "letters-overtake",
     breaks="a letter to somebody who is warm here is handed over, although an earlier one is still on its way through the store",
     pitfall="P11",
-    caught_by="I11",
-    first_seed=-1,
+    caught_by="I9 I11",
+    first_seed=57,
 )
 def _letters_overtake(patch: Patch) -> None:
     may_hear = vars(Conversations)["_may_hear"]
@@ -196,7 +196,7 @@ def _letters_overtake(patch: Patch) -> None:
     breaks="locks are given in a conversation although not all of the set are free here",
     pitfall="P29",
     caught_by="I9",
-    first_seed=-1,
+    first_seed=None,
 )
 def _half_a_set_of_locks(patch: Patch) -> None:
     patch.put(Conversations, "_refused", answers(frozenset[int]()))
@@ -206,8 +206,8 @@ def _half_a_set_of_locks(patch: Patch) -> None:
     "untaken-letters-lost",
     breaks="a letter that was handed over and not taken does not go through the store instead",
     pitfall="P6",
-    caught_by="I1 I14",
-    first_seed=-1,
+    caught_by="I1 I2 I14",
+    first_seed=2,
 )
 def _untaken_letters_lost(patch: Patch) -> None:
     patch.put(Conversations, "_take_back", answers(None))
@@ -218,7 +218,7 @@ def _untaken_letters_lost(patch: Patch) -> None:
     breaks="turns that answer each other are committed, but not all or none of them",
     pitfall="P6",
     caught_by="I1 I2 I14",
-    first_seed=-1,
+    first_seed=1,
 )
 def _groups_come_apart(patch: Patch) -> None:
     submit = vars(Conversations)["_submit"]
@@ -234,8 +234,8 @@ def _groups_come_apart(patch: Patch) -> None:
     "terminate-spares-children",
     breaks="what is terminated leaves its sub-orchestrations going",
     pitfall="P27",
-    caught_by="I15 I1",
-    first_seed=-1,
+    caught_by="I1 I15",
+    first_seed=22,
 )
 def _terminate_spares_children(patch: Patch) -> None:
     end = vars(fold)["_end"]
@@ -253,7 +253,7 @@ def _terminate_spares_children(patch: Patch) -> None:
     breaks="who waits in the worker's process is told of an end before that is durable",
     pitfall="P6",
     caught_by="I18",
-    first_seed=-1,
+    first_seed=None,
 )
 def _ends_told_early(patch: Patch) -> None:
     submit = vars(Turns)["submit"]
@@ -270,7 +270,7 @@ def _ends_told_early(patch: Patch) -> None:
     breaks="a worker does not notice that its lease is over, and begins activities that others have begun",
     pitfall="P17",
     caught_by="I5",
-    first_seed=-1,
+    first_seed=None,
 )
 def _works_on(patch: Patch) -> None:
     async def watch(session: Session) -> None:
