@@ -50,6 +50,7 @@ BOUNDS: dict[tuple[str, str], str] = {
     ("backends/postgres/ears.py", "create_task"): "one for each backend",
     ("backends/postgres/lifelines.py", "Thread"): "one for each backend",
     ("backends/postgres/link.py", "Course"): "one for each connection: two, and clients_max",
+    ("backends/postgres/link.py", "create_task"): "one for each connection, while it is doubted",
     (
         "backends/postgres/undisturbed.py",
         "create_task",
