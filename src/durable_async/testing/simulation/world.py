@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from durable_async.errors import BackendError, BackendUnavailableError, InstanceNotFoundError
@@ -151,13 +151,14 @@ class World:
     def _acted(self, task: asyncio.Task[None], life: Life, action: Action) -> None:
         del self.acting[task]
         error = None if task.cancelled() else task.exception()
-        if life.is_leaving and isinstance(error, BackendError):
-            return  # its process has closed the store already
-        if isinstance(error, Violation):
-            self.accuse(error)
-        elif isinstance(error, Exception) and not isinstance(error, BackendUnavailableError):
-            where = f"{action.workload} {action.kind} {action.args}"
-            self.accuse(_crash("a client's call ended with an error", where, error))
+        if error is None or not isinstance(error, Exception):
+            return
+        for one in _leaves(error):
+            if isinstance(one, Violation):
+                self.accuse(one)
+            elif not _may_hear(one, life):
+                where = f"{action.workload} {action.kind} {action.args}"
+                self.accuse(_crash("a client's call ended with an error", where, one))
 
     # -- what strikes
 
@@ -322,6 +323,22 @@ class World:
                 self.loop.stop()
 
 
+def _may_hear(error: BaseException, life: Life) -> bool:
+    """Tell whether a client may hear an error: nobody answers it, or its process leaves and has closed the store already."""
+    return isinstance(error, BackendUnavailableError) or (
+        life.is_leaving and isinstance(error, BackendError)
+    )
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    """Return the errors of an error: one, or those of a group."""
+    if isinstance(error, BaseExceptionGroup):
+        for one in error.exceptions:
+            yield from _leaves(one)
+    else:
+        yield error
+
+
 def _crash(what: str, where: str, error: BaseException) -> CrashedError:
     crash = CrashedError(f"{what}: {_in_words(error)}", where=where)
     crash.__cause__ = error
@@ -329,6 +346,4 @@ def _crash(what: str, where: str, error: BaseException) -> CrashedError:
 
 
 def _in_words(error: BaseException) -> str:
-    if isinstance(error, BaseExceptionGroup):
-        return "; ".join(_in_words(one) for one in error.exceptions)
-    return f"{type(error).__name__}: {error}"
+    return "; ".join(f"{type(one).__name__}: {one}" for one in _leaves(error))
