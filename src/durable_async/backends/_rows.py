@@ -75,6 +75,11 @@ def decode_ids(stored: str) -> tuple[str, ...]:
         return ()
 
 
+def damaged_answer(instance_id: str, stored: str) -> CorruptHistoryError:
+    """Return what is raised if the answer to a request was kept, is asked for again, and cannot be read."""
+    return CorruptHistoryError(instance_id, f"what a request was answered: {stored[:80]!r}")
+
+
 def encode_parent(parent: ParentLink | None) -> tuple[Any, ...]:
     """Return the four columns of a parent."""
     if parent is None:

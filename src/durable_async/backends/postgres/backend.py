@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from durable_async.backend import Hearing
-from durable_async.backends._rows import STATUSES, encode_parent, started
+from durable_async.backends._rows import STATUSES, damaged_answer, encode_parent, started
 from durable_async.errors import BackendError, InstanceNotFoundError
 from durable_async.model.records import (
     NO_ERRANDS,
@@ -262,7 +262,10 @@ class PostgresBackend(PostgresCommits):
             )
         )
         verdicts = {row["place"]: row["verdict"] for row in found}
-        answers = [_DELIVERIES[verdicts[place + 1]] for place in range(len(rows))]
+        answers = [
+            _delivery(out.instance_id, verdicts[place])
+            for place, out in enumerate(requests.distinct, 1)
+        ]
         brought_work = [row for row in found if row["key"] is not None and row["near"] is None]
         self._ears.give(bool(brought_work), set())
         return requests.answers(answers)
@@ -383,3 +386,10 @@ class PostgresBackend(PostgresCommits):
                 if not is_conflict(error, "requests_pkey"):
                     raise
         return await ask()
+
+
+def _delivery(instance_id: str, verdict: str) -> Delivery:
+    """Return what became of a letter, as a statement tells it; a repeated request is told what was kept."""
+    if verdict not in _DELIVERIES:
+        raise damaged_answer(instance_id, verdict)
+    return _DELIVERIES[verdict]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol, TypeVar
 
+from durable_async.backends._rows import damaged_answer
 from durable_async.model.records import Delivery, NewInstance, Outgoing
 
 from .ledger import Ledger, decode_outcome, encode_outcome
@@ -15,6 +16,9 @@ from .transaction import Statements, json_list
 
 
 class _Request(Protocol):
+    @property
+    def instance_id(self) -> str: ...
+
     @property
     def request_id(self) -> str | None: ...
 
@@ -91,13 +95,16 @@ class _Answers:
         encode: Callable[[A], str | None],
         decode: Callable[[str], A],
     ) -> A:
-        """Act, unless the same request was answered before."""
+        """Act, unless the same request was answered before; `CorruptHistoryError` if that answer cannot be read."""
         if request.request_id is None:
             return act()
         request_id = f"{self._verb} {request.request_id}"
         known = self._known.get(request_id)
         if known is not None:
-            return decode(known)
+            try:
+                return decode(known)
+            except (ValueError, RecursionError) as error:  # to act again might do it twice
+                raise damaged_answer(request.instance_id, known) from error
         answer = act()
         text = encode(answer)
         if text is not None:

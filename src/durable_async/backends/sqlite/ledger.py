@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import msgspec
 import orjson
 
 from durable_async.backends._rows import (
@@ -38,6 +39,8 @@ from .finals import FinalLetters
 from .rows import unique
 from .states import BRINGS_WORK, WRITES, InstanceState, Pending, Row
 from .transaction import Statements, json_list, json_map
+
+_outcomes = msgspec.json.Decoder(tuple[bool, str, int])
 
 _EVERY_EXECUTION = 2**62
 
@@ -470,6 +473,6 @@ def encode_outcome(outcome: StartOutcome) -> str:
 
 
 def decode_outcome(text: str) -> StartOutcome:
-    """Return the answer that ``encode_outcome`` stored."""
-    created, status, execution = orjson.loads(text)
+    """Return the answer that ``encode_outcome`` stored; `ValueError` if it is none."""
+    created, status, execution = _outcomes.decode(text)
     return StartOutcome(created=created, status=STATUSES[status], execution=execution)
