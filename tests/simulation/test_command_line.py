@@ -76,6 +76,24 @@ def test_seeds_that_fail_are_kept(tmp_path: Path) -> None:
     assert main(["--plan", str(kept), "--planted", FAULT]) == BROKEN
 
 
-def test_what_is_to_be_played_has_to_be_said() -> None:
-    with pytest.raises(SystemExit):
-        main([])
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "say what to play"),
+        (["--seeds", "x"], "'x' is no number"),
+        (["--plan", "nowhere.json"], "nowhere.json"),
+        (["--plan", "{folder}/cut.json"], "cut.json"),
+        (["--seeds", "2", "--jobs", "0"], "at least 1"),
+        (["--seeds", "2", "--trace", "steps.txt"], "go with --seed or --plan"),
+        (["--planted", "nothing"], "no such fault: nothing; there are "),
+        (["--planted", "all", "--seed", "1"], "one fault at a time"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "cut.json").write_text('{"seed": 1, "work')
+    with pytest.raises(SystemExit) as refused:
+        main([argument.format(folder=tmp_path) for argument in arguments])
+    assert refused.value.code == 2
+    assert said in capsys.readouterr().err

@@ -8,7 +8,8 @@
     ./dev simulate --planted all --jobs 2     which seed is the first to find each fault that is planted
     ./dev simulate --sweep                    small stories, with a crash at each call to the store, one after the other
 
-The exit code is 1 if a promise was broken, 2 if the runs met too little to prove anything.
+The exit code is 1 if a promise was broken, or a fault that is planted was not found any more; 2 if the runs met too little to prove
+anything, or what was asked for makes no sense. What is printed is explained in docs/internals/simulation.md.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -46,49 +48,101 @@ NEEDED = (
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
+    parser = _parser()
+    asked = parser.parse_args(arguments)
+    complaint = _complaint(asked)
+    if complaint:
+        parser.error(complaint)
+    return asked
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="./dev simulate", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--seed", type=int, metavar="N", help="play one seed, and say all about it")
     what.add_argument(
-        "--seeds", metavar="N|A-B", help="play the first N seeds, or those from A to B"
+        "--seeds", type=_range, metavar="N|A-B", help="play the first N seeds, or those from A to B"
     )
     what.add_argument("--fresh", type=int, metavar="N", help="play N seeds that nobody chose")
-    what.add_argument("--plan", type=Path, metavar="FILE", help="play a plan that was kept")
+    what.add_argument("--plan", type=_plan, metavar="FILE", help="play a plan that was kept")
     what.add_argument("--sweep", action="store_true", help="crash at each call of small stories")
     parser.add_argument("--jobs", type=int, default=1, metavar="J", help="in so many processes")
-    parser.add_argument("--store", choices=("memory", "sqlite"), default="memory")
+    parser.add_argument(
+        "--store", choices=("memory", "sqlite"), default="memory", help="memory if it is not said"
+    )
     parser.add_argument(
         "--workload", choices=sorted(kind.name for kind in WORKLOADS), help="let only this one play"
     )
     parser.add_argument(
         "--planted",
+        type=_faults,
         metavar="NAME|all",
-        help="put a fault into the engine first; without seeds, look for the first that finds it",
+        help="put a fault into the engine first; without seeds and plan, look for the first seed that finds it",
     )
-    parser.add_argument("--trace", type=Path, metavar="FILE", help="write down each step")
-    parser.add_argument("--shrink", action="store_true", help="make a plan that fails smaller")
-    parser.add_argument("--failures", type=int, default=5, metavar="N", help="stop after so many")
+    parser.add_argument(
+        "--trace", type=Path, metavar="FILE", help="with --seed or --plan: write down each step"
+    )
+    parser.add_argument(
+        "--shrink", action="store_true", help="with --seed or --plan: make one that fails smaller"
+    )
+    parser.add_argument(
+        "--failures", type=int, default=5, metavar="N", help="stop after so many seeds that fail"
+    )
     parser.add_argument(
         "--keep", type=Path, default=Path("simulation-failures"), metavar="FOLDER",
         help="where plans that fail are written to",
     )  # fmt: skip
-    asked = parser.parse_args(arguments)
-    played = (asked.seeds, asked.fresh, asked.plan, asked.sweep or None, asked.planted, asked.seed)
-    if all(one is None for one in played):
-        parser.error("say what to play: --seed, --seeds, --fresh, --plan, --sweep or --planted")
-    return asked
+    return parser
+
+
+def _range(text: str) -> range:
+    first, dash, last = text.partition("-")
+    try:
+        return range(int(first), int(last) + 1) if dash else range(int(first))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number, and not two as 5-7") from None
+
+
+def _plan(text: str) -> Plan:
+    try:
+        return Plan.from_json(Path(text).read_bytes())
+    except (OSError, msgspec.DecodeError) as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error}") from None
+
+
+def _faults(text: str) -> list[str]:
+    try:
+        return names_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _complaint(asked: argparse.Namespace) -> str:
+    """Say what is wrong with options that are sound one by one."""
+    one = asked.seed is not None or asked.plan is not None
+    many = asked.seeds is not None or asked.fresh is not None or asked.sweep
+    if not (one or many or asked.planted):
+        return "say what to play: --seed, --seeds, --fresh, --plan, --sweep or --planted"
+    if asked.jobs < 1:
+        return "--jobs: at least 1"
+    if (asked.trace or asked.shrink) and not one:
+        return "--trace and --shrink go with --seed or --plan"
+    if asked.planted and len(asked.planted) > 1 and (one or many):
+        return "--planted: one fault at a time with seeds, a plan or the sweep"
+    return ""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Play what the command line asks for, and return the exit code."""
     asked = parse(arguments)
-    order = Order(store=asked.store, workload=asked.workload, planted=asked.planted)
+    planted = asked.planted[0] if asked.planted else None
+    order = Order(store=asked.store, workload=asked.workload, planted=planted)
     if asked.sweep:
         return _sweep(order, asked)
     if asked.plan is not None:
-        return _one(order, Plan.from_json(asked.plan.read_bytes()), asked)
+        return _one(order, asked.plan, asked)
     if asked.seed is not None:
         return _one(order, order.plan(asked.seed), asked)
     if asked.seeds is None and asked.fresh is None:
@@ -98,7 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _hunt(asked: argparse.Namespace) -> int:
     survivors = 0
-    for catch in hunt_all(names_of(asked.planted), jobs=asked.jobs):
+    for catch in hunt_all(asked.planted, jobs=asked.jobs):
         _say(catch.line)
         survivors += catch.is_news
     return BROKEN if survivors else 0
@@ -109,8 +163,8 @@ def _seeds(asked: argparse.Namespace) -> Iterable[int]:
         base = SystemEnvironment().random().randrange(FRESH_MAX)
         _say(f"fresh seeds: {base}-{base + asked.fresh - 1}")
         return range(base, base + asked.fresh)
-    first, dash, last = asked.seeds.partition("-")
-    return range(int(first), int(last) + 1) if dash else range(int(first))
+    chosen: range = asked.seeds
+    return chosen
 
 
 def _one(order: Order, plan: Plan, asked: argparse.Namespace) -> int:
@@ -216,6 +270,10 @@ def _listed(counts: dict[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
 
 
+def _named(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items()) or "as they come"
+
+
 def describe(plan: Plan, report: Report) -> str:
     """Say all about one run."""
     profile = {name: value for name, value in msgspec.structs.asdict(plan.profile).items() if value}
@@ -223,8 +281,8 @@ def describe(plan: Plan, report: Report) -> str:
         [
             f"seed {plan.seed} on {plan.store}, commit {commit()}, digest {report.digest}",
             f"  {', '.join(plan.workloads)}; {plan.workers} workers, {plan.clients} clients ({plan.residents} of them with a worker)",
-            f"  profile {profile}",
-            f"  settings {plan.settings}",
+            f"  profile: {_named(profile)}",
+            f"  settings: {_named(plan.settings)}",
             f"  {len(plan.actions)} actions, {len(plan.strikes)} strikes, {len(report.losses)} losses",
             f"  {report.steps:,} steps, {report.seconds:g} s: {_listed(report.counts)}",
             report.violation or "  all that was promised held",

@@ -60,20 +60,29 @@ def hunt_all(names: Iterable[str], *, seeds: int = SEEDS_MAX, jobs: int = 1) -> 
 
 
 def names_of(asked: str) -> list[str]:
-    """Return the faults that are asked for: one by name, several with commas between, or all."""
-    return list(PLANTED) if asked == "all" else asked.split(",")
+    """Return the faults that are asked for: one by name, several with commas between, or all.
+
+    Raises:
+        ValueError: There is no such fault.
+    """
+    if asked == "all":
+        return list(PLANTED)
+    names = asked.split(",")
+    if unknown := [name for name in names if name not in PLANTED]:
+        raise ValueError(f"no such fault: {', '.join(unknown)}; there are {', '.join(PLANTED)}")
+    return names
 
 
 def table() -> str:
     """Return all faults as a table of the page about them."""
     lines = [
-        "| fault | what it breaks | pitfall | noticed by | first seed |",
+        "| fault | what it breaks | rule | noticed by | first seed |",
         "|---|---|---|---|---|",
     ]
     for one in sorted(PLANTED.values(), key=lambda one: one.name):
         noticed = ", ".join(one.caught_by)
         lines.append(
-            f"| `{one.name}` | {one.breaks} | {one.pitfall} | {noticed} | {'not found' if one.first_seed is None else one.first_seed} |"
+            f"| `{one.name}` | {one.breaks} | {one.rule} | {noticed} | {'not found' if one.first_seed is None else one.first_seed} |"
         )
     return "\n".join(lines) + "\n"
 

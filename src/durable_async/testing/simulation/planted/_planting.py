@@ -56,7 +56,7 @@ class Planted(msgspec.Struct, frozen=True):
     Attributes:
         name: Its name on the command line.
         breaks: What is wrong with an engine that has it.
-        pitfall: Which of the engine's rules it breaks.
+        rule: Which of the engine's rules it breaks.
         caught_by: The invariants that should notice.
         first_seed: The first seed that found it; ``None`` if none has yet, which the page about them argues.
         plant: Puts it in.
@@ -64,7 +64,7 @@ class Planted(msgspec.Struct, frozen=True):
 
     name: str
     breaks: str
-    pitfall: str
+    rule: str
     caught_by: tuple[str, ...]
     first_seed: int | None
     plant: Plant
@@ -77,13 +77,13 @@ _in_place: list[Patch] = []
 
 
 def plants(
-    name: str, *, breaks: str, pitfall: str, caught_by: str, first_seed: int | None
+    name: str, *, breaks: str, rule: str, caught_by: str, first_seed: int | None
 ) -> Callable[[P], P]:
     """Register a fault; the function that is decorated puts it in."""
 
     def register(plant: P) -> P:
         assert name not in PLANTED, name
-        PLANTED[name] = Planted(name, breaks, pitfall, tuple(caught_by.split()), first_seed, plant)
+        PLANTED[name] = Planted(name, breaks, rule, tuple(caught_by.split()), first_seed, plant)
         return plant
 
     return register

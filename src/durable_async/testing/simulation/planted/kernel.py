@@ -21,7 +21,7 @@ from ._planting import Patch, answers, plants
 @plants(
     "timers-early",
     breaks="timers fire up to half a second before they are due",
-    pitfall="P19",
+    rule="P19",
     caught_by="I13",
     first_seed=0,
 )
@@ -40,7 +40,7 @@ def _timers_early(patch: Patch) -> None:
 @plants(
     "timers-twice",
     breaks="a timer that has fired is recorded once more",
-    pitfall="P19",
+    rule="P19",
     caught_by="I6",
     first_seed=1,
 )
@@ -58,7 +58,7 @@ def _timers_twice(patch: Patch) -> None:
 @plants(
     "retry-without-delay",
     breaks="an activity that failed is tried again at once, whatever its policy says",
-    pitfall="P19",
+    rule="P19",
     caught_by="I1",
     first_seed=0,
 )
@@ -75,7 +75,7 @@ def _retry_without_delay(patch: Patch) -> None:
 @plants(
     "suspension-drops-events",
     breaks="events that arrive while an orchestration is suspended are taken and forgotten",
-    pitfall="P26",
+    rule="P26",
     caught_by="I12",
     first_seed=10,
 )
@@ -93,7 +93,7 @@ def _suspension_drops_events(patch: Patch) -> None:
 @plants(
     "runs-while-suspended",
     breaks="a suspended orchestration goes on",
-    pitfall="P26",
+    rule="P26",
     caught_by="I1 I14",
     first_seed=2,
 )
@@ -111,7 +111,7 @@ def _runs_while_suspended(patch: Patch) -> None:
 @plants(
     "last-letter-first",
     breaks="letters are taken in the wrong order",
-    pitfall="P11",
+    rule="P11",
     caught_by="I11",
     first_seed=2,
 )
@@ -128,7 +128,7 @@ def _last_letter_first(patch: Patch) -> None:
 @plants(
     "children-get-new-ids",
     breaks="a sub-orchestration gets another id whenever its call is replayed, and is begun twice",
-    pitfall="P28",
+    rule="P28",
     caught_by="I0 I1",
     first_seed=17,
 )
@@ -144,7 +144,7 @@ def _children_get_new_ids(patch: Patch) -> None:
 @plants(
     "locks-out-of-order",
     breaks="a set of entities is locked in the order in which it was written down",
-    pitfall="P29",
+    rule="P29",
     caught_by="I9",
     first_seed=1,
 )
@@ -158,7 +158,7 @@ def _locks_out_of_order(patch: Patch) -> None:
 @plants(
     "failures-leave-state",
     breaks="an operation that fails leaves the state that it had written",
-    pitfall="P29",
+    rule="P29",
     caught_by="I7",
     first_seed=1,
 )
@@ -184,7 +184,7 @@ def _failures_leave_state(patch: Patch) -> None:
 @plants(
     "answers-lost",
     breaks="an entity does not tell its callers of operations that failed",
-    pitfall="P29",
+    rule="P29",
     caught_by="I2",
     first_seed=1,
 )

@@ -36,7 +36,7 @@ def _apply(hub: HubState, row: WorkerRow, items: Any, now_us: int) -> CommitResu
 @plants(
     "no-fence",
     breaks="a commit is not compared with the worker's row: who was taken over writes all the same",
-    pitfall="P1",
+    rule="P1",
     caught_by="I4 I5",
     first_seed=2,
 )
@@ -61,7 +61,7 @@ def _no_fence(patch: Patch) -> None:
 @plants(
     "epoch-only",
     breaks="the fence has no number: what is sent again after a lost answer is applied twice",
-    pitfall="P2",
+    rule="P2",
     caught_by="I2 I4 I5",
     first_seed=2,
 )
@@ -75,7 +75,7 @@ def _epoch_only(patch: Patch) -> None:
 @plants(
     "number-only",
     breaks="the fence has no epoch: any worker whose number is right may write",
-    pitfall="P3",
+    rule="P3",
     caught_by="I5",
     first_seed=0,
 )
@@ -94,7 +94,7 @@ def _number_only(patch: Patch) -> None:
 @plants(
     "renewal-revives",
     breaks="a lease that has run out can be extended",
-    pitfall="P17",
+    rule="P17",
     caught_by="I5",
     first_seed=4,
 )
@@ -108,7 +108,7 @@ def _renewal_revives(patch: Patch) -> None:
 @plants(
     "take-over-forgets",
     breaks="what a dead worker owned is freed, and not made ready for anybody",
-    pitfall="P35",
+    rule="P35",
     caught_by="I14",
     first_seed=3,
 )
@@ -129,7 +129,7 @@ def _take_over_forgets(patch: Patch) -> None:
 @plants(
     "lost-fetches-stay",
     breaks="what was claimed with an answer that was lost stays with a worker that never heard of it",
-    pitfall="P5",
+    rule="P5",
     caught_by="I14",
     first_seed=2,
 )
@@ -143,7 +143,7 @@ def _lost_fetches_stay(patch: Patch) -> None:
 @plants(
     "whole-mailbox",
     breaks="a turn deletes all letters of its instance, and not those that it was given",
-    pitfall="P3",
+    rule="P3",
     caught_by="I2",
     first_seed=1,
 )
@@ -160,7 +160,7 @@ def _whole_mailbox(patch: Patch) -> None:
 @plants(
     "letters-stay",
     breaks="letters that were taken stay in the mailbox, and come again",
-    pitfall="P11",
+    rule="P11",
     caught_by="I2",
     first_seed=1,
 )
@@ -171,7 +171,7 @@ def _letters_stay(patch: Patch) -> None:
 @plants(
     "letter-wakes-nobody",
     breaks="a letter does not make a free receiver ready",
-    pitfall="P13",
+    rule="P13",
     caught_by="I14",
     first_seed=1,
 )
@@ -182,7 +182,7 @@ def _letter_wakes_nobody(patch: Patch) -> None:
 @plants(
     "letter-is-not-told",
     breaks="the owner of a receiver is not told of a letter",
-    pitfall="P13",
+    rule="P13",
     caught_by="I14",
     first_seed=1,
 )
@@ -202,7 +202,7 @@ def _letter_is_not_told(patch: Patch) -> None:
 @plants(
     "release-without-looking",
     breaks="an instance is let go without a look at letters that came meanwhile",
-    pitfall="P13",
+    rule="P13",
     caught_by="I14",
     first_seed=1,
 )
@@ -220,7 +220,7 @@ def _release_without_looking(patch: Patch) -> None:
 @plants(
     "stale-letters-accepted",
     breaks="a letter for an execution that is over reaches the next one",
-    pitfall="P22",
+    rule="P22",
     caught_by="I2",
     first_seed=5,
 )
@@ -231,7 +231,7 @@ def _stale_letters_accepted(patch: Patch) -> None:
 @plants(
     "letters-double",
     breaks="a letter that is sent in a commit is put into the mailbox twice",
-    pitfall="P2",
+    rule="P2",
     caught_by="I2",
     first_seed=1,
 )
@@ -249,7 +249,7 @@ def _letters_double(patch: Patch) -> None:
 @plants(
     "continue-as-new-empties",
     breaks="continue-as-new empties the mailbox, and events that nobody has waited for are lost",
-    pitfall="P23",
+    rule="P23",
     caught_by="I2 I12",
     first_seed=2,
 )
@@ -266,7 +266,7 @@ def _continue_as_new_empties(patch: Patch) -> None:
 @plants(
     "requests-forgotten",
     breaks="a request that is repeated is carried out again",
-    pitfall="P21",
+    rule="P21",
     caught_by="I16",
     first_seed=0,
 )
@@ -277,7 +277,7 @@ def _requests_forgotten(patch: Patch) -> None:
 @plants(
     "replace-keeps-execution",
     breaks="an instance that replaces another one has its execution number",
-    pitfall="P22",
+    rule="P22",
     caught_by="I3 I16",
     first_seed=2,
 )
@@ -294,7 +294,7 @@ def _replace_keeps_execution(patch: Patch) -> None:
 @plants(
     "no-tombstones",
     breaks="a purge leaves nothing: a later instance of the id begins at execution 1 again",
-    pitfall="P25",
+    rule="P25",
     caught_by="I16",
     first_seed=2,
 )
@@ -308,7 +308,7 @@ def _no_tombstones(patch: Patch) -> None:
 @plants(
     "no-wills",
     breaks="what ends while it holds locks does not release them, but for its own code",
-    pitfall="P29",
+    rule="P29",
     caught_by="I2 I9 I10",
     first_seed=6,
 )
@@ -319,7 +319,7 @@ def _no_wills(patch: Patch) -> None:
 @plants(
     "attempts-not-counted",
     breaks="an attempt is not counted when it is claimed, so that nobody remembers a worker that died",
-    pitfall="P34",
+    rule="P34",
     caught_by="I17",
     first_seed=0,
 )
@@ -336,7 +336,7 @@ def _attempts_not_counted(patch: Patch) -> None:
 @plants(
     "parks-neighbours",
     breaks="where one instance is parked, all that its worker owns are",
-    pitfall="P34",
+    rule="P34",
     caught_by="I17",
     first_seed=18,
 )
@@ -356,7 +356,7 @@ def _parks_neighbours(patch: Patch) -> None:
 @plants(
     "queued-activities-survive",
     breaks="activities in the queue stay there when their instance has ended",
-    pitfall="P27",
+    rule="P27",
     caught_by="I15",
     first_seed=53,
 )

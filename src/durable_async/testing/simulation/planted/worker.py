@@ -26,7 +26,7 @@ from ._planting import Patch, answers, plants
 @plants(
     "trusts-hints",
     breaks="a worker looks for work when it hears of some, and at no other time",
-    pitfall="P14",
+    rule="P14",
     caught_by="I14",
     first_seed=8,
 )
@@ -41,7 +41,7 @@ def _trusts_hints(patch: Patch) -> None:
 @plants(
     "take-over-at-start-only",
     breaks="a worker looks for dead ones when it starts, and never again",
-    pitfall="P35",
+    rule="P35",
     caught_by="I14",
     first_seed=29,
 )
@@ -61,7 +61,7 @@ def _take_over_at_start_only(patch: Patch) -> None:
 @plants(
     "own-clock",
     breaks="turns go by the clock of the worker's machine, and not by that of the store",
-    pitfall="P18",
+    rule="P18",
     caught_by="I13",
     first_seed=2,
 )
@@ -77,7 +77,7 @@ def _own_clock(patch: Patch) -> None:
 @plants(
     "activities-before-the-commit",
     breaks="an activity begins when its call is decided, before that is durable",
-    pitfall="P6",
+    rule="P6",
     caught_by="I6",
     first_seed=0,
 )
@@ -96,7 +96,7 @@ def _activities_before_the_commit(patch: Patch) -> None:
 @plants(
     "blind-retry",
     breaks="a commit whose answer was lost is sent again with a fresh fence, whether or not it landed",
-    pitfall="P2",
+    rule="P2",
     caught_by="I2 I5",
     first_seed=3,
 )
@@ -111,7 +111,7 @@ def _blind_retry(patch: Patch) -> None:
 @plants(
     "believes-in-commits",
     breaks="a commit whose answer was lost is taken to have landed",
-    pitfall="P5",
+    rule="P5",
     caught_by="I4 I14 I20",
     first_seed=2,
 )
@@ -126,7 +126,7 @@ def _believes_in_commits(patch: Patch) -> None:
 @plants(
     "keeps-what-was-dropped",
     breaks="a worker goes on with an instance whose turn was left out",
-    pitfall="P5",
+    rule="P5",
     caught_by="I9 I14 I20",
     first_seed=86,
 )
@@ -142,7 +142,7 @@ def _keeps_what_was_dropped(patch: Patch) -> None:
 @plants(
     "forgets-letters-early",
     breaks="a worker forgets which letters it took as soon as that is durable, though an answer on its way may tell of them",
-    pitfall="P3",
+    rule="P3",
     caught_by="I2",
     first_seed=23,
 )
@@ -159,7 +159,7 @@ def _forgets_letters_early(patch: Patch) -> None:
 @plants(
     "never-parks",
     breaks="what kills its workers is tried for ever",
-    pitfall="P34",
+    rule="P34",
     caught_by="I17",
     first_seed=18,
 )
@@ -175,7 +175,7 @@ def _never_parks(patch: Patch) -> None:
 @plants(
     "letters-overtake",
     breaks="a letter to somebody who is warm here is handed over, although an earlier one is still on its way through the store",
-    pitfall="P11",
+    rule="P11",
     caught_by="I9 I11",
     first_seed=57,
 )
@@ -194,7 +194,7 @@ def _letters_overtake(patch: Patch) -> None:
 @plants(
     "half-a-set-of-locks",
     breaks="locks are given in a conversation although not all of the set are free here",
-    pitfall="P29",
+    rule="P29",
     caught_by="I9",
     first_seed=None,
 )
@@ -205,7 +205,7 @@ def _half_a_set_of_locks(patch: Patch) -> None:
 @plants(
     "untaken-letters-lost",
     breaks="a letter that was handed over and not taken does not go through the store instead",
-    pitfall="P6",
+    rule="P6",
     caught_by="I1 I2 I14",
     first_seed=2,
 )
@@ -216,7 +216,7 @@ def _untaken_letters_lost(patch: Patch) -> None:
 @plants(
     "groups-come-apart",
     breaks="turns that answer each other are committed, but not all or none of them",
-    pitfall="P6",
+    rule="P6",
     caught_by="I1 I2 I14",
     first_seed=1,
 )
@@ -233,7 +233,7 @@ def _groups_come_apart(patch: Patch) -> None:
 @plants(
     "terminate-spares-children",
     breaks="what is terminated leaves its sub-orchestrations going",
-    pitfall="P27",
+    rule="P27",
     caught_by="I1 I15",
     first_seed=22,
 )
@@ -251,7 +251,7 @@ def _terminate_spares_children(patch: Patch) -> None:
 @plants(
     "ends-told-early",
     breaks="who waits in the worker's process is told of an end before that is durable",
-    pitfall="P6",
+    rule="P6",
     caught_by="I18",
     first_seed=None,
 )
@@ -268,7 +268,7 @@ def _ends_told_early(patch: Patch) -> None:
 @plants(
     "works-on",
     breaks="a worker does not notice that its lease is over, and begins activities that others have begun",
-    pitfall="P17",
+    rule="P17",
     caught_by="I5",
     first_seed=None,
 )
