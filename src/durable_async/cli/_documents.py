@@ -28,6 +28,11 @@ def write(document: Mapping[str, Any]) -> None:
     typer.echo(msgspec.json.encode(document).decode())
 
 
+def say_more(text: str) -> None:
+    """Say that this is not all, where no document is."""
+    typer.echo(text, err=True)
+
+
 def instance(one: OrchestrationState) -> dict[str, Any]:
     """Return what a list tells of an orchestration."""
     return {

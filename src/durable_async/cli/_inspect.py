@@ -25,6 +25,8 @@ async def list_instances(
     if as_json:
         for state in states:
             _documents.write(_documents.instance(state))
+        if more is not None:
+            _documents.say_more(_first(limit))
         return
     if not states:
         which = "parked orchestrations" if parked else "orchestrations"
@@ -32,7 +34,7 @@ async def list_instances(
         return
     console.print(_render.instances(states))
     if more is not None:
-        console.print(f"The first {limit}; --limit shows more.")
+        console.print(_first(limit))
 
 
 async def list_entities(
@@ -55,13 +57,15 @@ async def list_entities(
     if as_json:
         for state in states:
             _documents.write(_documents.entity(state))
+        if more is not None:
+            _documents.say_more(_first(limit))
         return
     if not states:
         console.print(f"There are no such entities in the hub {hub!r}: {description}.")
         return
     console.print(_render.entities(states))
     if more is not None:
-        console.print(f"The first {limit}; --limit shows more.")
+        console.print(_first(limit))
 
 
 async def show_instance(
@@ -84,6 +88,8 @@ async def show_instance(
     if as_json:
         document = _documents.state(state, history[:limit])
         _documents.write(document if damage is None else {**document, "damage": str(damage)})
+        if len(history) > limit:
+            _documents.say_more(_first_of(limit, history))
         return
     console.print(_render.state(state))
     if damage is not None:
@@ -91,7 +97,7 @@ async def show_instance(
         return
     console.print(_render.history(history[:limit]))
     if len(history) > limit:
-        console.print(f"The first {limit} of {len(history):,} events; --limit shows more.")
+        console.print(_first_of(limit, history))
 
 
 async def _show_entity(
@@ -116,3 +122,11 @@ async def show_statistics(url: str, hub: str, console: Console, *, as_json: bool
         _documents.write(_documents.statistics(counts))
     else:
         console.print(_render.statistics(counts))
+
+
+def _first(limit: int) -> str:
+    return f"The first {limit}; --limit shows more."
+
+
+def _first_of(limit: int, history: list[HistoryEvent]) -> str:
+    return f"The first {limit} of {len(history):,} events; --limit shows more."

@@ -167,19 +167,20 @@ def history(events: list[h.HistoryEvent]) -> Table:
     table.columns[2].overflow = "fold"
     for seconds, event, about in timeline(events):
         style = "dim" if isinstance(event, h.TurnStarted) else ""
-        table.add_row(seconds, type(event).__name__, Text(about), style=style)
+        shown = "" if seconds is None else f"{seconds:.3f}"
+        table.add_row(shown, type(event).__name__, Text(about), style=style)
     return table
 
 
-def timeline(events: list[h.HistoryEvent]) -> Iterator[tuple[str, h.HistoryEvent, str]]:
-    """Yield the time of each event where it changes, the event, and what it is about."""
+def timeline(events: list[h.HistoryEvent]) -> Iterator[tuple[float | None, h.HistoryEvent, str]]:
+    """Yield the seconds since the first turn where a turn begins, the event, and what it is about."""
     names: dict[int, str] = {}
     begin_us: int | None = None
     for event in events:
-        seconds = ""
+        seconds = None
         if isinstance(event, h.TurnStarted):
             begin_us = event.at_us if begin_us is None else begin_us
-            seconds = f"{(event.at_us - begin_us) / 1e6:.3f}"
+            seconds = (event.at_us - begin_us) / 1e6
         yield seconds, event, _about(event, names)
 
 
@@ -255,7 +256,7 @@ def _table(*columns: str) -> Table:
 def _status(state: OrchestrationState) -> Text:
     text = Text(state.status.value, style=COLOURS[state.status])
     if state.parked is not None:
-        text.append(f" (parked: {state.parked})", style="bold red")
+        text.append(", parked", style="bold red")
     return text
 
 

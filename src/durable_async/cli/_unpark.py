@@ -88,6 +88,8 @@ def _write(parked: Parked, back: Sequence[str], *, dry_run: bool) -> None:
 def _say(parked: Parked, back: Sequence[str], console: Console, *, dry_run: bool) -> None:
     were_back = set(back)
     for one, reason in parked.items():
-        console.print(Text(f"{one}: {reason if one in were_back else 'is not parked'}"))
+        console.print(
+            Text(f"{one}: {reason if one in were_back else 'is not parked, or not there'}")
+        )
     verb = "would be put back" if dry_run else "put back"
     console.print(f"{len(back):,} of {len(parked):,} {verb}.", highlight=False)

@@ -118,6 +118,9 @@ def test_a_list_says_that_there_are_more(url: str) -> None:
     lines = say("list", "--url", url, "--limit", "2")
     assert [line.split()[0] for line in lines[1:3]] == ["good", "bad"]
     assert lines[3] == "The first 2; --limit shows more."
+    outcome = CliRunner().invoke(app, ["list", "--url", url, "--limit", "2", "--json"])
+    assert [json.loads(line)["instance"] for line in outcome.stdout.splitlines()] == ["good", "bad"]
+    assert outcome.stderr == lines[3] + "\n"
 
 
 @pytest.fixture
@@ -326,9 +329,28 @@ def test_programs_get_documents(url: str) -> None:
     assert later["completed_at"] is None
     (shown,) = documents("show", "good", "--url", url, "--json", "--limit", "2")
     assert (shown["output"], shown["custom_status"]) == ("hello Ada", "greeting")
-    assert [event["event"] for event in shown["history"]] == ["ExecutionStarted", "TurnStarted"]
+    assert [(event["event"], event["seconds"]) for event in shown["history"]] == [
+        ("ExecutionStarted", None),
+        ("TurnStarted", 0),
+    ]
     (counts,) = documents("stats", "--url", url, "--json")
     assert (counts["completed"], counts["failed"], counts["parked"]) == (1, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("entities", "--limit", "3"), "The first 3; --limit shows more."),
+        (("show", "tallies", "--limit", "1"), "The first 1 of "),
+    ],
+)
+def test_programs_are_told_beside_their_documents_that_there_are_more(
+    url_with_entities: str, command: tuple[str, ...], said: str
+) -> None:
+    outcome = CliRunner().invoke(app, [*command, "--json", "--url", url_with_entities])
+    for line in outcome.stdout.splitlines():
+        json.loads(line)
+    assert outcome.stderr.startswith(said)
 
 
 def test_a_damaged_entity_hides_no_other(url_with_entities: str, tmp_path: Path) -> None:

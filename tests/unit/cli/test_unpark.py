@@ -63,7 +63,11 @@ def test_parked_ones_are_seen_with_their_reason(url: str) -> None:
     listed = lines_of(run("list", "--url", url, "--parked"))[1:]
     assert [line.split()[0] for line in listed] == ["a", "b"]
     assert all(line.endswith("parked: it exploded") for line in listed)
-    assert "parked it exploded" in lines_of(run("show", "a", "--url", url))
+    shown = lines_of(run("show", "a", "--url", url))
+    assert [line for line in shown if "parked" in line] == [
+        "status pending, parked",
+        "parked it exploded",
+    ]
     assert parked_in(url) == "parked 3"
 
 
@@ -90,9 +94,9 @@ def test_what_is_not_parked_is_said_and_shows_in_the_exit_status(url: str) -> No
         1,
         [
             "a: it exploded",
-            "waits: is not parked",
-            "nobody: is not parked",
-            "@tally@none: is not parked",
+            "waits: is not parked, or not there",
+            "nobody: is not parked, or not there",
+            "@tally@none: is not parked, or not there",
             "1 of 4 put back.",
         ],
     )
