@@ -7,7 +7,8 @@
     ./dev chaos sqlite --kills 100 --seed 7
     ./dev chaos postgres --bank --transfers 10000
 
-The exit code is 1 if a promise was broken, 2 if a run met too little to prove anything, 3 with ``--limits`` if a time is over its limit.
+Without a kind, all of them are played, one after the other; with N, so many faults. The exit code is 1 if a promise was broken, 2 if a run
+met too little to prove anything, 3 with ``--limits`` if a time is over its limit. docs/internals/chaos.md explains what is printed.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
             nargs="?",
             const=0,
             metavar="N",
-            help="only this, and others given; without N, as often as in the long or short run",
+            help=_says(name),
         )
     parser.add_argument(
         "--transfers", type=int, metavar="N", help="how many there are at least at the bank"
@@ -92,8 +93,21 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--keep", action="store_true", help="keep ledgers, logs and data")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to put the figures")
     parser.add_argument("--markdown", action="store_true", help="print rows for a page, too")
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=random.SystemRandom().randrange(10**6),
+        metavar="N",
+        help="of chance, and of the plan of --everything; drawn if it is not said",
+    )
     return parser.parse_args(arguments)
+
+
+def _says(name: str) -> str:
+    """Say what a kind of fault is."""
+    stores = [store for store, scenarios in SCENARIOS.items() if name in scenarios]
+    only = f", on {stores[0]} only" if len(stores) == 1 else ""
+    return f"{SCENARIOS[stores[0]][name].title}{only}"
 
 
 def numbers(chosen: argparse.Namespace) -> dict[str, int]:

@@ -1,4 +1,14 @@
-"""The command: one process a target, one row a target."""
+"""Give every surface what nobody should send, guided by coverage, and tell how it answered.
+
+    ./dev fuzz                          every target, 100,000 inputs in all
+    ./dev fuzz client --runs 100000
+    ./dev fuzz all --minutes 10         so long for each target
+    ./dev fuzz all --unguided           by chance alone: where atheris is not installed
+    ./dev fuzz all --markdown
+
+The exit code is 1 if something came out that no caller can be expected to handle, 2 if a target was given fewer inputs than were asked for.
+Of each kind of such an input one is kept beside the tests, which replay it. Each target has a process of its own.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +17,14 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
 TOTAL = 100_000
+BROKEN, IDLE = 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +51,25 @@ class Row:
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        prog="./dev fuzz", description="Inputs that nobody should send."
+        prog="./dev fuzz",
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
     )
     parser.add_argument("targets", nargs="*", default=["all"], help="names, or all")
     parser.add_argument(
-        "--total", type=int, default=TOTAL, help="inputs in all; each target gets its share"
+        "--total",
+        type=int,
+        default=TOTAL,
+        metavar="N",
+        help="inputs in all; each target gets its share",
     )
-    parser.add_argument("--runs", type=int, help="inputs for each target, instead of --total")
-    parser.add_argument("--minutes", type=float, help="time for each target, instead")
-    parser.add_argument("--seed", type=int, default=1, help="begins the chance")
+    parser.add_argument(
+        "--runs", type=int, metavar="N", help="inputs for each target, instead of --total"
+    )
+    parser.add_argument("--minutes", type=float, metavar="N", help="time for each target, instead")
+    parser.add_argument(
+        "--seed", type=int, default=1, metavar="N", help="of chance; 1 if it is not said"
+    )
     parser.add_argument("--unguided", action="store_true", help="by chance alone, without atheris")
     parser.add_argument("--markdown", action="store_true", help="a table for a page")
     parser.add_argument("--json", action="store_true", help="one document a target")
@@ -60,7 +82,14 @@ def main(arguments: list[str] | None = None) -> int:
     runs = _shared_out(_names(given.targets), given)
     rows = [_run(name, number, given) for name, number in runs.items()]
     print(_written(rows, given))
-    return 1 if any(row.unhandled for row in rows) else 0
+    return exit_code(rows, runs)
+
+
+def exit_code(rows: Iterable[Row], asked: Mapping[str, int]) -> int:
+    """Return it: 1 if something came out that must not, 2 if there were too few inputs to say so."""
+    if any(row.unhandled for row in rows):
+        return BROKEN
+    return IDLE if any(row.inputs < max(asked[row.target], 1) for row in rows) else 0
 
 
 def _names(asked: list[str]) -> list[str]:

@@ -9,7 +9,7 @@
     ./dev soak sqlite --cycles 1000          a hub and its worker, opened and closed over and over in one process
 
 What stores keep for a day or a month is kept for some minutes here, so that the run sees it come and go. The exit code is 1 if something grew
-or went wrong, 2 if the run proves nothing, as a short one, whose slopes are too uncertain.
+or went wrong, 2 if the run proves nothing, as a short one, whose slopes are too uncertain. docs/internals/soak.md explains what is printed.
 """
 
 from __future__ import annotations
@@ -46,12 +46,19 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         prog="./dev soak", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("store", choices=["memory", *STORES])
-    parser.add_argument("--minutes", type=float, default=60.0, metavar="N")
+    parser.add_argument(
+        "--minutes", type=float, default=60.0, metavar="N", help="how long; 60 if it is not said"
+    )
     parser.add_argument("--kills", action="store_true", help="kill the second worker every minute")
     parser.add_argument(
         "--rate", type=float, metavar="N", help="errands a second; measured if not given"
     )
-    parser.add_argument("--leak", default="", choices=["memory", "tasks", "files"])
+    parser.add_argument(
+        "--leak",
+        default="",
+        choices=["memory", "tasks", "files"],
+        help="let a worker leak that on purpose",
+    )
     parser.add_argument(
         "--judge", type=Path, metavar="FILE", help="run nothing, judge these samples"
     )

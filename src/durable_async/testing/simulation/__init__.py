@@ -4,6 +4,8 @@ The engine is the real one. Only the event loop, the clock, chance, and the ways
 which is a run as data, then ``play.py``, which plays it; ``workloads`` is what the system has to do meanwhile.
 
     python -m durable_async.testing.simulation --seeds 100
+
+It is for those who work on the engine: its names may change with any release.
 """
 
 from __future__ import annotations

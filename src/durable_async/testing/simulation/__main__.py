@@ -271,7 +271,7 @@ def _listed(counts: dict[str, int]) -> str:
 
 
 def _named(values: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in values.items()) or "as they come"
+    return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
 def describe(plan: Plan, report: Report) -> str:
@@ -281,8 +281,8 @@ def describe(plan: Plan, report: Report) -> str:
         [
             f"seed {plan.seed} on {plan.store}, commit {commit()}, digest {report.digest}",
             f"  {', '.join(plan.workloads)}; {plan.workers} workers, {plan.clients} clients ({plan.residents} of them with a worker)",
-            f"  profile: {_named(profile)}",
-            f"  settings: {_named(plan.settings)}",
+            f"  profile: {_named(profile) or 'nothing goes wrong with calls and hints'}",
+            f"  settings: {_named(plan.settings) or 'as the simulation has them'}",
             f"  {len(plan.actions)} actions, {len(plan.strikes)} strikes, {len(report.losses)} losses",
             f"  {report.steps:,} steps, {report.seconds:g} s: {_listed(report.counts)}",
             report.violation or "  all that was promised held",
