@@ -16,8 +16,6 @@ import msgspec
 
 from durable_async import (
     Client,
-    Entity,
-    EntityContext,
     EntityId,
     EntityOperationFailedError,
     OrchestrationContext,
@@ -27,18 +25,18 @@ from durable_async import (
 )
 from durable_async.testing.simulation.linearizability import (
     Call,
-    Refusal,
     SearchTooLongError,
     explain,
     story,
 )
 from durable_async.testing.simulation.plan import Action
-from durable_async.testing.simulation.stage import Stage, current_stage
+from durable_async.testing.simulation.stage import Stage
 from durable_async.testing.simulation.violations import Violation
 
-from ._cells import Asked, Cells, Life, Note, cemetery_of, child_of, perform
+from ._cell_code import Cemetery, bare, registry, trace_of
+from ._cells import Asked, Cells, Life, Note, cemetery_of, child_of
 from ._orders import Order, Orders
-from ._witness import RefusedError, Told, answer, check_clean, hear, told_by
+from ._witness import Told, answer, check_clean, hear, told_by
 from ._workload import Workload
 
 SECONDS = 8.0
@@ -49,132 +47,6 @@ DELAY_SECONDS = 0.4
 
 CELLS = ("@life_cell@a", "@life_cell@b", "@life_lazy@a")
 BARE = ("@life_bare@a", "@life_bare@b")
-
-registry = Registry()
-
-
-@registry.activity(name="life_greet")
-async def greet(id: str) -> str:
-    """Leave a trace in the world."""
-    current_stage().ledger.write(_trace(id))
-    return id
-
-
-def _trace(id: str) -> str:
-    return f"life:{id}"
-
-
-@registry.orchestrator(name="life_child")
-async def child(ctx: OrchestrationContext, id: str) -> str:
-    """Be started by a cell."""
-    return await ctx.call_activity(greet, id)
-
-
-@registry.entity(name="life_cemetery")
-class Cemetery(Entity[list[list[Note]]]):
-    """Where the notes of a cell's former lives are."""
-
-    def initial_state(self) -> list[list[Note]]:
-        """Begin empty."""
-        return []
-
-    def bury(self, noted: list[Note]) -> None:
-        """Keep the notes of a life."""
-        self.state.append(noted)
-
-
-@registry.entity(name="life_cell")
-class Cell(Entity[Life]):
-    """A cell that is a class."""
-
-    def _perform(self, asked: Asked) -> Told:
-        return perform(self.context, asked)
-
-    def get(self, asked: Asked) -> Told:
-        """Tell the number."""
-        return self._perform(asked)
-
-    def set(self, asked: Asked) -> Told:
-        """Replace the number, and tell what it was."""
-        return self._perform(asked)
-
-    def add(self, asked: Asked) -> Told:
-        """Add to the number, if there is one."""
-        return self._perform(asked)
-
-    def spoil(self, asked: Asked) -> Told:
-        """Do everything, and fail."""
-        return self._perform(asked)
-
-    def bury(self, asked: Asked) -> Told:
-        """Delete the state, and tell which number it held."""
-        return self._perform(asked)
-
-    def beget(self, asked: Asked) -> Told:
-        """Start an orchestration."""
-        return self._perform(asked)
-
-    def pass_on(self, asked: Asked) -> Told:
-        """Signal another cell."""
-        return self._perform(asked)
-
-    def postpone(self, asked: Asked) -> Told:
-        """Signal itself, later."""
-        return self._perform(asked)
-
-
-@registry.entity(name="life_lazy")
-async def lazy(ctx: EntityContext, asked: Asked) -> Told:
-    """Be a cell that is a function, and takes its time."""
-    await anyio.sleep(asked.value % 3 * 0.02)
-    try:
-        return perform(ctx, asked)
-    finally:
-        await anyio.sleep(asked.value % 2 * 0.02)
-
-
-@registry.entity(name="life_bare")
-class Bare(Entity[int]):
-    """A cell that notes nothing."""
-
-    def get(self) -> int | None:
-        """Tell the number."""
-        return self.get_state()
-
-    def set(self, value: int) -> int | None:
-        """Replace the number, and tell what it was."""
-        before = self.get_state()
-        self.state = value
-        return before
-
-    async def add(self, value: int) -> int:
-        """Add to the number; without one this fails by itself."""
-        before = self.state
-        await anyio.sleep(0.03)
-        self.state = before + value
-        return self.state
-
-    def spoil(self, value: int) -> None:
-        """Change the number, and fail."""
-        self.state = value
-        raise RefusedError("", 0, "spoilt")
-
-
-def bare(value: int | None, operation: str, given: int | None) -> tuple[int | None, Any]:
-    """Say what a bare cell does."""
-    match operation:
-        case "get":
-            return value, value
-        case "set":
-            return given, value
-        case "add" if value is not None and given is not None:
-            return value + given, value + given
-        case "add":
-            return value, Refusal("EntityStateAbsentError")
-        case "spoil":
-            return value, Refusal("RefusedError")
-        case _:
-            return None, None
 
 
 class Step(msgspec.Struct):
@@ -389,7 +261,7 @@ class EntityLife(Workload):
             if is_due and (state is None or state.status is not Status.COMPLETED):
                 what = "an entity started an orchestration that did not run"
                 raise Violation("I2", what, where=child_of(call.id), state=state)
-            traces = self.stage.ledger.of(_trace(call.id))
+            traces = self.stage.ledger.of(trace_of(call.id))
             if is_due != bool(traces) or is_due != (state is not None):
                 what = "an orchestration ran if and only if it should not have"
                 raise Violation("I7", what, where=child_of(call.id), traces=traces, call=call)
