@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hypothesis import strategies as st
@@ -24,9 +24,10 @@ from durable_async.errors import EncodeError, RegistrationError
 from durable_async.model.records import QueryOrder
 from durable_async.serialization import JsonConverter
 from durable_async.testing import VirtualEnvironment
+from durable_async.testing.postgres import PostgresLab
 
 from . import strategies as s
-from .places import SQLITE, STORES, fresh_hub, run
+from .places import POSTGRES, SQLITE, STORES, fresh_hub, run
 from .reading import read_all
 from .target import ACCEPTED, Target
 
@@ -180,12 +181,16 @@ VERBS: Mapping[str, tuple[tuple[st.SearchStrategy[Any], ...], Mapping[str, Any]]
 }
 
 
-def calls() -> st.SearchStrategy[tuple[str, tuple[Any, ...], dict[str, Any]]]:
+Call = tuple[str, tuple[Any, ...], dict[str, Any]]
+"""A verb, and what it is given."""
+
+
+def calls() -> st.SearchStrategy[Call]:
     """A call of the client."""
     return st.sampled_from(sorted(VERBS)).flatmap(_call_of)
 
 
-def _call_of(verb: str) -> st.SearchStrategy[tuple[str, tuple[Any, ...], dict[str, Any]]]:
+def _call_of(verb: str) -> st.SearchStrategy[Call]:
     positional, keywords = VERBS[verb]
     given = st.fixed_dictionaries(dict(keywords)).map(
         lambda all_of_them: {k: v for k, v in all_of_them.items() if v is not _ABSENT}
@@ -201,11 +206,11 @@ async def ready(hub: TaskHub) -> None:
 
 
 async def _try(
-    env: VirtualEnvironment, kind: str, call: tuple[str, tuple[Any, ...], dict[str, Any]]
-) -> Exception | None:
-    """Make a call on one store; return what it raised, once all that is left is known to be sound."""
+    env: VirtualEnvironment, kind: str, call: Call, lab: PostgresLab | None
+) -> tuple[Exception | None, dict[str, Any]]:
+    """Make a call on one store; return what it raised, and all that is left, which is known to be sound."""
     verb, args, kwargs = call
-    async with fresh_hub(env, kind) as hub:
+    async with fresh_hub(env, kind, lab=lab) as hub:
         await ready(hub)
         before = await read_all(hub, shown=False)
         refused: Exception | None
@@ -222,7 +227,7 @@ async def _try(
             assert after == before, "a call was refused, and something was written"
         elif refused is None and verb == "start":
             _is_as_given(after, before, args, kwargs)
-        return refused
+        return refused, after
 
 
 def _is_as_given(
@@ -241,12 +246,16 @@ def _is_as_given(
     assert _converter.encode(value, "input") == (expected or b"null")
 
 
-def probe(call: tuple[str, tuple[Any, ...], dict[str, Any]]) -> None:
-    """Make a call on each store, and check that all say the same of it."""
-    answers = {kind: run(lambda env, kind=kind: _try(env, kind, call)) for kind in STORES}  # type: ignore[misc]
-    first, *others = answers.values()
-    for other in others:
-        assert type(other) is type(first), answers
+def probe(call: Call, stores: Sequence[str] = STORES, lab: PostgresLab | None = None) -> None:
+    """Make a call on each store, and check that all say the same of it, and hold the same afterwards."""
+
+    def made_on(kind: str) -> tuple[Exception | None, dict[str, Any]]:
+        return run(lambda env: _try(env, kind, call, lab if kind == POSTGRES else None))
+
+    (first, held), *others = [made_on(kind) for kind in stores]
+    for refused, left in others:
+        assert type(refused) is type(first), (first, refused)
+        assert repr(left) == repr(held), "two stores hold something else after the same call"
     if first is not None:
         raise first
 

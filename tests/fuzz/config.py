@@ -1,10 +1,8 @@
-"""URLs, names of hubs, settings of workers, and the tokens with which a query goes on."""
+"""URLs, names of hubs, and settings of workers."""
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import json
 from typing import Any
 
 from hypothesis import strategies as st
@@ -14,11 +12,8 @@ from durable_async.backends.postgres.address import for_driver, has_several_host
 from durable_async.environment import SystemEnvironment
 from durable_async.errors import DurableError
 from durable_async.hub import _backend, _hub_name
-from durable_async.model.records import QueryOrder
-from durable_async.testing import VirtualEnvironment
 
 from . import strategies as s
-from .places import STORES, fresh_hub, run
 from .target import Target
 
 _SCHEMES = ["memory", "sqlite", "postgresql", "postgres", "POSTGRESQL", "mysql", "", "sqlite+x"]
@@ -92,49 +87,6 @@ def _some_of(fields: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[dic
     )
 
 
-def _forged(parts: list[Any]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode()
-
-
-def pages() -> st.SearchStrategy[Any]:
-    """Tokens: forged in the form of each store, damaged, and nonsense."""
-    orders = st.sampled_from(["created", "completed", "x", ""])
-    moments = st.one_of(s.integers().filter(lambda n: abs(n) < 10**401), st.floats(), s.texts())
-    forged = st.tuples(orders, moments, s.texts())
-    return st.one_of(
-        forged.map(lambda parts: _forged(list(parts))),
-        forged.map(lambda parts: ":".join(map(str, parts))),
-        st.lists(s.sound_values(), max_size=3).map(_forged),
-        s.texts(),
-        s.wrong_types(),
-    )
-
-
-def _probe_page(case: tuple[Any, QueryOrder]) -> None:
-    """Go on with a token that no query gave: refused, or some page, on each store."""
-    page, order = case
-
-    async def story(env: VirtualEnvironment, kind: str) -> Exception | None:
-        async with fresh_hub(env, kind) as hub:
-            for number in range(3):
-                await hub.client.start("a", number)
-            found: Exception | None = None
-            for ask in (
-                lambda: hub.client.query_page(page=page, limit=1, order=order),
-                lambda: hub.client.query_entities_page(page=page, limit=1),
-            ):
-                try:
-                    await ask()
-                except ValidationError as error:
-                    found = error
-            return found
-
-    answers = [run(lambda env, kind=kind: story(env, kind)) for kind in STORES]  # type: ignore[misc]
-    for answer in answers:
-        if answer is not None:
-            raise answer
-
-
 TARGETS = (
     Target(
         name="url",
@@ -151,13 +103,5 @@ TARGETS = (
         probe=_probe_settings,
         refusals=(ConfigurationError,),
         examples=200,
-    ),
-    Target(
-        name="page",
-        inputs=st.tuples(pages(), st.sampled_from(QueryOrder)),
-        probe=_probe_page,
-        refusals=(ValidationError,),
-        examples=60,
-        share=2,
     ),
 )

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable
-from contextlib import closing
 from typing import Any
 
 import anyio
 from hypothesis import strategies as st
 
-from durable_async import EntityContext, EntityId, OrchestrationContext, Registry, Status, TaskHub
+from durable_async import (
+    Client,
+    EntityContext,
+    EntityId,
+    OrchestrationContext,
+    OrchestrationHandle,
+    Registry,
+    TaskHub,
+)
 from durable_async.errors import DurableError
 from durable_async.testing import CALM, VirtualEnvironment
+from durable_async.testing.postgres import PostgresLab
 
-from . import strategies as s
-from .places import SQLITE, file, fresh_hub, run
-from .stored import event_bytes, letter_bytes, snapshot_bytes
+from .fates import COUNTER, check_fates
+from .places import MEMORY, SQLITE, fresh_hub, run
 from .target import Target
+from .wounds import Wound, inflict, wounds, wounds_in_memory
 
 registry = Registry()
 SETTLED_SECONDS = 900.0
 """So long after the damage everything has been tried as often as it is tried, and parked."""
-
-COUNTER = EntityId("counter", "victim")
 
 
 @registry.orchestrator
@@ -56,52 +60,6 @@ async def queues(ctx: OrchestrationContext, value: int = 0) -> Any:
     return await ctx.call_activity("double", value)
 
 
-def _cell(table: str, column: str, values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    return st.tuples(st.just(table), st.just(column), values)
-
-
-_numbers = st.one_of(
-    st.integers(-3, 5), st.sampled_from([2**31, 2**53, 2**62, 2**63 - 1, -(2**63)])
-)
-_texts = s.texts().filter(lambda text: not any(0xD800 <= ord(char) < 0xE000 for char in text))
-_json = s.json_texts().map(lambda data: data[:5_000].decode(errors="replace"))
-_bytes = s.json_texts().map(lambda data: data[:5_000])
-_maybe = st.one_of(st.none(), _numbers)
-
-
-def wounds() -> st.SearchStrategy[tuple[str, str, Any]]:
-    """One cell of one table, and what is written there."""
-    return st.one_of(
-        _cell("history", "events", event_bytes()),
-        _cell("history", "events", _bytes),
-        _cell("history", "turn", st.integers(2, 9)),
-        _cell("letters", "letter", letter_bytes()),
-        _cell("letters", "execution", _maybe),
-        _cell("instances", "state", snapshot_bytes()),
-        _cell("instances", "output", _bytes),
-        _cell("instances", "failure", _bytes),
-        _cell("instances", "custom_status", _bytes),
-        _cell("instances", "tags", _json),
-        _cell("instances", "status", st.sampled_from([*[one.value for one in Status], "", "lost"])),
-        _cell("instances", "created_at_us", _numbers),
-        _cell("instances", "updated_at_us", _numbers),
-        _cell("instances", "completed_at_us", _maybe),
-        _cell("instances", "start_at_us", _numbers),
-        _cell("instances", "execution", _numbers),
-        _cell("instances", "version", _texts),
-        _cell("instances", "parked", _texts),
-        _cell("instances", "parent_id", _texts),
-        _cell("instances", "will_letter", letter_bytes()),
-        _cell("instances", "will_receivers", _json),
-        _cell("queued_activities", "options", _bytes),
-        _cell("queued_activities", "input", _bytes),
-        _cell("queued_activities", "attempt", _numbers),
-        _cell("queued_activities", "attempts", st.integers(0, 9)),
-        _cell("queued_activities", "execution", _numbers),
-        _cell("queued_activities", "seq", _numbers),
-    )
-
-
 VICTIMS = ("waiting", "ended", "queued", str(COUNTER))
 
 
@@ -109,51 +67,39 @@ async def _prepare(hub: TaskHub) -> None:
     """Bring instances to where they can be damaged: waiting with mail, ended, with an activity in the queue, an entity."""
     client = hub.client
     async with hub.worker(settings=CALM):
-        waiting = await client.start(waits, 1, instance_id="waiting", tags={"a": "b"})
-        ended = await client.start(waits, 1, instance_id="ended")
+        waiting = await _start_waiting(client)
+        ended = await client.start(waits, 1, instance_id="ended", request_id="ended")
         await ended.raise_event("go", 1)
         await ended.wait(timeout=60)
-        await client.call_entity(COUNTER, "add", 5, timeout=60)
+        await _add(client)
         await client.wait_for_start(waiting, timeout=60)
         await anyio.sleep(5)
     async with hub.worker(elsewhere, settings=CALM):
-        queued = await client.start("queues", 1, instance_id="queued")
+        queued = await client.start("queues", 1, instance_id="queued", request_id="queued")
         await client.wait_for_start(queued, timeout=60)
         await anyio.sleep(5)
-    await client.raise_event("waiting", "go", 2)
+    await _go(client)
     await client.signal_entity(COUNTER, "add", 1)
 
 
-def _wound(hub: TaskHub, victim: str, wound: tuple[str, str, Any]) -> bool:
-    """Damage a row; return whether there was one, and the file lets it be so."""
-    table, column, value = wound
-    with closing(sqlite3.connect(file())) as connection:
-        where = "key = (select key from instances where id = ? and hub = (select hub from hubs where name = ?))"
-        try:
-            changed = connection.execute(
-                f"update or ignore {table} set {column} = ? where rowid = (select rowid from {table} where {where} limit 1)"
-                if table != "history"
-                else f"update or ignore history set {column} = ? where {where} and turn = 1",
-                (value, victim, hub.name),
-            ).rowcount
-        except (sqlite3.IntegrityError, OverflowError, sqlite3.OperationalError):
-            return False
-        connection.commit()
-    return changed > 0
+async def _start_waiting(client: Client) -> OrchestrationHandle[Any]:
+    return await client.start(waits, 1, instance_id="waiting", request_id="waiting")
 
 
-async def _meet(hub: TaskHub, env: VirtualEnvironment) -> None:
+async def _go(client: Client) -> None:
+    await client.raise_event("waiting", "go", 2, request_id="waiting")
+
+
+async def _add(client: Client) -> Any:
+    return await client.call_entity(COUNTER, "add", 5, timeout=60, request_id=str(COUNTER))
+
+
+async def _meet(hub: TaskHub, victim: str, wound: Wound) -> None:
     """Let a worker and a client meet whatever is damaged, and do some work beside it."""
     client = hub.client
-    both = Registry()
-    for orchestrator in (waits, queues):
-        both.add_orchestrator(orchestrator)
-    both.add_activity(double)
-    entity = registry.find_entity("@counter")
-    assert entity is not None
-    both.add_entity(entity)
-    async with hub.worker(both, settings=CALM) as worker:
+    async with hub.worker(_everything(), settings=CALM) as worker:
         before = worker.worker_id
+        await _repeat(client)
         await anyio.sleep(SETTLED_SECONDS)
         neighbour = await client.start(waits, 4, instance_id="neighbour")
         await neighbour.raise_event("go", 3)
@@ -162,10 +108,29 @@ async def _meet(hub: TaskHub, env: VirtualEnvironment) -> None:
         assert total == 7, "an entity beside it was harmed"
         assert worker.worker_id == before, "the worker lost its life"
         await _look(hub)
-    for victim in VICTIMS[:3]:
+        await check_fates(hub, victim, wound)
+    for one in VICTIMS[:3]:
         with _typed():
-            await client.terminate(victim)
-            await client.purge(victim)
+            await client.terminate(one)
+            await client.purge(one)
+
+
+def _everything() -> Registry:
+    both = Registry()
+    for orchestrator in (waits, queues):
+        both.add_orchestrator(orchestrator)
+    both.add_activity(double)
+    entity = registry.find_entity(COUNTER.stored_name)
+    assert entity is not None
+    both.add_entity(entity)
+    return both
+
+
+async def _repeat(client: Client) -> None:
+    """Make requests again whose answers were kept, and may be damaged: nothing is to be done twice for it."""
+    for again in (_start_waiting, _go, _add):
+        with _typed():
+            await again(client)
 
 
 async def _look(hub: TaskHub) -> None:
@@ -205,26 +170,34 @@ class _typed:  # noqa: N801 - reads like contextlib.suppress
         return kind is not None and issubclass(kind, DurableError)
 
 
-def probe(case: tuple[str, tuple[str, str, Any]]) -> None:
-    """Damage one row of one instance, and see what becomes of all."""
+def probe(case: tuple[str, Wound], kind: str = SQLITE, lab: PostgresLab | None = None) -> bool:
+    """Damage one row of one instance, and see what becomes of all; return whether there was such a row."""
     victim, wound = case
 
-    async def story(env: VirtualEnvironment) -> None:
-        async with fresh_hub(env, SQLITE, registry) as hub:
+    async def story(env: VirtualEnvironment) -> bool:
+        async with fresh_hub(env, kind, registry, lab) as hub:
             await _prepare(hub)
-            if _wound(hub, victim, wound):
-                await _meet(hub, env)
+            is_hit = inflict(hub, victim, wound, lab)
+            if is_hit:
+                await _meet(hub, victim, wound)
+            return is_hit
 
-    run(story)
+    return run(story)
 
-
-Make = Callable[[], Any]
 
 TARGETS = (
     Target(
         name="damage",
         inputs=st.tuples(st.sampled_from(VICTIMS), wounds()),
         probe=probe,
+        refusals=(),
+        examples=25,
+        share=1,
+    ),
+    Target(
+        name="damage-memory",
+        inputs=st.tuples(st.sampled_from(VICTIMS), wounds_in_memory()),
+        probe=lambda case: probe(case, MEMORY),
         refusals=(),
         examples=25,
         share=1,

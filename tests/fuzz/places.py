@@ -17,11 +17,13 @@ from durable_async.backends.memory import MemoryBackend
 from durable_async.backends.memory.store import MemoryStore
 from durable_async.backends.sqlite import SqliteBackend
 from durable_async.testing import VirtualEnvironment, run_virtual
+from durable_async.testing.postgres import BridgedBackend, PostgresLab
 
 T = TypeVar("T")
 
-MEMORY, SQLITE = "memory", "sqlite"
+MEMORY, SQLITE, POSTGRES = "memory", "sqlite", "postgres"
 STORES = (MEMORY, SQLITE)
+"""Where each input is tried. Postgres costs too much for that: it gets a sample, in a test of its own."""
 
 STEPS_MAX = 100_000
 SECONDS_MAX = 86_400.0
@@ -44,13 +46,18 @@ def file() -> Path:
 
 @asynccontextmanager
 async def fresh_hub(
-    env: VirtualEnvironment, kind: str, registry: Registry | None = None
+    env: VirtualEnvironment,
+    kind: str,
+    registry: Registry | None = None,
+    lab: PostgresLab | None = None,
 ) -> AsyncIterator[TaskHub]:
-    """Open a hub that nobody has used."""
+    """Open a hub that nobody has used; one on Postgres is in the lab."""
     name = f"h{next(_numbers)}"
     backend: Backend
     if kind == MEMORY:
         backend = MemoryBackend(MemoryStore(env), hub=name, letters_max=LETTERS_MAX)
+    elif lab is not None:
+        backend = BridgedBackend(lab, env, clock=name, hub=name, letters_max=LETTERS_MAX)
     else:
         backend = SqliteBackend(
             file(), environment=env, hub=name, inline=True, letters_max=LETTERS_MAX

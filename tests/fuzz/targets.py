@@ -12,12 +12,13 @@ from . import (
     history,
     offloading,
     orders,
+    pages,
 )
 from .target import Target
 
 _MODULES = (
     *(codec, history, client_api, orders, damage),
-    *(config, command_line, offloading, compat_names),
+    *(config, pages, command_line, offloading, compat_names),
 )
 
 TARGETS: dict[str, Target] = {
