@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import logging
+
+from durable_async.model.identity import ENTITY_MARK
 from durable_async.model.records import Park
 
 REASON_CHARS_MAX = 8_000
 
+_log = logging.getLogger("durable_async")
+
 
 def park(instance_id: str, execution: int | None, reason: str) -> Park:
-    """Take an instance out of circulation; what no store could keep of the reason is replaced."""
+    """Take an instance out of circulation, which the log tells; what no store could keep of the reason is replaced."""
+    _log.error("%s is parked: %s", named(instance_id), reason)
     readable = reason.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
     if len(readable) > REASON_CHARS_MAX:
         readable = readable[: REASON_CHARS_MAX - 1] + "\N{HORIZONTAL ELLIPSIS}"
     return Park(instance_id=instance_id, reason=readable, execution=execution)
+
+
+def named(instance_id: str) -> str:
+    """Return what an instance is called in the log."""
+    kind = "entity" if instance_id.startswith(ENTITY_MARK) else "orchestration"
+    return f"{kind} {instance_id}"

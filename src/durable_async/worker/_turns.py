@@ -44,7 +44,7 @@ from ._conversations import Conversations
 from ._drafts import Draft, Sent
 from ._entities import EntityTurns
 from ._limits import Limits
-from ._parking import park
+from ._parking import named, park
 from ._slots import Slot
 from ._tools import Tools, ignore
 from .settings import SLICE_SECONDS
@@ -412,7 +412,6 @@ class Turns:
         item: CommitItem
         is_hopeless = isinstance(error, LimitExceededError)
         if is_hopeless or (claims >= DETERMINISM_ATTEMPTS and is_its_own):
-            _log.error("%s is parked: %s", _named(instance_id), error)
             reason = f"{type(error).__name__}: {error}"
             item = park(instance_id, execution, reason)
         else:
@@ -420,7 +419,7 @@ class Turns:
                 recount = Recount(instance_id=instance_id, attempts=claims - 1, execution=execution)
                 tools.committer.submit(recount, ignore)
             wait = min(2.0 ** (claims - 1), BACKOFF_SECONDS_MAX)
-            _log.warning("%s is tried again in %g s: %s", _named(instance_id), wait, error)
+            _log.warning("%s is tried again in %g s: %s", named(instance_id), wait, error)
             retry_us = tools.backend.now_us() + round(wait * 1e6)
             item = Abandon(instance_id=instance_id, retry_at_us=retry_us, execution=execution)
         tools.committer.submit(item, ignore)
@@ -431,11 +430,6 @@ def _take_back(instance: Orchestration, result: TurnResult) -> None:
     for event in result.events:
         if isinstance(event, (ActivityCompleted, ActivityFailed)):
             instance.deliver(None, instance.execution, event)
-
-
-def _named(instance_id: str) -> str:
-    kind = "entity" if instance_id.startswith(ENTITY_MARK) else "orchestration"
-    return f"{kind} {instance_id}"
 
 
 def _mailbox_of(slot: Slot) -> _Mailbox:

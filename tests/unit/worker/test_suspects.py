@@ -174,7 +174,9 @@ async def test_an_activity_that_kills_its_worker_parks_its_own_instance_only(
 
 
 @virtual_time
-async def test_code_that_kills_its_worker_is_parked_alone(env: VirtualEnvironment) -> None:
+async def test_code_that_kills_its_worker_is_parked_alone(
+    env: VirtualEnvironment, caplog: pytest.LogCaptureFixture
+) -> None:
     async def story(hub: TaskHub) -> None:
         waiters = await hub.client.start_many(waiting, [None] * 30)
         await hub.client.start(deadly, instance_id="culprit")
@@ -187,6 +189,7 @@ async def test_code_that_kills_its_worker_is_parked_alone(env: VirtualEnvironmen
 
     await Story(env).tell(story)
     assert deaths["code"] in range(5, 8)
+    assert "orchestration culprit is parked: claimed 5 times" in caplog.text
 
 
 @virtual_time
