@@ -58,13 +58,14 @@ def _probe_url(case: tuple[str, Any]) -> None:
             has_several_hosts(target._target.dsn)
     except DurableError as error:
         described = str(error)
-        _tells_nothing(described)
+        tells_nothing(described)
         raise
-    _tells_nothing(described)
+    tells_nothing(described)
     described.encode("utf-8", "surrogatepass")
 
 
-def _tells_nothing(text: str) -> None:
+def tells_nothing(text: str) -> None:
+    """Check that a text has no password in it."""
     assert not any(secret in text for secret in SECRETS), "a password is told"
 
 

@@ -13,12 +13,13 @@ from . import (
     offloading,
     orders,
     pages,
+    surroundings,
 )
 from .target import Target
 
 _MODULES = (
     *(codec, history, client_api, orders, damage),
-    *(config, pages, command_line, offloading, compat_names),
+    *(config, surroundings, pages, command_line, offloading, compat_names),
 )
 
 TARGETS: dict[str, Target] = {

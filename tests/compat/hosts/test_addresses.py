@@ -50,6 +50,14 @@ def test_what_names_no_store_is_refused_under_its_name(
     assert "secret" not in str(told_by.value)
 
 
+def test_a_url_that_cannot_be_read_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        resolve("sqlite://[::1/shop.db")
+    monkeypatch.setenv("DURABLE_ASYNC_URL", "sqlite://[::1/shop.db")
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        resolve(None)
+
+
 @pytest.mark.parametrize(
     "url",
     ["sqlite:////data/x.db", "postgresql://h/db", "postgres://h/db", "memory://", "memory://one"],

@@ -105,6 +105,10 @@ BAD_CALLS: dict[str, Any] = {
         "child", instance_id="x", reuse=ReusePolicy.REPLACE
     ),
     "no policy": lambda ctx: ctx.call_sub_orchestrator("child", reuse="replace_terminal"),
+    "NUL in a version": lambda ctx: ctx.call_sub_orchestrator("child", version="a\0b"),
+    "half an emoji as a version": lambda ctx: ctx.call_sub_orchestrator("child", version="\ud800"),
+    "number as a version": lambda ctx: ctx.call_sub_orchestrator("child", version=5),
+    "long version": lambda ctx: ctx.call_sub_orchestrator("child", version="v" * 2_000),
     "receiver": lambda ctx: ctx.send_event("", "go"),
 }
 

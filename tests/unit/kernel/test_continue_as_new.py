@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from durable_async._kernel.orchestration import Orchestration
+from durable_async.errors import ValidationError
 from durable_async.model.history import (
+    ExecutionCompleted,
     ExecutionContinuedAsNew,
     ExecutionFailed,
     ExecutionSuspended,
@@ -93,6 +95,39 @@ def test_events_are_kept_for_the_next_execution_if_asked(keep: bool) -> None:
     driver.raise_event("early", 1)
     driver.raise_event("early", 2)
     assert sorted(driver.turn().consumed) == ([] if keep else [1, 2])
+
+
+NO_VERSIONS = ["a\0b", "\ud800", 5, True, b"1", "v" * 2_000]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        *[{"version": version} for version in NO_VERSIONS],
+        *[{"keep_events": keep} for keep in (None, 0, 1, "no", [])],
+    ],
+    ids=repr,
+)
+def test_what_cannot_be_asked_for_is_refused_and_forgotten(asked: dict[str, Any]) -> None:
+    async def orchestrator(ctx: Any) -> str:
+        with pytest.raises(ValidationError) as caught:
+            ctx.continue_as_new(1, **asked)
+        return str(caught.value)
+
+    outcome = Driver(orchestrator).run()
+    assert isinstance(outcome, ExecutionCompleted), "it went on as a new execution"
+    assert outcome.result is not None
+    assert next(iter(asked)) in outcome.result.decode()
+
+
+@pytest.mark.parametrize(("asked", "expected"), [(None, None), ("", None), ("2", "2")])
+def test_a_version_that_is_empty_is_none(asked: str | None, expected: str | None) -> None:
+    async def orchestrator(ctx: Any) -> None:
+        ctx.continue_as_new(1, version=asked)
+
+    outcome = Driver(orchestrator).run()
+    assert isinstance(outcome, ExecutionContinuedAsNew)
+    assert outcome.version == expected
 
 
 def test_what_arrives_as_it_continues_is_left_to_the_next_execution() -> None:

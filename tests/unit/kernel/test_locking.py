@@ -14,6 +14,7 @@ from durable_async._kernel.sections import SectionState
 from durable_async.errors import (
     EntityLockTimeoutError,
     OutsideOrchestrationError,
+    ValidationError,
 )
 from durable_async.model.history import (
     EntityCallCompleted,
@@ -45,6 +46,31 @@ from .locking import (
     run_through,
     with_async,
 )
+
+# -- asking for it
+
+
+@pytest.mark.parametrize(
+    ("entities", "why"),
+    [
+        *[(wrong, "must be a list of entities") for wrong in (1, None, "@account@a", A, object())],
+        *[([wrong], "EntityId") for wrong in (1, None, "@account@a")],
+        ([], "is empty"),
+        ([A, B, A], "is in it twice"),
+    ],
+    ids=repr,
+)
+def test_what_is_no_set_of_entities_is_refused_and_asked_of_nobody(entities: Any, why: str) -> None:
+    async def orchestrator(ctx: Any) -> str:
+        with pytest.raises(ValidationError, match=why):
+            ctx.lock_entities(entities)
+        async with ctx.lock_entities([B, A]):  # and nothing is in the way of those that are one
+            return "locked"
+
+    driver = Driver(orchestrator)
+    assert run_through(driver) == ExecutionCompleted(b'"locked"')
+    assert [one for one in driver.history if isinstance(one, EntityLocksRequested)] == [REQUESTED]
+
 
 # -- waiting for it
 

@@ -118,7 +118,7 @@ def resolve(
         logger: Hears, once in a process, which file it is if nothing else is told.
 
     Raises:
-        ConfigurationError: What the environment variable says is no URL of a store.
+        ConfigurationError: What the environment variable says is no URL of a store, or a URL cannot be read.
     """
     hub = taskhub or DEFAULT_HUB
     given = (host_address or DEFAULT_HOST_ADDRESS).strip()
@@ -159,8 +159,16 @@ def _absolute(url: str) -> str:
     """Let a relative file mean the same for all, wherever the process goes later."""
     if _scheme(url) != "sqlite":
         return url
-    path = urlsplit(url).path
+    path = _path(url)
     return _sqlite_url(Path(unquote(path[1:]))) if len(path) > 1 else url
+
+
+def _path(url: str) -> str:
+    try:
+        return urlsplit(url).path
+    except ValueError:
+        pass  # whose words may quote what is secret
+    raise ConfigurationError("the URL of the store cannot be read")
 
 
 def _sqlite_url(path: Path) -> str:
