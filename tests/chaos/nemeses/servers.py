@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from abc import ABC, abstractmethod
 from contextlib import AsyncExitStack, suppress
 
 import asyncpg
@@ -30,68 +31,63 @@ select pid from pg_stat_activity where application_name like 'durable_async/%' o
 _BACKEND_COUNT = "select count(*) from pg_stat_activity where pid = {}"
 
 
-class Crashes:
+class _Blows(ABC):
+    """Something that takes the whole server down, over and over.
+
+    Args:
+        number: How often.
+        store: Where.
+    """
+
+    def __init__(self, number: int, store: PostgresStore) -> None:
+        self._number = number
+        self._store = store
+
+    async def __call__(self, world: World) -> None:
+        """Deal one after the other; times are counted from when the server is back."""
+        for _ in range(self._number):
+            await world.pause(1.0, 3.0)
+            fault = await everybody(world)
+            await self._strike()
+            heal(world, fault)
+            await world.until_busy(fault.healed_us)
+
+    @abstractmethod
+    async def _strike(self) -> None:
+        """Take it down, and return when it is back."""
+
+
+class Crashes(_Blows):
     """An immediate stop of the server, as in a crash, and a restart at once."""
 
-    def __init__(self, number: int, store: PostgresStore) -> None:
-        self._number = number
-        self._store = store
-
-    async def __call__(self, world: World) -> None:
-        """Crash it over and over."""
-        for _ in range(self._number):
-            await world.pause(1.0, 3.0)
-            fault = await everybody(world)
-            self._store.server.stop(immediately=True)
-            self._store.server.start()  # in this thread: the server ends with the one that started it
-            heal(world, fault)
-            await world.until_busy(fault.healed_us)
+    async def _strike(self) -> None:
+        self._store.server.stop(immediately=True)
+        self._store.server.start()  # in this thread: the server ends with the one that started it
 
 
-class PostmasterKills:
+class PostmasterKills(_Blows):
     """Kill -9 of the server's first process; the others notice and follow, and it is started again until it can."""
 
-    def __init__(self, number: int, store: PostgresStore) -> None:
-        self._number = number
-        self._store = store
-
-    async def __call__(self, world: World) -> None:
-        """Kill it over and over."""
-        for _ in range(self._number):
-            await world.pause(1.0, 3.0)
-            fault = await everybody(world)
-            self._store.server.kill()
-            self._store.server.start()  # in this thread, as above
-            heal(world, fault)
-            await world.until_busy(fault.healed_us)
+    async def _strike(self) -> None:
+        self._store.server.kill()
+        self._store.server.start()  # in this thread, as above
 
 
-class BackendKills:
+class BackendKills(_Blows):
     """Kill -9 of one of the server's processes, that of a connection: the server ends all others, and recovers as from a crash."""
 
-    def __init__(self, number: int, store: PostgresStore) -> None:
-        self._number = number
-        self._store = store
-
-    async def __call__(self, world: World) -> None:
-        """Kill one after the other."""
-        for _ in range(self._number):
-            await world.pause(1.0, 3.0)
-            backend = await self._store.execute(_ANY_BACKEND)
-            fault = await everybody(world)
-            os.kill(backend, signal.SIGKILL)
-            await self._until_recovered(backend)
-            heal(world, fault)
-            await world.until_busy(fault.healed_us)
-
-    async def _until_recovered(self, killed: int) -> None:
-        """Wait until the server lets somebody in, and has forgotten whom we killed."""
+    async def _strike(self) -> None:
+        backend = await self._store.execute(_ANY_BACKEND)
+        os.kill(backend, signal.SIGKILL)
         async with asyncio.timeout(_RECOVERY_SECONDS):
-            while True:
-                with suppress(*DRIVER_ERRORS):
-                    if not await self._store.execute(_BACKEND_COUNT.format(killed)):
-                        return
+            while not await self._has_forgotten(backend):
                 await asyncio.sleep(0.01)
+
+    async def _has_forgotten(self, killed: int) -> bool:
+        """Tell whether the server lets somebody in, and knows nothing any more of whom we killed."""
+        with suppress(*DRIVER_ERRORS):
+            return not await self._store.execute(_BACKEND_COUNT.format(killed))
+        return False
 
 
 class Exhaustions:

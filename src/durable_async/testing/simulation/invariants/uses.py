@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from durable_async.model.history import (
@@ -14,6 +14,7 @@ from durable_async.model.history import (
     EntityOperation,
     EventRaised,
     HistoryEvent,
+    Letter,
     SubOrchestrationCompleted,
     SubOrchestrationFailed,
 )
@@ -51,33 +52,41 @@ def check_use(
         for mail in taken
         if mail.execution in {None, turn.execution}
     ]
+    where = f"{turn.instance_id} execution {turn.execution}"
+    is_over = turn.status is not None and turn.status.is_terminal
+    _check_events(letters, events, where, is_over=is_over)
+    if not is_over:
+        _check_outcomes(letters, events, where, pending_before)
+
+
+def _check_events(
+    letters: Sequence[Letter], events: Sequence[HistoryEvent], where: str, *, is_over: bool
+) -> None:
+    """See that what was raised is what was recorded; code that has ended may leave some."""
     raised = Counter((one.name, one.payload) for one in letters if isinstance(one, EventRaised))
     recorded = Counter((one.name, one.payload) for one in events if isinstance(one, EventRaised))
-    where = f"{turn.instance_id} execution {turn.execution}"
-    if recorded - raised:
-        raise Violation(
-            "I2",
-            "events that nobody sent, or not again",
-            where=where,
-            events=list(recorded - raised),
-        )
-    if turn.status is not None and turn.status.is_terminal:
-        return
-    if raised - recorded:
-        raise Violation(
-            "I12",
-            "events were taken and not given to the code",
-            where=where,
-            events=list(raised - recorded),
-        )
+    if invented := list(recorded - raised):
+        what = "events that nobody sent, or not again"
+        raise Violation("I2", what, where=where, events=invented)
+    if not is_over and (lost := list(raised - recorded)):
+        what = "events were taken and not given to the code"
+        raise Violation("I12", what, where=where, events=lost)
+
+
+def _check_outcomes(
+    letters: Sequence[Letter],
+    events: Sequence[HistoryEvent],
+    where: str,
+    pending_before: Mapping[int, Any],
+) -> None:
+    """See that outcomes of what was pending are recorded, but for failures, which may be of an attempt that is over."""
     answered = {getattr(event, "seq", 0) for event in events}
     for letter in letters:
-        if isinstance(letter, _OUTCOMES) and letter.seq in pending_before:
-            is_old = isinstance(letter, ActivityFailed)  # of an attempt that is over, perhaps
-            if letter.seq not in answered and not is_old:
-                raise Violation(
-                    "I2", "an outcome was taken and not recorded", where=where, letter=letter
-                )
+        if not isinstance(letter, _OUTCOMES) or isinstance(letter, ActivityFailed):
+            continue
+        if letter.seq in pending_before and letter.seq not in answered:
+            what = "an outcome was taken and not recorded"
+            raise Violation("I2", what, where=where, letter=letter)
 
 
 def check_answers(call: Call, turn: TurnCommit, taken: Iterable[Mail]) -> None:
@@ -100,21 +109,15 @@ def check_answers(call: Call, turn: TurnCommit, taken: Iterable[Mail]) -> None:
         letter = decode_letter(mail.instance_id, mail.letter)
         if not isinstance(letter, EntityOperation) or mail.execution not in {None, turn.execution}:
             continue
-        caller = letter.caller
         if letter.due_us > call.now_us:
-            raise Violation(
-                "I13", "an operation before it is due", where=turn.instance_id, letter=letter
-            )
+            what = "an operation before it is due"
+            raise Violation("I13", what, where=turn.instance_id, letter=letter)
+        caller = letter.caller
         if caller is not None:
             wanted = (caller.instance_id, caller.execution, caller.seq)
             if wanted not in replies and caller.instance_id not in in_group:
-                raise Violation(
-                    "I2",
-                    "an operation that nobody is told of",
-                    where=turn.instance_id,
-                    letter=letter,
-                )
+                what = "an operation that nobody is told of"
+                raise Violation("I2", what, where=turn.instance_id, letter=letter)
         elif letter.request_id is not None and letter.request_id not in told:
-            raise Violation(
-                "I2", "a request that is not answered", where=turn.instance_id, letter=letter
-            )
+            what = "a request that is not answered"
+            raise Violation("I2", what, where=turn.instance_id, letter=letter)
