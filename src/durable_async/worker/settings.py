@@ -47,7 +47,7 @@ class WorkerSettings:
         sweep_seconds: Between looks for dead workers; longer in a hub in which nothing has happened for a minute.
         poll_seconds: Longest time between looks for work when nothing is heard; longer in a hub in which nothing has happened for a minute.
             Where nothing can be heard it begins at a fiftieth of that, and ends at a fourth.
-        attempts_max: Claims of an instance that did not come through, after which it is parked.
+        attempts_max: Attempts at an instance in a row that did not come through, after which it is parked; at a queued activity, after which it fails.
         instance_events_max: Events in the history of one orchestration, beyond which it is parked; from a fifth of it on, a warning.
         instance_bytes_max: The same of its bytes.
         turn_calls_max: Durable calls that one turn may begin: activities, timers, sub-orchestrations, events, calls and signals of entities.

@@ -21,9 +21,9 @@ class Fate(NamedTuple):
 
     Attributes:
         loss: How it is lost, if it is.
-        seconds: Of the loss.
-        there: How long it is on its way.
-        back: How long its answer is.
+        seconds: Of the loss, as in `Loss`.
+        there: Seconds that it is on its way.
+        back: Seconds that its answer is.
         luck: Decides what else there may be to decide, between 0 and 1.
     """
 
@@ -35,7 +35,7 @@ class Fate(NamedTuple):
 
 
 class HintFate(NamedTuple):
-    """What becomes of a hint: how many times it comes, and how late."""
+    """What becomes of a hint: how many times it comes, and how many seconds late."""
 
     times: int
     seconds: float

@@ -172,5 +172,9 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @classmethod
     def from_json(cls, text: bytes | str) -> Plan:
-        """Read what ``to_json`` wrote."""
+        """Read what ``to_json`` wrote.
+
+        Raises:
+            msgspec.DecodeError: It is no plan.
+        """
         return msgspec.json.decode(text, type=cls)
