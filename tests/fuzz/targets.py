@@ -6,6 +6,7 @@ from . import (
     client_api,
     codec,
     command_line,
+    compat_client,
     compat_names,
     config,
     damage,
@@ -19,7 +20,7 @@ from .target import Target
 
 _MODULES = (
     *(codec, history, client_api, orders, damage),
-    *(config, surroundings, pages, command_line, offloading, compat_names),
+    *(config, surroundings, pages, command_line, offloading, compat_names, compat_client),
 )
 
 TARGETS: dict[str, Target] = {
