@@ -16,7 +16,14 @@ _SHOWN = 5
 class Row:
     """One scenario's figures.
 
+    Times are in seconds.
+
     Attributes:
+        repeats: Activities that began again, as they may after a fault, and
+        repeated: those that did so without a reason, which is a broken promise.
+        measured: How many recoveries were measured.
+        counted_from: Where their times begin.
+        seconds: How long the run took.
         idle: Why the run proves nothing, if it met too little.
         slow: Which times are over their limits.
         broken: The promises that were broken: examples, and how many more.
