@@ -6,7 +6,8 @@ import asyncio
 import functools
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Any
 
 import anyio
@@ -113,7 +114,8 @@ class ActivityRunner:
         may_begin: Asked before an attempt begins; one that may not is dropped.
 
     Attributes:
-        promised: How many attempts will be started here when their calls are durable; there is room kept for them.
+        promised: How many attempts will be started here when their calls are durable, or may be brought by the fetch that is on its way;
+            there is room kept for them.
     """
 
     def __init__(
@@ -156,6 +158,15 @@ class ActivityRunner:
         """How many more attempts could run at once."""
         taken = self.running + len(self._line) + self.promised
         return max(0, self._settings.activities_max - taken)
+
+    @contextmanager
+    def promise(self, count: int) -> Generator[None]:
+        """Keep room for so many attempts in the block."""
+        self.promised += count
+        try:
+            yield
+        finally:
+            self.promised -= count
 
     def start(self, attempt: Attempt) -> None:
         """Run an attempt soon, or when one of those before it has ended. Nothing happens after ``closed`` was set."""

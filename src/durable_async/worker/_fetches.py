@@ -13,22 +13,26 @@ class Fetches:
     Attributes:
         begun: Number of the last one that was sent.
         taken: Number of the last one whose answer was taken in.
+        asked: How many instances the one that is on its way may bring.
         owed: Instances for which something may be in the store that was not told of, each with the fetch that will tell.
     """
 
     def __init__(self) -> None:
         self.begun = 0
         self.taken = 0
+        self.asked = 0
         self.owed: dict[str, int] = {}
 
-    def begin(self) -> int:
-        """Return the number of the next one."""
+    def begin(self, instances: int = 0) -> int:
+        """Return the number of the next one, which asks for so many instances."""
         self.begun += 1
+        self.asked = instances
         return self.begun
 
     def take(self) -> None:
         """Note that the answer to the last one has been taken in."""
         self.taken = self.begun
+        self.asked = 0
         if self.owed:
             self.owed = {key: due for key, due in self.owed.items() if due > self.taken}
 

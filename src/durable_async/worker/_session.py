@@ -294,19 +294,22 @@ class Session:
         )
         if not self._keeps_up():
             room = 0
+        asked = max(0, min(room, self._settings.claim_batch))
         errands = self._rhythm.errands()
         begun_at = self._environment.monotonic()
-        work = await self._backend.fetch(
-            self._tools.committer.fence,
-            number=self._tools.fetches.begin(),
-            instances=max(0, min(room, self._settings.claim_batch)),
-            activities=min(runner.free, self._settings.claim_batch * ACTIVITIES_PER_INSTANCE),
-            names=self._registry.names,
-            activity_names=self._registry.activity_names,
-            history_bytes_max=HISTORY_BYTES_PER_CLAIM,
-            passed_over=self._tools.versions.ask(),
-            errands=errands,
-        )
+        activities = min(runner.free, self._settings.claim_batch * ACTIVITIES_PER_INSTANCE)
+        with runner.promise(activities):
+            work = await self._backend.fetch(
+                self._tools.committer.fence,
+                number=self._tools.fetches.begin(asked),
+                instances=asked,
+                activities=activities,
+                names=self._registry.names,
+                activity_names=self._registry.activity_names,
+                history_bytes_max=HISTORY_BYTES_PER_CLAIM,
+                passed_over=self._tools.versions.ask(),
+                errands=errands,
+            )
         if errands.lease_seconds is not None:
             self._rhythm.renewed(begun_at)
         if work.census is not None:

@@ -64,7 +64,7 @@ class Starts:
         return min(
             settings.claim_batch - len(self),
             settings.turns_ahead - waiting,
-            settings.instances_max - len(tools.slots) - len(self),
+            settings.instances_max - len(tools.slots) - len(self) - tools.fetches.asked,
         )
 
     def _is_for_us(self, new: NewInstance) -> bool:

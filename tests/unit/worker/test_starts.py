@@ -112,6 +112,14 @@ def test_it_takes_no_more_than_there_is_room_for(
     assert not any(world.starts.choose(many(8)))
 
 
+def test_room_is_kept_for_what_a_fetch_may_bring() -> None:
+    world = World(instances_max=10)
+    world.fetches.begin(7)
+    assert sum(world.starts.choose(many(8))) == 3
+    world.fetches.take()
+    assert sum(world.starts.choose(many(8))) == 8
+
+
 def test_nothing_is_taken_while_there_is_a_backlog() -> None:
     world = World()
     world.starts.is_open = False
