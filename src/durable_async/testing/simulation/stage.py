@@ -98,7 +98,7 @@ class System(Protocol):
         ...
 
     def is_deposed(self) -> bool:
-        """Tell whether the process of this step is a worker that was taken over, as far as is known."""
+        """Tell whether the process of this step is a worker whose lease is over, as far as is known."""
         ...
 
     def accuse(self, violation: Violation) -> None:
@@ -205,7 +205,7 @@ class Stage:
         self._system.excuse(instance_id)
 
     def is_deposed(self) -> bool:
-        """Tell whether the process of this step is a worker that was taken over: then it must not begin anything."""
+        """Tell whether the process of this step is a worker whose lease is over: then it must not begin anything."""
         return self._system.is_deposed()
 
     def accuse(self, violation: Violation) -> None:

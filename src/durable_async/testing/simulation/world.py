@@ -311,7 +311,7 @@ class World:
         self.inspector.excuse(instance_id)
 
     def is_deposed(self) -> bool:
-        """Tell whether the process of this step is a worker that was taken over; where the store's clock jumps, it cannot know."""
+        """Tell whether the process of this step is a worker whose lease is over; where the store's clock jumps, it cannot know."""
         jumps = any(strike.kind == "clock" for strike in self.plan.strikes)
         return not jumps and self.inspector.is_deposed(self.loop.node or "")
 

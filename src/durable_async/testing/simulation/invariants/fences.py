@@ -50,10 +50,12 @@ class Fences:
         for worker_id in [one for one in self._fences if one not in hub.workers]:
             del self._fences[worker_id]
 
-    def is_deposed(self, node: str) -> bool:
-        """Tell whether a process was a worker, and the store has forgotten that."""
+    def is_deposed(self, node: str, now_us: int) -> bool:
+        """Tell whether a process was a worker, and is none any more, or may be taken over at any moment: its lease is over."""
         identities = self._identities.get(node, [])
-        return bool(identities) and not any(one in self._fences for one in identities)
+        return bool(identities) and not any(
+            one in self._fences and now_us < self._lease_until_us[one] for one in identities
+        )
 
     def _register(self, fence: Fence, call: Call) -> None:
         if fence.worker_id in self._lease_until_us:

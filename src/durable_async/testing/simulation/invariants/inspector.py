@@ -78,8 +78,8 @@ class Inspector:
         self._excused.add(instance_id)
 
     def is_deposed(self, node: str) -> bool:
-        """Tell whether a process is a worker that was taken over, so that it must not begin anything."""
-        return self._rows is not None and self._fences.is_deposed(node)
+        """Tell whether a process is a worker whose lease is over, so that it must not begin anything."""
+        return self._fences.is_deposed(node, self._clock())
 
     def applied(
         self, node: str, verb: str, args: tuple[Any, ...], options: dict[str, Any], answer: Any

@@ -7,6 +7,7 @@ from .appends import Appends
 from .bank import Bank
 from .clients import Clients
 from .control import Control
+from .crossings import Crossings
 from .entity_life import EntityLife
 from .fan_out import FanOut
 from .poison import Poison
@@ -20,6 +21,7 @@ WORKLOADS: tuple[type[Workload], ...] = (
     Bank,
     Clients,
     Control,
+    Crossings,
     EntityLife,
     FanOut,
     Poison,

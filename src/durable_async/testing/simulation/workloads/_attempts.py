@@ -43,7 +43,7 @@ def begin(what: str, **facts: Any) -> Stage:
         stage.accuse(
             Violation(
                 "I5",
-                "it began in a worker that was taken over",
+                "it began in a worker whose lease is over",
                 where=context.instance_id,
                 call=what,
             )

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import anyio
@@ -15,12 +16,27 @@ from durable_async import (
     Client,
     FailureDetails,
     InstanceNotFoundError,
+    InstanceParkedError,
     InvalidTransitionError,
+    OrchestrationFailedError,
+    OrchestrationHandle,
+    OrchestrationState,
+    OrchestrationTerminatedError,
+    ReusePolicy,
     Status,
     TaskHub,
 )
-from durable_async.testing.simulation.stage import Stage
+from durable_async.testing.simulation.stage import Stage, Unknown
 from durable_async.testing.simulation.violations import StuckError, Violation
+
+WITHOUT_REQUEST = 0.6
+"""Share of starts that have no id of a request: only who starts one that way is told of its end by a worker of his process."""
+
+LOOKED_AT = 0.7
+"""Share of ends that clients hear of by the result."""
+
+_OUTCOMES = (OrchestrationFailedError, OrchestrationTerminatedError, InstanceParkedError)
+"""What else a client hears that waits for a result; its process tells of results only."""
 
 
 class End(msgspec.Struct, frozen=True):
@@ -106,22 +122,50 @@ class Orders:
         return iter(self._orders.values())
 
     async def carry_out(
-        self, client: Client, orchestrator: Any, instance_id: str, given: Any, **options: Any
+        self, client: Client, orchestrator: Any, instance_id: str, given: Any
     ) -> None:
         """Start one, and wait for its end."""
         stage = self._stage
         order = Order(instance_id, given, stage.tick())
         self._orders[instance_id] = order
-        request = stage.new_id()
-        handle = await stage.persist(
-            lambda: client.start(
-                orchestrator, given, instance_id=instance_id, request_id=request, **options
-            )
-        )
+        handle = await self._start(client, orchestrator, instance_id, given)
         order.accepted = stage.tick()
-        state = await stage.persist(lambda: client.wait_for_end(handle), repeats=False)
+        state = await self._hear_end(client, handle)
         order.told = End(state.status, state.output(), state.failure)
         order.ended = stage.tick()
+
+    async def _start(
+        self, client: Client, orchestrator: Any, instance_id: str, given: Any
+    ) -> OrchestrationHandle[Any]:
+        """Start one under the id of a request; or without, as most clients do, and only if that is not answered as if it had been there."""
+        stage = self._stage
+        begin = partial(client.start, orchestrator, given, instance_id=instance_id)
+        if stage.chance("starts").random() < WITHOUT_REQUEST:
+            handle = await stage.once(begin)
+            if not isinstance(handle, Unknown):
+                return handle
+            begin = partial(begin, reuse=ReusePolicy.RETURN_EXISTING)
+        request = stage.new_id()
+        return await stage.persist(lambda: begin(request_id=request))
+
+    async def _hear_end(
+        self, client: Client, handle: OrchestrationHandle[Any]
+    ) -> OrchestrationState:
+        """Wait for the end of one: by its state, or by its result, which the worker of the same process tells, and then looks at it.
+
+        Raises:
+            Violation: What was told is not there (I18).
+        """
+        stage = self._stage
+        if stage.chance("ends").random() < LOOKED_AT:
+            with suppress(*_OUTCOMES):
+                await stage.persist(lambda: client.wait(handle), repeats=False)
+                state = await stage.persist(lambda: client.get(handle))
+                if state is None or not state.is_ended:
+                    what = "a client was told of an end that is not there"
+                    raise Violation("I18", what, where=handle.instance_id, state=state)
+                return state
+        return await stage.persist(lambda: client.wait_for_end(handle), repeats=False)
 
     async def settle(self, hub: TaskHub) -> None:
         """Learn what became of all of them.

@@ -31,6 +31,12 @@ registry = Registry()
 LEASES = 1.3
 """So long a slow activity takes: others may have taken over by then, if its worker does not renew."""
 
+LONG_SHARE = 0.25
+"""Share of fan-outs of which each call takes long."""
+
+WIDE_SHARE = 0.1
+"""Share of fan-outs with many calls."""
+
 TRIES = RetryPolicy(max_attempts=4, first_delay=0.2, backoff=2.0, max_delay=1.0, jitter=0.5)
 
 Call = dict[str, Any]
@@ -179,16 +185,15 @@ class FanOut(Workload):
 
     @classmethod
     def draw(cls, chance: random.Random) -> list[Action]:
-        """Draw two to four fan-outs; one of them may be wide."""
+        """Draw two to four fan-outs; some are wide, and some of calls that take long, so that others wait in line for them."""
         actions = []
         for number in range(chance.randint(2, 4)):
             at, client = round(chance.uniform(0, 8), 3), chance.randint(1, 3)
-            size = chance.randint(20, 50) if chance.random() < 0.1 else chance.randint(1, 8)
             instance_id = f"fan_out-{number}"
             args = {
                 "id": instance_id,
                 "how": chance.choice(["all", "all", "first"]),
-                "calls": [draw_call(chance) for _ in range(size)],
+                "calls": _draw_calls(chance),
                 "request": f"{chance.getrandbits(64):016x}",
             }
             actions.append(Action(at, client, cls.name, "start", args))
@@ -244,6 +249,15 @@ class FanOut(Workload):
                 raise Violation("I6", "it failed", where=instance_id, failure=state.failure)
             own = [entry for entry in entries if entry.facts["instance"] == instance_id]
             check_answers(action.args, state.output(), own, is_calm=self.stage.is_calm)
+
+
+def _draw_calls(chance: random.Random) -> list[Call]:
+    how = chance.random()
+    if how < LONG_SHARE:
+        kinds = chance.choices(["slow", "plain"], k=chance.randint(4, 12))
+        return [{"kind": kind, "number": 1, "seconds": 1.0, "failures": 0} for kind in kinds]
+    size = chance.randint(20, 50) if how > 1 - WIDE_SHARE else chance.randint(1, 8)
+    return [draw_call(chance) for _ in range(size)]
 
 
 def draw_call(chance: random.Random) -> Call:
