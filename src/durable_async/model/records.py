@@ -308,6 +308,11 @@ CLAIMS_COUNTED = 3
 with it are not to pay for that: from then on the worker counts, one after the other, when it is about to try it."""
 
 
+def uncounted(attempts: int) -> int:
+    """Return how many attempts are counted when a claim is undone that told of so many: those that were tried stand."""
+    return attempts if attempts > CLAIMS_COUNTED else max(attempts - 1, 0)
+
+
 class ClaimedInstance(_Record, frozen=True, kw_only=True, gc=False):
     """An instance that is now this worker's.
 

@@ -162,6 +162,7 @@ class Session:
                 task_status.started()
                 await self._stopping.wait()
                 self._starts.close()
+                self._suspects.close()
                 await self._drain()
                 group.cancel_scope.cancel()
         except BaseExceptionGroup as errors:

@@ -1,7 +1,8 @@
 """Suspects: what was claimed again and again because its worker died is tried alone, so that its neighbours do not pay for its crashes.
 
 A worker that dies counts as an attempt for all that it owned. After the third claim the store counts no more: one suspect at a time is
-charged with an attempt, and tried. So the one that kills its worker reaches the limit, and nobody else, however soon it does so.
+charged with an attempt, and tried. So the one that kills its worker reaches the limit, and nobody else, however soon it does so. What was tried
+and handed back in good order is not charged; what was not tried keeps the charges of its earlier trials.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ from durable_async.model.records import (
     CommitItem,
     Mail,
     Recount,
+    uncounted,
 )
 
 from ._queued import QueuedActivities
 from ._tools import Tools, ignore
+from ._versions import hand_back
 
 SUSPECT_ATTEMPTS = CLAIMS_COUNTED
 ALONE_SECONDS = (2.0, 10.0, 60.0)
@@ -51,6 +54,8 @@ class Suspects:
         self._hand_on = hand_on
         self._line: dict[str | int, Suspect] = {}
         self._arrived = anyio.Event()
+        self._adopted: str | int | None = None
+        self._is_closed = False
 
     def __len__(self) -> int:
         return len(self._line)
@@ -61,8 +66,19 @@ class Suspects:
 
     def add(self, claimed: Suspect) -> None:
         """Let one wait, uncharged."""
+        if self._is_closed:
+            self._hand_back(claimed)
+            return
         self._line[_key(claimed)] = claimed
         self._arrived.set()
+
+    def close(self) -> None:
+        """Try nothing more, and hand back what waits and what comes: the worker that retires takes an attempt off all that it still owns."""
+        self._is_closed = True
+        for key, claimed in list(self._line.items()):
+            if key != self._adopted:
+                del self._line[key]
+                self._hand_back(claimed)
 
     def receive(self, mail: Mail) -> bool:
         """Keep a letter for one that waits; returns whether it does."""
@@ -112,11 +128,24 @@ class Suspects:
 
     async def _take_in(self, claimed: ClaimedInstance) -> None:
         """Have it adopted. It stays in the line until it is: letters that come while it is replayed are kept here, and handed on."""
+        self._adopted = claimed.instance_id
         await self._adopt(claimed)
+        self._adopted = None
         kept = self._line.pop(claimed.instance_id, None)
         if isinstance(kept, ClaimedInstance):
             for mail in kept.mail[len(claimed.mail) :]:
                 self._hand_on(mail)
+
+    def _hand_back(self, claimed: Suspect) -> None:
+        """Give one back that was not tried, charged or not."""
+        submit = self._tools.committer.submit
+        if isinstance(claimed, ClaimedInstance):
+            for item in hand_back(claimed, self._tools.backend.now_us()):
+                submit(item, ignore)
+        else:
+            attempts = uncounted(claimed.attempts)
+            given = ActivityRecount(item_id=claimed.item_id, attempts=attempts, is_returned=True)
+            submit(given, ignore)
 
     def _came_through(self, claimed: Suspect) -> bool:
         if isinstance(claimed, ClaimedActivity):

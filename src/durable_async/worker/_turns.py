@@ -35,6 +35,7 @@ from durable_async.model.records import (
     Recount,
     Release,
     TurnCommit,
+    uncounted,
 )
 from durable_async.model.status import Status
 from durable_async.serialization.events import decode_letter
@@ -416,7 +417,9 @@ class Turns:
             item = park(instance_id, execution, reason)
         else:
             if not is_its_own:
-                recount = Recount(instance_id=instance_id, attempts=claims - 1, execution=execution)
+                recount = Recount(
+                    instance_id=instance_id, attempts=uncounted(claims), execution=execution
+                )
                 tools.committer.submit(recount, ignore)
             wait = min(2.0 ** (claims - 1), BACKOFF_SECONDS_MAX)
             _log.warning("%s is tried again in %g s: %s", named(instance_id), wait, error)

@@ -10,7 +10,7 @@ import logging
 
 from durable_async.failure import FailureDetails
 from durable_async.model.identity import ENTITY_MARK
-from durable_async.model.records import Abandon, ClaimedInstance, Recount
+from durable_async.model.records import Abandon, ClaimedInstance, Recount, uncounted
 from durable_async.registry import Registry
 
 PASSED_MAX = 1_000
@@ -91,6 +91,6 @@ def hand_back(claimed: ClaimedInstance, retry_at_us: int) -> tuple[Recount, Aban
     """Describe giving a claimed instance back as if it had not been claimed: earlier attempts stand."""
     of = {"instance_id": claimed.instance_id, "execution": claimed.execution}
     return (
-        Recount(attempts=claimed.attempts - 1, **of),  # type: ignore[arg-type]
+        Recount(attempts=uncounted(claimed.attempts), **of),  # type: ignore[arg-type]
         Abandon(retry_at_us=retry_at_us, **of),  # type: ignore[arg-type]
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -14,9 +16,23 @@ from durable_async import OrchestrationContext, Registry, Status, TaskHub, Worke
 from durable_async.backends.memory import MemoryBackend
 from durable_async.backends.memory.store import MemoryStore
 from durable_async.errors import BackendUnavailableError
-from durable_async.model.records import CommitItem, CommitResult, Fence
+from durable_async.model.records import (
+    Abandon,
+    ActivityRecount,
+    ClaimedActivity,
+    ClaimedInstance,
+    CommitItem,
+    CommitResult,
+    Fence,
+    Mail,
+    QueuedActivity,
+    Recount,
+    Work,
+    uncounted,
+)
 from durable_async.testing import VirtualEnvironment, virtual_time
 from durable_async.worker import _session
+from durable_async.worker._suspects import Suspects
 
 SETTINGS = WorkerSettings(poll_seconds=5.0, unregistered_grace_seconds=10_000.0)
 
@@ -287,3 +303,136 @@ async def test_letters_that_come_while_it_is_replayed_are_kept(
         assert await handle.wait(timeout=100) == ["first", "second"]
 
     await Story(env).tell(story)
+
+
+@virtual_time
+async def test_a_killer_is_parked_although_answers_to_claims_are_lost_between_its_trials(
+    env: VirtualEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A claim that nobody heard of is undone, and no trial with it."""
+    fetch = MortalBackend.fetch
+    claims = count()
+
+    async def fetch_half_heard(backend: MortalBackend, *args: Any, **wanted: Any) -> Work:
+        work = await fetch(backend, *args, **wanted)
+        if "culprit" in ids_of(work.claimed) and next(claims) % 2:
+            raise BackendUnavailableError("an answer that is lost")
+        return work
+
+    monkeypatch.setattr(MortalBackend, "fetch", fetch_half_heard)
+
+    async def story(hub: TaskHub) -> None:
+        await hub.client.start(deadly, instance_id="culprit")
+        await hub.client.raise_event("culprit", "now")
+        assert "never came through" in await until_parked(hub, "culprit")
+
+    await Story(env).tell(story)
+    assert deaths["code"] in range(5, 8)
+
+
+def ids_of(claimed: Sequence[ClaimedInstance]) -> list[str]:
+    return [one.instance_id for one in claimed]
+
+
+@pytest.mark.parametrize(("told", "left"), [(0, 0), (1, 0), (3, 2), (4, 4), (6, 6)])
+def test_a_claim_that_is_undone_leaves_what_was_tried(told: int, left: int) -> None:
+    assert uncounted(told) == left
+
+
+class Line:
+    """A line of suspects whose worker does nothing else.
+
+    Attributes:
+        adopted: What was taken in for its trial.
+        committed: What the store was told.
+    """
+
+    def __init__(self, env: VirtualEnvironment) -> None:
+        self.adopted: list[ClaimedInstance] = []
+        self.committed: list[CommitItem] = []
+        self.may_adopt = anyio.Event()
+        self.backend = MemoryBackend(MemoryStore(env), environment=env)
+        tools: Any = SimpleNamespace(
+            backend=self.backend,
+            committer=self,
+            settings=SETTINGS,
+            slots={},
+        )
+        nothing: Any = None
+        self.suspects = Suspects(tools, nothing, self._adopt, self._hand_on)
+
+    def submit(self, item: CommitItem, done: Callable[[bool], None]) -> None:
+        self.committed.append(item)
+        done(False)
+
+    async def _adopt(self, claimed: ClaimedInstance) -> None:
+        self.adopted.append(claimed)
+        await self.may_adopt.wait()
+
+    def _hand_on(self, mail: Mail) -> None:
+        raise AssertionError(mail)
+
+
+def suspect(instance_id: str, attempts: int, *mail: Mail) -> ClaimedInstance:
+    return ClaimedInstance(
+        instance_id=instance_id,
+        name="waiting",
+        version=None,
+        status=Status.RUNNING,
+        execution=1,
+        attempts=attempts,
+        start_at_us=0,
+        parent=None,
+        history=(),
+        more_history=False,
+        mail=mail,
+    )
+
+
+def letter_to(instance_id: str, number: int) -> Mail:
+    return Mail(instance_id=instance_id, id=number, execution=None, letter=b"")
+
+
+@virtual_time
+async def test_a_letter_that_is_told_again_is_kept_once(env: VirtualEnvironment) -> None:
+    """Whether it came with the claim or after it."""
+    line = Line(env)
+    line.suspects.add(suspect("a", 3, letter_to("a", 1)))
+    for number in (1, 2, 1, 2):
+        assert line.suspects.receive(letter_to("a", number))
+    async with anyio.create_task_group() as group:
+        group.start_soon(line.suspects.run)
+        await anyio.sleep(1)
+        group.cancel_scope.cancel()
+    assert [[mail.id for mail in one.mail] for one in line.adopted] == [[1, 2]]
+
+
+@virtual_time
+async def test_what_was_not_tried_is_handed_back_as_it_was(env: VirtualEnvironment) -> None:
+    """When its worker stops; what is on trial stays until the end."""
+    line = Line(env)
+    activity = QueuedActivity(
+        instance_id="x", execution=1, seq=1, attempt=1, name="poison", input=b""
+    )
+    for one in (suspect("a", 3), suspect("b", 4)):
+        line.suspects.add(one)
+    line.suspects.add(ClaimedActivity(item_id=7, attempts=5, activity=activity))
+    async with anyio.create_task_group() as group:
+        group.start_soon(line.suspects.run)
+        await anyio.sleep(1)
+        stopped_us = line.backend.now_us()
+        line.suspects.close()
+        line.suspects.add(suspect("c", 3))
+        line.may_adopt.set()
+        await anyio.sleep(100)
+        group.cancel_scope.cancel()
+    assert ids_of(line.adopted) == ["a"]
+    charge, *given = line.committed
+    assert charge == Recount(instance_id="a", attempts=4, execution=1)
+    assert given == [
+        Recount(instance_id="b", attempts=4, execution=1),
+        Abandon(instance_id="b", retry_at_us=stopped_us, execution=1),
+        ActivityRecount(item_id=7, attempts=5, is_returned=True),
+        Recount(instance_id="c", attempts=2, execution=1),
+        Abandon(instance_id="c", retry_at_us=stopped_us, execution=1),
+    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from durable_async.backends._rows import REQUESTS_KEPT_US, TOMBSTONES_KEPT_US
 from durable_async.errors import FencedError
@@ -18,6 +18,7 @@ from durable_async.model.records import (
     Outgoing,
     QueuedActivity,
     StartOutcome,
+    uncounted,
 )
 from durable_async.model.status import Status
 
@@ -81,7 +82,8 @@ class HubState:
     def remove_worker(self, row: WorkerRow, now_us: int, *, attempts_stand: bool) -> int:
         """Free everything that a worker owns, ready now, and forget it; return the number of instances."""
         freed = list(row.owned)
-        self._hand_back(freed, row.activities, now_us, 0 if attempts_stand else 1)
+        left = _as_it_is if attempts_stand else _one_less
+        self._hand_back(freed, row.activities, now_us, left)
         del self.workers[row.worker_id]
         return len(freed)
 
@@ -90,7 +92,7 @@ class HubState:
         row.fetched = max(row.fetched, number)
         unheard = [one for one in row.owned if self.instances[one].fetch == number]
         items = [one for one in row.activities if self.activities[one].fetch == number]
-        self._hand_back(unheard, items, now_us, 1)
+        self._hand_back(unheard, items, now_us, uncounted)
         for item_id in items:
             del row.activities[item_id]
         for instance_id in row.owned:
@@ -101,15 +103,19 @@ class HubState:
                 self.hints.work = True
 
     def _hand_back(
-        self, instance_ids: Iterable[str], item_ids: Iterable[int], now_us: int, less: int
+        self,
+        instance_ids: Iterable[str],
+        item_ids: Iterable[int],
+        now_us: int,
+        left: Callable[[int], int],
     ) -> None:
         for instance_id in sorted(instance_ids):
             instance = self.instances[instance_id]
-            instance.attempts = max(0, instance.attempts - less)
+            instance.attempts = left(instance.attempts)
             self.free(instance, now_us)
         for item_id in item_ids:
             activity = self.activities[item_id]
-            activity.attempts = max(0, activity.attempts - less)
+            activity.attempts = left(activity.attempts)
             self.give_back(activity)
 
     # -- owning and letting go
@@ -361,6 +367,14 @@ class HubState:
         if row.owner is not None:
             self.workers[row.owner].activities.pop(item_id)
             self.hints.work = True  # whoever runs it is to stop
+
+
+def _as_it_is(attempts: int) -> int:
+    return attempts
+
+
+def _one_less(attempts: int) -> int:
+    return max(0, attempts - 1)
 
 
 def _is_meant(outgoing: Outgoing, instance: Instance) -> bool:

@@ -8,7 +8,16 @@ import pytest
 
 from durable_async.backend import Backend
 from durable_async.errors import BackendError, FencedError
-from durable_async.model.records import Abandon, Census, Errands, Fence, TurnCommit
+from durable_async.model.records import (
+    Abandon,
+    ActivityRecount,
+    Census,
+    Errands,
+    Fence,
+    Recount,
+    TurnCommit,
+    Work,
+)
 
 from .base import ConformanceBase, Opener, StoreClock
 from .driver import (
@@ -372,6 +381,24 @@ class LostFetchConformance(ConformanceBase):
         assert [(item.activity.seq, item.attempts) for item in again.activities] == [(2, 1)]
         await worker.restate(kept, number=3)
 
+    async def test_attempts_that_were_tried_stand(
+        self, worker: Driver, rival: Driver, clock: StoreClock
+    ) -> None:
+        """From the fourth on they are no claims: who never heard of one has tried nothing, and takes nothing off."""
+        claimed = await worker.start("a")
+        await worker.restate(claimed, queued=(queued(claimed, 1),))
+        [item] = (await worker.fetch_activities()).activities
+        await worker.commit(
+            Recount(instance_id="a", attempts=4, execution=claimed.execution),
+            Abandon(instance_id="a", retry_at_us=clock.now_us()),
+            ActivityRecount(item_id=item.item_id, attempts=4, is_returned=True),
+        )
+        lost = await worker.fetch(activities=10)
+        assert attempts_of(lost) == [4, 4]
+        await worker.backend.take_stock(worker.fence, worker.fetches)
+        again = await rival.fetch(activities=10)
+        assert attempts_of(again) == [4, 4]
+
     async def test_letters_that_it_told_of_are_told_again(
         self, worker: Driver, rival: Driver
     ) -> None:
@@ -405,6 +432,11 @@ class LostFetchConformance(ConformanceBase):
         assert ids(await rival.claim()) == ["a"]
         with pytest.raises(FencedError):
             await worker.backend.take_stock(worker.fence, 1)
+
+
+def attempts_of(work: Work) -> list[int]:
+    """Return what a fetch tells of all that it claimed."""
+    return [one.attempts for one in work.claimed] + [one.attempts for one in work.activities]
 
 
 async def expect_fenced(worker: Driver, item: TurnCommit) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 from durable_async.model.records import (
@@ -9,6 +10,8 @@ from durable_async.model.records import (
     ClaimedActivity,
     ClaimedInstance,
     Park,
+    Recount,
+    Release,
     TurnCommit,
 )
 from durable_async.testing.simulation.violations import Violation
@@ -31,6 +34,7 @@ class Claims:
     def __init__(self, attempts_max: int) -> None:
         self._attempts_max = attempts_max
         self._worn_out: dict[str, int] = {}
+        self._trials: Counter[str] = Counter()
 
     def see(self, call: Call) -> None:
         """Take in a call.
@@ -46,19 +50,34 @@ class Claims:
                 instance_id = getattr(item, "instance_id", None)
                 if instance_id in self._worn_out:
                     self._check_end(item, self._worn_out.pop(instance_id))
+                self._follow_trials(item)
         elif call.verb == "unpark":
             for instance_id in call.answer:
                 self._worn_out.pop(instance_id, None)
+                self._trials.pop(instance_id, None)
 
     def _claim(self, claimed: ClaimedInstance) -> None:
         self._worn_out.pop(claimed.instance_id, None)
-        if claimed.attempts > self._attempts_max + LATER:
-            raise Violation(
-                "I17", "tried for ever", where=claimed.instance_id, attempts=claimed.attempts
-            )
         is_entity = claimed.instance_id.startswith("@")  # of these, an operation is parked
-        if claimed.attempts > self._attempts_max and not is_entity:
-            self._worn_out[claimed.instance_id] = claimed.attempts
+        if claimed.attempts > self._attempts_max:
+            self._count(claimed.instance_id, claimed.attempts)
+            if not is_entity:
+                self._worn_out[claimed.instance_id] = claimed.attempts
+
+    def _follow_trials(self, item: object) -> None:
+        """Count trials here, too: what the store holds can be set back, by whoever undoes more than it did."""
+        match item:
+            case Recount(attempts=attempts) if attempts > CLAIMS_COUNTED:
+                self._count(item.instance_id, attempts)
+            case TurnCommit() | Release() | Park() | Recount(attempts=0):
+                self._trials.pop(item.instance_id, None)
+            case _:
+                pass  # the trials before it stand
+
+    def _count(self, instance_id: str, attempts: int) -> None:
+        self._trials[instance_id] += 1
+        if self._trials[instance_id] > self._attempts_max + LATER:
+            raise Violation("I17", "tried for ever", where=instance_id, attempts=attempts)
 
     def _check_end(self, item: object, attempts: int) -> None:
         ends = isinstance(item, TurnCommit) and item.status is not None and item.status.is_terminal

@@ -26,7 +26,8 @@ end
 $$;
 
 -- Frees what a worker owns that the caller has locked out: all, or what it claimed in one fetch; in any case all of it is locked. After a
--- death the attempt stands; what is handed back does not count.
+-- death the attempt stands; what is handed back does not count. What one fetch claimed, nobody has tried: attempts from the fourth on are of
+-- earlier trials, and stand.
 create function {schema}.free_work(p_hub integer, p_worker text, p_handed_back integer, p_fetch bigint default null)
 returns integer
 language plpgsql as $$
@@ -48,11 +49,12 @@ begin
     for no key update;
     update {schema}.instances i
     set owner = null, ready_at_us = {schema}.clock_us(), hold_until_us = 0, marked = false,
-        attempts = greatest(i.attempts - p_handed_back, 0)
+        attempts = case when p_fetch is null or i.attempts <= 3 then greatest(i.attempts - p_handed_back, 0) else i.attempts end
     where i.hub = p_hub and i.owner = p_worker and (p_fetch is null or i.fetched_in = p_fetch);
     get diagnostics v_freed = row_count;
     update {schema}.queued_activities q
-    set owner = null, attempts = greatest(q.attempts - p_handed_back, 0)
+    set owner = null,
+        attempts = case when p_fetch is null or q.attempts <= 3 then greatest(q.attempts - p_handed_back, 0) else q.attempts end
     where q.hub = p_hub and q.owner = p_worker and (p_fetch is null or q.fetched_in = p_fetch);
     if p_fetch is null then
         delete from {schema}.marks m where m.hub = p_hub and m.owner = p_worker;

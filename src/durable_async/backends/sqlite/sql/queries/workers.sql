@@ -36,14 +36,17 @@ where hub = :hub and id = :worker and epoch = :epoch and (:is_gone or lease_unti
 delete from workers where hub = :hub and id = :worker
 
 -- name: free_instances
--- After a death (handed_back 0) the attempt stands, after a retirement (1) the claim does not count. All, or what one fetch claimed.
+-- After a death (handed_back 0) the attempt stands, after a retirement (1) the claim, or the trial, does not count. All, or what one fetch
+-- claimed: nobody has tried that, so that attempts from the fourth on are of earlier trials, and stand.
 update instances
-set owner = null, ready_at_us = :now_us, hold_until_us = 0, unread_from = null, attempts = max(attempts - :handed_back, 0)
+set owner = null, ready_at_us = :now_us, hold_until_us = 0, unread_from = null,
+    attempts = case when :fetch is null or attempts <= 3 then max(attempts - :handed_back, 0) else attempts end
 where hub = :hub and owner = :worker and (:fetch is null or fetched_in = :fetch)
 
 -- name: free_activities
 -- The same for claimed activities.
-update queued_activities set owner = null, attempts = max(attempts - :handed_back, 0)
+update queued_activities
+set owner = null, attempts = case when :fetch is null or attempts <= 3 then max(attempts - :handed_back, 0) else attempts end
 where hub = :hub and owner = :worker and (:fetch is null or fetched_in = :fetch)
 
 -- name: sweep_requests
