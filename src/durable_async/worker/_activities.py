@@ -6,8 +6,7 @@ import asyncio
 import functools
 import math
 from collections import deque
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -158,15 +157,6 @@ class ActivityRunner:
         """How many more attempts could run at once."""
         taken = self.running + len(self._line) + self.promised
         return max(0, self._settings.activities_max - taken)
-
-    @contextmanager
-    def promise(self, count: int) -> Generator[None]:
-        """Keep room for so many attempts in the block."""
-        self.promised += count
-        try:
-            yield
-        finally:
-            self.promised -= count
 
     def start(self, attempt: Attempt) -> None:
         """Run an attempt soon, or when one of those before it has ended. Nothing happens after ``closed`` was set."""

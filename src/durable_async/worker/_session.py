@@ -299,7 +299,8 @@ class Session:
         errands = self._rhythm.errands()
         begun_at = self._environment.monotonic()
         activities = min(runner.free, self._settings.claim_batch * ACTIVITIES_PER_INSTANCE)
-        with runner.promise(activities):
+        runner.promised += activities
+        try:
             work = await self._backend.fetch(
                 self._tools.committer.fence,
                 number=self._tools.fetches.begin(asked),
@@ -311,6 +312,8 @@ class Session:
                 passed_over=self._tools.versions.ask(),
                 errands=errands,
             )
+        finally:
+            runner.promised -= activities
         if errands.lease_seconds is not None:
             self._rhythm.renewed(begun_at)
         if work.census is not None:

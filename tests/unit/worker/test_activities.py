@@ -130,19 +130,6 @@ async def test_calls_that_are_on_their_way_to_the_store_have_their_room(
 
 
 @virtual_time
-async def test_what_a_fetch_may_bring_has_its_room(env: VirtualEnvironment) -> None:
-    bounds = {"activities_max": 3, "backlog_max": 5}
-    async with opened(env, registry) as (hub, _), hub.worker(**bounds) as worker:
-        session = worker._session
-        assert session is not None
-        runner = session._turns.calls.runner
-        assert runner is not None
-        with runner.promise(3):
-            assert (runner.room, runner.free) == (5, 0)
-        assert (runner.room, runner.free) == (8, 3)
-
-
-@virtual_time
 async def test_giving_up_stops_what_runs_and_takes_back_what_is_queued(
     env: VirtualEnvironment,
 ) -> None:

@@ -12,7 +12,7 @@ from durable_async import OrchestrationContext, Registry, Status, TaskHub
 from durable_async.errors import BackendUnavailableError
 from durable_async.model.records import Fence, Work
 from durable_async.testing import VirtualEnvironment, virtual_time
-from durable_async.worker import _session
+from durable_async.worker import Worker, _session
 
 from .hubs import UnreliableBackend
 
@@ -141,5 +141,39 @@ async def test_what_is_to_end_outlives_a_store_that_is_silent_while_its_history_
         state = await handle.get()
     assert state is not None
     assert (state.status, silent < 0) == (Status.TERMINATED, True)
+    hub.client.close()
+    await backend.close()
+
+
+class Peeking(UnreliableBackend):
+    """Looks, while a fetch is on its way, how much room its worker has for activities."""
+
+    worker: Worker
+    rooms: list[int]
+
+    async def fetch(self, fence: Fence, **quotas: Any) -> Work:
+        self.rooms.append(room_of(self.worker))
+        return await super().fetch(fence, **quotas)
+
+
+def room_of(worker: Worker) -> int:
+    session = worker._session
+    assert session is not None
+    runner = session._turns.calls.runner
+    assert runner is not None
+    return runner.room
+
+
+@virtual_time
+async def test_activities_that_a_fetch_may_bring_have_their_room(env: VirtualEnvironment) -> None:
+    backend = Peeking(environment=env)
+    backend.rooms = []
+    await backend.open()
+    hub = TaskHub(backend, registry=registry, environment=env)
+    backend.worker = hub.worker(activities_max=3, backlog_max=5)
+    async with backend.worker:
+        await anyio.sleep(10)
+        assert set(backend.rooms) == {5}
+        assert room_of(backend.worker) == 8
     hub.client.close()
     await backend.close()
