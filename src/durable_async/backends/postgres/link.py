@@ -36,6 +36,8 @@ _ANSWER_SECONDS = 5.0
 
 _CLOSE_SECONDS = 2.0
 _MOMENT_SECONDS = 0.2
+_PATIENT_SECONDS = 5.0
+"""What begins so soon after something was given up is waited for twice as long: it may be the same again, and its answer long on its way."""
 
 _LEFT_ALONE: list[Any] = []
 """A parent's connections, kept from being closed in a forked child, where closing them would disturb the parent."""
@@ -65,6 +67,8 @@ class Link:
         self._limit_seconds = limit_of(target) if limit_seconds is None else limit_seconds
         self._doubts = doubts
         self._doubting: asyncio.Task[None] | None = None
+        self._given_up = 0
+        self._gave_up_at = 0.0
         self._connection: Any = None
         self._pid = os.getpid()
         self._lock = asyncio.Lock()
@@ -192,6 +196,8 @@ class Link:
     def _watch(self) -> None:
         loop = asyncio.get_running_loop()
         self._started_at = loop.time()
+        if self._given_up and self._started_at > self._gave_up_at + _PATIENT_SECONDS:
+            self._given_up = 0
         if self._watchdog is None:
             self._watchdog = loop.call_later(self._next_look_seconds(0.0), self._look)
 
@@ -206,16 +212,21 @@ class Link:
             self._drop()
             return
         doubts = self._doubts
-        if doubts is not None and waited_seconds >= doubts.after_seconds and self._doubting is None:
+        is_long = waited_seconds >= self._doubt_after_seconds
+        if doubts is not None and is_long and self._doubting is None:
             # A task, and nobody waits for it: it is about somebody who waits already.
             self._doubting = loop.create_task(self._doubt(doubts, self._started_at))
         left_seconds = self._next_look_seconds(waited_seconds) - waited_seconds
         self._watchdog = loop.call_later(left_seconds, self._look)
 
-    def _next_look_seconds(self, waited_seconds: float) -> float:
+    @property
+    def _doubt_after_seconds(self) -> float:
         if self._doubts is None:
             return self._limit_seconds
-        return min(max(2 * waited_seconds, self._doubts.after_seconds), self._limit_seconds)
+        return self._doubts.after_seconds * 2.0**self._given_up
+
+    def _next_look_seconds(self, waited_seconds: float) -> float:
+        return min(max(2 * waited_seconds, self._doubt_after_seconds), self._limit_seconds)
 
     async def _doubt(self, doubts: Doubts, started_at: float) -> None:
         """Close the socket if the server knows nothing of the job, and nothing a moment later."""
@@ -226,6 +237,8 @@ class Link:
                 if self._started_at != started_at or await doubts.is_working_for(connection):
                     return
             if self._started_at == started_at and self._connection is connection:
+                self._given_up += 1
+                self._gave_up_at = asyncio.get_running_loop().time()
                 self._drop()
         finally:
             self._doubting = None

@@ -273,6 +273,29 @@ async def test_what_never_reached_the_server_is_given_up_soon(
     await link.close()
 
 
+class Certain(Doubts):
+    """Finds every time that the server has nothing to do, as it has when an answer is on its way for long."""
+
+    async def is_working_for(self, connection: Any) -> bool:
+        return False
+
+
+async def test_an_answer_that_is_long_on_its_way_arrives_in_the_end(target: PostgresTarget) -> None:
+    """Each time that it is given up, it is waited for twice as long; not by those who come later."""
+    link = Link(target, "work", doubts=Certain(target, after_seconds=0.02))
+    tries = 0
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            tries += 1
+            try:
+                assert await link.run(fetch("select 8 from pg_sleep(0.6)")) == 8
+                break
+            except BackendUnavailableError:
+                assert await link.run(fetch("select 7")) == 7  # as whoever asks again does
+    assert tries > 1
+    await link.close()
+
+
 async def test_what_the_server_works_on_is_waited_for(
     target: PostgresTarget, direct: Any, fresh_name: str, proxy: FaultProxy
 ) -> None:
