@@ -26,7 +26,9 @@ def _forged(parts: list[Any]) -> str:
 PAGES_GIVEN = 2
 """So many pages come after the first: each is the token of the one before."""
 
-_real = st.tuples(st.just("real"), st.integers(0, PAGES_GIVEN - 1), st.just([]))
+_real: st.SearchStrategy[Any] = st.tuples(
+    st.just("real"), st.integers(0, PAGES_GIVEN - 1), st.just([])
+)
 _mutated = st.tuples(
     st.just("mutated"),
     st.integers(0, PAGES_GIVEN - 1),

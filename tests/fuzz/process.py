@@ -79,7 +79,7 @@ class Session:
 def _guided(order: dict[str, Any]) -> None:
     import atheris
 
-    with atheris.instrument_imports(include=["durable_async"]):
+    with atheris.instrument_imports(include=["durable_async", "durabletask"]):
         from .targets import TARGETS
     session, give = _session(order, TARGETS[order["target"]])
     corpus = Path(order["folder"]) / "corpus"
