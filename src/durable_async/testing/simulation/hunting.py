@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from .drawing import draw
-from .many import spread
+from .many import COLLECT_EVERY, spread
 from .plan import StoreKind
 from .planted import PLANTED
 from .play import play
@@ -49,6 +50,8 @@ def hunt(name: str, seeds: Iterable[int] = range(SEEDS_MAX), store: StoreKind = 
     for seed in seeds:
         plan = draw(seed, store=store)
         report = play(plan, planted=name)
+        if seed % COLLECT_EVERY == 0:
+            gc.collect()  # it rests while a seed plays
         if report.violation and not play(plan).violation:
             return Catch(name, seed, report.invariant, report.violation)
     return Catch(name)

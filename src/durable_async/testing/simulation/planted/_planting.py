@@ -58,7 +58,7 @@ class Planted(msgspec.Struct, frozen=True):
         breaks: What is wrong with an engine that has it.
         rule: Which of the engine's rules it breaks.
         caught_by: The invariants that should notice.
-        first_seed: The first seed that found it; ``None`` if none has yet, which the page about them argues.
+        first_seed: The first seed that found it; ``None`` if none has yet.
         plant: Puts it in.
     """
 
