@@ -1,4 +1,4 @@
-"""The same workers and clients with all payloads elsewhere, in a store that fails too: nothing may end otherwise for that."""
+"""Workers and clients with all payloads elsewhere, in a store that fails too: nothing may end otherwise for that."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from durable_async.backends.memory.store import MemoryStore
 from durable_async.backends.offload import MemoryPayloads, OffloadingBackend
 from durable_async.testing import VirtualEnvironment, run_virtual
 
-from . import test_workers_under_faults as workers
+from . import stories
 from .faults import Faults, FaultyBackend, Fleet, rows_of
 
 SEEDS = 40
@@ -72,26 +72,26 @@ class FleetElsewhere(Fleet):
 async def play(env: VirtualEnvironment, seed: int) -> None:
     chance = random.Random(seed)
     store = MemoryStore(env)
-    workers.world[:] = [store, chance]
+    stories.world[:] = [store, chance]
     faults = Faults(chance)
     payloads = FaultyPayloads(faults)
-    fleet = FleetElsewhere(store, env, workers.registry, faults)
+    fleet = FleetElsewhere(store, env, stories.registry, faults)
     fleet.payloads = payloads
     backend = Elsewhere(FaultyBackend(store, env, faults), payloads, env)
     await backend.open()
-    hub = TaskHub(backend, registry=workers.registry, environment=env)
-    stories = [workers.Story(hub, chance, number) for number in range(workers.STORIES)]
+    hub = TaskHub(backend, registry=stories.registry, environment=env)
+    told = [stories.Story(hub, chance, number) for number in range(stories.STORIES)]
     async with anyio.create_task_group() as group:
         group.start_soon(fleet.run, chance.randint(1, 3))
         async with anyio.create_task_group() as clients:
-            for story in stories:
+            for story in told:
                 clients.start_soon(story.run)
         fleet.is_over = True
         faults.rate = 0.0
     async with hub.worker():
-        for story in stories:
+        for story in told:
             await story.check()
-        await workers.settle(hub, store)
+        await stories.settle(hub, store)
     assert all(row.output is None or b"offloaded" in row.output for row in rows_of(store))
     hub.client.close()
     await backend.close()

@@ -22,7 +22,7 @@ from durable_async.errors import BackendError, BackendUnavailableError, FencedEr
 from durable_async.model.records import Fence, NewInstance, StartOutcome, Work
 from durable_async.testing import VirtualEnvironment, run_virtual
 
-from . import test_workers_under_faults as stories
+from . import stories
 from .faults import Faults, FaultyBackend, Fleet
 
 SEEDS = 40

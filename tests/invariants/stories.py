@@ -1,20 +1,17 @@
-"""Whole workers and clients on a store that misbehaves, in virtual time: whatever happens, each orchestration ends as it should.
+"""Stories: what clients do with orchestrations on a store that misbehaves, and how each must end.
 
-A seed decides which calls and answers get lost, which workers are stopped, cancelled, killed or fenced, what clients do, and the
-order of all that happens at one moment. Then the faults stop, and nothing may be left undone, done twice, or lying about.
+Who plays them decides what fails; then the faults stop, and nothing may be left undone, done twice, or lying about.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
-import pytest
 
 from durable_async import (
     OrchestrationContext,
@@ -38,9 +35,8 @@ from durable_async.model.history import (
     TimerFired,
 )
 from durable_async.serialization.events import decode_events
-from durable_async.testing import VirtualEnvironment, run_virtual
 
-from .faults import Faults, FaultyBackend, Fleet, rows_of
+from .faults import rows_of
 
 SEEDS = 120
 STORIES = 7
@@ -284,44 +280,3 @@ async def settle(hub: TaskHub, store: MemoryStore) -> None:
     assert statistics.parked == 0
     assert statistics.letters == 0
     assert statistics.queued_activities == 0
-
-
-async def play(env: VirtualEnvironment, seed: int) -> None:
-    chance = random.Random(seed)
-    store = MemoryStore(env)
-    world[:] = [store, chance]
-    faults = Faults(chance)
-    fleet = Fleet(store, env, registry, faults)
-    backend = FaultyBackend(store, env, faults)
-    await backend.open()
-    hub = TaskHub(backend, registry=registry, environment=env)
-    stories = [Story(hub, chance, number) for number in range(STORIES)]
-    async with anyio.create_task_group() as group:
-        group.start_soon(fleet.run, chance.randint(1, 3))
-        async with anyio.create_task_group() as clients:
-            for story in stories:
-                clients.start_soon(story.run)
-        fleet.is_over = True
-        faults.rate = 0.0
-    async with hub.worker():
-        for story in stories:
-            await story.check()
-        await settle(hub, store)
-    check_histories(store)
-    hub.client.close()
-    await backend.close()
-
-
-@pytest.mark.parametrize("seed", range(SEEDS))
-def test_whatever_fails_everything_ends_as_it_should(
-    seed: int, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.WARNING, logger="durable_async"):
-        run_virtual(
-            lambda env: play(env, seed),
-            seed=seed,
-            timeout_virtual_seconds=3_600,
-            steps_max=3_000_000,
-        )
-    said = [record.getMessage() for record in caplog.records if "Error" in record.getMessage()]
-    assert not [text for text in said if "Determinism" in text or "Corrupt" in text]
