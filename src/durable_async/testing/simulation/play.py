@@ -177,9 +177,11 @@ def _run(loop: SimulationLoop, world: World) -> None:
         world.accuse(StuckError(str(error)))
     except VirtualTimeError as error:
         world.accuse(StuckError(str(error)))
-    except RuntimeError:
+    except Exception as error:  # noqa: BLE001 - a run that found something is stopped, one that broke has found something
         if world.violation is None:
-            raise
+            crash = CrashedError(f"the run ended with {type(error).__name__}: {error}")
+            crash.__cause__ = error
+            world.accuse(crash)
 
 
 async def _main(world: World) -> None:

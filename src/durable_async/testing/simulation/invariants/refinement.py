@@ -151,7 +151,7 @@ def _check_actions(execution: Execution, commit: TurnCommit, folded: Sequence[Tu
 def _is_taken(outgoing: Outgoing, commit: TurnCommit) -> bool:
     """Tell whether a letter may have been passed on to an entity and taken there, so that it is not written.
 
-    If nothing had to be written of what the entity did, its answer is all that is left of it.
+    If nothing had to be written of what the entity did, its answer is all that is left of it; of a signal, which has none, nothing is.
     """
     if not outgoing.instance_id.startswith(ENTITY_MARK):
         return False
@@ -166,6 +166,8 @@ def _is_taken(outgoing: Outgoing, commit: TurnCommit) -> bool:
             return request.holder.seq in released
         case EntityOperation(caller=ParentLink() as caller):
             return any(isinstance(one, _ANSWERS) and one.seq == caller.seq for one in events)
+        case EntityOperation(caller=None, due_us=0):
+            return True
         case _:
             return False
 
