@@ -22,7 +22,6 @@ from durable_async.model.records import (
     Abandon,
     HistoryRow,
     Park,
-    Recount,
     Release,
     TurnCommit,
     Will,
@@ -330,12 +329,6 @@ def test_what_is_tried_too_often(story: Story) -> None:
         story.fetch()
     with noticed("I17", "instead of being parked"):
         story.commit(begun(turn=2))
-
-
-def test_what_is_tried_for_ever(story: Story) -> None:
-    with noticed("I17", "tried for ever"):
-        story.commit(Recount(instance_id="i", attempts=40), Abandon(instance_id="i", retry_at_us=0))
-        story.fetch()
 
 
 def test_a_neighbour_that_is_parked(story: Story) -> None:
