@@ -53,7 +53,7 @@ from .locking import (
 @pytest.mark.parametrize(
     ("entities", "why"),
     [
-        *[(wrong, "must be a list of entities") for wrong in (1, None, "@account@a", A, object())],
+        *[(wrong, "must be a list of entities") for wrong in (1, None, "@account@a", A, 3.5)],
         *[([wrong], "EntityId") for wrong in (1, None, "@account@a")],
         ([], "is empty"),
         ([A, B, A], "is in it twice"),

@@ -347,8 +347,14 @@ class Poison(Workload):
 
     async def _check_box(self, hub: TaskHub, patient: Patient, notes: list[str]) -> None:
         """Check that a box whose snapshot was damaged goes on with all that it was given."""
-        handle = hub.client.entity(EntityId.parse(patient.id), timeout=MENDED_SECONDS)
-        kept = await handle.call(Box.note, "last")
+        box = EntityId.parse(patient.id)
+        found = await hub.client.get_entity(box)
+        if (
+            found is not None and found.parked is not None
+        ):  # by who had read it before it was mended
+            check_reason(patient.id, patient.kind, found.parked, is_flipped=patient.is_flipped)
+            await hub.client.unpark(box)
+        kept = await hub.client.entity(box, timeout=MENDED_SECONDS).call(Box.note, "last")
         if kept != [*notes, "last"] and not patient.is_flipped:
             what = "an entity is not what it was before it was damaged"
             raise Violation("I7", what, where=patient.id, kept=kept, given=notes)
