@@ -14,10 +14,10 @@ _log = logging.getLogger("durable_async")
 
 def park(instance_id: str, execution: int | None, reason: str) -> Park:
     """Take an instance out of circulation, which the log tells; what no store could keep of the reason is replaced."""
-    _log.error("%s is parked: %s", named(instance_id), reason)
     readable = reason.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
     if len(readable) > REASON_CHARS_MAX:
         readable = readable[: REASON_CHARS_MAX - 1] + "\N{HORIZONTAL ELLIPSIS}"
+    _log.error("%s is parked: %s", named(instance_id), readable)
     return Park(instance_id=instance_id, reason=readable, execution=execution)
 
 
