@@ -189,6 +189,7 @@ async def _main(world: World) -> None:
     await anyio.sleep(world.ends_at())
     world.calm()
     await anyio.lowlevel.checkpoint()
+    await _let_clients_begin(world)
     await _let_clients_finish(world, seconds=BEFORE_WIND_UP_SECONDS)
     world.calls = {name: process.calls for name, process in world.processes.items()}
     hub = TaskHub(world.judge, registry=world.registry, environment=world.env)
@@ -202,6 +203,13 @@ async def _main(world: World) -> None:
     for workload in world.workloads.values():
         await workload.check(hub)
     hub.client.close()
+
+
+async def _let_clients_begin(world: World) -> None:
+    """Wait for processes that are yet to come back to life, and have something to do then."""
+    with anyio.move_on_after(BEFORE_WIND_UP_SECONDS):
+        while world.to_begin:  # noqa: ASYNC110 - a life begins by a timer
+            await anyio.sleep(0.1)
 
 
 async def _let_clients_finish(world: World, *, seconds: float) -> list[str]:

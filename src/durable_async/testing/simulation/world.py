@@ -57,6 +57,7 @@ class World:
         processes: By name.
         counts: What was injected, and what was acknowledged.
         calls: How many each process had made when the clients were done.
+        to_begin: How many actions are due, and wait for their process to live again.
         changed_at: When something changed in the store for the last time.
         violation: The first that was found.
     """
@@ -84,6 +85,7 @@ class World:
         self.observers: list[Observer] = [self.inspector]
         self.workloads: dict[str, Workload] = {}
         self.acting: dict[asyncio.Task[None], Life] = {}
+        self.to_begin = 0
         self.processes = {name: Process(name, self, works=name[0] == "w") for name in self._names()}
 
     def _names(self) -> list[str]:
@@ -131,12 +133,14 @@ class World:
     def _act(self, action: Action) -> None:
         workload = self.workloads.get(action.workload)
         if workload is not None:
+            self.to_begin += 1
             self.process_of_client(action.client).when_alive(
                 lambda life: self._act_in(life, workload, action)
             )
 
     def _act_in(self, life: Life, workload: Workload, action: Action) -> None:
         assert life.hub is not None
+        self.to_begin -= 1
         task = self.loop.create_task(
             workload.act(action, life.hub.client),
             name=f"{action.workload} {action.kind}",
