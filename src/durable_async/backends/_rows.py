@@ -145,6 +145,8 @@ def decode_page(page: str, order: QueryOrder) -> tuple[int, str]:
         raise ValidationError("page", "is not the next_page of an earlier page") from error
     if name != order.value or not isinstance(at_us, int) or not isinstance(instance_id, str):
         raise ValidationError("page", "is not the next_page of an earlier page")
+    if not FIRST_US <= at_us <= LAST_US or "\0" in instance_id:
+        raise ValidationError("page", "is not the next_page of an earlier page")
     return at_us, instance_id
 
 

@@ -135,6 +135,7 @@ def _encode(last: InstanceRecord, order: QueryOrder) -> str:
 
 def _decode(page: str, order: QueryOrder) -> tuple[int, str]:
     name, at_us, instance_id = [*page.split(":", 2), "", ""][:3]
-    if name != order.value or not at_us.removeprefix("-").isdecimal():
+    is_number = len(at_us) < 20 and at_us.removeprefix("-").isdecimal()  # of 64 bits
+    if name != order.value or not is_number:
         raise ValidationError("page", "is not a page of this query")
     return int(at_us), instance_id
