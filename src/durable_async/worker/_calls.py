@@ -145,9 +145,8 @@ class ActivityCalls:
             return
         self._warn_of_stranger(future.name)
         if ends_us <= self._tools.backend.now_us():
-            self._give_up_unclaimed(
-                slot, future
-            )  # it may not be warm for long enough to hear an alarm
+            # It may not be warm for long enough to hear an alarm.
+            self._give_up_unclaimed(slot, future)
         else:
             self._tools.alarms.set(ends_us, slot, (seq, slot.execution, future.attempt))
 

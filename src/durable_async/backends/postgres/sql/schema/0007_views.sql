@@ -151,7 +151,7 @@ begin atomic
             (6, 'ExecutionCompleted', 'result'),
             (7, 'ExecutionFailed', 'failure'),
             (8, 'ExecutionContinuedAsNew', 'input version keep_events'),
-            (9, 'ExecutionRewound', 'reason'),
+            (9, 'ExecutionRewound', 'reason request_id'),
             (10, 'ActivityScheduled', 'seq name input'),
             (11, 'ActivityCompleted', 'seq result'),
             (12, 'ActivityFailed', 'seq attempt failure retry_at_us'),
