@@ -6,8 +6,6 @@ limit of time, which is long, for the server may be busy. So somebody else asks 
 
 from __future__ import annotations
 
-from typing import Any
-
 from durable_async.errors import BackendUnavailableError, ConfigurationError
 
 from .address import PostgresTarget
@@ -31,15 +29,14 @@ class Doubts:
         self._target = target
         self._is_asking = False
 
-    async def is_working_for(self, connection: Any) -> bool:
-        """Tell whether the server works on anything for a connection; also if that cannot be found out."""
+    async def is_working_for(self, pid: int) -> bool:
+        """Tell whether the server works on anything for the connection of a server process; also if that cannot be found out."""
         if self._is_asking or self._target.facts(direct=False).is_pooled:
             return True
         self._is_asking = True
         try:
             asking = await connect(self._target, "doubts", statement_cache=False)
             try:
-                pid = connection.get_server_pid()
                 return bool(await asking.fetchval(_WORKS, pid, timeout=self.after_seconds))
             finally:
                 asking.terminate()

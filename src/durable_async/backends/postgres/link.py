@@ -232,9 +232,12 @@ class Link:
         """Close the socket if the server knows nothing of the job, and nothing a moment later."""
         connection = self._connection
         try:
+            if connection is None or connection.is_closed():
+                return
+            pid = connection.get_server_pid()  # now: it may be closed while somebody asks
             for _ in range(2):
                 await asyncio.sleep(_MOMENT_SECONDS)  # what has come may not have been read yet
-                if self._started_at != started_at or await doubts.is_working_for(connection):
+                if self._started_at != started_at or await doubts.is_working_for(pid):
                     return
             if self._started_at == started_at and self._connection is connection:
                 self._given_up += 1

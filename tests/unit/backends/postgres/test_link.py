@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
@@ -276,7 +277,7 @@ async def test_what_never_reached_the_server_is_given_up_soon(
 class Certain(Doubts):
     """Finds every time that the server has nothing to do, as it has when an answer is on its way for long."""
 
-    async def is_working_for(self, connection: Any) -> bool:
+    async def is_working_for(self, pid: int) -> bool:
         return False
 
 
@@ -309,6 +310,42 @@ async def test_what_the_server_works_on_is_waited_for(
         await gate.open()
         assert await caller == 1
     await link.close()
+
+
+class Slow(Doubts):
+    """Lets the connection be lost while it asks for the first time."""
+
+    lose: Callable[[], object]
+    has_answered = False
+
+    async def is_working_for(self, pid: int) -> bool:
+        self.lose()
+        answer = await super().is_working_for(pid)
+        self.has_answered = True
+        return answer
+
+
+async def test_a_connection_may_be_lost_while_somebody_asks(target: PostgresTarget) -> None:
+    doubts = Slow(target, after_seconds=0.02)
+    link = Link(target, "work", doubts=doubts)
+    complaints: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
+
+    async def job(connection: Any) -> Any:
+        doubts.lose = connection.terminate
+        return await connection.fetchval("select pg_sleep(60)")
+
+    with pytest.raises(BackendUnavailableError):
+        await link.run(job)
+    async with asyncio.timeout(PATIENCE):
+        while link._doubting is not None:
+            await asyncio.sleep(0)
+    assert await link.run(fetch("select 8")) == 8
+    await link.close()
+    gc.collect()
+    assert doubts.has_answered
+    assert not complaints
 
 
 async def test_where_nobody_can_be_asked_the_limit_remains(
