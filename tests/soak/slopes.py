@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 _HOUR = 3600.0
 _SURE = 2.0
 """So many standard errors away from what it is compared with, a slope is it beyond doubt."""
+_LIKENESS_MAX = 0.99
 
 
 @dataclass(frozen=True)
@@ -20,12 +22,15 @@ class Slope:
         error: The standard error of that; infinite if there are too few points.
         mean: The mean of all values.
         hours: From the first point to the last.
+        likeness: How much what the line leaves over of a point resembles what it leaves of the next, from 0 to 1. Rows that wait to be
+            vacuumed rise and fall for minutes; each sample of them tells less than one that knows nothing of its neighbour.
     """
 
     hourly: float
     error: float
     mean: float
     hours: float
+    likeness: float = 0.0
 
     @property
     def growth(self) -> float:
@@ -33,8 +38,12 @@ class Slope:
         return self.hourly * self.hours
 
     def is_above(self, limit: float) -> bool:
-        """Tell whether it rises faster than this an hour, beyond doubt."""
-        return self.hourly - _SURE * self.error > limit
+        """Tell whether it rises faster than this an hour, beyond doubt.
+
+        The error is that of as many points as there would be if none resembled its neighbour (Quenouille, Associated Measurements, 1952).
+        """
+        wider = math.sqrt((1 + self.likeness) / (1 - self.likeness))
+        return self.hourly - _SURE * self.error * wider > limit
 
 
 def fit(points: Sequence[tuple[float, float]]) -> Slope:
@@ -50,6 +59,9 @@ def fit(points: Sequence[tuple[float, float]]) -> Slope:
     if count < 3 or spread == 0:
         return Slope(0.0, math.inf, mean, hours)
     slope = sum((s - middle) * (v - mean) for s, v in points) / spread
-    rest = sum((v - mean - slope * (s - middle)) ** 2 for s, v in points)
+    left = [v - mean - slope * (s - middle) for s, v in points]
+    rest = sum(one**2 for one in left)
     error = math.sqrt(rest / (count - 2) / spread)
-    return Slope(slope * _HOUR, error * _HOUR, mean, hours)
+    alike = sum(one * after for one, after in pairwise(left))
+    likeness = min(max(alike / rest, 0.0), _LIKENESS_MAX) if rest else 0.0
+    return Slope(slope * _HOUR, error * _HOUR, mean, hours, likeness)

@@ -19,8 +19,10 @@ from durable_async.model.identity import ENTITY_MARK
 from durable_async.model.records import ClaimedInstance, HistoryRow
 from durable_async.serialization.events import decode_events, decode_letter, decode_snapshot
 
+from ._entities import OPERATIONS_MAX
 from ._parking import park
 from ._slots import Slot
+from ._suspects import SUSPECT_ATTEMPTS
 from ._tools import Tools, ignore
 from ._turns import Turns
 from ._versions import hand_back
@@ -113,6 +115,7 @@ def _adopt_entity(claimed: ClaimedInstance, tools: Tools, turns: Turns) -> None:
         status=claimed.status,
         history_bytes=len(claimed.state or b""),
         claims=claimed.attempts,
+        on_trial=OPERATIONS_MAX if min(claimed.attempts, attempts) >= SUSPECT_ATTEMPTS else 0,
     )
     _take_in(slot, tools, turns)
 

@@ -145,7 +145,8 @@ class EntityTurns:
         while (letter := entity.next_operation(now_us)) is not None:
             operation = Operation(definition, entity, letter, payloads, now_us, new_id)
             known = self._known(definition, letter)
-            if operation.is_async or operation.in_thread or not known.is_quick:
+            is_quick = known.is_quick and not slot.on_trial
+            if operation.is_async or operation.in_thread or not is_quick:
                 if is_first and left == _most(slot):
                     # What was said here, such as the end of a section, is taken in the group of whoever said it, or not at all.
                     done = self._draft(slot, now_us)
@@ -154,7 +155,7 @@ class EntityTurns:
                     return done
                 break
             started = clock()
-            self._conclude(entity, letter, operation.run())
+            self._conclude(slot, letter, operation.run())
             ended = clock()
             known.note(ended - started)
             left -= 1
@@ -168,15 +169,14 @@ class EntityTurns:
         return definition
 
     @staticmethod
-    def _conclude(
-        entity: EntityInstance, letter: EntityOperation, outcome: OperationOutcome
-    ) -> None:
+    def _conclude(slot: Slot, letter: EntityOperation, outcome: OperationOutcome) -> None:
+        slot.on_trial = max(0, slot.on_trial - 1)
         failure = outcome.failure
         if failure is not None and letter.caller is None and letter.request_id is None:
             # A signal's failure is told nobody and is in no history, so it would be lost.
-            error = EntityOperationFailedError(entity.instance_id, letter.operation, failure)
+            error = EntityOperationFailedError(slot.instance_id, letter.operation, failure)
             _log.warning("%s, and nobody waits for it\n%s", error, failure.stack_trace.rstrip())
-        entity.conclude(outcome)
+        slot.entity.conclude(outcome)
 
     def _known(self, definition: EntityDefinition, letter: EntityOperation) -> _Experience:
         key = (definition.name, letter.operation)
@@ -238,7 +238,7 @@ class EntityTurns:
             if letter is None:
                 break
             operation = Operation(definition, entity, letter, payloads, now_us, new_id)
-            self._conclude(entity, letter, await self._perform(definition, operation))
+            self._conclude(slot, letter, await self._perform(definition, operation))
             left -= 1
             if left == 0 or clock() - begun > BATCH_SECONDS:
                 break

@@ -24,6 +24,7 @@ class Slot:
         status: What the store holds.
         history_bytes: Size of its history, about.
         claims: How often it was claimed since it last came through.
+        on_trial: How many operations of a suspected entity are still tried one by one, if its line is not empty before.
         elsewhere: Its activities that were given to the hub's queue.
         instance_id: Whose slot it is.
         execution: The execution that is under way.
@@ -43,6 +44,7 @@ class Slot:
     status: Status
     history_bytes: int
     claims: int
+    on_trial: int = 0
     elsewhere: set[int] = field(default_factory=set)
     instance_id: str = field(init=False)
     execution: int = field(init=False)

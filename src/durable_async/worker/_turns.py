@@ -47,6 +47,7 @@ from ._entities import EntityTurns
 from ._limits import Limits
 from ._parking import named, park
 from ._slots import Slot
+from ._suspects import SUSPECT_ATTEMPTS
 from ._tools import Tools, ignore
 from .settings import SLICE_SECONDS
 
@@ -184,7 +185,15 @@ class Turns:
             draft.begins, draft.commit = self.calls.place(slot, draft.commit, effects)
         slot.committing = True
         slot.renewing = draft.commit.next_execution is not None
-        self._tools.committer.submit(draft.commit, functools.partial(self._answered, draft))
+        submit = self._tools.committer.submit
+        submit(draft.commit, functools.partial(self._answered, draft))
+        if (
+            slot.on_trial
+        ):  # a turn clears it of suspicion, and what is next in its line may be what kills
+            recount = Recount(
+                instance_id=slot.instance_id, attempts=SUSPECT_ATTEMPTS, execution=slot.execution
+            )
+            submit(recount, ignore)
 
     def skip(self, draft: Draft) -> None:
         """Go on after a draft of which nothing is to be written: it only read, and told somebody here."""
@@ -234,7 +243,7 @@ class Turns:
     def _note(self, slot: Slot, commit: TurnCommit) -> None:
         """Take note of what the store holds now."""
         tools = self._tools
-        slot.claims = 0
+        slot.claims = SUSPECT_ATTEMPTS if slot.on_trial else 0
         if commit.events:
             slot.turn += 1
             tools.slots.grow(slot, len(commit.events))
@@ -270,6 +279,8 @@ class Turns:
                 self._tools.slots.enqueue(slot)
             else:
                 self._tools.alarms.set(wake_us, slot)
+        if not instance.has_arrivals:
+            slot.on_trial = 0
 
     def _continue(self, slot: Slot, started: ExecutionStarted) -> None:
         """Go on with the next execution, with what is in the mailbox; let it go if its version is not run here."""

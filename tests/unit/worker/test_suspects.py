@@ -12,7 +12,14 @@ from typing import Any
 import anyio
 import pytest
 
-from durable_async import OrchestrationContext, Registry, Status, TaskHub, WorkerSettings
+from durable_async import (
+    Entity,
+    OrchestrationContext,
+    Registry,
+    Status,
+    TaskHub,
+    WorkerSettings,
+)
 from durable_async.backends.memory import MemoryBackend
 from durable_async.backends.memory.store import MemoryStore
 from durable_async.errors import BackendUnavailableError
@@ -63,6 +70,23 @@ async def poison(delay: float) -> None:
 async def harmless(seconds: float) -> float:
     await asyncio.sleep(seconds)
     return seconds
+
+
+@registry.entity
+class Cellar(Entity[list[str]]):
+    """Keeps what it is given, and may choke on it."""
+
+    def initial_state(self) -> list[str]:
+        return []
+
+    async def keep(self, what: str) -> list[str]:
+        self.state.append(what)
+        return self.state
+
+    async def choke(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        die("entity")
+        await asyncio.sleep(1000)
 
 
 @registry.orchestrator
@@ -167,6 +191,34 @@ class Story:
             group.cancel_scope.cancel()
         hub.client.close()
         await self.backend.close()
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.5])
+@virtual_time
+async def test_an_operation_that_kills_its_worker_does_so_no_oftener_for_what_stands_before_it(
+    env: VirtualEnvironment, delay: float
+) -> None:
+    """And those that are tried meanwhile, and take their time, do not pay for it."""
+    cellar = Cellar.entity_id("dark")
+    kept = [f"bottle {number}" for number in range(20)]
+
+    async def story(hub: TaskHub) -> None:
+        slow = await hub.client.start_many(busy, [1.5] * 3)
+        for bottle in kept:
+            await hub.client.signal_entity(cellar, Cellar.keep, bottle)
+        await hub.client.signal_entity(cellar, Cellar.choke, delay)
+        await hub.client.signal_entity(cellar, Cellar.keep, "last")
+        assert [await one.wait(timeout=100) for one in slow] == [1.5] * 3
+        with anyio.fail_after(1000):
+            while (found := await hub.client.get_entity(cellar)) is None or found.state != [
+                *kept,
+                "last",
+            ]:
+                await anyio.sleep(0.5)
+        assert [one.operation for one in found.parked_operations] == ["choke"]
+
+    await Story(env).tell(story)
+    assert deaths["entity"] in range(5, 8)
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.5])

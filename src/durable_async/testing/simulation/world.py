@@ -229,7 +229,9 @@ class World:
         self, life: Life, verb: str, args: tuple[Any, ...], options: dict[str, Any], answer: Any
     ) -> None:
         """Let observers look at what the store did for a process, and others overhear it."""
-        if verb in _CHANGING or (verb == "fetch" and (answer.claimed or answer.activities)):
+        # A fetch of the dead that arrives late prolongs their lease.
+        has_changed = verb == "fetch" and (answer.claimed or answer.activities or life.is_dead)
+        if verb in _CHANGING or has_changed:
             self.changed_at = self.loop.time()
             if not self.home.is_shared:
                 self._overhear(life)

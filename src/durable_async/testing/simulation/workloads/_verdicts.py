@@ -115,9 +115,8 @@ def most_begun(kind: str, hand_backs: int) -> int:
     """
     match kind:
         case "box swallow" | "box sip":
-            most = (
-                2 * BEGINNINGS_MAX
-            )  # what stands before it in line comes through, and its entity is counted anew
+            # What stands before it in line comes through twice: first unsuspected, then on trial.
+            most = BEGINNINGS_MAX + 2
         case "lethal activity":
             most = (
                 BEGINNINGS_MAX + 1

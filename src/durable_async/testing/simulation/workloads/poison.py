@@ -139,6 +139,8 @@ class Poison(Workload):
                 "after": chance.choice([0.0, 0.5, 1.5, 2.5]),
                 "neighbours": chance.randint(1, 3),
             }
+            if kind.startswith("box"):
+                given["notes"] = chance.choice([1, 1, 2, 5])
             at = round(chance.uniform(0, SECONDS), 3)
             actions.append(Action(at, chance.randint(1, 2), cls.name, "poison", given))
         return actions
@@ -152,13 +154,14 @@ class Poison(Workload):
         patient.is_flipped = given["way"] == "flip" and patient.kind.startswith("damaged")
         self._patients.append(patient)
         async with anyio.create_task_group() as group:
-            group.start_soon(self._poison, client, patient, given["way"], given["after"])
+            group.start_soon(self._poison, client, patient, given)
             for number in range(given["neighbours"]):
                 beside = f"{given['id']}-neighbour-{number}"
                 group.start_soon(self._neighbours.carry_out, client, neighbour, beside, beside)
 
-    async def _poison(self, client: Client, patient: Patient, way: str, after: float) -> None:
+    async def _poison(self, client: Client, patient: Patient, given: dict[str, Any]) -> None:
         family, _, part = patient.kind.partition(" ")
+        way, after = given["way"], given["after"]
         match family:
             case "typed":
                 await self._start_typed(client, patient.id, part)
@@ -175,7 +178,8 @@ class Poison(Workload):
                 else:
                     self._damage(patient, "history", way)
             case "box":
-                await self._note(client, patient.id, "before")
+                for number in range(given.get("notes", 1)):
+                    await self._note(client, patient.id, f"before {number}")
                 await self._start(client, CODE[family], patient.id, Case(patient.id, part))
                 await self._note(client, patient.id, "after")
             case _:
