@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import dataclasses
+import functools
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import unquote, urlsplit
 
 from durable_async._engine.ends import Ends
@@ -23,37 +25,125 @@ if TYPE_CHECKING:
     from durable_async.backends.offload import PayloadStore
 
 
+class _Opened(NamedTuple):
+    """What there is of a hub while it is open."""
+
+    backend: Backend
+    client: Client
+    ends: Ends
+
+
 class TaskHub:
     """A named container of orchestrations, in a store.
 
+    One that `at` describes is opened by ``async with``, or by the life of an application (`lifespan`), and may be opened again once it is closed;
+    one that `open` gives is open for the length of that block.
+
+    Args:
+        backend: The store, open already; or what makes one, which is opened and closed with the hub.
+        name: Its name.
+        registry: What its workers run by default; otherwise what the module-level decorators registered.
+        payloads: Converter of values; JSON by default.
+        environment: Clock, ids, chance and threads; only tests change it.
+        pending_max: See `open`.
+        settings: Those of its workers, by default.
+
     Attributes:
         name: The hub's name; several hubs in one store never see each other.
-        client: Starts, watches and steers orchestrations.
-        backend: The store.
     """
 
     def __init__(
         self,
-        backend: Backend,
+        backend: Backend | Callable[[], Backend],
         *,
         name: str = "default",
         registry: Registry | None = None,
         payloads: DataConverter | None = None,
         environment: Environment | None = None,
         pending_max: int | None = None,
+        settings: WorkerSettings | None = None,
     ) -> None:
         self.name = name
-        self.backend = backend
         self._registry = registry or default_registry
         self._payloads = payloads or JsonConverter()
         self._environment = environment or SystemEnvironment()
-        self._ends = Ends()
-        self.client = Client(
-            backend, self._environment, self._payloads, self._ends, pending_max=pending_max
-        )
+        self._pending_max = pending_max
+        self._settings = settings or WorkerSettings()
+        self._opened: _Opened | None = None
+        self._make: Callable[[], Backend] | None = None
+        if callable(backend):
+            self._make = backend
+        else:
+            self._opened = self._use(backend)
 
     def __repr__(self) -> str:
-        return f"<TaskHub {self.name!r} in {self.backend.description}>"
+        where = f"in {self._opened.backend.description}" if self._opened else "(not open)"
+        return f"<TaskHub {self.name!r} {where}>"
+
+    @property
+    def client(self) -> Client:
+        """Starts, watches and steers orchestrations.
+
+        Raises:
+            ConfigurationError: The hub is not open.
+        """
+        return self._open().client
+
+    @property
+    def backend(self) -> Backend:
+        """The store.
+
+        Raises:
+            ConfigurationError: The hub is not open.
+        """
+        return self._open().backend
+
+    @classmethod
+    def at(
+        cls,
+        url: str | Backend,
+        *,
+        hub: str | None = None,
+        registry: Registry | None = None,
+        payloads: DataConverter | None = None,
+        payload_store: PayloadStore | None = None,
+        pending_max: int | None = None,
+        settings: WorkerSettings | None = None,
+        environment: Environment | None = None,
+    ) -> TaskHub:
+        """Describe a hub that is opened later, in whichever event loop that is; nothing is opened here.
+
+            hub = TaskHub.at("sqlite:///orders.db")
+            app = FastAPI(lifespan=hub.lifespan)
+
+        Args:
+            url: As for `open`, like all others; a backend of your own making can be opened once only.
+            hub: Name of the hub in the store.
+            registry: What its workers run by default.
+            payloads: Converter of values.
+            payload_store: Where large payloads are kept.
+            pending_max: How many orchestrations may be pending.
+            settings: Those of its workers, by default.
+            environment: Clock, ids, chance and threads.
+
+        Raises:
+            ConfigurationError: The URL names no backend that exists, or cannot be read.
+        """
+        environment = environment or SystemEnvironment()
+        hub = _hub_name(url, hub)
+        if isinstance(url, str):
+            _backend(url, hub, environment)  # says now what is wrong with the URL
+        if payloads is None and payload_store is not None:
+            payloads = JsonConverter(payload_bytes_warn=PAYLOAD_BYTES_MAX)
+        return cls(
+            functools.partial(_made, url, hub, payload_store, environment),
+            name=hub,
+            registry=registry,
+            payloads=payloads,
+            environment=environment,
+            pending_max=pending_max,
+            settings=settings,
+        )
 
     @classmethod
     @asynccontextmanager
@@ -66,6 +156,7 @@ class TaskHub:
         payloads: DataConverter | None = None,
         payload_store: PayloadStore | None = None,
         pending_max: int | None = None,
+        settings: WorkerSettings | None = None,
         environment: Environment | None = None,
     ) -> AsyncGenerator[TaskHub, None]:
         """Open a hub for the length of an ``async with`` block; store and hub are created if they are new.
@@ -82,6 +173,7 @@ class TaskHub:
                 the same.
             pending_max: How many orchestrations of the hub may be pending, about, before this client's starts are refused with
                 ``OverloadedError``; any number by default. Children are not refused.
+            settings: Those of its workers, by default.
             environment: Clock, ids, chance and threads; only tests change it.
 
         Raises:
@@ -89,29 +181,58 @@ class TaskHub:
             SchemaVersionError: Its schema does not fit this release, and may not be upgraded from here.
             BackendUnavailableError: It does not answer, or does not let us in.
         """
-        environment = environment or SystemEnvironment()
-        hub = _hub_name(url, hub)
-        backend = _backend(url, hub, environment) if isinstance(url, str) else url
-        if payload_store is not None:
-            backend = _offloading(backend, payload_store, environment)
+        described = cls.at(
+            url,
+            hub=hub,
+            registry=registry,
+            payloads=payloads,
+            payload_store=payload_store,
+            pending_max=pending_max,
+            settings=settings,
+            environment=environment,
+        )
+        async with described:
+            yield described
+
+    async def __aenter__(self) -> Self:
+        """Open it, as `at` described it; raises what `open` raises."""
+        if self._make is None:
+            raise ConfigurationError("this hub was made with a store that is open already")
+        if self._opened is not None:
+            raise ConfigurationError(f"the hub {self.name!r} is open already, in this process")
+        backend = self._make()
         await backend.open()
-        try:
-            if payloads is None and payload_store is not None:
-                payloads = JsonConverter(payload_bytes_warn=PAYLOAD_BYTES_MAX)
-            opened = cls(
-                backend,
-                name=hub,
-                registry=registry,
-                payloads=payloads,
-                environment=environment,
-                pending_max=pending_max,
-            )
-            try:
-                yield opened
-            finally:
-                opened.client.close()
-        finally:
-            await backend.close()
+        self._opened = self._use(backend)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close it; who waits for something of it is told that it is closed."""
+        opened = self._open()
+        self._opened = None
+        opened.client.close()
+        await opened.backend.close()
+
+    @asynccontextmanager
+    async def lifespan(
+        self, app: object = None, *, works: bool = True
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """Open the hub and run a worker, as long as an application lives: ``FastAPI(lifespan=hub.lifespan)``.
+
+        It takes no signal handlers, and runs in the application's event loop. In a lifespan of your own: ``async with hub.lifespan(app): yield``.
+
+        Args:
+            app: The application, which is not touched.
+            works: Whether a worker runs here; without one, this process only starts and watches what others carry out.
+
+        Yields:
+            What Starlette puts into ``request.state``: the hub, as ``task_hub``.
+        """
+        async with self:
+            if not works:
+                yield {"task_hub": self}
+                return
+            async with self.worker():
+                yield {"task_hub": self}
 
     def worker(
         self,
@@ -124,20 +245,35 @@ class TaskHub:
 
         Args:
             registry: What it runs; the hub's by default.
-            settings: Its bounds and times.
-            **changes: Single settings by name, instead of ``settings``.
+            settings: Its bounds and times; the hub's by default.
+            **changes: Single settings by name, which differ from the hub's, instead of ``settings``.
         """
         if settings is not None and changes:
             raise ConfigurationError("pass settings, or single settings by name, not both")
+        opened = self._open()
         return Worker(
-            self.backend,
+            opened.backend,
             self._environment,
             registry or self._registry,
             self._payloads,
-            settings or WorkerSettings(**changes),
+            settings or dataclasses.replace(self._settings, **changes),
             self.name,
-            self._ends,
+            opened.ends,
         )
+
+    def _use(self, backend: Backend) -> _Opened:
+        ends = Ends()
+        client = Client(
+            backend, self._environment, self._payloads, ends, pending_max=self._pending_max
+        )
+        return _Opened(backend, client, ends)
+
+    def _open(self) -> _Opened:
+        if self._opened is None:
+            raise ConfigurationError(
+                f"the hub {self.name!r} is not open: it is inside `async with hub`, or while an application lives that has `hub.lifespan`"
+            )
+        return self._opened
 
     async def statistics(self) -> HubStatistics:
         """Count what the hub holds."""
@@ -152,6 +288,15 @@ def _hub_name(url: str | Backend, asked: str | None) -> str:
             f"the backend was made for the hub {told!r} and cannot be opened as {asked!r}: leave the name out here"
         )
     return check_name((told or "default") if asked is None else asked, "hub")
+
+
+def _made(
+    url: str | Backend, hub: str, payload_store: PayloadStore | None, environment: Environment
+) -> Backend:
+    backend = _backend(url, hub, environment) if isinstance(url, str) else url
+    if payload_store is not None:
+        backend = _offloading(backend, payload_store, environment)
+    return backend
 
 
 def _backend(url: str, hub: str, environment: Environment) -> Backend:

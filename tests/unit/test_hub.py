@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import anyio
 import pytest
 
-from durable_async import ConfigurationError, TaskHub, ValidationError
+from durable_async import (
+    ConfigurationError,
+    OrchestrationContext,
+    Registry,
+    Status,
+    TaskHub,
+    ValidationError,
+    WorkerSettings,
+    hub as module,
+)
 from durable_async.backend import Backend
 from durable_async.backends.offload import MemoryPayloads
 from durable_async.backends.postgres import PostgresBackend
@@ -15,6 +25,8 @@ from durable_async.backends.sqlite import SqliteBackend
 from durable_async.environment import SystemEnvironment
 
 Make = Callable[[str], Backend]
+
+registry = Registry()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -58,3 +70,75 @@ async def test_large_payloads_go_to_the_store_that_is_given(tmp_path: Path) -> N
         assert state is not None
         assert state.input() == "x" * 200
     assert list(payloads.kept.values()) == [b'"' + b"x" * 200 + b'"']
+
+
+@registry.activity
+async def greet(name: str) -> str:
+    return f"Hello, {name}"
+
+
+@registry.orchestrator
+async def greeting(ctx: OrchestrationContext, name: str) -> str:
+    return await ctx.call_activity(greet, name)
+
+
+async def test_a_hub_that_is_described_is_opened_as_often_as_it_is_needed(tmp_path: Path) -> None:
+    hub = TaskHub.at(f"sqlite:///{tmp_path / 'hub.db'}", registry=registry)
+    for number in range(2):
+        async with hub, hub.worker():
+            handle = await hub.client.start(greeting, "Ada", instance_id=f"i-{number}")
+            assert await handle.wait(timeout=10) == "Hello, Ada"
+    async with hub:
+        assert await hub.client.get("i-0") is not None
+        with pytest.raises(ConfigurationError, match="open already"):
+            async with hub:
+                pass
+    assert "not open" in repr(hub)
+
+
+async def test_a_hub_that_is_not_open_says_so() -> None:
+    hub = TaskHub.at("memory://")
+    for use in (lambda: hub.client, lambda: hub.backend, hub.worker):
+        with pytest.raises(ConfigurationError, match="'default' is not open"):
+            use()
+
+
+@pytest.mark.parametrize("url", ["mysql://host/database", "sqlite:", "orders.db"])
+def test_a_hub_is_not_described_with_a_url_that_nobody_knows(url: str) -> None:
+    with pytest.raises(ConfigurationError):
+        TaskHub.at(url)
+
+
+async def test_a_hub_with_an_open_store_cannot_be_opened() -> None:
+    async with TaskHub.open("memory://") as opened:
+        with pytest.raises(ConfigurationError, match="open already"):
+            async with TaskHub(opened.backend):
+                pass
+
+
+async def test_an_application_has_a_hub_and_a_worker_as_long_as_it_lives() -> None:
+    hub = TaskHub.at("memory://", registry=registry, settings=WorkerSettings(activities_max=3))
+    async with hub.lifespan() as state:
+        assert state == {"task_hub": hub}
+        handle = await hub.client.start(greeting, "Ada")
+        assert await handle.wait(timeout=10) == "Hello, Ada"
+    async with hub.lifespan(works=False):
+        handle = await hub.client.start(greeting, "Ada")
+        await anyio.wait_all_tasks_blocked()
+        assert await handle.get() is not None
+        assert (await hub.statistics()).by_status[Status.PENDING] == 1
+
+
+async def test_a_worker_has_the_settings_of_its_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[WorkerSettings] = []
+    monkeypatch.setattr(module, "Worker", lambda *args: made.append(args[4]))
+    hub = TaskHub.at("memory://", settings=WorkerSettings(activities_max=3))
+    async with hub:
+        hub.worker()
+        hub.worker(threads_max=2)
+        hub.worker(settings=WorkerSettings(threads_max=1))
+    assert made == [
+        WorkerSettings(activities_max=3),
+        WorkerSettings(activities_max=3, threads_max=2),
+        WorkerSettings(threads_max=1),
+    ]
