@@ -75,6 +75,7 @@ from durable_async.errors import (
 )
 from durable_async.failure import FailureDetails
 from durable_async.hub import TaskHub
+from durable_async.model.explanation import Explanation
 from durable_async.model.identity import EntityId
 from durable_async.model.policy import ActivityOptions, RetryPolicy, ReusePolicy
 from durable_async.model.records import HubStatistics, QueryOrder
@@ -130,6 +131,7 @@ __all__ = (
     "EntityState",
     "EntityStateAbsentError",
     "ExecutionError",
+    "Explanation",
     "FailureDetails",
     "Fallback",
     "FencedError",

@@ -11,9 +11,10 @@ from urllib.parse import unquote, urlsplit
 
 from durable_async._engine.ends import Ends
 from durable_async.backend import Backend
-from durable_async.client import Client
+from durable_async.client import Client, OrchestrationHandle, explain
 from durable_async.environment import Environment, SystemEnvironment
 from durable_async.errors import ConfigurationError
+from durable_async.model.explanation import Explanation
 from durable_async.model.identity import check_name
 from durable_async.model.records import HubStatistics
 from durable_async.registry import Registry, default_registry
@@ -97,6 +98,11 @@ class TaskHub:
             ConfigurationError: The hub is not open.
         """
         return self._open().backend
+
+    @property
+    def registry(self) -> Registry:
+        """What its workers run by default."""
+        return self._registry
 
     @classmethod
     def at(
@@ -278,6 +284,20 @@ class TaskHub:
     async def statistics(self) -> HubStatistics:
         """Count what the hub holds."""
         return await self.backend.statistics()
+
+    async def explain(self, instance: str | OrchestrationHandle[Any]) -> Explanation:
+        """Say what an orchestration waits for, since when, and what is in its way.
+
+        If its orchestrator is registered here, its history is replayed with the code as it is now, from which come the source lines and the
+        external events that are waited for; nothing else comes of the replay, and nothing is changed.
+
+        Args:
+            instance: An id or a handle.
+
+        Raises:
+            InstanceNotFoundError: There is no such instance.
+        """
+        return await explain(instance, self.backend, self._registry, self._payloads)
 
 
 def _hub_name(url: str | Backend, asked: str | None) -> str:

@@ -41,9 +41,10 @@ from . import admission, inputs
 from .admission import is_under_way
 from .context import OrchestrationContext, current_context
 from .endings import Outcome, conclude, is_same
-from .futures import ActivityFuture, SubOrchestrationFuture
+from .futures import ActivityFuture, EventFuture, SubOrchestrationFuture
 from .journal import Due, Journal
 from .letters import Mailbox
+from .places import Place, place_in_full
 from .program import Program
 from .window import WINDOW_KINDS
 
@@ -179,6 +180,14 @@ class Orchestration:
             for operation in self._journal.pending.values()
             if isinstance(operation, SubOrchestrationFuture) and not operation.settled
         ]
+
+    def places(self) -> list[Place]:
+        """Return where its tasks stand that have not ended, in order of their creation."""
+        return list(map(place_in_full, self._loop.unfinished()))
+
+    def awaited_events(self) -> list[EventFuture[Any]]:
+        """Return the waits for external events, in order of their beginning for each name."""
+        return [future for waiting in self._journal.waiters.values() for future in waiting]
 
     # -- replay
 

@@ -6,8 +6,9 @@ import asyncio
 import sys
 from collections.abc import Iterator
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
+from .futures import DurableFuture, EventFuture
 from .program import drive
 
 _NOT_THE_USERS = frozenset(
@@ -42,6 +43,40 @@ def place_of(task: asyncio.Task[Any]) -> str:
         return f"  {task.get_name()}: not started"
     code = chosen.f_code
     return f"  {task.get_name()}: {code.co_filename}:{chosen.f_lineno} in {code.co_name}"
+
+
+class Place(NamedTuple):
+    """Where a task that waits stands, for people.
+
+    Attributes:
+        task: Its name.
+        lines: File, line and function of the user's frames in it, outermost first.
+        awaited: The durable calls that it waits for itself, alone or gathered.
+    """
+
+    task: str
+    lines: list[tuple[str, int, str]]
+    awaited: list[DurableFuture[Any]]
+
+
+def place_in_full(task: asyncio.Task[Any]) -> Place:
+    """Return where a task stands, from its outermost function to the line that waits."""
+    lines = [
+        (frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_qualname)
+        for frame in _waiting_frames(task.get_coro())
+        if _is_the_users(frame)
+    ]
+    return Place(task.get_name(), lines, list(_awaited(task)))
+
+
+def _awaited(task: asyncio.Task[Any]) -> Iterator[DurableFuture[Any]]:
+    """Go through what a task waits for; of what is gathered, what has not come."""
+    waiter = getattr(task, "_fut_waiter", None)
+    for future in (waiter, *getattr(waiter, "_children", ())):
+        if not isinstance(future, DurableFuture) or future.done():
+            continue
+        if future.seq or isinstance(future, EventFuture):  # otherwise it stands for several
+            yield future
 
 
 def _waiting_frames(awaited: Any) -> Iterator[FrameType]:

@@ -18,6 +18,7 @@ from ._entity_state import (
     EntityState,
     OrphanedLock,
 )
+from ._explaining import explain
 from ._handle import OrchestrationHandle
 from ._state import OrchestrationState
 
@@ -35,4 +36,5 @@ __all__ = (
     "OrchestrationHandle",
     "OrchestrationState",
     "OrphanedLock",
+    "explain",
 )
