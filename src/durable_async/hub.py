@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import unquote, urlsplit
@@ -20,6 +20,7 @@ from durable_async.model.records import HubStatistics
 from durable_async.registry import Registry, default_registry
 from durable_async.serialization import DataConverter, JsonConverter
 from durable_async.serialization.converter import PAYLOAD_BYTES_MAX
+from durable_async.telemetry import Telemetry, signals_for
 from durable_async.worker import Worker, WorkerSettings
 
 if TYPE_CHECKING:
@@ -48,9 +49,11 @@ class TaskHub:
         environment: Clock, ids, chance and threads; only tests change it.
         pending_max: See `open`.
         settings: Those of its workers, by default.
+        telemetry: See `open`.
 
     Attributes:
         name: The hub's name; several hubs in one store never see each other.
+        signals: Whom to tell what happens here, if anybody listens.
     """
 
     def __init__(
@@ -63,8 +66,10 @@ class TaskHub:
         environment: Environment | None = None,
         pending_max: int | None = None,
         settings: WorkerSettings | None = None,
+        telemetry: Telemetry | Iterable[Telemetry] | None = None,
     ) -> None:
         self.name = name
+        self.signals = signals_for(telemetry)
         self._registry = registry or default_registry
         self._payloads = payloads or JsonConverter()
         self._environment = environment or SystemEnvironment()
@@ -115,6 +120,7 @@ class TaskHub:
         payload_store: PayloadStore | None = None,
         pending_max: int | None = None,
         settings: WorkerSettings | None = None,
+        telemetry: Telemetry | Iterable[Telemetry] | None = None,
         environment: Environment | None = None,
     ) -> TaskHub:
         """Describe a hub that is opened later, in whichever event loop that is; nothing is opened here.
@@ -130,6 +136,7 @@ class TaskHub:
             payload_store: Where large payloads are kept.
             pending_max: How many orchestrations may be pending.
             settings: Those of its workers, by default.
+            telemetry: Who listens.
             environment: Clock, ids, chance and threads.
 
         Raises:
@@ -149,6 +156,7 @@ class TaskHub:
             environment=environment,
             pending_max=pending_max,
             settings=settings,
+            telemetry=telemetry,
         )
 
     @classmethod
@@ -163,6 +171,7 @@ class TaskHub:
         payload_store: PayloadStore | None = None,
         pending_max: int | None = None,
         settings: WorkerSettings | None = None,
+        telemetry: Telemetry | Iterable[Telemetry] | None = None,
         environment: Environment | None = None,
     ) -> AsyncGenerator[TaskHub, None]:
         """Open a hub for the length of an ``async with`` block; store and hub are created if they are new.
@@ -180,6 +189,7 @@ class TaskHub:
             pending_max: How many orchestrations of the hub may be pending, about, before this client's starts are refused with
                 ``OverloadedError``; any number by default. Children are not refused.
             settings: Those of its workers, by default.
+            telemetry: Who hears what happens here: one, such as `durable_async.integrations.opentelemetry.OpenTelemetry`, or several.
             environment: Clock, ids, chance and threads; only tests change it.
 
         Raises:
@@ -195,6 +205,7 @@ class TaskHub:
             payload_store=payload_store,
             pending_max=pending_max,
             settings=settings,
+            telemetry=telemetry,
             environment=environment,
         )
         async with described:
@@ -265,12 +276,19 @@ class TaskHub:
             settings or dataclasses.replace(self._settings, **changes),
             self.name,
             opened.ends,
+            self.signals,
         )
 
     def _use(self, backend: Backend) -> _Opened:
         ends = Ends()
         client = Client(
-            backend, self._environment, self._payloads, ends, pending_max=self._pending_max
+            backend,
+            self._environment,
+            self._payloads,
+            ends,
+            pending_max=self._pending_max,
+            signals=self.signals,
+            hub=self.name,
         )
         return _Opened(backend, client, ends)
 

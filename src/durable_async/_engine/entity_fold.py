@@ -60,7 +60,7 @@ def _signal(signal: EntitySignal) -> Outgoing:
 
 
 def _start(start: OrchestrationStart, now_us: int) -> NewInstance:
-    started = ExecutionStarted(start.name, start.version, start.input)
+    started = ExecutionStarted(start.name, start.version, start.input, origin=start.origin)
     return NewInstance(
         instance_id=start.instance_id,
         name=start.name,

@@ -11,6 +11,7 @@ from durable_async.model.history import (
     EntityLocksRequested,
     EntityOperation,
     EntitySignaled,
+    Origin,
     ParentLink,
 )
 from durable_async.model.identity import ENTITY_MARK
@@ -18,16 +19,22 @@ from durable_async.model.records import Outgoing, Will
 from durable_async.serialization.events import encode_letter
 
 
-def signal(command: EntitySignaled) -> Outgoing:
+def signal(command: EntitySignaled, origin: Origin | None) -> Outgoing:
     """Return the letter of an operation that nobody waits for."""
-    operation = EntityOperation(command.operation, command.input, due_us=command.due_us)
+    operation = EntityOperation(
+        command.operation, command.input, due_us=command.due_us, origin=origin
+    )
     return _to(command.entity_id, encode_letter(operation))
 
 
-def call(command: EntityCalled, caller: ParentLink) -> Outgoing:
+def call(command: EntityCalled, caller: ParentLink, origin: Origin | None) -> Outgoing:
     """Return the letter of an operation whose caller waits for it."""
     operation = EntityOperation(
-        command.operation, command.input, caller=caller, section=command.section
+        command.operation,
+        command.input,
+        caller=caller,
+        section=command.section,
+        origin=origin,
     )
     return _to(command.entity_id, encode_letter(operation))
 

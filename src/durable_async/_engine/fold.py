@@ -31,6 +31,7 @@ from durable_async.model.history import (
     ExecutionStarted,
     ExecutionTerminated,
     Letter,
+    Origin,
     ParentLink,
     SubOrchestrationCancelRequested,
     SubOrchestrationCompleted,
@@ -48,6 +49,7 @@ from durable_async.model.records import (
 )
 from durable_async.model.status import Status
 from durable_async.serialization.events import encode_events, encode_letter
+from durable_async.telemetry.traceparent import passed_on
 
 from . import entity_letters
 from .termination import taken_failure, terminate_letter, terminated_failure
@@ -74,6 +76,7 @@ class _Course(msgspec.Struct, eq=False):
     result: TurnResult
     now_us: int
     effects: Effects
+    origin: Origin | None
     outbox: list[Outgoing] = []
     children: list[NewInstance] = []
     will: Will | None = None
@@ -97,7 +100,7 @@ def fold(
         now_us: The store's clock.
     """
     effects = Effects()
-    course = _Course(instance, result, now_us, effects)
+    course = _Course(instance, result, now_us, effects, instance.started.origin)
     for command in result.repeated:
         _follow[type(command)](course, command)
     for event in result.events:
@@ -148,7 +151,7 @@ def _stop(course: _Course, event: ActivityCancelRequested) -> None:
 
 
 def _start_child(course: _Course, event: SubOrchestrationScheduled) -> None:
-    course.children.append(_child(course.instance, event, course.now_us))
+    course.children.append(_child(course, event))
 
 
 def _terminate_child(course: _Course, event: SubOrchestrationCancelRequested) -> None:
@@ -160,11 +163,13 @@ def _send_event(course: _Course, event: EventSent) -> None:
 
 
 def _signal(course: _Course, event: EntitySignaled) -> None:
-    course.outbox.append(entity_letters.signal(event))
+    origin = None if course.origin is None else _passed_on(course, course.origin, event.seq)
+    course.outbox.append(entity_letters.signal(event, origin))
 
 
 def _call(course: _Course, event: EntityCalled) -> None:
-    course.outbox.append(entity_letters.call(event, _link(course.instance, event.seq)))
+    origin = None if course.origin is None else _passed_on(course, course.origin, event.seq)
+    course.outbox.append(entity_letters.call(event, _link(course.instance, event.seq), origin))
 
 
 def _request_locks(course: _Course, event: EntityLocksRequested) -> None:
@@ -199,17 +204,27 @@ def _link(instance: Orchestration, seq: int) -> ParentLink:
     return ParentLink(instance.instance_id, instance.execution, seq)
 
 
-def _child(instance: Orchestration, event: SubOrchestrationScheduled, now_us: int) -> NewInstance:
+def _passed_on(course: _Course, origin: Origin, seq: int) -> Origin:
+    """Return what an operation belongs to."""
+    instance = course.instance
+    header = passed_on(origin.traceparent, instance.instance_id, instance.execution, seq)
+    return Origin(header, course.now_us)
+
+
+def _child(course: _Course, event: SubOrchestrationScheduled) -> NewInstance:
+    instance = course.instance
     above = instance.started.parent
     depth = 1 if above is None else above.depth + 1
     parent = ParentLink(instance.instance_id, instance.execution, event.seq, depth)
     taken = taken_failure(event.instance_id, event.reuse)
+    origin = None if course.origin is None else _passed_on(course, course.origin, event.seq)
+    started = ExecutionStarted(event.name, event.version, event.input, parent, origin=origin)
     return NewInstance(
         instance_id=event.instance_id,
         name=event.name,
         version=event.version,
-        events=encode_events([ExecutionStarted(event.name, event.version, event.input, parent)]),
-        created_at_us=now_us,
+        events=encode_events([started]),
+        created_at_us=course.now_us,
         reuse=event.reuse,
         parent=parent,
         refusal=encode_letter(SubOrchestrationFailed(event.seq, taken)),
@@ -258,7 +273,12 @@ def _end(course: _Course, outcome: Outcome) -> _Ending:
             _report(course, SubOrchestrationFailed(seq, terminated))
             return _Ending(Status.TERMINATED, output=outcome.output)
         case ExecutionContinuedAsNew():
-            first = ExecutionStarted(started.name, outcome.version, outcome.input, parent)
+            origin = course.origin
+            if origin is not None:
+                origin = Origin(origin.traceparent, course.now_us)
+            first = ExecutionStarted(
+                started.name, outcome.version, outcome.input, parent, origin=origin
+            )
             course.effects.next_started = first
             following = NextExecution(events=encode_events([first]), version=outcome.version)
             return _Ending(following=following)

@@ -8,23 +8,24 @@ import msgspec
 
 from durable_async._kernel.futures import ActivityFuture
 from durable_async.errors import CorruptHistoryError, ValidationError
-from durable_async.model.history import Microseconds
+from durable_async.model.history import Microseconds, Origin
 from durable_async.model.policy import ActivityOptions, seconds_of
 
 
 class QueuedOptions(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Time limits of one attempt, in seconds; ``expires_us`` is absolute, on the store's clock."""
+    """Time limits of one attempt, in seconds; ``expires_us`` is absolute, on the store's clock. ``origin`` is that of its orchestration."""
 
     start_to_close: float | None = None
     heartbeat: float | None = None
     expires_us: Microseconds | None = None
     last_heartbeat: bytes | None = None
+    origin: Origin | None = None
 
 
 _decoder = msgspec.msgpack.Decoder(QueuedOptions)
 
 
-def encode_options(future: ActivityFuture[Any]) -> bytes:
+def encode_options(future: ActivityFuture[Any], origin: Origin | None) -> bytes:
     """Return the options of an activity that goes to the hub's queue."""
     total = future.options.schedule_to_close
     expires_us = (
@@ -32,11 +33,14 @@ def encode_options(future: ActivityFuture[Any]) -> bytes:
         if total is None
         else future.scheduled_at_us + round(seconds_of(total, "schedule_to_close") * 1e6)
     )
-    return encode_limits(future.options, expires_us, future.heartbeat)
+    return encode_limits(future.options, expires_us, future.heartbeat, origin)
 
 
 def encode_limits(
-    options: ActivityOptions, expires_us: int | None, last_heartbeat: bytes | None
+    options: ActivityOptions,
+    expires_us: int | None,
+    last_heartbeat: bytes | None,
+    origin: Origin | None,
 ) -> bytes:
     """Return the options of an attempt for whoever begins it next."""
     return msgspec.msgpack.encode(
@@ -45,6 +49,7 @@ def encode_limits(
             _seconds(options.heartbeat, "heartbeat"),
             expires_us,
             last_heartbeat,
+            origin,
         )
     )
 

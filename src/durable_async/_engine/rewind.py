@@ -159,6 +159,12 @@ def _going_on(event: HistoryEvent, execution: int, parent: ParentLink | None) ->
     if isinstance(event, ExecutionStarted):
         drawn_as = event.drawn_as or execution
         return ExecutionStarted(
-            event.name, event.version, event.input, parent, event.start_at_us, drawn_as
+            event.name,
+            event.version,
+            event.input,
+            parent,
+            event.start_at_us,
+            drawn_as,
+            event.origin,
         )
     return event

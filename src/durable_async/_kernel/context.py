@@ -32,6 +32,7 @@ from durable_async.model.policy import (
     Seconds,
 )
 from durable_async.serialization.signatures import Signature
+from durable_async.telemetry.logs import about
 
 from .entity_calls import EntityCalls
 from .futures import (
@@ -459,10 +460,10 @@ class OrchestrationContext(EntityCalls):
 
 
 class ReplaySilentLogger(logging.LoggerAdapter[logging.Logger]):
-    """Passes records on unless the orchestration is replaying; adds its id to each."""
+    """Passes records on unless the orchestration is replaying; adds its id and execution to each."""
 
     def __init__(self, logger: logging.Logger, context: OrchestrationContext) -> None:
-        super().__init__(logger, {"instance_id": context.instance_id})
+        super().__init__(logger, about(context.instance_id, context.execution))
         self._context = context
 
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - the name is logging's
@@ -472,7 +473,7 @@ class ReplaySilentLogger(logging.LoggerAdapter[logging.Logger]):
     def process(
         self, msg: Any, kwargs: MutableMapping[str, Any]
     ) -> tuple[Any, MutableMapping[str, Any]]:
-        """Add the instance's id to the record."""
+        """Add the instance's id and execution to the record."""
         kwargs["extra"] = {**(self.extra or {}), **kwargs.get("extra", {})}
         return msg, kwargs
 

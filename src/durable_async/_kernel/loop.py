@@ -22,6 +22,7 @@ from contextvars import copy_context
 from typing import Any, NoReturn, Protocol, TypeVar, TypeVarTuple
 
 from durable_async.errors import ForbiddenOperationError, TurnBudgetError
+from durable_async.telemetry.logs import about
 
 from . import guard, ordered
 from .futures import DurableFuture
@@ -363,6 +364,7 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
                 self.instance_id,
                 context.get("message"),
                 exc_info=context.get("exception"),
+                extra=about(self.instance_id),
             )
 
     def default_exception_handler(self, context: dict[str, Any]) -> None:

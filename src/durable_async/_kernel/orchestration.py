@@ -144,6 +144,11 @@ class Orchestration:
         )
         self._loop.context.run(current_context.set, self._context)
 
+    @property
+    def begun_at_us(self) -> int | None:
+        """When the code began, by the clock of its first turn; ``None`` before."""
+        return None if self._root is None else self._journal.start_us
+
     # -- what is pending
 
     @property

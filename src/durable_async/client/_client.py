@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar, overload
@@ -127,7 +128,10 @@ class Client(Steering, EntityUpkeep):
         news = self._instances.news(new.instance_id) if request_id is None else None
         if self._intake is not None:
             await self._admit(1, self._intake)
-        outcome = await self._persist(lambda: self._create.ask(new))
+        if self._teller is None:
+            outcome = await self._persist(lambda: self._create.ask(new))
+        else:
+            (outcome,) = await self._teller.create([new], self._create_each)
         return self._started(new, outcome, orchestrator, news)
 
     async def start_many(
@@ -163,11 +167,23 @@ class Client(Steering, EntityUpkeep):
         news = [self._instances.news(one.instance_id) for one in new]
         if self._intake is not None:
             await self._admit(len(new), self._intake)
-        outcomes = await self._persist(lambda: self._backend.create(new)) if new else []
+        outcomes: Sequence[StartOutcome] = []
+        if new and self._teller is None:
+            outcomes = await self._create_all(new)
+        elif new and self._teller is not None:
+            outcomes = await self._teller.create(new, self._create_all)
         return [
             self._started(one, outcome, orchestrator, heard)
             for one, outcome, heard in zip(new, outcomes, news, strict=True)
         ]
+
+    async def _create_all(self, new: Sequence[NewInstance]) -> Sequence[StartOutcome]:
+        """Create several in one commit."""
+        return await self._persist(lambda: self._backend.create(new))
+
+    async def _create_each(self, new: Sequence[NewInstance]) -> Sequence[StartOutcome]:
+        """Create one or a few, in commits that are shared with other callers."""
+        return [await self._persist(functools.partial(self._create.ask, one)) for one in new]
 
     def _new(
         self,
@@ -261,5 +277,8 @@ class Client(Steering, EntityUpkeep):
         news = self._instances.news(new.instance_id)
         if self._intake is not None:
             await self._admit(1, self._intake)
-        outcome = await self._persist(lambda: self._create.ask(new))
+        if self._teller is None:
+            outcome = await self._persist(lambda: self._create.ask(new))
+        else:
+            (outcome,) = await self._teller.create([new], self._create_each)
         return self._started(new, outcome, instance, news)

@@ -29,11 +29,13 @@ from durable_async.model.records import (
 )
 from durable_async.model.status import Status
 from durable_async.serialization import DataConverter
+from durable_async.telemetry import Signals
 
 from ._gathering import Gatherer
 from ._handle import OrchestrationHandle
 from ._intake import Intake
 from ._looking import RETRY_SECONDS
+from ._telling import ClientTeller
 from ._waiting import Waiters
 
 A = TypeVar("A")
@@ -53,8 +55,13 @@ class Connection:
         ends: Ends | None = None,
         *,
         pending_max: int | None = None,
+        signals: Signals | None = None,
+        hub: str = "default",
     ) -> None:
         self._store = backend
+        self._teller = (
+            None if signals is None else ClientTeller(signals, environment, backend.now_us, hub)
+        )
         self._intake = (
             None if pending_max is None else Intake(self._count_pending, environment, pending_max)
         )

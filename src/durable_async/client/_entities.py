@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar, assert_never, overload
 
 import anyio
+import msgspec
 
 from durable_async._kernel.entities.context import current_entity
 from durable_async._kernel.operations import OperationCall, encode_operation
@@ -25,6 +27,7 @@ from durable_async.model.history import (
     EntityCallFailed,
     EntityLetter,
     EntityOperation,
+    Origin,
 )
 from durable_async.model.identity import EntityId
 from durable_async.model.policy import Seconds
@@ -179,7 +182,20 @@ class EntityCalling(EntityReading):
         call = encode_operation(self._payloads, operation, args, kwargs)
         letter = EntityOperation(call.name, call.input, due_us=self._due_us(options.at))
         request_id = self._request_id(options.request_id)
-        return self._post(entity_id, letter, opens=entity.stored_name, request_id=request_id)
+        if self._teller is None:
+            return self._post(entity_id, letter, opens=entity.stored_name, request_id=request_id)
+        return self._teller.around(
+            "signal_entity",
+            entity.name,
+            entity_id,
+            lambda origin: self._post(
+                entity_id,
+                msgspec.structs.replace(letter, origin=origin),
+                opens=entity.stored_name,
+                request_id=request_id,
+            ),
+            operation=call.name,
+        )
 
     # -- calls
 
@@ -256,14 +272,24 @@ class EntityCalling(EntityReading):
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         options: OperationOptions,
+        origin: Origin | None = None,
     ) -> Any:
         entity_id = entity_id_of(entity)
         timeout = check_timeout(options.timeout)
         _refuse_itself(entity)
         call = encode_operation(self._payloads, operation, args, kwargs)
+        if self._teller is not None and origin is None:  # once more, with what it belongs to
+            do = functools.partial(self._call, entity, operation, args, kwargs, options)
+            return await self._teller.around(
+                "call_entity", entity.name, entity_id, do, operation=call.name
+            )
         request_id = self._request_id(options.request_id)
         letter = EntityOperation(
-            call.name, call.input, request_id=request_id, due_us=self._due_us(options.at)
+            call.name,
+            call.input,
+            request_id=request_id,
+            due_us=self._due_us(options.at),
+            origin=origin,
         )
         # It listens before it asks, so that it need not look before it hears something; only what is asked again may be answered.
         with self._answers.waiter(request_id, lambda answer: answer is not None) as waiter:

@@ -46,7 +46,15 @@ class Steering(Watching):
             InstanceNotFoundError: There is no such instance.
             OverloadedError: Its mailbox is full.
         """
-        return await self._deliver(instance, self._event(name, payload), request_id=request_id)
+        event = self._event(name, payload)
+        if self._teller is None:
+            return await self._deliver(instance, event, request_id=request_id)
+        return await self._teller.around(
+            "raise_event",
+            event.name,
+            id_of(instance),
+            lambda origin: self._deliver(instance, event, request_id=request_id),
+        )
 
     async def raise_events(self, events: Sequence[tuple[Instance, str, Any]]) -> list[bool]:
         """Raise many events in one commit: ``(instance, name, payload)`` each. Returns which were delivered."""

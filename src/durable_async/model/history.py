@@ -36,6 +36,18 @@ class ParentLink(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return mine == (other.instance_id, other.execution, other.seq)
 
 
+class Origin(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What something was asked for in, noted where somebody listens (`durable_async.telemetry`). Nothing that is decided depends on it.
+
+    Attributes:
+        traceparent: A W3C ``traceparent``; empty for none. It is whatever the store gives, so whoever uses it parses it.
+        sent_at_us: When it was asked for.
+    """
+
+    traceparent: str = ""
+    sent_at_us: Microseconds = 0
+
+
 class _Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     pass
 
@@ -49,6 +61,7 @@ class ExecutionStarted(_Event, tag=1, frozen=True, array_like=True, gc=False):
     Attributes:
         start_at_us: Not to start before; 0 for at once.
         drawn_as: The execution whose chance and number the code sees, where a rewind gave it another; 0 for its own.
+        origin: The trace that it belongs to, and when it was asked for, if somebody listened.
     """
 
     name: str
@@ -57,6 +70,7 @@ class ExecutionStarted(_Event, tag=1, frozen=True, array_like=True, gc=False):
     parent: ParentLink | None = None
     start_at_us: Microseconds = 0
     drawn_as: Ordinal = 0
+    origin: Origin | None = None
 
 
 class TurnStarted(_Event, tag=2, frozen=True, array_like=True, gc=False):
@@ -339,6 +353,7 @@ class EntityOperation(_Event, tag=60, frozen=True, array_like=True, gc=False):
         request_id: Under which the answer is kept for the client that called.
         section: With a caller: the sequence number of its lock request, of a call from within a critical section; else 0.
         due_us: Not before this time; 0 for at once.
+        origin: The trace that it belongs to, and when it was asked for, if somebody listened.
     """
 
     operation: str
@@ -347,6 +362,7 @@ class EntityOperation(_Event, tag=60, frozen=True, array_like=True, gc=False):
     request_id: str | None = None
     section: Ordinal = 0
     due_us: Microseconds = 0
+    origin: Origin | None = None
 
 
 class EntityLockRequest(_Event, tag=61, frozen=True, array_like=True, gc=False):

@@ -17,10 +17,17 @@ from durable_async._engine.activity import enter_activity
 from durable_async.environment import Environment
 from durable_async.errors import SerializationError
 from durable_async.failure import FailureDetails
-from durable_async.model.history import ActivityCompleted, ActivityFailed, ActivityHeartbeat, Letter
+from durable_async.model.history import (
+    ActivityCompleted,
+    ActivityFailed,
+    ActivityHeartbeat,
+    Letter,
+    Origin,
+)
 from durable_async.model.policy import ActivityOptions, seconds_of
 from durable_async.registry import Activity
 from durable_async.serialization import DataConverter
+from durable_async.telemetry import Ongoing, Outcome
 
 from ._bell import Bell
 from ._carriers import Begun, Carrier
@@ -47,6 +54,9 @@ class Attempt(msgspec.Struct, eq=False):
         stopped: Whether nobody waits for its outcome.
         is_over: Whether its code may know that.
         unrecorded: What it has reported since that was made durable.
+        origin: That of its orchestration, where somebody listens.
+        ongoing: What whoever listens makes of it.
+        for_good: Whether, if it was stopped, it is not begun again anywhere.
     """
 
     runner: ActivityRunner
@@ -67,6 +77,9 @@ class Attempt(msgspec.Struct, eq=False):
     recorded_at: float = -math.inf
     limit_at: float = math.inf
     deadline_us: int | None = None
+    origin: Origin | None = None
+    ongoing: Ongoing | None = None
+    for_good: bool = False
 
     @property
     def name(self) -> str:
@@ -126,6 +139,7 @@ class ActivityRunner:
         now_us: Callable[[], int],
         deliver: Deliver,
         may_begin: Callable[[], bool],
+        tell: Callable[[Attempt], Ongoing | None] | None = None,
     ) -> None:
         self.hub = hub
         self._group = asyncio.TaskGroup()  # begins a task at a sixth of what it costs anyio's
@@ -136,6 +150,8 @@ class ActivityRunner:
         self._now_us = now_us
         self._deliver = deliver
         self._may_begin = may_begin
+        self._tell = tell
+        self._run_code = self._outcome if tell is None else self._watched_outcome
         self._threads = anyio.CapacityLimiter(settings.threads_max)
         self._line: deque[Attempt] = deque()
         self._line_moves = Bell()  # for the one task that is at the line
@@ -166,9 +182,15 @@ class ActivityRunner:
             self._line_moves.ring()
         self._line.append(attempt)
 
-    def stop(self, attempt: Attempt) -> None:
+    @property
+    def waiting(self) -> int:
+        """How many attempts are in line."""
+        return len(self._line)
+
+    def stop(self, attempt: Attempt, *, for_good: bool = True) -> None:
         """Cancel an attempt: its code gets the cancellation, its outcome is dropped."""
         attempt.stopped = attempt.is_over = True
+        attempt.for_good = for_good
         if attempt.scope is not None:
             attempt.scope.cancel()
 
@@ -251,10 +273,10 @@ class ActivityRunner:
     def _begin(self, attempt: Attempt, carrier: Carrier) -> _BegunAttempt:
         """Take an attempt's first step, in a carrier's task."""
         if not attempt.has_limits:
-            return Begun(self._outcome(attempt))
+            return Begun(self._run_code(attempt))
         self._set_limits(attempt)
         carrier.scope.deadline = self._deadline(attempt)
-        begun = Begun(self._outcome(attempt))
+        begun = Begun(self._run_code(attempt))
         if not begun.waits:
             carrier.lift_limit()
         return begun
@@ -304,6 +326,32 @@ class ActivityRunner:
                 raise
             # Nobody cancelled it: it awaited something that was cancelled, which is its own failure.
             return _failed(attempt, FailureDetails.of(error))
+
+    async def _watched_outcome(self, attempt: Attempt) -> Letter:
+        """Run an attempt's code, and tell of it; in one context, which whoever listens may put something into."""
+        assert self._tell is not None
+        attempt.ongoing = ongoing = self._tell(attempt)
+        if ongoing is None:
+            return await self._outcome(attempt)
+        clock = self._environment.monotonic
+        begun_at = clock()
+        try:
+            letter = await self._outcome(attempt)
+        except BaseException:
+            if _is_late(attempt):
+                ongoing.ended(_outcome("failed", clock() - begun_at, "builtins.TimeoutError"))
+            else:
+                ongoing.ended(_outcome("cancelled", clock() - begun_at))
+                if attempt.for_good:
+                    ongoing.recorded()
+            raise
+        if isinstance(letter, ActivityFailed):
+            ongoing.ended(_outcome("failed", clock() - begun_at, letter.failure.error_type))
+        else:
+            ongoing.ended(_outcome("completed", clock() - begun_at))
+        if attempt.for_good:
+            ongoing.recorded()
+        return letter
 
     def _end(self, attempt: Attempt, letter: Letter) -> None:
         if attempt.stopped:
@@ -361,6 +409,16 @@ class ActivityRunner:
         details, attempt.unrecorded = attempt.unrecorded, None
         attempt.recorded_at = anyio.current_time()
         self._deliver(attempt, ActivityHeartbeat(attempt.seq, details))
+
+
+def _is_late(attempt: Attempt) -> bool:
+    """Tell whether it is the time that cancels an attempt."""
+    scope = attempt.scope
+    return scope is not None and not attempt.stopped and anyio.current_time() >= scope.deadline
+
+
+def _outcome(status: Any, seconds: float, error: str = "") -> Outcome:
+    return Outcome(status=status, seconds=seconds, error=error)
 
 
 def _failed(attempt: Attempt, failure: FailureDetails) -> ActivityFailed:

@@ -16,10 +16,12 @@ from durable_async.errors import BackendUnavailableError, CorruptHistoryError, N
 from durable_async.failure import FailureDetails
 from durable_async.model.history import ExecutionStarted, ExecutionTerminated, HistoryEvent
 from durable_async.model.identity import ENTITY_MARK
-from durable_async.model.records import ClaimedInstance, HistoryRow
+from durable_async.model.records import ClaimedInstance, HistoryRow, TurnCommit
 from durable_async.serialization.events import decode_events, decode_letter, decode_snapshot
+from durable_async.telemetry.logs import about
 
 from ._entities import OPERATIONS_MAX
+from ._memos import Memo
 from ._parking import park
 from ._slots import Slot
 from ._suspects import SUSPECT_ATTEMPTS
@@ -105,6 +107,7 @@ def _adopt_entity(claimed: ClaimedInstance, tools: Tools, turns: Turns) -> None:
                     operation.operation,
                     claimed.instance_id,
                     reason,
+                    extra=about(claimed.instance_id, claimed.execution),
                 )
     except Exception as error:  # noqa: BLE001 - whatever it is, it is one instance's trouble
         turns.refuse(claimed.instance_id, claimed.execution, claimed.attempts, error)
@@ -116,6 +119,7 @@ def _adopt_entity(claimed: ClaimedInstance, tools: Tools, turns: Turns) -> None:
         history_bytes=len(claimed.state or b""),
         claims=claimed.attempts,
         on_trial=OPERATIONS_MAX if min(claimed.attempts, attempts) >= SUSPECT_ATTEMPTS else 0,
+        memo=None if tools.teller is None else Memo(),
     )
     _take_in(slot, tools, turns)
 
@@ -146,7 +150,15 @@ def _order_to_end(claimed: ClaimedInstance) -> ExecutionTerminated | None:
 
 async def _end(claimed: ClaimedInstance, order: ExecutionTerminated, tools: Tools) -> None:
     events, turn = await _read(claimed, tools)
-    tools.committer.submit(termination(claimed, order, events, turn), ignore)
+    _submit_end(claimed, events, termination(claimed, order, events, turn), tools)
+
+
+def _submit_end(
+    claimed: ClaimedInstance, events: list[HistoryEvent], commit: TurnCommit, tools: Tools
+) -> None:
+    teller = tools.teller
+    done = ignore if teller is None else teller.ended_without_code(claimed, events, commit)
+    tools.committer.submit(commit, done)
 
 
 async def _read(claimed: ClaimedInstance, tools: Tools) -> tuple[list[HistoryEvent], int]:
@@ -181,15 +193,21 @@ async def _refuse_divergent(
 
 
 async def _fail(claimed: ClaimedInstance, failure: FailureDetails, tools: Tools) -> None:
-    _, turn = await _read(claimed, tools)
-    _log.error("orchestration %s fails: %s", claimed.instance_id, failure.message)
-    tools.committer.submit(refusal_of(claimed, failure, turn), ignore)
+    events, turn = await _read(claimed, tools)
+    _log.error(
+        "orchestration %s fails: %s",
+        claimed.instance_id,
+        failure.message,
+        extra=about(claimed.instance_id, claimed.execution),
+    )
+    _submit_end(claimed, events, refusal_of(claimed, failure, turn), tools)
 
 
 async def _rebuild(claimed: ClaimedInstance, tools: Tools, turns: Turns) -> Slot:
     instance: Orchestration | None = None
     size = 0
     turn = -1
+    memo = None if tools.teller is None else Memo()
     try:
         async with aclosing(_rows(claimed, tools)) as rows:
             async for row in rows:
@@ -197,6 +215,8 @@ async def _rebuild(claimed: ClaimedInstance, tools: Tools, turns: Turns) -> Slot
                 if instance is None:
                     instance = _begin(claimed, events, turns)
                 await _replay(instance, events, tools)
+                if memo is not None:
+                    memo.recall(events)
                 size += len(row.events)
                 turn = row.turn
         _deliver(claimed, instance)
@@ -205,6 +225,8 @@ async def _rebuild(claimed: ClaimedInstance, tools: Tools, turns: Turns) -> Slot
             instance.evict()
         raise
     assert instance is not None
+    if memo is not None:
+        memo.has_begun = instance.begun_at_us is not None
     return Slot(
         instance=instance,
         turn=turn + 1,
@@ -212,6 +234,7 @@ async def _rebuild(claimed: ClaimedInstance, tools: Tools, turns: Turns) -> Slot
         history_bytes=size,
         claims=claimed.attempts,
         elsewhere=set(claimed.queued),
+        memo=memo,
     )
 
 

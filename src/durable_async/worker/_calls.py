@@ -56,8 +56,10 @@ class ActivityCalls:
             tuple(seq for seq in effects.stop if seq in slot.elsewhere) if slot.elsewhere else ()
         )
         if away or cancelled:
+            instance = slot.orchestration
+            origin = instance.started.origin
             items = tuple(
-                queued(slot.orchestration, future, encode_options(future)) for future in away
+                queued(instance, future, encode_options(future, origin)) for future in away
             )
             commit = msgspec.structs.replace(commit, queued=items, cancelled=cancelled)
         assert self.runner is not None
@@ -104,6 +106,8 @@ class ActivityCalls:
             else future.scheduled_at_us + round(seconds_of(limit, "schedule_to_close") * 1e6),
             future.heartbeat,
         )
+        if self._tools.teller is not None:
+            attempt.origin = slot.orchestration.started.origin
         slot.attempts[future.seq] = attempt
         self.runner.start(attempt)
 
@@ -117,21 +121,23 @@ class ActivityCalls:
         if slot.attempts.get(attempt.seq) is attempt and isinstance(instance, Orchestration):
             if not isinstance(letter, ActivityHeartbeat):
                 del slot.attempts[attempt.seq]
+                if attempt.ongoing is not None and slot.memo is not None:
+                    slot.memo.ended[attempt.seq] = attempt.ongoing
             instance.deliver(None, attempt.execution, letter)
             slots.enqueue(slot)
 
-    def stop(self, slot: Slot, seq: int) -> None:
-        """Stop an activity whose outcome nobody waits for any more."""
+    def stop(self, slot: Slot, seq: int, *, for_good: bool = True) -> None:
+        """Stop an activity whose outcome nobody waits for any more, unless it is begun again elsewhere."""
         slot.elsewhere.discard(seq)
         attempt = slot.attempts.pop(seq, None)
         if attempt is not None:
             assert self.runner is not None
-            self.runner.stop(attempt)
+            self.runner.stop(attempt, for_good=for_good)
 
     def stop_all(self, slot: Slot) -> None:
-        """Stop all that run here."""
+        """Stop all that run here; those of an execution that has not ended are begun again by whoever has it next."""
         for seq in list(slot.attempts):
-            self.stop(slot, seq)
+            self.stop(slot, seq, for_good=slot.instance.outcome is not None)
 
     # -- in the hub's queue
 

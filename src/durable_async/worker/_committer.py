@@ -65,10 +65,18 @@ class Committer:
         fence: Where it stands.
         commits: How many there were.
         loners: Instances whose turns could not be stored together with others'.
+
+    Args:
+        tell: Told what was committed, and when that began, if anybody listens.
     """
 
     def __init__(
-        self, backend: Backend, environment: Environment, settings: WorkerSettings, fence: Fence
+        self,
+        backend: Backend,
+        environment: Environment,
+        settings: WorkerSettings,
+        fence: Fence,
+        tell: Callable[[Sequence[CommitItem], float], None] | None = None,
     ) -> None:
         self.fence = fence
         self.commits = 0
@@ -76,6 +84,7 @@ class Committer:
         self._backend = backend
         self._environment = environment
         self._settings = settings
+        self._tell = tell
         self._waiting: deque[Entry] = deque()
         self._bell = Bell()
         self._busy = False
@@ -84,6 +93,11 @@ class Committer:
     def is_idle(self) -> bool:
         """Whether everything that was submitted has been answered."""
         return not self._waiting and not self._busy
+
+    @property
+    def waiting(self) -> int:
+        """How many items are in line for the next commit."""
+        return len(self._waiting)
 
     def submit(self, item: CommitItem, done: Callable[[bool], None]) -> None:
         """Put an item into the next batch that has room; bounded by the callers, who submit one item an instance at a time.
@@ -176,6 +190,7 @@ class Committer:
 
     async def _send(self, items: Sequence[CommitItem]) -> CommitResult:
         patience: Patience | None = None  # only a store that does not answer asks for any
+        begun_at = 0.0 if self._tell is None else self._environment.monotonic()
         while True:
             fence = self.fence
             result: CommitResult | None = None
@@ -192,6 +207,8 @@ class Committer:
             if result is not None:
                 self.fence = result.fence
                 self.commits += 1
+                if self._tell is not None:
+                    self._tell(items, begun_at)
                 return result
             patience = patience or Patience(self._environment)
             await patience.pause()

@@ -39,6 +39,7 @@ class Draft(msgspec.Struct, eq=False):
         effects: What may happen once they are durable.
         posted: Receivers of letters that go through the store: what comes after these must not be faster.
         begins: Activities that will run here, of those that may begin; known when it is submitted.
+        seconds: How long the code ran, where somebody listens.
     """
 
     slot: Slot
@@ -49,6 +50,7 @@ class Draft(msgspec.Struct, eq=False):
     effects: Effects = msgspec.field(default_factory=Effects)
     posted: set[str] = set()
     begins: Sequence[ActivityFuture[Any]] = ()
+    seconds: float = 0.0
 
     @property
     def status(self) -> Status:
@@ -61,6 +63,7 @@ class Draft(msgspec.Struct, eq=False):
         self.events += later.events
         self.consumed += later.consumed
         self.outbox += later.outbox
+        self.seconds += later.seconds
         self.commit = msgspec.structs.replace(
             new,
             status=old.status if new.status is None else new.status,

@@ -18,6 +18,8 @@ from durable_async.errors import EntityOperationFailedError, TurnBudgetError
 from durable_async.failure import FailureDetails
 from durable_async.model.history import EntityOperation
 from durable_async.registry import EntityDefinition
+from durable_async.telemetry import Outcome
+from durable_async.telemetry.logs import about
 
 from ._drafts import Draft, Sent
 from ._slots import Slot
@@ -155,7 +157,8 @@ class EntityTurns:
                     return done
                 break
             started = clock()
-            self._conclude(slot, letter, operation.run())
+            outcome = operation.run() if tools.teller is None else self._tell(slot, operation)
+            self._conclude(slot, letter, outcome)
             ended = clock()
             known.note(ended - started)
             left -= 1
@@ -175,7 +178,12 @@ class EntityTurns:
         if failure is not None and letter.caller is None and letter.request_id is None:
             # A signal's failure is told nobody and is in no history, so it would be lost.
             error = EntityOperationFailedError(slot.instance_id, letter.operation, failure)
-            _log.warning("%s, and nobody waits for it\n%s", error, failure.stack_trace.rstrip())
+            _log.warning(
+                "%s, and nobody waits for it\n%s",
+                error,
+                failure.stack_trace.rstrip(),
+                extra=about(slot.instance_id, slot.execution),
+            )
         slot.entity.conclude(outcome)
 
     def _known(self, definition: EntityDefinition, letter: EntityOperation) -> _Experience:
@@ -195,6 +203,22 @@ class EntityTurns:
         commit = fold_entity(entity, turn, now_us=now_us)
         outbox = [Sent(outgoing) for outgoing in commit.outbox] if commit.outbox else []
         return Draft(slot, commit, consumed=list(commit.consumed), outbox=outbox)
+
+    def _tell(self, slot: Slot, operation: Operation) -> OperationOutcome:
+        """Carry out a quick one, and tell of it."""
+        teller = self._tools.teller
+        assert teller is not None
+        ongoing = teller.operation_began(operation, slot)
+        if ongoing is None:
+            return operation.run()
+        begun_at = teller.clock()
+        try:
+            outcome = operation.run()
+        except BaseException:
+            ongoing.ended(Outcome(status="cancelled", seconds=teller.clock() - begun_at))
+            raise
+        teller.operation_ended(ongoing, slot, outcome, begun_at)
+        return outcome
 
     # -- those that take longer
 
@@ -238,11 +262,32 @@ class EntityTurns:
             if letter is None:
                 break
             operation = Operation(definition, entity, letter, payloads, now_us, new_id)
-            self._conclude(slot, letter, await self._perform(definition, operation))
+            if tools.teller is None:
+                outcome = await self._perform(definition, operation)
+            else:
+                outcome = await self._perform_and_tell(slot, definition, operation)
+            self._conclude(slot, letter, outcome)
             left -= 1
             if left == 0 or clock() - begun > BATCH_SECONDS:
                 break
         return self._draft(slot, tools.backend.now_us())
+
+    async def _perform_and_tell(
+        self, slot: Slot, definition: EntityDefinition, operation: Operation
+    ) -> OperationOutcome:
+        teller = self._tools.teller
+        assert teller is not None
+        ongoing = teller.operation_began(operation, slot)
+        if ongoing is None:
+            return await self._perform(definition, operation)
+        begun_at = teller.clock()
+        try:
+            outcome = await self._perform(definition, operation)
+        except BaseException:
+            ongoing.ended(Outcome(status="cancelled", seconds=teller.clock() - begun_at))
+            raise
+        teller.operation_ended(ongoing, slot, outcome, begun_at)
+        return outcome
 
     async def _perform(
         self, definition: EntityDefinition, operation: Operation

@@ -18,6 +18,7 @@ from durable_async.model.history import (
     SubOrchestrationScheduled,
     TimerCreated,
 )
+from durable_async.telemetry.logs import about
 
 from .settings import WorkerSettings
 
@@ -96,4 +97,5 @@ class Limits:
             _SHORTER,
             self._events_max,
             self._bytes_max,
+            extra=about(instance.instance_id, instance.execution),
         )

@@ -6,6 +6,7 @@ import logging
 
 from durable_async.model.identity import ENTITY_MARK
 from durable_async.model.records import Park
+from durable_async.telemetry.logs import about
 
 REASON_CHARS_MAX = 8_000
 
@@ -17,7 +18,9 @@ def park(instance_id: str, execution: int | None, reason: str) -> Park:
     readable = reason.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
     if len(readable) > REASON_CHARS_MAX:
         readable = readable[: REASON_CHARS_MAX - 1] + "\N{HORIZONTAL ELLIPSIS}"
-    _log.error("%s is parked: %s", named(instance_id), readable)
+    _log.error(
+        "%s is parked: %s", named(instance_id), readable, extra=about(instance_id, execution)
+    )
     return Park(instance_id=instance_id, reason=readable, execution=execution)
 
 

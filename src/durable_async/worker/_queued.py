@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import anyio
 
 from durable_async._engine.options import decode_options, encode_limits
@@ -17,6 +19,7 @@ from durable_async.model.records import (
 from durable_async.serialization.events import encode_letter
 
 from ._activities import ActivityRunner, Attempt
+from ._telling import recorded
 from ._tools import Tools, ignore
 
 PAUSE_SECONDS = 0.25
@@ -62,12 +65,16 @@ class QueuedActivities:
         )
         item: ActivityProgress | ActivityResult
         if isinstance(letter, ActivityHeartbeat):
-            options = encode_limits(attempt.options, attempt.expires_us, letter.details)
+            options = encode_limits(
+                attempt.options, attempt.expires_us, letter.details, attempt.origin
+            )
             item = ActivityProgress(item_id=attempt.item_id, outgoing=outgoing, options=options)
         else:
             self._running.pop(attempt.item_id, None)
             item = ActivityResult(item_id=attempt.item_id, outgoing=outgoing)
-        self._tools.committer.submit(item, ignore)
+        ongoing = None if isinstance(letter, ActivityHeartbeat) else attempt.ongoing
+        done = ignore if ongoing is None else functools.partial(recorded, ongoing)
+        self._tools.committer.submit(item, done)
 
     def _refuse(self, item: ClaimedActivity, error: CorruptHistoryError) -> None:
         """Let one fail that cannot be begun: its row is damaged."""
@@ -127,6 +134,7 @@ class QueuedActivities:
             stored.expires_us,
             stored.last_heartbeat,
             item.item_id,
+            origin=stored.origin,
         )
 
 

@@ -18,6 +18,8 @@ from durable_async.model.history import Letter
 from durable_async.model.records import ClaimedInstance, Fence, Mail, Release, Work
 from durable_async.registry import Registry
 from durable_async.serialization import DataConverter
+from durable_async.telemetry import Signals, WorkerLoad
+from durable_async.telemetry.logs import enter_worker
 
 from ._activities import ActivityRunner, Attempt
 from ._adoption import adopt, turn_away
@@ -30,6 +32,7 @@ from ._rhythm import Rhythm
 from ._slots import Slot, Slots
 from ._starts import Starts
 from ._suspects import Suspects
+from ._telling import Teller
 from ._tools import Tools, ignore
 from ._turns import Turns
 from ._versions import Versions
@@ -68,6 +71,7 @@ class Session:
         settings: WorkerSettings,
         hub: str,
         ends: Ends,
+        signals: Signals | None = None,
     ) -> None:
         self._backend = backend
         self._environment = environment
@@ -91,6 +95,12 @@ class Session:
         self._complaints = Complaints(environment)
         self._moved_at = environment.monotonic()
         self.worker_id = environment.new_id()
+        self._signals = signals
+        self._teller = (
+            None
+            if signals is None
+            else Teller(signals, environment, backend.now_us, hub, self.worker_id)
+        )
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Work until ``stop``.
@@ -99,6 +109,7 @@ class Session:
             FencedError: Another worker took over. Everything that was owned has been dropped.
         """
         settings = self._settings
+        enter_worker(self._hub, self.worker_id)
         guard.install(self._registry.guard)
         fence = await self._backend.register_worker(self.worker_id, settings.lease_seconds)
         self._tools = self._make_tools(fence)
@@ -122,6 +133,8 @@ class Session:
             lease.stop()
             watch.stop()
             self._drop_all()
+            if self._teller is not None:
+                self._teller.worker_ended(is_fenced=fenced)
             await (self._withdraw() if fenced else self._retire())
 
     def stop(self) -> None:
@@ -137,12 +150,20 @@ class Session:
             registry=self._registry,
             payloads=self._payloads,
             settings=self._settings,
-            committer=Committer(self._backend, self._environment, self._settings, fence),
+            committer=Committer(
+                self._backend,
+                self._environment,
+                self._settings,
+                fence,
+                None if self._teller is None else self._teller.batch_committed,
+            ),
             slots=slots,
             alarms=Alarms(slots, self._backend.now_us),
             watchdog=Watchdog(self._environment, self._settings.turn_seconds_max),
             versions=Versions(self._registry),
             ends=self._ends,
+            signals=self._signals,
+            teller=self._teller,
         )
 
     async def _work(self, task_status: TaskStatus[None]) -> None:
@@ -159,6 +180,8 @@ class Session:
                 group.start_soon(self._fetch_forever)
                 group.start_soon(self._sweep_forever)
                 group.start_soon(self._watch_lease)
+                if self._teller is not None:
+                    self._teller.worker_began(self._registry, self._load)
                 task_status.started()
                 await self._stopping.wait()
                 self._starts.close()
@@ -180,11 +203,26 @@ class Session:
             self._backend.now_us,
             self._deliver,
             self._holds_lease,
+            None if self._teller is None else self._teller.activities,
         )
         self._turns.calls.runner = runner
         self._queued = QueuedActivities(self._tools, runner, self.worker_id)
         self._suspects = Suspects(self._tools, self._queued, self._adopt, self._receive)
         return runner
+
+    def _load(self) -> WorkerLoad:
+        """Say what is held now; from any thread."""
+        runner = self._turns.calls.runner
+        assert runner is not None
+        return WorkerLoad(
+            instances=len(self._tools.slots),
+            turns_waiting=self._tools.slots.waiting,
+            activities=runner.running,
+            activities_waiting=runner.waiting,
+            activities_free=runner.free,
+            operations=self._turns.entities.running,
+            commits_waiting=self._tools.committer.waiting,
+        )
 
     # -- the lease
 
@@ -316,6 +354,8 @@ class Session:
             runner.promised -= activities
         if errands.lease_seconds is not None:
             self._rhythm.renewed(begun_at)
+        if self._teller is not None:
+            self._teller.fetched(work, begun_at)
         if work.census is not None:
             self._rhythm.learn(work.census)
             if work.census.dead:

@@ -12,6 +12,7 @@ from durable_async.model.status import Status
 
 from ._activities import Attempt
 from ._bell import Bell
+from ._memos import Memo
 
 
 @dataclass(slots=True, eq=False)
@@ -37,6 +38,7 @@ class Slot:
         is_alone: Whether its turns are committed without those of others: together they could not be.
         has_will: Whether the store may hold a will of it.
         speaks_after: The fetch after which nothing that it sent from elsewhere can be on its way.
+        memo: What is remembered to be told, where somebody listens.
     """
 
     instance: Orchestration | EntityInstance
@@ -46,6 +48,7 @@ class Slot:
     claims: int
     on_trial: int = 0
     elsewhere: set[int] = field(default_factory=set)
+    memo: Memo | None = None
     instance_id: str = field(init=False)
     execution: int = field(init=False)
     is_held: bool = field(default=False, init=False)
@@ -85,6 +88,7 @@ class Slot:
         self.execution = instance.execution
         self.turn = 1
         self.has_will = False
+        self.memo = None
         self.elsewhere.clear()
 
 

@@ -9,11 +9,13 @@ from durable_async.backend import Backend
 from durable_async.environment import Environment
 from durable_async.registry import Registry
 from durable_async.serialization import DataConverter
+from durable_async.telemetry import Signals
 
 from ._alarms import Alarms
 from ._committer import Committer
 from ._fetches import Fetches
 from ._slots import Slots
+from ._telling import Teller
 from ._versions import Versions
 from ._watchdog import Watchdog
 from .settings import WorkerSettings
@@ -21,7 +23,11 @@ from .settings import WorkerSettings
 
 @dataclass(slots=True)
 class Tools:
-    """What one session shares between its parts."""
+    """What one session shares between its parts.
+
+    Attributes:
+        teller: Tells what is durable, if anybody listens.
+    """
 
     backend: Backend
     environment: Environment
@@ -34,6 +40,8 @@ class Tools:
     watchdog: Watchdog
     versions: Versions
     ends: Ends
+    signals: Signals | None = None
+    teller: Teller | None = None
     fetches: Fetches = field(default_factory=Fetches)
     pause_at: float = 0.0
 

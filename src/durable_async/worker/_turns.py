@@ -39,6 +39,7 @@ from durable_async.model.records import (
 )
 from durable_async.model.status import Status
 from durable_async.serialization.events import decode_letter
+from durable_async.telemetry.logs import about
 
 from ._calls import STRANGERS_MAX, ActivityCalls, unsaved
 from ._conversations import Conversations
@@ -160,6 +161,8 @@ class Turns:
         self, slot: Slot, instance: Orchestration, former: Draft | None
     ) -> Draft | None:
         now_us = self._now_us
+        teller = self._tools.teller
+        begun_at = 0.0 if teller is None else teller.clock()
         result = self._tools.watchdog.watch(slot.instance_id, instance.turn, now_us)
         if not result.events and not result.consumed:
             return None
@@ -176,7 +179,10 @@ class Turns:
             _take_back(instance, result)
             raise
         outbox = [Sent(outgoing) for outgoing in commit.outbox] if commit.outbox else []
-        return Draft(slot, commit, result.events, result.consumed, outbox, effects)
+        draft = Draft(slot, commit, result.events, result.consumed, outbox, effects)
+        if teller is not None:
+            draft.seconds = teller.clock() - begun_at
+        return draft
 
     def submit(self, draft: Draft) -> None:
         """Have a draft committed, and go on when it is durable."""
@@ -198,6 +204,8 @@ class Turns:
     def skip(self, draft: Draft) -> None:
         """Go on after a draft of which nothing is to be written: it only read, and told somebody here."""
         _mailbox_of(draft.slot).forget(draft.consumed)
+        if self._tools.teller is not None:
+            self._tools.teller.committed(draft)
         self._rest(draft.slot)
 
     # -- after the commit
@@ -216,7 +224,7 @@ class Turns:
             return
         if draft.consumed:
             self._consumed.append((_mailbox_of(slot), draft.consumed))
-        self._note(slot, draft.commit)
+        self._note(slot, draft)
         effects = draft.effects
         for seq in effects.stop:
             self.calls.stop(slot, seq)
@@ -240,9 +248,9 @@ class Turns:
             name = slot.orchestration.started.name
             ends.tell(End(commit.instance_id, commit.execution, name, commit.output))
 
-    def _note(self, slot: Slot, commit: TurnCommit) -> None:
-        """Take note of what the store holds now."""
-        tools = self._tools
+    def _note(self, slot: Slot, draft: Draft) -> None:
+        """Take note of what the store holds now, and tell it."""
+        tools, commit = self._tools, draft.commit
         slot.claims = SUSPECT_ATTEMPTS if slot.on_trial else 0
         if commit.events:
             slot.turn += 1
@@ -257,6 +265,8 @@ class Turns:
             tools.fetches.owe(outgoing.instance_id)
             if outgoing.opens is not None:
                 self._warn_of_stranger(outgoing.opens)
+        if tools.teller is not None:
+            tools.teller.committed(draft)
 
     def _warn_of_stranger(self, name: str) -> None:
         if name in self._strangers or self._tools.registry.find_entity(name) is not None:
@@ -327,12 +337,15 @@ class Turns:
     def _queue(self, slot: Slot, futures: list[ActivityFuture[Any]]) -> None:
         """Put activities into the hub's queue, without a turn."""
         instance = slot.orchestration
+        origin = instance.started.origin
         commit = TurnCommit(
             instance_id=instance.instance_id,
             execution=instance.execution,
             turn=slot.turn,
             events=b"",
-            queued=tuple(queued(instance, future, encode_options(future)) for future in futures),
+            queued=tuple(
+                queued(instance, future, encode_options(future, origin)) for future in futures
+            ),
         )
         slot.committing = True
         draft = Draft(slot, commit)
@@ -366,6 +379,7 @@ class Turns:
             _log.warning(
                 "orchestration %s does not end when it is cancelled; its memory is kept",
                 instance.instance_id,
+                extra=about(instance.instance_id, instance.execution),
             )
             self._bury(instance)
 
@@ -433,7 +447,13 @@ class Turns:
                 )
                 tools.committer.submit(recount, ignore)
             wait = min(2.0 ** (claims - 1), BACKOFF_SECONDS_MAX)
-            _log.warning("%s is tried again in %g s: %s", named(instance_id), wait, error)
+            _log.warning(
+                "%s is tried again in %g s: %s",
+                named(instance_id),
+                wait,
+                error,
+                extra=about(instance_id, execution),
+            )
             retry_us = tools.backend.now_us() + round(wait * 1e6)
             item = Abandon(instance_id=instance_id, retry_at_us=retry_us, execution=execution)
         tools.committer.submit(item, ignore)

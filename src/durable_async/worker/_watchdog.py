@@ -12,6 +12,7 @@ from typing import ParamSpec, TypeVar
 
 from durable_async.environment import Environment, Stoppable
 from durable_async.errors import TurnBudgetError
+from durable_async.telemetry.logs import about
 
 _log = logging.getLogger("durable_async")
 
@@ -83,6 +84,7 @@ class Watchdog:
                 instance_id,
                 seconds,
                 self._limit,
+                extra=about(instance_id),
             )
         return result
 

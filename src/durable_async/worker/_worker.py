@@ -17,6 +17,7 @@ from durable_async.environment import Environment
 from durable_async.errors import BackendUnavailableError, FencedError
 from durable_async.registry import Registry
 from durable_async.serialization import DataConverter
+from durable_async.telemetry import Signals
 
 from ._complaints import Complaints
 from ._patience import Patience
@@ -60,9 +61,10 @@ class Worker:
         settings: WorkerSettings,
         hub: str,
         ends: Ends,
+        signals: Signals | None = None,
     ) -> None:
         self._make_session: Callable[[], Session] = functools.partial(
-            Session, backend, environment, registry, payloads, settings, hub, ends
+            Session, backend, environment, registry, payloads, settings, hub, ends, signals
         )
         self._environment = environment
         self._session: Session | None = None

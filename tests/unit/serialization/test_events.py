@@ -11,7 +11,9 @@ from durable_async.model.history import (
     ActivityFailed,
     EntityLockRequest,
     EntityOperation,
+    ExecutionStarted,
     HistoryEvent,
+    Origin,
     ParentLink,
     SubOrchestrationScheduled,
     TimerCreated,
@@ -28,6 +30,10 @@ from durable_async.serialization.events import (
 )
 
 EARLIER: list[tuple[list[object], HistoryEvent]] = [
+    (
+        [1, "name", "v", b"1", ["p", 1, 2, 3], 4, 5],
+        ExecutionStarted("name", "v", b"1", ParentLink("p", 1, 2, 3), 4, 5),
+    ),
     (
         [30, 1, "child", "id", None, b"1"],
         SubOrchestrationScheduled(1, "child", "id", None, b"1", ReusePolicy.REJECT),
@@ -50,6 +56,13 @@ def test_what_was_appended_comes_back() -> None:
         ActivityFailed(1, 1, FailureDetails("E", "m", properties={"a": [1]})),
     ]
     assert decode_events("i", encode_events(events)) == events
+
+
+def test_what_something_belongs_to_comes_back() -> None:
+    started = ExecutionStarted("name", None, None, origin=Origin("00-1-2-01", 7))
+    assert decode_events("i", encode_events([started])) == [started]
+    operation = EntityOperation("add", None, origin=Origin(sent_at_us=7))
+    assert decode_letter("e", encode_letter(operation)) == operation
 
 
 @pytest.mark.parametrize("number", [2**62 + 1, 2**64 - 1, -(2**63)])

@@ -52,12 +52,15 @@ def test_the_bytes_stay_the_same_for_ever() -> None:
     whole = [
         b"5",
         [["ann", 1, 7, 1], 8, 9],
-        [[[60, "add", b"1", ["ann", 1, 7, 1], "r", 2, 3], "died", 4]],
+        [[[60, "add", b"1", ["ann", 1, 7, 1], "r", 2, 3, None], "died", 4]],
         [],
     ]
     assert msgspec.msgpack.decode(encode_snapshot(snapshot)) == whole
     before_retries = msgspec.msgpack.encode(whole[:3])
     assert decode_snapshot(ENTITY, before_retries) == snapshot
+    whole[2] = [[[60, "add", b"1", ["ann", 1, 7, 1], "r", 2, 3], "died", 4]]
+    before_traces = msgspec.msgpack.encode(whole)
+    assert decode_snapshot(ENTITY, before_traces) == snapshot
 
 
 @pytest.mark.parametrize("data", [b"\xc1", b"{}", b"\x91\x05", b"\x91\xa1\xff"])

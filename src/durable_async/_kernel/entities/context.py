@@ -12,7 +12,7 @@ from durable_async._kernel.operations import check_entity, encode_operation
 from durable_async._kernel.program import Payloads
 from durable_async._kernel.times import due_us
 from durable_async.errors import OutsideOrchestrationError, ValidationError, shown
-from durable_async.model.history import EntityOperation
+from durable_async.model.history import EntityOperation, Origin
 from durable_async.model.identity import (
     EntityId,
     check_instance_id,
@@ -21,6 +21,7 @@ from durable_async.model.identity import (
 )
 from durable_async.model.moments import EPOCH
 from durable_async.model.policy import Seconds
+from durable_async.telemetry.traceparent import passed_on_by_operation
 
 from .outcome import EntitySignal, OrchestrationStart
 from .state import StateCell
@@ -50,6 +51,7 @@ class EntityContext:
         "_cell",
         "_new_id",
         "_now_us",
+        "_origin",
         "_payloads",
         "_signals",
         "_starts",
@@ -73,6 +75,7 @@ class EntityContext:
         self._cell = cell
         self._payloads = payloads
         self._now_us = now_us
+        self._origin = letter.origin
         self._new_id = new_id
         self._signals: list[EntitySignal] | None = None
         self._starts: list[OrchestrationStart] | None = None
@@ -213,7 +216,8 @@ class EntityContext:
         call = encode_operation(self._payloads, operation, args, kwargs)
         moment_us = 0 if due is None else due_us(due, self._now_us)
         later_us = moment_us if moment_us > self._now_us else 0
-        letter = EntityOperation(call.name, call.input, due_us=later_us)
+        origin = None if self._origin is None else self._passed_on(self._origin)
+        letter = EntityOperation(call.name, call.input, due_us=later_us, origin=origin)
         if self._signals is None:
             self._signals = []
         self._signals.append(EntitySignal(entity_id, entity.stored_name, letter))
@@ -282,10 +286,17 @@ class EntityContext:
             data = orchestrator.encode_input(self._payloads, input)
         instance_id = self._new_id() if instance_id is None else check_instance_id(instance_id)
         version = check_version(version)
+        origin = None if self._origin is None else self._passed_on(self._origin)
         if self._starts is None:
             self._starts = []
-        self._starts.append(OrchestrationStart(instance_id, name, version, data))
+        self._starts.append(OrchestrationStart(instance_id, name, version, data, origin))
         return instance_id
+
+    def _passed_on(self, origin: Origin) -> Origin:
+        """Return what the next signal or start belongs to."""
+        place = len(self._signals or ()) + len(self._starts or ())
+        header = passed_on_by_operation(origin.traceparent, str(self.entity_id), place)
+        return Origin(header, self._now_us)
 
 
 def entity_context() -> EntityContext:

@@ -6,7 +6,7 @@ import msgspec
 
 from durable_async.failure import FailureDetails
 from durable_async.model.entities import EntitySnapshot
-from durable_async.model.history import EntityOperation, Letter, ParentLink
+from durable_async.model.history import EntityOperation, Letter, Origin, ParentLink
 
 
 class _Value(msgspec.Struct, frozen=True, gc=False):
@@ -33,6 +33,7 @@ class OrchestrationStart(_Value, frozen=True, gc=False):
     name: str
     version: str | None
     input: bytes | None
+    origin: Origin | None = None
 
 
 class OperationOutcome(_Value, frozen=True, gc=False):

@@ -143,7 +143,7 @@ begin atomic
     select k.tag, k.kind, string_to_array(k.fields, ' ')
     from (
         values
-            (1, 'ExecutionStarted', 'name version input parent start_at_us drawn_as'),
+            (1, 'ExecutionStarted', 'name version input parent start_at_us drawn_as origin'),
             (2, 'TurnStarted', 'at_us python'),
             (3, 'ExecutionSuspended', 'reason'),
             (4, 'ExecutionResumed', 'reason'),
@@ -175,7 +175,7 @@ begin atomic
             (55, 'EntityLocksRequested', 'seq entity_ids hold_us'),
             (56, 'EntityLocked', 'seq entity_id'),
             (57, 'EntityLocksReleased', 'seq'),
-            (60, 'EntityOperation', 'operation input caller request_id section due_us'),
+            (60, 'EntityOperation', 'operation input caller request_id section due_us origin'),
             (61, 'EntityLockRequest', 'holder hold_us'),
             (62, 'EntityLockRelease', 'holder is_will'),
             (63, 'ParkedOperationsRetried', '')

@@ -1,0 +1,247 @@
+"""Traces in virtual time: what is one trace, what is written once, and what never gets into a span."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import msgspec
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, TraceIdRatioBased
+
+from durable_async import (
+    OrchestrationContext,
+    OrchestrationFailedError,
+    Registry,
+    RetryPolicy,
+    TaskHub,
+    when_any,
+)
+from durable_async.backends.memory import MemoryBackend
+from durable_async.backends.memory.store import MemoryStore
+from durable_async.integrations.opentelemetry import OpenTelemetry, TraceIds
+from durable_async.serialization.events import decode_start
+from durable_async.telemetry import continue_trace
+from durable_async.testing import VirtualEnvironment, run_virtual, virtual_time
+
+from .tracing import CHECKOUT, Recorder, check_one_trace, checkout, counter, own, registry, tree
+
+HEADER = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+@asynccontextmanager
+async def opened(
+    env: VirtualEnvironment, store: MemoryStore, telemetry: Any, runs: Registry = registry
+) -> AsyncIterator[TaskHub]:
+    backend = MemoryBackend(store, environment=env)
+    async with TaskHub.open(backend, registry=runs, environment=env, telemetry=telemetry) as hub:
+        yield hub
+
+
+@virtual_time
+async def test_one_trace_over_everything(env: VirtualEnvironment) -> None:
+    recorder = Recorder()
+    telemetry = OpenTelemetry(tracer_provider=recorder.provider)
+    async with opened(env, MemoryStore(env), telemetry) as hub, hub.worker():
+        handle = await hub.client.start(checkout, "book", instance_id="order-1")
+        assert await handle.wait() == "BOOK for 5"
+        await hub.client.call_entity(counter.entity_id("sales"), "value", 0)
+    spans = [span for span in recorder.spans if "value" not in span.name]
+    check_one_trace(spans)
+    assert sorted(tree(spans)) == sorted(CHECKOUT)
+    by_name = {span.name: span for span in spans}
+    whole = by_name["orchestration:checkout"]
+    assert whole.attributes == {
+        "durable_async.type": "orchestration",
+        "durable_async.task_hub": "default",
+        "durable_async.worker_id": whole.attributes["durable_async.worker_id"],
+        "durable_async.instance_id": "order-1",
+        "durable_async.execution": 1,
+        "durable_async.name": "checkout",
+        "durable_async.status": "completed",
+    }
+    assert by_name["activity:charge"].attributes["durable_async.seq"] == 1
+    assert by_name["activity:charge"].attributes["durable_async.attempt"] == 1
+    timer = by_name["orchestration:checkout:timer"]
+    assert timer.ended_ns - timer.begun_ns >= 60e9
+    assert whole.ended_ns - whole.begun_ns >= 61e9
+
+
+@virtual_time
+async def test_a_replay_writes_nothing_again(env: VirtualEnvironment) -> None:
+    """Each turn in another worker, which has to replay all before."""
+    store, recorder = MemoryStore(env), Recorder()
+    async with opened(env, store, None) as hub:
+        client = hub.client
+        async with opened(env, store, OpenTelemetry(tracer_provider=recorder.provider)) as asking:
+            await asking.client.start(checkout, "book", instance_id="order-1")
+        for _ in range(40):
+            telemetry = OpenTelemetry(tracer_provider=recorder.provider)
+            async with opened(env, store, telemetry) as other, other.worker():
+                await anyio.sleep(7)
+            state = await client.get("order-1")
+            if state is not None and state.status.is_terminal:
+                break
+    check_one_trace(recorder.spans)
+    assert sorted(tree(recorder.spans)) == sorted(CHECKOUT)
+
+
+@virtual_time
+async def test_an_incoming_request_is_the_parent(env: VirtualEnvironment) -> None:
+    recorder = Recorder()
+    telemetry = OpenTelemetry(tracer_provider=recorder.provider, roots=False)
+    async with opened(env, MemoryStore(env), telemetry) as hub, hub.worker():
+        with continue_trace(HEADER):
+            handle = await hub.client.start(checkout, "book")
+        await handle.wait()
+    first = next(span for span in recorder.spans if span.name == "create_orchestration:checkout")
+    assert f"00-{first.trace_id}-{first.parent_id}-01" == HEADER
+    check_one_trace(recorder.spans)
+
+
+@virtual_time
+async def test_a_span_around_the_call_is_the_parent(env: VirtualEnvironment) -> None:
+    recorder = Recorder()
+    telemetry = OpenTelemetry(tracer_provider=recorder.provider, roots=False)
+    async with opened(env, MemoryStore(env), telemetry) as hub, hub.worker():
+        tracer = recorder.provider.get_tracer("web")
+        with tracer.start_as_current_span("POST /orders"), continue_trace(HEADER):
+            handle = await hub.client.start(checkout, "book")
+        await handle.wait()
+    check_one_trace(recorder.spans)
+    assert tree(recorder.spans)[0] == "POST /orders"
+
+
+@virtual_time
+async def test_no_trace_is_begun_where_none_is_wanted(env: VirtualEnvironment) -> None:
+    recorder = Recorder()
+    telemetry = OpenTelemetry(tracer_provider=recorder.provider, roots=False)
+    async with opened(env, MemoryStore(env), telemetry) as hub, hub.worker():
+        assert await (await hub.client.start(checkout, "book")).wait() == "BOOK for 5"
+    assert {span.name for span in recorder.spans} == {own}
+
+
+@pytest.mark.parametrize("sampler", [ALWAYS_OFF, ParentBased(TraceIdRatioBased(0))])
+def test_what_is_not_sampled_is_not_written(sampler: Any) -> None:
+    recorder = Recorder(sampler=sampler)
+    seen: list[Any] = []
+    runs = Registry()
+
+    @runs.activity
+    async def look() -> None:
+        seen.append(trace.get_current_span().get_span_context())
+
+    @runs.orchestrator
+    async def looking(ctx: OrchestrationContext) -> None:
+        await ctx.call_activity(look)
+
+    @virtual_time
+    async def test(env: VirtualEnvironment) -> None:
+        telemetry = OpenTelemetry(tracer_provider=recorder.provider)
+        async with opened(env, MemoryStore(env), telemetry, runs) as hub, hub.worker():
+            await (await hub.client.start(looking)).wait()
+
+    test()
+    assert recorder.spans == []
+    (around,) = seen  # what the code writes itself is not sampled either
+    assert around.is_valid
+    assert not around.trace_flags.sampled
+
+
+def test_histories_are_the_same_but_for_the_trace() -> None:
+    recorder = Recorder()
+
+    def history(telemetry: Any) -> list[bytes]:
+        rows: list[bytes] = []
+
+        async def run(env: VirtualEnvironment) -> None:
+            async with opened(env, MemoryStore(env), telemetry) as hub, hub.worker():
+                await (await hub.client.start(checkout, "book", instance_id="i")).wait()
+                page = await hub.backend.read_history("i", bytes_max=1_000_000)
+                rows.extend(row.events for row in page.rows)
+
+        run_virtual(run, seed=1)
+        return rows
+
+    plain = history(None)
+    traced = history(OpenTelemetry(tracer_provider=recorder.provider))
+    assert recorder.spans
+    started, started_plain = (decode_start("i", rows[0]) for rows in (traced, plain))
+    assert started.origin is not None
+    assert started_plain == msgspec.structs.replace(started, origin=None)
+    assert traced[1:] == plain[1:]
+
+
+CANARY = "canary-4711"
+
+
+@virtual_time
+async def test_payloads_are_in_no_span_and_no_record(
+    env: VirtualEnvironment, caplog: pytest.LogCaptureFixture
+) -> None:
+    recorder, runs = Recorder(), Registry()
+
+    @runs.activity(retry=RetryPolicy(max_attempts=2, first_delay=1))
+    async def echo(text: str) -> str:
+        raise ValueError(text)
+
+    @runs.entity
+    def keeper(ctx: Any, text: str) -> str:
+        ctx.set_state(text)
+        return text
+
+    @runs.orchestrator
+    async def inner(ctx: OrchestrationContext, text: str) -> str:
+        return await ctx.call_activity(echo, text)
+
+    @runs.orchestrator
+    async def outer(ctx: OrchestrationContext, text: str) -> str:
+        ctx.set_custom_status(text)
+        ctx.send_event(ctx.instance_id, "word", text)
+        ctx.signal_entity(keeper.entity_id("k"), "put", text)
+        await ctx.call_entity(keeper.entity_id("k"), "put", text)
+        await when_any([ctx.wait_for_external_event("word"), ctx.create_timer(5)])
+        return await ctx.call_sub_orchestrator(inner, text)
+
+    telemetry = OpenTelemetry(tracer_provider=recorder.provider)
+    with caplog.at_level(logging.DEBUG):
+        async with opened(env, MemoryStore(env), telemetry, runs) as hub, hub.worker():
+            handle = await hub.client.start(outer, CANARY)
+            await hub.client.raise_event(handle, "word", CANARY)
+            await hub.client.signal_entity(keeper.entity_id("k"), "put", CANARY)
+            assert await hub.client.call_entity(keeper.entity_id("k"), "put", CANARY) == CANARY
+            with pytest.raises(OrchestrationFailedError):
+                await handle.wait()
+    assert {span.name.split(":")[0] for span in recorder.spans} == {
+        "activity",
+        "call_entity",
+        "create_orchestration",
+        "entity",
+        "orchestration",
+        "orchestration_event",
+        "signal_entity",
+        "turn",
+    }
+    failed = [span for span in recorder.spans if span.attributes.get("error.type")]
+    assert {span.name for span in failed} == {
+        "activity:echo",
+        "orchestration:inner",
+        "orchestration:outer",
+    }
+    assert CANARY not in "".join(span.to_json() for span in recorder.raw)
+    assert CANARY not in "".join(str(vars(record)) for record in caplog.records)
+
+
+def test_records_carry_the_ids_of_the_span() -> None:
+    recorder = Recorder()
+    record = logging.LogRecord("n", logging.INFO, "p", 1, "m", None, None)
+    assert TraceIds().filter(record)
+    assert not hasattr(record, "trace_id")
+    with recorder.provider.get_tracer("t").start_as_current_span(own) as span:
+        assert TraceIds().filter(record)
+        assert record.trace_id == trace.format_trace_id(span.get_span_context().trace_id)
+        assert record.span_id == trace.format_span_id(span.get_span_context().span_id)
