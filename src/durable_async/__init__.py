@@ -29,6 +29,7 @@ from durable_async.client import (
     OrchestrationHandle,
     OrchestrationState,
     OrphanedLock,
+    WorkerState,
 )
 from durable_async.errors import (
     ActivityFailedError,
@@ -179,6 +180,7 @@ __all__ = (
     "WaitTimeoutError",
     "Worker",
     "WorkerSettings",
+    "WorkerState",
     "__version__",
     "activity",
     "activity_context",

@@ -43,6 +43,7 @@ from durable_async.model.records import (
     StartOutcome,
     Work,
 )
+from durable_async.model.upkeep import WorkerRecord
 
 
 class TaskHubAdmin(Protocol):
@@ -71,6 +72,10 @@ class TaskHubAdmin(Protocol):
 
     async def statistics(self) -> HubStatistics:
         """Count what the hub holds."""
+        ...
+
+    async def read_workers(self) -> list[WorkerRecord]:
+        """Return the workers that are registered, in byte order of their ids; dead ones until somebody takes over from them."""
         ...
 
 

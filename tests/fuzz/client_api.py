@@ -178,6 +178,7 @@ VERBS: Mapping[str, tuple[tuple[st.SearchStrategy[Any], ...], Mapping[str, Any]]
     "entity_locks": ((_entities,), {}),
     "query_entities_page": ((), {**_entity_conditions, "limit": _limits, "page": _pages}),
     "clean_entities": ((), {"batch": _limits}),
+    "workers": ((), {}),
 }
 
 

@@ -21,6 +21,7 @@ from ._entity_state import (
 from ._explaining import explain
 from ._handle import OrchestrationHandle
 from ._state import OrchestrationState
+from ._worker_state import WorkerState
 
 __all__ = (
     "CleanedEntities",
@@ -36,5 +37,6 @@ __all__ = (
     "OrchestrationHandle",
     "OrchestrationState",
     "OrphanedLock",
+    "WorkerState",
     "explain",
 )

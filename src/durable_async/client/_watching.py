@@ -33,6 +33,7 @@ from ._handle import OrchestrationHandle, Since
 from ._looking import Waiter
 from ._standing import instance_standing
 from ._state import OrchestrationState
+from ._worker_state import WorkerState, worker_state
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -312,6 +313,10 @@ class Watching(Connection):
             order=order,
         )
         return [OrchestrationState(item, self._payloads) for item in found.items], found.next_page
+
+    async def workers(self) -> list[WorkerState]:
+        """Return the workers that are registered with the hub, in order of their ids."""
+        return [worker_state(record) for record in await self._backend.read_workers()]
 
 
 def _has_ended(record: InstanceRecord) -> bool:

@@ -46,6 +46,7 @@ from durable_async.model.records import (
     StartOutcome,
     Work,
 )
+from durable_async.model.upkeep import WorkerRecord
 
 from ._kept import KeptBackend
 from .loop import outside_the_loop
@@ -302,6 +303,10 @@ class BridgedBackend:
     async def statistics(self) -> HubStatistics:
         """As the real one."""
         return self._look(self._real.statistics())
+
+    async def read_workers(self) -> list[WorkerRecord]:
+        """As the real one."""
+        return self._look(self._real.read_workers())
 
     async def register_worker(self, worker_id: str, lease_seconds: float) -> Fence:
         """As the real one."""

@@ -41,6 +41,7 @@ from durable_async.model.records import (
     Work,
 )
 from durable_async.model.status import Status
+from durable_async.model.upkeep import WorkerRecord
 
 from .commits import apply_batch
 from .hints import Listener
@@ -125,12 +126,17 @@ class MemoryBackend:
             queued_activities=len(hub.activities),
         )
 
+    async def read_workers(self) -> list[WorkerRecord]:
+        """Return the workers that are registered, all of them of this process."""
+        hub = self._opened()
+        return [hub.workers[one].record(self.now_us()) for one in sorted(hub.workers)]
+
     # -- WorkQueue
 
     async def register_worker(self, worker_id: str, lease_seconds: float) -> Fence:
         """Announce a new worker; an id that is in use is refused as fenced."""
         hub = self._opened()
-        row = hub.add_worker(worker_id, self._lease_end(lease_seconds), self)
+        row = hub.add_worker(worker_id, self.now_us(), self._lease_end(lease_seconds), self)
         return _fence_of(row)
 
     def renew_lease(self, fence: Fence, lease_seconds: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 
+from durable_async.environment import SystemEnvironment
 from durable_async.failure import FailureDetails
 from durable_async.model.history import ParentLink
 from durable_async.model.identity import ENTITY_MARK
@@ -19,6 +20,10 @@ from durable_async.model.records import (
     Will,
 )
 from durable_async.model.status import Status
+from durable_async.model.upkeep import WorkerRecord
+
+_HERE = SystemEnvironment()
+"""The one process that a store in memory has."""
 
 
 def counted(attempts: int) -> int:
@@ -170,6 +175,7 @@ class WorkerRow:
     worker_id: str
     epoch: int
     seq: int
+    registered_at_us: int
     lease_until_us: int
     session: object
     alive: bool = True
@@ -177,6 +183,21 @@ class WorkerRow:
     marked: dict[str, None] = field(default_factory=dict)
     activities: dict[int, None] = field(default_factory=dict)
     fetched: int = 0
+
+    def record(self, now_us: int) -> WorkerRecord:
+        """Return what others see of it."""
+        return WorkerRecord(
+            worker_id=self.worker_id,
+            host=_HERE.hostname(),
+            pid=_HERE.pid(),
+            registered_at_us=self.registered_at_us,
+            lease_until_us=self.lease_until_us,
+            is_alive=self.alive and now_us < self.lease_until_us,
+            instances=len(self.owned),
+            activities=len(self.activities),
+            epoch=self.epoch,
+            commits=self.seq,
+        )
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -57,7 +57,9 @@ class HubState:
 
     # -- workers
 
-    def add_worker(self, worker_id: str, lease_until_us: int, session: object) -> WorkerRow:
+    def add_worker(
+        self, worker_id: str, now_us: int, lease_until_us: int, session: object
+    ) -> WorkerRow:
         """Register a worker at an epoch that no worker had before."""
         if worker_id in self.workers:
             raise FencedError(worker_id)
@@ -66,6 +68,7 @@ class HubState:
             worker_id=worker_id,
             epoch=self._last_epoch,
             seq=0,
+            registered_at_us=now_us,
             lease_until_us=lease_until_us,
             session=session,
         )

@@ -29,6 +29,7 @@ from durable_async.model.records import (
     StartOutcome,
     Work,
 )
+from durable_async.model.upkeep import WorkerRecord
 
 from .delivering import Deliveries, bounded_page
 from .resolving import Offloading
@@ -119,6 +120,10 @@ class OffloadingBackend:
     async def statistics(self) -> HubStatistics:
         """Count what the hub holds."""
         return await self._backend.statistics()
+
+    async def read_workers(self) -> list[WorkerRecord]:
+        """Return the workers that are registered."""
+        return await self._backend.read_workers()
 
     def listen(
         self,

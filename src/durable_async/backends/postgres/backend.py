@@ -30,6 +30,7 @@ from durable_async.model.records import (
     StartOutcome,
     Work,
 )
+from durable_async.model.upkeep import WorkerRecord
 
 from .claims import any_or, census_of, pairs_or_none, work_of
 from .columns import Columns, numbers, values
@@ -45,6 +46,7 @@ from .reads import (
     query_name,
     query_values,
     statistics_of,
+    worker_of,
 )
 from .requests import Requests
 from .rows import (
@@ -81,6 +83,10 @@ class PostgresBackend(PostgresCommits):
         """Count what the hub holds."""
         [row] = await self._ask("statistics", self._hub)
         return statistics_of(row)
+
+    async def read_workers(self) -> list[WorkerRecord]:
+        """Return the workers that are registered, in byte order of their ids."""
+        return [worker_of(row) for row in await self._ask("read_workers", self._hub)]
 
     # -- WorkQueue: the rest is in PostgresLeases and PostgresCommits
 

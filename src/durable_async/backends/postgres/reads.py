@@ -22,6 +22,7 @@ from durable_async.model.records import (
     QueryOrder,
 )
 from durable_async.model.status import Status
+from durable_async.model.upkeep import WorkerRecord
 
 from .rows import Row, entity_record, instance_record
 
@@ -128,4 +129,20 @@ def statistics_of(row: Row) -> HubStatistics:
         workers=row["workers"],
         letters=row["letters"],
         queued_activities=row["queued_activities"],
+    )
+
+
+def worker_of(row: Row) -> WorkerRecord:
+    """Return what is registered of a worker."""
+    return WorkerRecord(
+        worker_id=row["id"],
+        host=row["host"],
+        pid=row["pid"],
+        registered_at_us=row["registered_at_us"],
+        lease_until_us=row["lease_until_us"],
+        is_alive=row["is_alive"],
+        instances=row["instances"],
+        activities=row["activities"],
+        epoch=row["epoch"],
+        commits=row["commits"],
     )

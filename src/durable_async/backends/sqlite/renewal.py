@@ -10,10 +10,11 @@ from durable_async.backend import Offer
 from durable_async.backends._rows import REQUESTS_KEPT_US, TOMBSTONES_KEPT_US
 from durable_async.errors import BackendError, FencedError
 from durable_async.model.records import Census, Fence
+from durable_async.model.upkeep import WorkerRecord
 
 from .connection import check_process, not_waiting_for_the_disk
 from .core import SqliteCore
-from .states import KnownStates
+from .states import KnownStates, Row
 from .transaction import Statements
 
 _SWEPT_AT_ONCE = 500
@@ -50,6 +51,9 @@ class SqliteLeases(SqliteCore):
                     epoch=epoch,
                     lease_until_us=_until(tx.now_us, lease_seconds),
                     has_lifeline=has_lifeline,
+                    host=self._environment.hostname(),
+                    pid=self._environment.pid(),
+                    registered_at_us=tx.now_us,
                 )
             except BaseException:
                 self._lifelines.drop(worker_id)
@@ -172,6 +176,32 @@ class SqliteLeases(SqliteCore):
             if is_gone or lease_until_us <= tx.now_us:
                 dead.append(_Candidate(worker_id, epoch, is_gone))
         return dead
+
+    async def read_workers(self) -> list[WorkerRecord]:
+        """Return the workers that are registered, in byte order of their ids."""
+
+        def job() -> list[WorkerRecord]:
+            tx = self._statements("writer")
+            return [self._worker(row, tx.now_us) for row in tx.all("read_workers", hub=tx.hub)]
+
+        return await self._on_writer(job)
+
+    def _worker(self, row: Row, now_us: int) -> WorkerRecord:
+        worker_id, host, pid, registered_at_us, lease_until_us, has_lifeline, *counts = row
+        epoch, commits, instances, activities = counts
+        is_gone = bool(has_lifeline) and self._lifelines.is_gone(worker_id)
+        return WorkerRecord(
+            worker_id=worker_id,
+            host=host,
+            pid=pid,
+            registered_at_us=registered_at_us,
+            lease_until_us=lease_until_us,
+            is_alive=now_us < lease_until_us and not is_gone,
+            instances=instances,
+            activities=activities,
+            epoch=epoch,
+            commits=commits,
+        )
 
     def _census(self, tx: Statements, fence: Fence) -> Census:
         found = tx.one("count_workers", hub=tx.hub)

@@ -66,6 +66,7 @@ from .workers import (
     RetirementConformance,
     TakeoverConformance,
     WithdrawalConformance,
+    WorkerListConformance,
 )
 
 
@@ -75,6 +76,7 @@ class WorkQueueConformance(
     ErrandConformance,
     RetirementConformance,
     WithdrawalConformance,
+    WorkerListConformance,
     LostFetchConformance,
     ClaimConformance,
     AttemptsConformance,

@@ -18,9 +18,11 @@ from durable_async.model.records import (
     TurnCommit,
     Work,
 )
+from durable_async.model.upkeep import WorkerRecord
 
 from .base import ConformanceBase, Opener, StoreClock
 from .driver import (
+    SECOND_US,
     Driver,
     bodies,
     deliver,
@@ -285,6 +287,67 @@ class ErrandConformance(ConformanceBase):
         assert census == Census(workers=1, dead=0, commits=1)
 
 
+class WorkerListConformance(ConformanceBase):
+    """Anybody may see who works on a hub."""
+
+    async def test_each_worker_tells_who_it_is(
+        self, worker: Driver, rival: Driver, clock: StoreClock
+    ) -> None:
+        """In order of their ids, with host and process, since when, and until when, by the store's clock."""
+        one, two = await rival.backend.read_workers()
+        assert (one.worker_id, two.worker_id) == ("worker-1", "worker-2")
+        assert one.host
+        assert one.pid > 0
+        assert abs(one.registered_at_us - clock.now_us()) < 60 * SECOND_US
+        assert abs(one.lease_until_us - one.registered_at_us - 30 * SECOND_US) < SECOND_US
+        assert one.epoch == worker.fence.epoch
+        assert (one.is_alive, two.is_alive) == (True, True)
+
+    async def test_what_it_owns_and_has_committed_is_counted(
+        self, worker: Driver, rival: Driver
+    ) -> None:
+        """Instances, of both kinds, and queued activities that it has claimed."""
+        claimed = await worker.start("a")
+        await worker.open("e")
+        await worker.commit(turn(claimed, queued=(queued(claimed, 1), queued(claimed, 2))))
+        await rival.fetch_activities(1)
+        one, two = await worker.backend.read_workers()
+        assert (one.instances, one.activities, one.commits) == (2, 0, 1)
+        assert (two.instances, two.activities, two.commits) == (0, 1, 0)
+
+    async def test_a_dead_one_is_told_of_until_it_is_taken_over(
+        self, worker: Driver, rival: Driver, clock: StoreClock
+    ) -> None:
+        """Reading frees nothing."""
+        await worker.start("a")
+        clock.advance(31)
+        one, two = await rival.backend.read_workers()
+        assert (one.is_alive, one.instances, two.is_alive) == (False, 1, True)
+        assert await rival.backend.take_over(rival.fence) == 1
+        assert ids_of(await rival.backend.read_workers()) == ["worker-2"]
+
+    async def test_a_renewal_moves_its_lease(self, worker: Driver, clock: StoreClock) -> None:
+        """And keeps it alive."""
+        [before] = await worker.backend.read_workers()
+        clock.advance(20)
+        await worker.renew(30)
+        clock.advance(20)
+        [after] = await worker.backend.read_workers()
+        assert after.is_alive
+        assert abs(after.lease_until_us - before.lease_until_us - 20 * SECOND_US) < SECOND_US
+
+    async def test_one_that_retired_is_gone(self, worker: Driver) -> None:
+        """An empty hub has none."""
+        await worker.backend.retire_worker(worker.fence)
+        assert await worker.backend.read_workers() == []
+
+    async def test_the_end_of_a_process_shows_at_once(self, worker: Driver, rival: Driver) -> None:
+        """Where there are signs of life."""
+        await worker.backend.close()
+        one, _ = await rival.backend.read_workers()
+        assert one.is_alive is not self.life_ends_with_close
+
+
 class WithdrawalConformance(ConformanceBase):
     """A worker that gave up does not keep others waiting for its lease."""
 
@@ -432,6 +495,11 @@ class LostFetchConformance(ConformanceBase):
         assert ids(await rival.claim()) == ["a"]
         with pytest.raises(FencedError):
             await worker.backend.take_stock(worker.fence, 1)
+
+
+def ids_of(workers: list[WorkerRecord]) -> list[str]:
+    """Return the ids of workers."""
+    return [one.worker_id for one in workers]
 
 
 def attempts_of(work: Work) -> list[int]:

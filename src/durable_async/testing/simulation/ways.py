@@ -137,6 +137,7 @@ class Way:
     # -- calls
 
     statistics = _through("statistics")
+    read_workers = _through("read_workers")
     register_worker = _through("register_worker")
     retire_worker = _through("retire_worker")
     take_over = _through("take_over")

@@ -156,6 +156,12 @@ MEANT: dict[str, tuple[str, ...]] = {
     # the rest of a worker's
     'update "durable_async".leases set until_us': ("leases_pkey",),
     "select epoch, seq from": ("workers_pkey",),
+    "with dead as materialized": (
+        "instances_owned",
+        "leases_pkey",
+        "queued_activities_owned",
+        "workers_pkey",
+    ),
     'delete from "durable_async".requests': ("requests_by_age",),
     'delete from "durable_async".answers': ("answers_by_age",),
     'delete from "durable_async".tombstones': ("tombstones_by_age",),

@@ -28,7 +28,7 @@ from .touched import touched
 
 READS = frozenset(
     {"read", "query", "read_entities", "query_entities", "read_letters", "read_fence", "statistics"}
-    | {"unwanted_activities", "withdraw"}
+    | {"unwanted_activities", "withdraw", "read_workers"}
 )
 """Verbs that change nothing, and tell nothing that is looked at."""
 

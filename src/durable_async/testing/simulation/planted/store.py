@@ -46,6 +46,7 @@ def _no_fence(patch: Patch) -> None:
             worker_id=fence.worker_id,
             epoch=fence.epoch,
             seq=fence.seq,
+            registered_at_us=now_us,
             lease_until_us=0,
             session=None,
         )

@@ -43,6 +43,10 @@ select c.stands, d.id, d.epoch, d.expired
 from (select exists (select from {schema}.workers where hub = $1 and id = $2 and epoch = $3) as stands) c
 left join {schema}.dead_workers($1, $2) d on true
 
+-- name: read_workers
+-- For people, and planned once all the same, so by a function.
+select * from {schema}.read_workers($1)
+
 -- name: take_over
 -- In one transaction for each dead worker, by a function.
 select {schema}.take_over($1, $2, $3, $4, $5)

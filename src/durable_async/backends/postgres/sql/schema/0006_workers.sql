@@ -25,6 +25,37 @@ begin
 end
 $$;
 
+-- All workers, with how much each holds. Dead are those that take_over would find.
+create function {schema}.read_workers(p_hub integer)
+returns table (
+    id text,
+    host text,
+    pid integer,
+    registered_at_us bigint,
+    lease_until_us bigint,
+    epoch bigint,
+    commits bigint,
+    is_alive boolean,
+    instances bigint,
+    activities bigint
+)
+language plpgsql
+-- include: function_settings
+as $$
+begin
+    return query
+    with dead as materialized (select d.id from {schema}.dead_workers(p_hub, '') d)
+    select w.id, w.host, w.pid, w.registered_at_us, l.until_us, w.epoch, w.seq,
+        w.id not in (select d.id from dead d),
+        (select count(*) from {schema}.instances i where i.hub = p_hub and i.owner = w.id),
+        (select count(*) from {schema}.queued_activities q where q.hub = p_hub and q.owner = w.id)
+    from {schema}.workers w
+    join {schema}.leases l on l.hub = w.hub and l.worker = w.id
+    where w.hub = p_hub
+    order by w.id;
+end
+$$;
+
 -- Frees what a worker owns that the caller has locked out: all, or what it claimed in one fetch; in any case all of it is locked. After a
 -- death the attempt stands; what is handed back does not count. What one fetch claimed, nobody has tried: attempts from the fourth on are of
 -- earlier trials, and stand.

@@ -2,8 +2,8 @@
 
 -- name: register_worker
 -- A plain insert: an id that is registered already must not be taken over by a namesake.
-insert into workers (hub, id, epoch, seq, lease_until_us, has_lifeline)
-values (:hub, :worker, :epoch, 0, :lease_until_us, :has_lifeline)
+insert into workers (hub, id, epoch, seq, lease_until_us, has_lifeline, host, pid, registered_at_us)
+values (:hub, :worker, :epoch, 0, :lease_until_us, :has_lifeline, :host, :pid, :registered_at_us)
 
 -- name: move_fence
 -- The compare-and-set that every commit begins with; no row means that nothing may be written.
@@ -25,6 +25,15 @@ select id, epoch, lease_until_us, has_lifeline from workers where hub = :hub and
 -- name: count_workers
 -- How many there are, and what they have committed in all.
 select count(*), coalesce(sum(seq), 0) from workers where hub = :hub
+
+-- name: read_workers
+-- For people; whether their process lives is asked outside.
+select w.id, w.host, w.pid, w.registered_at_us, w.lease_until_us, w.has_lifeline, w.epoch, w.seq,
+    (select count(*) from instances i where i.hub = w.hub and i.owner = w.id),
+    (select count(*) from queued_activities q where q.hub = w.hub and q.owner = w.id)
+from workers w
+where w.hub = :hub
+order by w.id
 
 -- name: unseat_worker
 -- Asks again, because the lease may have been renewed since the worker was found dead.
