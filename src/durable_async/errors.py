@@ -17,6 +17,9 @@
     │   ├── InvalidTransitionError               the instance's status does not allow the request
     │   ├── InstanceParkedError                  it is out of circulation, and has no result before somebody puts it back
     │   └── WaitTimeoutError (TimeoutError)
+    ├── ScheduleError                            about one schedule
+    │   ├── ScheduleNotFoundError (LookupError)
+    │   └── ScheduleExistsError
     ├── ExecutionError                           user code failed; carries FailureDetails
     │   ├── ActivityFailedError
     │   ├── SubOrchestrationFailedError
@@ -259,6 +262,38 @@ class WaitTimeoutError(InstanceError, TimeoutError):
             instance_id,
             f"instance {instance_id!r} did not {waited_for} within {seconds:g} s"
             + (f": {standing}" if standing else ""),
+        )
+
+
+# -- schedules
+
+
+class ScheduleError(DurableError):
+    """Root of errors about one schedule.
+
+    Attributes:
+        schedule_id: Which one.
+    """
+
+    def __init__(self, schedule_id: str, message: str) -> None:
+        self.schedule_id = schedule_id
+        super().__init__(message)
+
+
+class ScheduleNotFoundError(ScheduleError, LookupError):
+    """Raised when no schedule has the id."""
+
+    def __init__(self, schedule_id: str) -> None:
+        super().__init__(schedule_id, f"no schedule {schedule_id!r} in this task hub")
+
+
+class ScheduleExistsError(ScheduleError):
+    """Raised when a schedule is to be created under an id that has one."""
+
+    def __init__(self, schedule_id: str) -> None:
+        super().__init__(
+            schedule_id,
+            f"schedule {schedule_id!r} exists: choose another id, or say what to do with if_exists=...",
         )
 
 

@@ -17,7 +17,8 @@ from durable_async.errors import ConfigurationError
 from durable_async.model.explanation import Explanation
 from durable_async.model.identity import check_name
 from durable_async.model.records import HubStatistics
-from durable_async.registry import Registry, default_registry
+from durable_async.registry import Registry, SystemRegistry, default_registry
+from durable_async.schedules import Schedules, system_of
 from durable_async.serialization import DataConverter, JsonConverter
 from durable_async.serialization.converter import PAYLOAD_BYTES_MAX
 from durable_async.telemetry import Telemetry, signals_for
@@ -33,6 +34,8 @@ class _Opened(NamedTuple):
     backend: Backend
     client: Client
     ends: Ends
+    system: SystemRegistry
+    schedules: Schedules
 
 
 class TaskHub:
@@ -94,6 +97,15 @@ class TaskHub:
             ConfigurationError: The hub is not open.
         """
         return self._open().client
+
+    @property
+    def schedules(self) -> Schedules:
+        """Starts orchestrations at times: by cron expressions, at intervals, or once.
+
+        Raises:
+            ConfigurationError: The hub is not open.
+        """
+        return self._open().schedules
 
     @property
     def backend(self) -> Backend:
@@ -268,15 +280,19 @@ class TaskHub:
         if settings is not None and changes:
             raise ConfigurationError("pass settings, or single settings by name, not both")
         opened = self._open()
-        return Worker(
+        return self._worker(
             opened.backend,
-            self._environment,
-            registry or self._registry,
-            self._payloads,
+            (registry or self._registry).with_system(opened.system),
             settings or dataclasses.replace(self._settings, **changes),
-            self.name,
             opened.ends,
             self.signals,
+        )
+
+    def _worker(
+        self, backend: Backend, registry: Registry, settings: WorkerSettings, ends: Ends
+    ) -> Worker:
+        return Worker(
+            backend, self._environment, registry, self._payloads, settings, self.name, ends
         )
 
     def _use(self, backend: Backend) -> _Opened:
@@ -290,7 +306,15 @@ class TaskHub:
             signals=self.signals,
             hub=self.name,
         )
-        return _Opened(backend, client, ends)
+        system = system_of(client)
+        schedules = Schedules(
+            client,
+            self._payloads,
+            backend.now_us,
+            self._environment.new_id,
+            lambda: self._worker(backend, system, self._settings, ends),
+        )
+        return _Opened(backend, client, ends, system, schedules)
 
     def _open(self) -> _Opened:
         if self._opened is None:

@@ -60,12 +60,16 @@ def _signal(signal: EntitySignal) -> Outgoing:
 
 
 def _start(start: OrchestrationStart, now_us: int) -> NewInstance:
-    started = ExecutionStarted(start.name, start.version, start.input, origin=start.origin)
+    started = ExecutionStarted(
+        start.name, start.version, start.input, None, start.start_at_us, origin=start.origin
+    )
     return NewInstance(
         instance_id=start.instance_id,
         name=start.name,
         version=start.version,
         events=encode_events([started]),
         created_at_us=now_us,
+        start_at_us=start.start_at_us,
+        tags=start.tags,
         reuse=ReusePolicy.REPLACE_TERMINAL,
     )

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from durable_async._kernel.entities.authoring import Entity
+
 from ._fallback import Fallback
-from ._registry import Registry
+from ._naming import is_system_name
+from ._registry import Registry, SystemRegistry
 from .activities import Activity
 from .entities import EntityDefinition, EntityMethod, FunctionEntity
 from .orchestrators import Orchestrator
 
 __all__ = (
     "Activity",
+    "Entity",
     "EntityDefinition",
     "EntityMethod",
     "Fallback",
     "FunctionEntity",
     "Orchestrator",
     "Registry",
+    "SystemRegistry",
     "activity",
     "default_registry",
     "entity",
+    "is_system_name",
     "orchestrator",
 )
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from durable_async.errors import RegistrationError
+from durable_async.model.identity import ENTITY_MARK
 
 
 def name_of(definition: Callable[..., Any], name: str | None) -> str:
@@ -20,6 +21,23 @@ def name_of(definition: Callable[..., Any], name: str | None) -> str:
     if not own or own == "<lambda>":
         raise RegistrationError(own or repr(definition), "it has no name of its own: pass name=...")
     return own
+
+
+SYSTEM_PREFIX = "durable_async."
+"""What names begin with that durable_async keeps for itself."""
+
+
+def is_system_name(name: str) -> bool:
+    """Tell whether an orchestrator, an activity or an entity, by its registered or its stored name, is durable_async's own."""
+    return name.removeprefix(ENTITY_MARK).lower().startswith(SYSTEM_PREFIX)
+
+
+def refuse_system_name(name: str) -> None:
+    """Raise ``RegistrationError`` for a name that users cannot have."""
+    if is_system_name(name):
+        raise RegistrationError(
+            name, f"names that begin with {SYSTEM_PREFIX!r} are durable_async's own"
+        )
 
 
 def refuse_another(name: str, new: Any, old: Any) -> None:

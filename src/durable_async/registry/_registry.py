@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Coroutine, Generator
 from functools import lru_cache
-from typing import Any, Concatenate, ParamSpec, TypeVar, overload
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar, overload
 
 from durable_async._kernel import guard
 from durable_async._kernel.context import OrchestrationContext
 from durable_async._kernel.entities.authoring import Entity
 from durable_async._kernel.entities.context import EntityContext
 from durable_async._kernel.guard import GuardPolicy
+from durable_async.errors import RegistrationError
 from durable_async.failure import FailureDetails
 from durable_async.model.policy import RetryPolicy, Seconds
 
 from ._fallback import Fallback
-from ._naming import refuse_another
+from ._naming import is_system_name, refuse_another, refuse_system_name
 from .activities import Activity, ActivityDecorator
 from .entities import EntityDecorator, EntityDefinition, FunctionEntity
 from .orchestrators import Orchestrator, OrchestratorDecorator
@@ -70,6 +72,13 @@ class Registry:
         self._activities: dict[str, Activity[Any, Any]] = {}
         self._orchestrators: dict[str, Orchestrator[Any, Any]] = {}
         self._entities: dict[str, EntityDefinition] = {}
+        self._system: Registry | None = None
+
+    def with_system(self, system: SystemRegistry) -> Self:
+        """Return this registry, and whatever is registered with it later, together with what durable_async brings itself."""
+        view = copy.copy(self)
+        view._system = system  # noqa: SLF001 - of its own kind
+        return view
 
     @property
     def activities(self) -> frozenset[str]:
@@ -91,7 +100,8 @@ class Registry:
         """The stored names of the instances that workers take, orchestrations and entities; ``None``, with a fallback, for any."""
         if self._stand_ins is not None:
             return None
-        return frozenset(self._orchestrators) | frozenset(self._entities)
+        own = frozenset(self._orchestrators) | frozenset(self._entities)
+        return own if self._system is None else own.union(self._system.names or ())
 
     @property
     def activity_names(self) -> frozenset[str] | None:
@@ -111,6 +121,8 @@ class Registry:
     def find_entity(self, stored_name: str) -> EntityDefinition | None:
         """Return the entity of a stored name, which begins with ``@``, or what stands in for it."""
         found = self._entities.get(stored_name)
+        if found is None and self._system is not None:
+            found = self._system.find_entity(stored_name)
         return self._stand_ins.entity(stored_name) if found is None and self._stand_ins else found
 
     @overload
@@ -194,12 +206,14 @@ class Registry:
 
     def add_activity(self, activity: Activity[Any, Any]) -> None:
         """Register an activity; the same function may come again, as when its module is reloaded."""
+        self._check_name(activity.name)
         held = self._activities.get(activity.name)
         refuse_another(activity.name, activity.function, held and held.function)
         self._activities[activity.name] = activity
 
     def add_orchestrator(self, orchestrator: Orchestrator[Any, Any]) -> None:
         """Register an orchestrator; the same function may come again, as when its module is reloaded."""
+        self._check_name(orchestrator.name)
         held = self._orchestrators.get(orchestrator.name)
         refuse_another(orchestrator.name, orchestrator.function, held and held.function)
         if self.guard is not GuardPolicy.OFF:
@@ -208,6 +222,18 @@ class Registry:
 
     def add_entity(self, entity: EntityDefinition) -> None:
         """Register an entity; the same code may come again, as when its module is reloaded."""
+        self._check_name(entity.name)
         held = self._entities.get(entity.stored_name)
         refuse_another(entity.name, entity.code, held and held.code)
         self._entities[entity.stored_name] = entity
+
+    def _check_name(self, name: str) -> None:
+        refuse_system_name(name)
+
+
+class SystemRegistry(Registry):
+    """What durable_async itself brings to each worker of a hub: entities, under names that begin with ``durable_async.``."""
+
+    def _check_name(self, name: str) -> None:
+        if not is_system_name(name):
+            raise RegistrationError(name, "it is of the system, and its name must say so")

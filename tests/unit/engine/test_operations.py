@@ -326,7 +326,7 @@ def test_operations_signal_and_start_in_order() -> None:
         told("other", "1", "op", b"1", 3_000_000),
     )
     assert outcome.starts == (
-        OrchestrationStart("id1", "audit", None, b"null"),
+        OrchestrationStart("id1", "audit", None, None),
         OrchestrationStart("mine", "audit", "2", b"5"),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from datetime import datetime, timedelta
 from typing import Any, Concatenate, ParamSpec, TypeVar, overload
@@ -17,6 +17,7 @@ from durable_async.model.identity import (
     EntityId,
     check_instance_id,
     check_orchestrator_name,
+    check_tags,
     check_version,
 )
 from durable_async.model.moments import EPOCH
@@ -230,6 +231,8 @@ class EntityContext:
         *,
         instance_id: str | None = None,
         version: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        start_at: datetime | Seconds | None = None,
     ) -> str: ...
     @overload
     def start_orchestration(
@@ -240,6 +243,8 @@ class EntityContext:
         *,
         instance_id: str | None = None,
         version: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        start_at: datetime | Seconds | None = None,
     ) -> str: ...
     @overload
     def start_orchestration(
@@ -250,6 +255,8 @@ class EntityContext:
         *,
         instance_id: str | None = None,
         version: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        start_at: datetime | Seconds | None = None,
     ) -> str: ...
     def start_orchestration(
         self,
@@ -259,6 +266,8 @@ class EntityContext:
         *,
         instance_id: str | None = None,
         version: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        start_at: datetime | Seconds | None = None,
     ) -> str:
         """Start an orchestration and return its id; nobody waits for it.
 
@@ -266,17 +275,21 @@ class EntityContext:
 
         Args:
             orchestrator: The decorated function, or its name.
-            input: Its input.
+            input: Its input; by name, ``None`` stands for none.
             instance_id: Its id; 32 random hex digits by default.
             version: What it sees as ``ctx.version``.
+            tags: To find it by.
+            start_at: Not to begin before a time, or before a duration has passed.
 
         Raises:
             ValidationError: An argument is refused.
             EncodeError: The input cannot be stored.
         """
+        data: bytes | None
         if isinstance(orchestrator, str):
             name = check_orchestrator_name(orchestrator)
-            data = self._payloads.encode(input, f"orchestrator {name!r} input")
+            where = f"orchestrator {name!r} input"
+            data = None if input is None else self._payloads.encode(input, where)
         elif not hasattr(orchestrator, "__durable_orchestrator__"):
             raise ValidationError(
                 "orchestrator", f"{shown(orchestrator)} is not one: decorate it with @orchestrator"
@@ -286,10 +299,13 @@ class EntityContext:
             data = orchestrator.encode_input(self._payloads, input)
         instance_id = self._new_id() if instance_id is None else check_instance_id(instance_id)
         version = check_version(version)
+        tags = {} if tags is None else check_tags(tags)
+        start_us = 0 if start_at is None else max(due_us(start_at, self._now_us), 0)
         origin = None if self._origin is None else self._passed_on(self._origin)
+        start = OrchestrationStart(instance_id, name, version, data, origin, tags, start_us)
         if self._starts is None:
             self._starts = []
-        self._starts.append(OrchestrationStart(instance_id, name, version, data, origin))
+        self._starts.append(start)
         return instance_id
 
     def _passed_on(self, origin: Origin) -> Origin:

@@ -27,13 +27,19 @@ class EntitySignal(_Value, frozen=True, gc=False):
 
 
 class OrchestrationStart(_Value, frozen=True, gc=False):
-    """Begin an orchestration, unless one of that id is running."""
+    """Begin an orchestration, unless one of that id is running.
+
+    Attributes:
+        start_at_us: Not before this time; 0 for at once.
+    """
 
     instance_id: str
     name: str
     version: str | None
     input: bytes | None
     origin: Origin | None = None
+    tags: dict[str, str] = {}
+    start_at_us: int = 0
 
 
 class OperationOutcome(_Value, frozen=True, gc=False):

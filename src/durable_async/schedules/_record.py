@@ -1,0 +1,93 @@
+"""ScheduleRecord: what is stored of a schedule; the state of its entity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ._ticks import ticks_after
+from .spec import ScheduleSpec
+
+FORMAT = 1
+"""Raised by a release whose records an earlier one would spoil."""
+
+RUNS_KEPT = 10
+"""So many of the last runs are remembered."""
+
+
+@dataclass(slots=True, kw_only=True)
+class RunRecord:
+    """A run that a schedule started.
+
+    Attributes:
+        instance_id: The orchestration.
+        tick: What it was started for; of one that was triggered, when that was.
+        started_at: When it was started.
+        is_triggered: Whether somebody asked for it, outside of the ticks.
+        is_over: Whether it has been seen to have ended.
+    """
+
+    instance_id: str
+    tick: datetime
+    started_at: datetime
+    is_triggered: bool = False
+    is_over: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class ScheduleRecord:
+    """What is stored of a schedule. Other releases read it, so that a field which comes later has a default.
+
+    Attributes:
+        spec: What its user wants.
+        created_at: When it was created.
+        updated_at: When its user last changed something.
+        anchor: From when an interval is counted.
+        looked_until: All ticks up to this moment have been dealt with.
+        paused: Whether ticks pass by.
+        reason: Why, in its user's words.
+        wake_at: When the signal comes that it sleeps on.
+        next_tick: The next one, as far as is known.
+        waiting: Ticks that wait for the end of a run.
+        waiting_since: Since when they do, or since another of them was begun.
+        runs: The last runs, oldest first.
+        started: How many runs were started.
+        skipped: How many ticks were not, because of overlap.
+        missed: How many ticks were not, because no worker was there in time.
+        problem: What went wrong last, until something goes well.
+        format: Which releases can carry it on.
+    """
+
+    spec: ScheduleSpec
+    created_at: datetime
+    updated_at: datetime
+    anchor: datetime
+    looked_until: datetime
+    paused: bool = False
+    reason: str | None = None
+    wake_at: datetime | None = None
+    next_tick: datetime | None = None
+    waiting: list[datetime] = field(default_factory=list)
+    waiting_since: datetime | None = None
+    runs: list[RunRecord] = field(default_factory=list)
+    started: int = 0
+    skipped: int = 0
+    missed: int = 0
+    problem: str | None = None
+    format: int = FORMAT
+
+    def ticks(self, after: datetime | None = None) -> Iterator[datetime]:
+        """Yield the ticks after a moment, or those that have not been dealt with."""
+        return ticks_after(self.spec, self.anchor, self.looked_until if after is None else after)
+
+    @property
+    def going(self) -> list[RunRecord]:
+        """The runs that have not been seen to have ended."""
+        return [run for run in self.runs if not run.is_over]
+
+    def forget_waiting(self) -> None:
+        """Let what waits for the end of a run be skipped."""
+        self.skipped += len(self.waiting)
+        self.waiting = []
+        self.waiting_since = None
