@@ -213,7 +213,7 @@ async def doomed(
     """Run a worker that dies when the block ends or the function is called: it hands nothing back, its lease runs out."""
     mortal = copy.copy(hub)
     silenced = _Silenced(hub.backend)
-    mortal.backend = cast("Backend", silenced)
+    mortal._opened = hub._open()._replace(backend=cast("Backend", silenced))
     worker = mortal.worker(registry, **settings)
     async with anyio.create_task_group() as group:
         await group.start(worker.run)
