@@ -285,14 +285,20 @@ class TaskHub:
             (registry or self._registry).with_system(opened.system),
             settings or dataclasses.replace(self._settings, **changes),
             opened.ends,
-            self.signals,
         )
 
     def _worker(
         self, backend: Backend, registry: Registry, settings: WorkerSettings, ends: Ends
     ) -> Worker:
         return Worker(
-            backend, self._environment, registry, self._payloads, settings, self.name, ends
+            backend,
+            self._environment,
+            registry,
+            self._payloads,
+            settings,
+            self.name,
+            ends,
+            self.signals,
         )
 
     def _use(self, backend: Backend) -> _Opened:
