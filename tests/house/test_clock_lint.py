@@ -47,6 +47,11 @@ ALLOWED: dict[tuple[str, str], str] = {
         "*",
     ): "a thread of real connections, which no simulation has",
     ("backends/postgres/link.py", "*"): "jitter of a connection that no simulation has",
+    (
+        "dashboard/_csrf.py",
+        "secrets.token_urlsafe",
+    ): "a secret of a browser's session, which no simulation has",
+    ("dashboard/actions/confirm.py", "secrets.token_hex"): "names a form, of which the same holds",
     ("environment.py", "*"): "the injected environment is where the real world enters",
     ("backends/sqlite/connection.py", "threading.Thread"): (
         "one thread owns the writing connection; inline mode does without"

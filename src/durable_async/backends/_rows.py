@@ -99,21 +99,25 @@ LAST_US = 2**62
 def bounds_of(
     where: InstanceFilter, order: QueryOrder, page: str | None
 ) -> tuple[int, int, int, str, InstanceFilter]:
-    """Return what a query goes by: from when, to when, after which time and id, and the conditions that are left.
+    """Return what a query goes by: from when, to when, beyond which time and id, and the conditions that are left.
 
     Raises:
         ValidationError: ``page`` is not the ``next_page`` of any page in this order.
     """
-    after_us, after_id = (FIRST_US - 1, "") if page is None else decode_page(page, order)
-    if order is QueryOrder.CREATED:
+    start_us = LAST_US + 1 if order.is_backward else FIRST_US - 1
+    after_us, after_id = (start_us, "") if page is None else decode_page(page, order)
+    if order.is_by_creation:
         from_us, to_us = where.created_from_us, where.created_to_us
         rest = msgspec.structs.replace(where, created_from_us=None, created_to_us=None)
     else:
         from_us, to_us = where.completed_from_us, where.completed_to_us
         rest = msgspec.structs.replace(where, completed_from_us=None, completed_to_us=None)
+    to_us = LAST_US if to_us is None else to_us
+    if order.is_backward:
+        to_us = min(to_us, after_us + 1)  # which an index can begin at
     return (
         FIRST_US if from_us is None else from_us,
-        LAST_US if to_us is None else to_us,
+        to_us,
         after_us,
         after_id,
         rest,

@@ -473,15 +473,28 @@ class QueryOrder(Enum):
     """In which order a query goes through instances; those of the same time in byte order of their ids.
 
     CREATED: Oldest first. COMPLETED: Those that ended first come first, and those that have not ended are left out. Where they end at
-    the same time as they are gone through, the last ones may be missed.
+    the same time as they are gone through, the last ones may be missed. NEWEST: As CREATED, from the other end, ids as well.
+    LATEST: As COMPLETED, from the other end; what ends meanwhile is not on the pages that follow.
     """
 
     CREATED = "created"
     COMPLETED = "completed"
+    NEWEST = "newest"
+    LATEST = "latest"
+
+    @property
+    def is_by_creation(self) -> bool:
+        """Whether it goes by when instances were started, and not by when they ended."""
+        return self in (QueryOrder.CREATED, QueryOrder.NEWEST)
+
+    @property
+    def is_backward(self) -> bool:
+        """Whether what came last comes first."""
+        return self in (QueryOrder.NEWEST, QueryOrder.LATEST)
 
     def place_of(self, instance: InstanceRecord) -> tuple[int, str]:
         """Return by what an instance is sorted."""
-        if self is QueryOrder.CREATED:
+        if self.is_by_creation:
             return instance.created_at_us, instance.instance_id
         assert instance.completed_at_us is not None
         return instance.completed_at_us, instance.instance_id

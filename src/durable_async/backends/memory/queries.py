@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from durable_async.errors import ValidationError
 from durable_async.model.records import (
@@ -83,15 +83,30 @@ def _candidates(
     if where.parent_id is not None:
         yield from _siblings(hub, where.parent_id, order, after)
         return
-    by_creation = order is QueryOrder.CREATED
-    places = hub.order if by_creation else hub.ended
+    places = hub.order if order.is_by_creation else hub.ended
+    for position in _positions(places, where, order, after):
+        yield hub.instances[places[position][1]]
+
+
+def _positions(
+    places: Sequence[tuple[int, str]],
+    where: InstanceFilter,
+    order: QueryOrder,
+    after: tuple[int, str] | None,
+) -> range:
+    """Return the part of an index that lies between a query's bounds and beyond the page before, from the end where the query begins."""
+    by_creation = order.is_by_creation
     end_us = where.created_to_us if by_creation else where.completed_to_us
-    begin = 0 if after is None else bisect_right(places, after)
-    for position in range(begin, len(places)):
-        at_us, instance_id = places[position]
-        if end_us is not None and at_us >= end_us:
-            return
-        yield hub.instances[instance_id]
+    begin, end = 0, len(places)
+    if end_us is not None:
+        end = bisect_left(places, (end_us, ""))
+    if order.is_backward:
+        from_us = where.created_from_us if by_creation else where.completed_from_us
+        begin = 0 if from_us is None else bisect_left(places, (from_us, ""))
+        end = end if after is None else min(end, bisect_left(places, after))
+        return range(end - 1, begin - 1, -1)
+    begin = begin if after is None else bisect_right(places, after)
+    return range(begin, end)
 
 
 def _siblings(
@@ -99,12 +114,13 @@ def _siblings(
 ) -> Iterator[Instance]:
     siblings = [hub.instances[one] for one in hub.children.get(parent_id, ())]
     places = [
-        (one.sort_key if order is QueryOrder.CREATED else (one.completed_at_us, one.instance_id))
+        (one.sort_key if order.is_by_creation else (one.completed_at_us, one.instance_id))
         for one in siblings
-        if order is QueryOrder.CREATED or one.completed_at_us is not None
+        if order.is_by_creation or one.completed_at_us is not None
     ]
-    for place in sorted(places):
-        if after is None or place > after:
+    for place in sorted(places, reverse=order.is_backward):
+        is_beyond = after is None or (place < after if order.is_backward else place > after)
+        if is_beyond:
             yield hub.instances[place[1]]
 
 

@@ -33,6 +33,8 @@ _LAST = chr(sys.maxunicode) * (ID_CHARS_MAX + 1)
 _QUERIES = {
     QueryOrder.CREATED: ("query_instances", "query_few_instances"),
     QueryOrder.COMPLETED: ("query_ended", "query_few_ended"),
+    QueryOrder.NEWEST: ("query_newest", "query_few_newest"),
+    QueryOrder.LATEST: ("query_latest", "query_few_latest"),
 }
 
 

@@ -23,6 +23,8 @@ from .transaction import Statements, json_list, json_map, snapshot
 _QUERIES = {
     QueryOrder.CREATED: ("query_instances", "query_few_instances"),
     QueryOrder.COMPLETED: ("query_ended", "query_few_ended"),
+    QueryOrder.NEWEST: ("query_newest", "query_few_newest"),
+    QueryOrder.LATEST: ("query_latest", "query_few_latest"),
 }
 
 

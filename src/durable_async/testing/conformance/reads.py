@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -132,6 +133,7 @@ class QueryConformance(ConformanceBase):
         expected = ["zero", *IN_BYTE_ORDER, "later"]
         for limit in (1, 2, 3, 8, 100):
             assert await all_pages(backend, limit) == expected
+            assert await all_pages(backend, limit, QueryOrder.NEWEST) == expected[::-1]
 
     async def test_the_last_page_says_so(self, backend: Backend) -> None:
         """Also if it is exactly full, and if there is nothing at all."""
@@ -156,6 +158,18 @@ class QueryConformance(ConformanceBase):
         )
         assert ids(first.items) == ["a", "b"]
         assert ids(rest.items) == ["c", "d", "0"]
+
+    async def test_the_newest_first_goes_back_from_where_it_began(self, backend: Backend) -> None:
+        """What is started meanwhile is not on the pages that follow."""
+        await start(backend, "a", "b", "c", created_at_us=5)
+        order, every = QueryOrder.NEWEST, InstanceFilter()
+        first = await backend.query(every, limit=2, page=None, payloads=False, order=order)
+        await start(backend, "bb", "d", created_at_us=6)
+        page = first.next_page
+        rest = await backend.query(every, limit=2, page=page, payloads=True, order=order)
+        assert (ids(first.items), ids(rest.items)) == (["c", "b"], ["a"])
+        assert rest.items[0].started_events == b"started a"
+        assert rest.next_page is None
 
     async def test_by_status_and_name(self, worker: Driver) -> None:
         """Any of the given ones."""
@@ -197,6 +211,9 @@ class QueryConformance(ConformanceBase):
         assert await all_pages(backend, created_from_us=20) == ["i20", "i30"]
         assert await all_pages(backend, created_to_us=20) == ["i10"]
         assert await all_pages(backend, created_from_us=10, created_to_us=30) == ["i10", "i20"]
+        newest = QueryOrder.NEWEST
+        assert await all_pages(backend, 1, newest, created_from_us=20) == ["i30", "i20"]
+        assert await all_pages(backend, 1, newest, created_to_us=30) == ["i20", "i10"]
 
     async def test_by_time_of_completion(self, worker: Driver, clock: StoreClock) -> None:
         """Those that have not ended are not among them."""
@@ -295,6 +312,7 @@ class CompletionOrderConformance(ConformanceBase):
         expected = ["young", *IN_BYTE_ORDER, "old"]
         for limit in (1, 2, 3, 8, 100):
             assert await all_pages(worker.backend, limit, QueryOrder.COMPLETED) == expected
+            assert await all_pages(worker.backend, limit, QueryOrder.LATEST) == expected[::-1]
         assert (await all_pages(worker.backend))[:2] == ["going", "old"]
 
     async def test_conditions_hold_in_this_order_too(
@@ -326,6 +344,8 @@ class CompletionOrderConformance(ConformanceBase):
             for limit in (1, 10):
                 found = await all_pages(worker.backend, limit, QueryOrder.COMPLETED, **where)
                 assert found == expected, where
+                found = await all_pages(worker.backend, limit, QueryOrder.LATEST, **where)
+                assert found == expected[::-1], where
 
     async def test_what_ends_between_pages_comes_at_the_end(
         self, worker: Driver, clock: StoreClock
@@ -373,7 +393,7 @@ class CompletionOrderConformance(ConformanceBase):
                 InstanceFilter(), limit=1, page=None, payloads=False, order=order
             )
             pages[order] = page.next_page
-        for order, other in (tuple(QueryOrder), tuple(reversed(QueryOrder))):
+        for order, other in itertools.permutations(QueryOrder, 2):
             with pytest.raises(ValidationError, match="page"):
                 await worker.backend.query(
                     InstanceFilter(), limit=1, page=pages[other], payloads=False, order=order

@@ -24,6 +24,8 @@ select {NEW_HUB}, n, 1, n, n, n, n, 'completed', md5(n::text), 'sample' from gen
         ("read_instances", (NEW_HUB, True, ["one", "two"])),
         ("query_instances", (NEW_HUB, True, 0, 2**62, 4980, "", *[None] * 2, "", *[None] * 7, 9)),
         ("query_ended", (NEW_HUB, True, 0, 2**62, 4980, "", *[None] * 2, "", *[None] * 7, 9)),
+        ("query_newest", (NEW_HUB, True, 0, 21, 20, "~", *[None] * 2, "", *[None] * 7, 9)),
+        ("query_latest", (NEW_HUB, True, 0, 21, 20, "~", *[None] * 2, "", *[None] * 7, 9)),
         (
             "query_few_instances",
             (

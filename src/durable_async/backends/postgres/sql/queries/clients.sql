@@ -118,6 +118,20 @@ limit $17
 order by i.completed_at_us, i.id
 limit $17
 
+-- name: newest_first
+-- The same range from its other end.
+    and i.created_at_us >= $3 and i.created_at_us < $4
+    and (i.created_at_us, i.id) < ($5, $6::text)
+order by i.created_at_us desc, i.id desc
+limit $17
+
+-- name: latest_first
+-- The same.
+    and i.completed_at_us >= $3 and i.completed_at_us < $4
+    and (i.completed_at_us, i.id) < ($5, $6::text)
+order by i.completed_at_us desc, i.id desc
+limit $17
+
 -- name: query_instances
 -- Along the index instances_by_creation, which is also the order of the answer.
 select
@@ -136,6 +150,24 @@ where
 -- include: instance_conditions
 -- include: in_order_of_completion
 
+-- name: query_newest
+-- Along instances_by_creation, backward.
+select
+-- include: instance_columns
+from {schema}.instances i
+where
+-- include: instance_conditions
+-- include: newest_first
+
+-- name: query_latest
+-- Along instances_by_completion, backward.
+select
+-- include: instance_columns
+from {schema}.instances i
+where
+-- include: instance_conditions
+-- include: latest_first
+
 -- name: query_few_instances
 -- From a parent's children, or from those with some tags: a few, that are sorted afterwards.
 select
@@ -153,6 +185,24 @@ from {schema}.few_instances($1, $14, $16::text::jsonb) i
 where
 -- include: instance_conditions
 -- include: in_order_of_completion
+
+-- name: query_few_newest
+-- As above.
+select
+-- include: instance_columns
+from {schema}.few_instances($1, $14, $16::text::jsonb) i
+where
+-- include: instance_conditions
+-- include: newest_first
+
+-- name: query_few_latest
+-- As above.
+select
+-- include: instance_columns
+from {schema}.few_instances($1, $14, $16::text::jsonb) i
+where
+-- include: instance_conditions
+-- include: latest_first
 
 -- name: find_instance
 -- Which execution is current.

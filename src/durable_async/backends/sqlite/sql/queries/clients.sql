@@ -49,6 +49,20 @@ limit :limit
 order by i.completed_at_us, i.id
 limit :limit
 
+-- name: newest_first
+-- The same range from its other end.
+    and i.created_at_us >= :from_us and i.created_at_us < :to_us
+    and (i.created_at_us, i.id) < (:after_us, :after_id)
+order by i.created_at_us desc, i.id desc
+limit :limit
+
+-- name: latest_first
+-- The same.
+    and i.completed_at_us >= :from_us and i.completed_at_us < :to_us
+    and (i.completed_at_us, i.id) < (:after_us, :after_id)
+order by i.completed_at_us desc, i.id desc
+limit :limit
+
 -- name: query_instances
 -- Along the index instances_by_creation, which is also the order of the answer.
 -- include: instance_columns
@@ -64,6 +78,22 @@ from instances i
 where
 -- include: instance_conditions
 -- include: in_order_of_completion
+
+-- name: query_newest
+-- Along instances_by_creation, backward.
+-- include: instance_columns
+from instances i
+where
+-- include: instance_conditions
+-- include: newest_first
+
+-- name: query_latest
+-- Along instances_by_completion, backward.
+-- include: instance_columns
+from instances i
+where
+-- include: instance_conditions
+-- include: latest_first
 
 -- name: few_instances
 -- A parent's children, or one tag's instances.
@@ -89,6 +119,22 @@ where
 where
 -- include: instance_conditions
 -- include: in_order_of_completion
+
+-- name: query_few_newest
+-- As above.
+-- include: instance_columns
+-- include: few_instances
+where
+-- include: instance_conditions
+-- include: newest_first
+
+-- name: query_few_latest
+-- As above.
+-- include: instance_columns
+-- include: few_instances
+where
+-- include: instance_conditions
+-- include: latest_first
 
 -- name: entity_columns
 -- The same columns, in the same order, for those of an id and those of a query.

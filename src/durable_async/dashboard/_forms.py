@@ -1,0 +1,37 @@
+"""What a form sent."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+FORM_BYTES_MAX = 8 * 1024 * 1024
+FIELDS_MAX = 100
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """Return the fields of a form; of one that is there twice, the last.
+
+    Raises:
+        HTTPException: 413, it is too large, or 400, it is none.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        raise HTTPException(400, "That is no form.")
+    data = bytearray()
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > FORM_BYTES_MAX:
+            raise HTTPException(413, "That is more than a form may hold.")
+    try:
+        fields = parse_qsl(
+            data.decode("utf-8"),
+            keep_blank_values=True,
+            errors="replace",
+            max_num_fields=FIELDS_MAX,
+        )
+    except ValueError as error:
+        raise HTTPException(400, "That form cannot be read.") from error
+    return {name: value.replace("\r\n", "\n") for name, value in fields}

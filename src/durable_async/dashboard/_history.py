@@ -1,0 +1,107 @@
+"""A history as rows of a table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from durable_async.failure import FailureDetails
+from durable_async.model import history as h
+from durable_async.model.moments import instant
+
+ROWS_MAX = 100
+
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_PAYLOADS = ("input", "result", "payload", "details", "output")
+_SUBJECTS = ("name", "operation", "reason")
+_TARGETS = ("instance_id", "entity_id")
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRow:
+    """An event.
+
+    Attributes:
+        number: Its place in the history, from 0.
+        at: When the turn began that wrote it; ``None`` before the first.
+        label: What happened, such as ``Activity scheduled``.
+        tone: Its class in the style sheet: ``failed``, ``done``, ``turn``, or nothing.
+        seq: The number of the operation that it is about, or ``None``.
+        subject: The name of what it is about.
+        target: The instance or entity that it is about.
+        payload: The value that it carries, or ``None``.
+        failure: Why something failed, or ``None``.
+    """
+
+    number: int
+    at: datetime | None
+    label: str
+    tone: str
+    seq: int | None
+    subject: str
+    target: str
+    payload: bytes | None
+    failure: FailureDetails | None
+
+
+def rows_of(events: Sequence[h.HistoryEvent], first: int) -> list[HistoryRow]:
+    """Return a page of rows."""
+    return [row for row in _rows(events) if first <= row.number < first + ROWS_MAX]
+
+
+def payload_of(event: h.HistoryEvent) -> bytes | None:
+    """Return the value that an event carries."""
+    return next((data for name in _PAYLOADS if (data := getattr(event, name, None))), None)
+
+
+def last_page(count: int, size: int) -> int:
+    """Return where the last page of so many rows begins."""
+    return max(0, (count - 1) // size * size)
+
+
+def _rows(events: Sequence[h.HistoryEvent]) -> Iterator[HistoryRow]:
+    names: dict[int, str] = {}
+    at: datetime | None = None
+    for number, event in enumerate(events):
+        if isinstance(event, h.TurnStarted):
+            at = instant(event.at_us)
+        seq: int | None = getattr(event, "seq", None)
+        subject = _first(event, _SUBJECTS)
+        if seq is not None:
+            subject = names.setdefault(seq, subject)
+        yield HistoryRow(
+            number=number,
+            at=at,
+            label=_HUMP.sub(" ", type(event).__name__).capitalize(),
+            tone=_tone(event),
+            seq=seq,
+            subject=subject + _more(event),
+            target=_first(event, _TARGETS) or ", ".join(getattr(event, "entity_ids", ())),
+            payload=payload_of(event),
+            failure=getattr(event, "failure", None),
+        )
+
+
+def _first(event: h.HistoryEvent, names: Sequence[str]) -> str:
+    return next((text for name in names if (text := getattr(event, name, None))), "")
+
+
+def _more(event: h.HistoryEvent) -> str:
+    match event:
+        case h.ActivityRetried() | h.ActivityFailed():
+            return f", attempt {event.attempt}"
+        case h.TimerCreated():
+            return f"until {instant(event.fire_at_us):%Y-%m-%d %H:%M:%S}"
+        case _:
+            return ""
+
+
+def _tone(event: h.HistoryEvent) -> str:
+    name = type(event).__name__
+    if name.endswith("Failed"):
+        return "failed"
+    if isinstance(event, h.TurnStarted):
+        return "turn"
+    return "done" if name.endswith(("Completed", "Fired")) else ""

@@ -1,0 +1,134 @@
+"""Costly looks at the whole hub, which all visits share: a dashboard that many have open is to be no load."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Generic, TypeVar
+
+import anyio
+
+from durable_async.client import OrchestrationState
+from durable_async.hub import TaskHub
+from durable_async.model.moments import instant
+from durable_async.model.records import HubStatistics, QueryOrder
+from durable_async.model.status import TERMINAL, Status
+
+T = TypeVar("T")
+
+KEPT_SECONDS_MIN = 2.0
+KEPT_SHARE = 20
+"""A look is repeated at most after this many times as long as it took: no more than a twentieth of one connection's time goes there."""
+
+MINUTES = 60
+PULSE_INSTANCES_MAX = 5_000
+PULSE_PAGE = 500
+
+
+class Shared(Generic[T]):
+    """What was seen last, kept for a time that follows from what it costs to look."""
+
+    def __init__(self, hub: TaskHub, look: Callable[[], Awaitable[T]]) -> None:
+        self._hub = hub
+        self._look = look
+        self._lock = anyio.Lock()
+        self._seen: T | None = None
+        self._due_us = 0
+
+    async def get(self) -> T:
+        """Return what was seen, a little while ago at most. Of many who ask at once, one looks."""
+        async with self._lock:
+            began_us = self._hub.backend.now_us()
+            if self._seen is None or began_us >= self._due_us:
+                self._seen = await self._look()
+                now_us = self._hub.backend.now_us()
+                kept_us = max(KEPT_SECONDS_MIN * 1e6, (now_us - began_us) * KEPT_SHARE)
+                self._due_us = now_us + round(kept_us)
+            return self._seen
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """What began and ended in the last hour, minute by minute.
+
+    Attributes:
+        until: The end of the last minute.
+        started: How many began in each of the sixty minutes, the oldest first.
+        completed: How many came to their end.
+        failed: How many failed.
+        terminated: How many were terminated.
+        seen_from: Since when all of them were counted, where there were too many to count; else ``None``.
+    """
+
+    until: datetime
+    started: list[int]
+    completed: list[int]
+    failed: list[int]
+    terminated: list[int]
+    seen_from: datetime | None
+
+
+class Overviews:
+    """The looks themselves."""
+
+    def __init__(self, hub: TaskHub) -> None:
+        self._hub = hub
+        self.statistics: Shared[HubStatistics] = Shared(hub, hub.statistics)
+        self.pulse: Shared[Pulse] = Shared(hub, self._take_pulse)
+
+    async def _take_pulse(self) -> Pulse:
+        now = instant(self._hub.backend.now_us())
+        until = now.replace(second=0, microsecond=0) + timedelta(minutes=1)
+        begin = until - timedelta(minutes=MINUTES)
+        started: Counter[int] = Counter()
+        ended: dict[Status, Counter[int]] = {status: Counter() for status in TERMINAL}
+        seen_from = begin
+        client = self._hub.client
+        async for states, is_last in _pages(
+            lambda page: client.query_page(
+                created_from=begin, order=QueryOrder.NEWEST, limit=PULSE_PAGE, page=page
+            )
+        ):
+            started.update(_minute(state.created_at, begin) for state in states)
+            if not is_last:
+                seen_from = max(seen_from, states[-1].created_at)
+        async for states, is_last in _pages(
+            lambda page: client.query_page(
+                completed_from=begin, order=QueryOrder.LATEST, limit=PULSE_PAGE, page=page
+            )
+        ):
+            for state in states:
+                ended[state.status][_minute(state.completed_at or now, begin)] += 1
+            if not is_last:
+                seen_from = max(seen_from, states[-1].completed_at or now)
+        return Pulse(
+            until=until,
+            started=_by_minute(started),
+            completed=_by_minute(ended[Status.COMPLETED]),
+            failed=_by_minute(ended[Status.FAILED]),
+            terminated=_by_minute(ended[Status.TERMINATED]),
+            seen_from=None if seen_from == begin else seen_from,
+        )
+
+
+async def _pages(
+    ask: Callable[[str | None], Awaitable[tuple[list[OrchestrationState], str | None]]],
+) -> AsyncIterator[tuple[list[OrchestrationState], bool]]:
+    """Yield pages, as many as are counted, and whether a page leaves nothing out after it."""
+    page: str | None = None
+    for number in range(PULSE_INSTANCES_MAX // PULSE_PAGE):
+        states, page = await ask(page)
+        is_cut = page is not None and number + 1 == PULSE_INSTANCES_MAX // PULSE_PAGE
+        yield states, not is_cut
+        if page is None:
+            return
+
+
+def _minute(at: datetime, begin: datetime) -> int:
+    return min(int((at - begin).total_seconds() // 60), MINUTES - 1)
+
+
+def _by_minute(counts: Counter[int]) -> list[int]:
+    return [counts[minute] for minute in range(MINUTES)]

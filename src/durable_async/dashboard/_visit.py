@@ -1,0 +1,127 @@
+"""One request of an operator, and what a page needs to answer it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from durable_async.client import Client
+from durable_async.errors import ConfigurationError
+from durable_async.hub import TaskHub
+from durable_async.model.moments import instant
+
+from ._access import Operator
+from ._audit import Audit
+from ._overviews import Overviews
+from ._templating import environment
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What all visits share.
+
+    Attributes:
+        hub: What is looked at.
+        title: What stands at the top of each page.
+        audit: Where else records of actions go.
+        overviews: Costly looks that all visits share.
+    """
+
+    hub: TaskHub
+    title: str
+    audit: Audit | None
+    overviews: Overviews
+
+
+class Visit:
+    """One request of an operator.
+
+    Attributes:
+        request: The request.
+        house: What all visits share.
+        operator: Who asks; ``None`` only where an error is shown to somebody who is not known.
+    """
+
+    def __init__(self, request: Request, house: House, operator: Operator | None) -> None:
+        self.request = request
+        self.house = house
+        self.operator = operator
+
+    @property
+    def hub(self) -> TaskHub:
+        """The hub that is looked at."""
+        return self.house.hub
+
+    @property
+    def client(self) -> Client:
+        """Its client; raises ``ConfigurationError`` while it is not open."""
+        return self.house.hub.client
+
+    @property
+    def now(self) -> datetime:
+        """What time it is, by the store's clock."""
+        return instant(self.house.hub.backend.now_us())
+
+    @property
+    def may_operate(self) -> bool:
+        """Whether things to do are offered."""
+        return self.operator is not None and self.operator.may_operate
+
+    def asked(self, name: str) -> str:
+        """Return what the address says of something; nothing if it does not."""
+        return self.request.query_params.get(name, "").strip()
+
+    def asked_exactly(self, name: str) -> str:
+        """Return it with its spaces: ids may begin and end with some."""
+        return self.request.query_params.get(name, "")
+
+    def number(self, name: str, default: int = 0) -> int:
+        """Return a number that is not negative out of the address."""
+        text = self.asked(name)
+        return int(text) if text.isdecimal() and len(text) < 10 else default
+
+    def url(self, path: str, /, **query: object) -> str:
+        """Return the address of a page. Ids stand behind the question mark, where browsers and proxies leave ``..`` and ``/`` alone."""
+        root = quote(self.request.scope.get("root_path", "").rstrip("/"))
+        wanted = {name: str(value) for name, value in query.items() if value not in (None, "")}
+        return f"{root}{path}" + (f"?{urlencode(wanted, quote_via=quote)}" if wanted else "")
+
+    def here(self, **changes: object) -> str:
+        """Return the address of this page with other conditions; those that are ``None`` are left out."""
+        query: dict[str, Any] = {**self.request.query_params, **changes}
+        query.pop("done", None)
+        return self.url(self.path, **query)
+
+    @property
+    def path(self) -> str:
+        """Which page is asked for, below the place where the dashboard is mounted."""
+        root = self.request.scope.get("root_path", "")
+        return self.request.scope["path"].removeprefix(root) or "/"
+
+    @property
+    def place(self) -> str:
+        """Which store it is, without a password; nothing while it is not open."""
+        try:
+            return self.house.hub.backend.description
+        except ConfigurationError:
+            return ""
+
+    def page(self, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+        """Return a page; halves of surrogate pairs, which a payload may hold, are shown as question marks."""
+        text = environment().get_template(template).render(visit=self, **values)
+        return HTMLResponse(text.encode("utf-8", "replace"), status)
+
+    def go_to(self, path: str, /, **query: object) -> Response:
+        """Send the browser on, after something was done: loading again does not repeat it."""
+        return RedirectResponse(self.url(path, **query), status_code=303)
+
+    def file(self, name: str, data: bytes) -> Response:
+        """Return bytes to be kept as a file, and never to be shown as a page."""
+        headers: Mapping[str, str] = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return Response(data, media_type="application/json", headers=headers)

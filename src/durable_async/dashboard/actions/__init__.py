@@ -1,0 +1,21 @@
+"""What an operator can do: each thing is an `Action`, each is asked for on a page of its own, confirmed by a form, and kept in the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from starlette.responses import Response
+
+from durable_async.dashboard._visit import Visit
+
+from . import bulk, confirm
+from .entity import offered as offered_of_entity
+from .instance import offered
+
+FORMS: dict[str, Callable[[Visit], Awaitable[Response]]] = {
+    "/do/{action}": confirm.page,
+    "/bulk": bulk.page,
+}
+"""Pages with forms, which answer to GET and POST; only POST changes anything."""
+
+__all__ = ("FORMS", "offered", "offered_of_entity")

@@ -1,0 +1,70 @@
+"""Action: something to do with one instance or entity, and what has to be said for it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
+
+from durable_async.client import Client
+
+S = TypeVar("S")
+Form = Mapping[str, str]
+
+REASON_CHARS_MAX = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """A field of a form.
+
+    Attributes:
+        name: What it is sent as.
+        label: What stands before it.
+        kind: What it takes: a line, JSON, or a tick.
+        hint: What stands under it.
+        required: Whether it must not be empty.
+        value: What is in it at first; of a tick, anything for a ticked one.
+    """
+
+    name: str
+    label: str
+    kind: Literal["line", "json", "tick"] = "line"
+    hint: str = ""
+    required: bool = False
+    value: str = ""
+
+
+REASON = Field(name="reason", label="Reason", hint="Kept in the audit log.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action(Generic[S]):
+    """Something to do.
+
+    Attributes:
+        name: In addresses, and in the audit log.
+        label: On its button.
+        means: What will happen: asked on the page that wants it confirmed.
+        done: What is said afterwards.
+        applies: Whether it makes sense, as things stand.
+        carry_out: Does it; returns the id of what to look at next, or nothing if it is gone.
+        fields: What has to be said.
+        is_grave: Whether it cannot be undone.
+        is_typed: Whether the id has to be typed, to confirm it.
+    """
+
+    name: str
+    label: str
+    means: str
+    done: str
+    applies: Callable[[S], bool]
+    carry_out: Callable[[Client, Any, Form], Awaitable[str | None]]
+    fields: tuple[Field, ...] = (REASON,)
+    is_grave: bool = False
+    is_typed: bool = False
+
+
+def reason_of(form: Form) -> str | None:
+    """Return why something is done, as far as it is said."""
+    return form.get("reason", "").strip()[:REASON_CHARS_MAX] or None

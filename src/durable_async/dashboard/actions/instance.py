@@ -1,0 +1,155 @@
+"""What can be done with an instance."""
+
+from __future__ import annotations
+
+import json
+
+from durable_async.client import Client, OrchestrationState
+from durable_async.errors import InstanceNotFoundError, InvalidTransitionError, ValidationError
+from durable_async.model.status import Status
+
+from .action import REASON, Action, Field, Form, reason_of
+
+InstanceAction = Action[OrchestrationState]
+
+
+async def _raise_event(client: Client, instance_id: str, form: Form) -> str:
+    text = form.get("payload", "").strip()
+    try:
+        payload = json.loads(text) if text else None
+    except (ValueError, RecursionError) as error:
+        raise ValidationError("payload", f"that is no JSON: {error}") from error
+    name, once = form.get("name", "").strip(), form.get("once")
+    if not await client.raise_event(instance_id, name, payload, request_id=once):
+        raise InvalidTransitionError(instance_id, "raise an event on", "ended", "going on")
+    return instance_id
+
+
+async def _suspend(client: Client, instance_id: str, form: Form) -> str:
+    await client.suspend(instance_id, reason_of(form))
+    return instance_id
+
+
+async def _resume(client: Client, instance_id: str, form: Form) -> str:
+    await client.resume(instance_id, reason_of(form))
+    return instance_id
+
+
+async def _terminate(client: Client, instance_id: str, form: Form) -> str:
+    await client.terminate(instance_id, reason_of(form), recursive="recursive" in form)
+    return instance_id
+
+
+async def _rewind(client: Client, instance_id: str, form: Form) -> str:
+    await client.rewind(instance_id, reason_of(form))
+    return instance_id
+
+
+async def _restart(client: Client, instance_id: str, form: Form) -> str:
+    new_id = form.get("new_id", "").strip() or None
+    return (await client.restart(instance_id, instance_id=new_id)).instance_id
+
+
+async def _unpark(client: Client, instance_id: str, _: Form) -> str:
+    if not await client.unpark(instance_id):
+        raise InvalidTransitionError(instance_id, "unpark", "not parked", "parked")
+    return instance_id
+
+
+async def _purge(client: Client, instance_id: str, form: Form) -> None:
+    if not await client.purge(instance_id, recursive="recursive" in form):
+        raise InstanceNotFoundError(instance_id)
+
+
+def _is_going_on(state: OrchestrationState) -> bool:
+    return not state.is_ended
+
+
+_CHILDREN = Field(name="recursive", label="Its sub-orchestrations, too", kind="tick", value="yes")
+
+_ALL: tuple[InstanceAction, ...] = (
+    Action(
+        name="raise-event",
+        label="Raise event",
+        means="The event is kept until the orchestration waits for one of that name.",
+        done="The event was raised.",
+        applies=_is_going_on,
+        carry_out=_raise_event,
+        fields=(
+            Field(name="name", label="Name of the event", required=True),
+            Field(name="payload", label="Value", kind="json", hint="JSON; nothing for none."),
+        ),
+    ),
+    Action(
+        name="suspend",
+        label="Suspend",
+        means="It stops where it stands. What arrives is kept until it is resumed.",
+        done="It is being suspended.",
+        applies=lambda state: state.status in (Status.PENDING, Status.RUNNING),
+        carry_out=_suspend,
+    ),
+    Action(
+        name="resume",
+        label="Resume",
+        means="It goes on, with all that arrived meanwhile.",
+        done="It is being resumed.",
+        applies=lambda state: state.status is Status.SUSPENDED,
+        carry_out=_resume,
+    ),
+    Action(
+        name="unpark",
+        label="Unpark",
+        means="It is tried again at once. If what stopped it is still there, it will be parked again.",
+        done="It was put back, and is tried again.",
+        applies=lambda state: state.parked is not None,
+        carry_out=_unpark,
+    ),
+    Action(
+        name="rewind",
+        label="Rewind",
+        means="What failed is done again, and what succeeded is kept. It goes on from there.",
+        done="It was rewound, and goes on.",
+        applies=lambda state: state.status is Status.FAILED,
+        carry_out=_rewind,
+    ),
+    Action(
+        name="restart",
+        label="Restart",
+        means="It begins anew, with the same input. Under the same id, the new run takes the place of this one.",
+        done="This is the new run.",
+        applies=lambda state: state.is_ended,
+        carry_out=_restart,
+        fields=(Field(name="new_id", label="Another id", hint="Nothing for the same."), REASON),
+    ),
+    Action(
+        name="terminate",
+        label="Terminate",
+        means="It ends now. Its code is not asked, and its running activities are cancelled.",
+        done="It is being terminated.",
+        applies=_is_going_on,
+        carry_out=_terminate,
+        fields=(
+            Field(name="reason", label="Reason", hint="Kept as its output, and in the audit log."),
+            _CHILDREN,
+        ),
+        is_grave=True,
+    ),
+    Action(
+        name="purge",
+        label="Purge",
+        means="It is deleted with its history, its input and its output.",
+        done="It was deleted.",
+        applies=lambda state: state.is_ended,
+        carry_out=_purge,
+        fields=(_CHILDREN, REASON),
+        is_grave=True,
+        is_typed=True,
+    ),
+)
+
+BY_NAME = {action.name: action for action in _ALL}
+
+
+def offered(state: OrchestrationState) -> list[InstanceAction]:
+    """Return what can be done with an instance, as it stands."""
+    return [action for action in _ALL if action.applies(state)]

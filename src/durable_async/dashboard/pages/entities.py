@@ -1,0 +1,69 @@
+"""Entities: what is stored?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.responses import Response
+
+from durable_async.client import EntityConditions, EntityState
+from durable_async.dashboard._payloads import PREVIEW_CHARS_MAX, text_of
+from durable_async.dashboard._visit import Visit
+from durable_async.errors import DurableError, ValidationError
+
+ROWS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An entity in the list; of one that is damaged, ``problem`` says so."""
+
+    entity: EntityState[Any]
+    state: str = ""
+    backlog: int = 0
+    locked_by: str = ""
+    parked_operations: int = 0
+    problem: str = ""
+
+
+async def page(visit: Visit) -> Response:
+    """Answer with a list, in order of the ids."""
+    name, prefix = visit.asked("name"), visit.asked("prefix")
+    problem: str | None = None
+    found: list[EntityState[Any]] = []
+    next_page: str | None = None
+    conditions: EntityConditions = {"key_prefix": prefix}
+    if name:
+        conditions["name"] = name
+    if visit.asked("empty") != "yes":
+        conditions["has_state"] = True
+    try:
+        found, next_page = await visit.client.query_entities_page(
+            limit=ROWS, page=visit.request.query_params.get("page"), **conditions
+        )
+    except ValidationError as error:
+        problem = str(error)
+    return visit.page(
+        "entities.html",
+        lines=[_line(entity) for entity in found],
+        next_page=next_page,
+        problem=problem,
+        name=name,
+        prefix=prefix,
+        status=400 if problem else 200,
+    )
+
+
+def _line(entity: EntityState[Any]) -> Line:
+    try:
+        holder = entity.locked_by
+        return Line(
+            entity,
+            text_of(entity.state)[:PREVIEW_CHARS_MAX] if entity.has_state else "",
+            entity.backlog,
+            "" if holder is None else holder.instance_id,
+            len(entity.parked_operations),
+        )
+    except DurableError as error:
+        return Line(entity, problem=str(error))

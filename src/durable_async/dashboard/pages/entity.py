@@ -1,0 +1,33 @@
+"""One entity: what is in it, who has it, and who waits for it?"""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from durable_async.dashboard._payloads import ABSENT, shown
+from durable_async.dashboard._visit import Visit
+from durable_async.dashboard.actions import offered_of_entity
+from durable_async.errors import CorruptHistoryError, InstanceNotFoundError
+from durable_async.model.identity import EntityId
+
+
+async def page(visit: Visit) -> Response:
+    """Answer with all that is known of one entity."""
+    entity = EntityId.parse(visit.asked_exactly("id"))
+    state = await visit.client.get_entity(entity)
+    if state is None:
+        raise InstanceNotFoundError(str(entity))
+    try:
+        locks = await visit.client.entity_locks(entity)
+        return visit.page(
+            "entity.html",
+            state=state,
+            damage=None,
+            value=shown(lambda: state.state) if state.has_state else ABSENT,
+            backlog=state.backlog,
+            locks=locks,
+            parked_operations=state.parked_operations,
+            actions=offered_of_entity(state) if visit.may_operate else [],
+        )
+    except CorruptHistoryError as error:
+        return visit.page("entity.html", state=state, damage=str(error))

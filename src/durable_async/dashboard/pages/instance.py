@@ -1,0 +1,80 @@
+"""One instance: what happened to it, and what does it wait for?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from starlette.responses import Response
+
+from durable_async.client import OrchestrationState
+from durable_async.dashboard import _history
+from durable_async.dashboard._payloads import shown
+from durable_async.dashboard._visit import Visit
+from durable_async.dashboard.actions import offered
+from durable_async.dashboard.timeline import ROWS_MAX, Chart, chart_of, lanes_of
+from durable_async.errors import CorruptHistoryError, InstanceNotFoundError
+from durable_async.failure import FailureDetails
+from durable_async.model.history import HistoryEvent
+from durable_async.model.moments import microseconds
+from durable_async.model.records import QueryOrder
+
+CHILDREN_SHOWN = 25
+QUICK_EVENTS_MAX = 1_000
+"""Histories up to here are looked at every few seconds, longer ones now and then."""
+
+
+async def page(visit: Visit) -> Response:
+    """Answer with all that is known of one instance."""
+    instance_id = visit.asked_exactly("id")
+    state = await visit.client.get(instance_id)
+    if state is None:
+        raise InstanceNotFoundError(instance_id)
+    events: list[HistoryEvent] = []
+    damage: str | None = None
+    try:
+        events = await visit.client.history(instance_id)
+    except CorruptHistoryError as error:
+        damage = str(error)  # what else is known of it is worth to be shown
+    children, more_children = await visit.client.query_page(
+        parent=instance_id, order=QueryOrder.NEWEST, limit=CHILDREN_SHOWN
+    )
+    last = _history.last_page(len(events), _history.ROWS_MAX)
+    first = min(visit.number("event", last), last)
+    return visit.page(
+        "instance.html",
+        state=state,
+        actions=offered(state) if visit.may_operate else [],
+        chart=_chart(visit, state, events),
+        damage=damage,
+        failures=list(_causes(state.failure)),
+        payloads=[
+            ("Input", "input", shown(state.input)),
+            ("Custom status", "status", shown(state.custom_status)),
+            ("Output", "output", shown(state.output)),
+        ],
+        children=children,
+        more_children=more_children is not None,
+        rows=_history.rows_of(events, first),
+        first=first,
+        count=len(events),
+        size=_history.ROWS_MAX,
+        seconds=2 if len(events) <= QUICK_EVENTS_MAX else 30,
+    )
+
+
+def _chart(visit: Visit, state: OrchestrationState, events: list[HistoryEvent]) -> Chart:
+    now_us = microseconds(visit.now)
+    ended_us = None if state.completed_at is None else microseconds(state.completed_at)
+    found = lanes_of(state.name, microseconds(state.created_at), events, now_us, ended_us)
+    last = _history.last_page(len(found.lanes), ROWS_MAX)
+    return chart_of(
+        found,
+        now_us=now_us if ended_us is None else None,
+        first=min(visit.number("lane", last), last),
+    )
+
+
+def _causes(failure: FailureDetails | None) -> Iterator[FailureDetails]:
+    while failure is not None:
+        yield failure
+        failure = failure.cause

@@ -1,0 +1,8 @@
+"""What happened to one instance, drawn: its history as lanes (`lanes`), their time as places (`axis`), both as a chart (`chart`)."""
+
+from __future__ import annotations
+
+from .chart import ROWS_MAX, Chart, chart_of
+from .lanes import lanes_of
+
+__all__ = ("ROWS_MAX", "Chart", "chart_of", "lanes_of")

@@ -1,0 +1,200 @@
+"""What an operator does: each action, what it leaves in the audit log, and what it refuses."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import Any
+
+import pytest
+
+from durable_async import InstanceParkedError, OrchestrationHandle, OrchestrationState, Status
+from durable_async.dashboard import AuditRecord
+
+from .house import Browser, dashboard, hidden, opened, until
+
+
+async def state_of(handle: OrchestrationHandle[Any]) -> OrchestrationState:
+    state = await handle.get()
+    assert state is not None
+    return state
+
+
+async def has_status(handle: OrchestrationHandle[Any], status: Status) -> bool:
+    return (await state_of(handle)).status is status
+
+
+class Book:
+    """A table of the application's own."""
+
+    def __init__(self) -> None:
+        self.records: list[AuditRecord] = []
+
+    async def __call__(self, record: AuditRecord) -> None:
+        self.records.append(record)
+
+    @property
+    def lines(self) -> list[tuple[str, str, str, str | None, str]]:
+        return [(r.operator, r.action, r.target, r.reason, r.outcome) for r in self.records]
+
+
+async def test_an_event_is_raised_and_what_waited_completes() -> None:
+    book = Book()
+    async with opened() as hub:
+        handle = await hub.client.start("approval", None, instance_id="a")
+        browser = Browser(dashboard(hub, audit=book))
+        answer = await browser.do("raise-event", "a", name="approved", payload='{"by": "Mia"}')
+        assert (answer.status_code, answer.headers["location"]) == (
+            303,
+            "/instance?id=a&done=raise-event",
+        )
+        assert await handle.wait() == {"by": "Mia"}
+        assert "The event was raised" in await browser.get(answer.headers["location"])
+    assert book.lines == [("Ada", "raise-event", "a", None, "done")]
+
+
+async def test_a_form_that_is_sent_twice_raises_one_event() -> None:
+    async with opened() as hub:
+        await hub.client.start("approval", None, instance_id="a")
+        await hub.client.suspend("a")
+        browser = Browser(dashboard(hub))
+        form = {**hidden(await browser.get("/do/raise-event", id="a")), "name": "other"}
+        for _ in range(2):
+            assert (await browser.post("/do/raise-event", form)).status_code == 303
+        await hub.client.terminate("a")
+        await hub.client.wait_for_end("a")
+        raised = [one for one in await hub.client.history("a") if "EventRaised" in repr(one)]
+    assert len(raised) <= 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"name": "approved", "payload": "{"}, "no JSON"),
+        ({"name": "", "payload": "1"}, "event name"),
+        ({"name": "x" * 300, "payload": ""}, "over the limit"),
+    ],
+)
+async def test_what_cannot_be_an_event_is_said_and_kept_in_the_form(
+    fields: dict[str, str], said: str
+) -> None:
+    book = Book()
+    async with opened() as hub:
+        await hub.client.start("approval", None, instance_id="a")
+        browser = Browser(dashboard(hub, audit=book))
+        answer = await browser.do("raise-event", "a", **fields)
+    assert answer.status_code == 409
+    assert said in answer.text
+    assert fields["payload"] in answer.text
+    assert said in book.records[0].outcome
+
+
+async def test_suspend_resume_terminate(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "durable_async.audit")
+    async with opened() as hub:
+        handle = await hub.client.start("approval", None, instance_id="a")
+        browser = Browser(dashboard(hub))
+        for action, status in (
+            ("suspend", Status.SUSPENDED),
+            ("resume", Status.RUNNING),
+            ("terminate", Status.TERMINATED),
+        ):
+            await hub.client.wait_for_start(handle)
+            answer = await browser.do(action, "a", reason="it is\nnight")
+            assert answer.status_code == 303
+            await until(partial(has_status, handle, status))
+        assert (await state_of(handle)).output() == "it is\nnight"
+    (*_, last) = [one for one in caplog.records if one.name == "durable_async.audit"]
+    assert last.getMessage() == "'Ada': terminate 'a': done"
+    assert vars(last)["audit_operator"] == "Ada"
+    assert vars(last)["audit_target"] == "a"
+    assert vars(last)["audit_reason"] == "it is\nnight"
+
+
+async def test_rewind_restart_and_purge() -> None:
+    async with opened() as hub:
+        handle = await hub.client.start("doomed", "why", instance_id="d")
+        await hub.client.wait_for_end(handle)
+        browser = Browser(dashboard(hub))
+        assert (await browser.do("rewind", "d")).status_code == 303
+        await hub.client.wait_for_end(handle)
+        answer = await browser.do("restart", "d", new_id="d 2")
+        assert answer.headers["location"] == "/instance?id=d%202&done=restart"
+        await hub.client.wait_for_end("d 2")
+        wrong = await browser.do("purge", "d 2", confirmation="d")
+        assert wrong.status_code == 409
+        assert await hub.client.get("d 2") is not None
+        answer = await browser.do("purge", "d 2", confirmation="d 2")
+        assert answer.headers["location"] == "/instances?done=purge"
+        assert await hub.client.get("d 2") is None
+        assert "It was deleted" in await browser.get("/instances?done=purge")
+
+
+async def test_what_makes_no_sense_is_neither_offered_nor_done() -> None:
+    async with opened() as hub:
+        await (await hub.client.start("welcome", "Mia", instance_id="a")).wait()
+        browser = Browser(dashboard(hub))
+        page = await browser.get("/instance", id="a")
+        assert "/do/purge" in page
+        assert "/do/suspend" not in page
+        for action in ("suspend", "resume", "terminate", "rewind", "unpark", "raise-event"):
+            await browser.get(f"/do/{action}", 409, id="a")
+        await browser.get("/do/explode", 404, id="a")
+        await browser.get("/do/suspend", 404, id="none")
+
+
+async def test_what_is_parked_says_why_and_is_put_back() -> None:
+    async with opened(instance_events_max=8) as hub:
+        handle = await hub.client.start("many", 9, instance_id="a")
+        with pytest.raises(InstanceParkedError):
+            await handle.wait()
+        browser = Browser(dashboard(hub))
+        assert "LimitExceededError" in await browser.get("/instance", id="a")
+        assert 'href="/instance?id=a"' in await browser.get("/instances", parked="yes")
+        assert "cannot go on by themselves" in await browser.get("/")
+        answer = await browser.do("unpark", "a")
+        assert answer.headers["location"] == "/instance?id=a&done=unpark"
+
+
+async def test_many_at_once_after_a_count() -> None:
+    book = Book()
+    async with opened() as hub:
+        for number in range(3):
+            await hub.client.start("approval", None, instance_id=f"a{number}")
+        await (await hub.client.start("welcome", "Mia", instance_id="other")).wait()
+        browser = Browser(dashboard(hub, audit=book))
+        page = await browser.get("/bulk", action="terminate", prefix="a")
+        assert "Terminate 3 instances" in page
+        form = hidden(page)
+        wrong = await browser.post("/bulk", {**form, "confirmation": "4"})
+        assert wrong.status_code == 409
+        await hub.client.start("approval", None, instance_id="a-later")
+        answer = await browser.post("/bulk", {**form, "confirmation": "3", "reason": "too late"})
+        assert answer.headers["location"] == ("/instances?prefix=a&done=bulk&changed=3&refused=0")
+        for number in range(3):
+            state = await hub.client.wait_for_end(f"a{number}")
+            assert (state.status, state.output()) == (Status.TERMINATED, "too late")
+        later = await hub.client.get("a-later")
+        assert later is not None
+        assert not later.is_ended
+        assert "Done with 3" in await browser.get(answer.headers["location"])
+    assert book.lines == [("Ada", "terminate all", "prefix=a", "too late", "3 done")]
+
+
+@pytest.mark.parametrize(
+    "query", [{"action": "raise-event"}, {"action": ""}, {"action": "purge", "status": "unheard"}]
+)
+async def test_what_cannot_be_done_with_many(query: dict[str, str]) -> None:
+    async with opened() as hub:
+        await Browser(dashboard(hub)).get("/bulk", 400, **query)
+
+
+async def test_a_broken_book_does_not_undo_what_was_done(caplog: pytest.LogCaptureFixture) -> None:
+    async def broken(record: AuditRecord) -> None:
+        raise OSError("the disk is full")
+
+    async with opened() as hub:
+        await hub.client.start("approval", None, instance_id="a")
+        browser = Browser(dashboard(hub, audit=broken))
+        assert (await browser.do("terminate", "a")).status_code == 303
+    assert "was not kept" in caplog.text
