@@ -121,6 +121,11 @@ class TaskHub:
         """What its workers run by default."""
         return self._registry
 
+    @property
+    def payloads(self) -> DataConverter:
+        """Its converter of values."""
+        return self._payloads
+
     @classmethod
     def at(
         cls,

@@ -21,6 +21,7 @@ from ._entity_state import (
 from ._explaining import explain
 from ._handle import OrchestrationHandle
 from ._state import OrchestrationState
+from ._watch import Watch
 from ._worker_state import WorkerState
 
 __all__ = (
@@ -37,6 +38,7 @@ __all__ = (
     "OrchestrationHandle",
     "OrchestrationState",
     "OrphanedLock",
+    "Watch",
     "WorkerState",
     "explain",
 )

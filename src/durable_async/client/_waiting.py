@@ -80,14 +80,20 @@ class Waiters(Generic[F]):
         waiter: Waiter[F] = Waiter(
             key, is_over, self._environment.monotonic(), in_progress=in_progress
         )
-        self._by_key.setdefault(key, {})[waiter] = None
-        try:
+        with self.hearing(waiter):
             yield waiter
+
+    @contextmanager
+    def hearing(self, waiter: Waiter[F]) -> Generator[None]:
+        """Let a waiter hear of its key from now on."""
+        self._by_key.setdefault(waiter.key, {})[waiter] = None
+        try:
+            yield
         finally:
-            waiting = self._by_key[key]
+            waiting = self._by_key[waiter.key]
             waiting.pop(waiter, None)
             if not waiting:
-                del self._by_key[key]
+                del self._by_key[waiter.key]
 
     async def wait(self, waiter: Waiter[F], timeout: float | None, *, look_first: bool) -> bool:
         """Tell whether the wait was over in time; ``waiter.found`` is what was there, unless it was brought what it waits for.
@@ -113,7 +119,11 @@ class Waiters(Generic[F]):
             await self._listen(waiter)
         while not waiter.is_finished:
             waiter.is_told = False  # before the query: what changes after it is heard
-            waiter.found = await self._read(waiter.key)
+            try:
+                waiter.found = await self._read(waiter.key)
+            except BaseException:
+                waiter.is_told = True  # it has not seen what it was told of, and may wait again
+                raise
             if waiter.is_over(waiter.found):
                 return
             await self._listen(waiter)

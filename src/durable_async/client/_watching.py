@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager
+from collections.abc import AsyncIterator, Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar, Unpack, overload
 
 import anyio
@@ -33,6 +33,7 @@ from ._handle import OrchestrationHandle, Since
 from ._looking import Waiter
 from ._standing import instance_standing
 from ._state import OrchestrationState
+from ._watch import Watch
 from ._worker_state import WorkerState, worker_state
 
 R = TypeVar("R")
@@ -118,6 +119,27 @@ class Watching(Connection):
     ) -> OrchestrationState:
         """Wait until an orchestration has begun to run, and return its state."""
         return await self._reach(instance, _has_begun, "start", timeout, in_progress=True)
+
+    @contextmanager
+    def watch(self, instance: Instance) -> Generator[Watch]:
+        """Watch an orchestration: each state that it gets into from now on, the present one first.
+
+            with client.watch("order-1") as watch:
+                async for state in watch:  # ends when the orchestration has ended
+                    print(state.status, state.custom_status())
+
+        Or with ``await watch.next(timeout=15)``, which returns ``None`` where nothing changed in time.
+        """
+        watch = Watch(
+            id_of(instance),
+            self._environment.monotonic(),
+            lambda waiter, timeout, look_first: self._instances.wait(
+                waiter, timeout, look_first=look_first
+            ),
+            lambda record: OrchestrationState(record, self._payloads),
+        )
+        with self._instances.hearing(watch.waiter):
+            yield watch
 
     async def _reach(
         self,
