@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pytest
 
 from durable_async.registry import default_registry
 from durable_async.testing.postgres import ThrowawayPostgres
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # newer Starlettes would rather have another HTTP client
+    import starlette.testclient  # noqa: F401 - pages import it, and warnings are errors
 
 
 @pytest.fixture

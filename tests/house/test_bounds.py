@@ -62,6 +62,7 @@ BOUNDS: dict[tuple[str, str], str] = {
     ("backends/sqlite/connection.py", "Thread"): "two for each backend",
     ("client/_gathering.py", "deque"): "waiting_max, then OverloadedError",
     ("environment.py", "Thread"): "two for each session of a worker",
+    ("integrations/_asgi.py", "start_soon"): "one for each stream of news that somebody listens to",
     ("worker/_activities.py", "create_task"): "activities_max",
     ("worker/_activities.py", "deque"): "backlog_max; what is beyond goes to the hub's queue",
     (

@@ -1,0 +1,99 @@
+"""What can be asked of entities: each operation, from a request to its answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from durable_async.client import EntityConditions
+from durable_async.errors import WaitTimeoutError
+from durable_async.model.identity import EntityId, check_name
+
+from . import reading
+from .documents import entity_document, raw, raw_type
+from .messages import Answer, Call, Desk
+from .orchestrations import LIMIT_DEFAULT, LIMIT_MAX
+from .problems import RETRY_SECONDS, ProblemError, dump
+from .segments import text_of
+
+CALL_SECONDS = 10.0
+"""So long a caller waits for an entity's answer who does not say how long."""
+
+
+async def entity(desk: Desk, call: Call) -> Answer:
+    """Tell the state of an entity."""
+    entity_id = _entity_id(call)
+    state = await desk.client.get_entity(entity_id, raw_type(desk.hub.payloads))
+    if state is None:
+        raise ProblemError(404, "entity-not-found", f"no entity {entity_id} in this task hub")
+    return Answer(status=200, body=dump(entity_document(state, desk.hub.payloads)))
+
+
+async def entities(desk: Desk, call: Call) -> Answer:
+    """List entities, page by page."""
+    found, page = await desk.client.query_entities_page(
+        raw_type(desk.hub.payloads),
+        limit=reading.limit(call, LIMIT_DEFAULT, LIMIT_MAX),
+        page=reading.text(call, "page"),
+        **_conditions(call),
+    )
+    documents = [entity_document(state, desk.hub.payloads) for state in found]
+    return Answer(status=200, body=dump({"entities": documents, "nextPage": page}))
+
+
+async def signal(desk: Desk, call: Call) -> Answer:
+    """Let an entity do something, without waiting for it."""
+    at = reading.start_at(call, "at")
+    entity_id, operation, value = await _operation(desk, call)
+    handle = desk.client.entity(
+        entity_id, request_id=reading.request_id(call, "signal", str(entity_id), operation)
+    )
+    if at is None:
+        await handle.signal(operation, value)
+    else:
+        await handle.signal_at(at, operation, value)
+    return Answer(status=202)
+
+
+async def call_entity(desk: Desk, call: Call) -> Answer:
+    """Let an entity do something, and answer with what came out, if that comes in time."""
+    wait = reading.seconds(call, "wait", desk.wait_seconds_max)
+    entity_id, operation, value = await _operation(desk, call)
+    handle = desk.client.entity(
+        entity_id,
+        timeout=CALL_SECONDS if wait is None else wait,
+        request_id=reading.request_id(call, "call", str(entity_id), operation),
+    )
+    payloads = desk.hub.payloads
+    try:
+        result = await handle.call(operation, value, result_type=raw_type(payloads))
+    except WaitTimeoutError:
+        return Answer(
+            status=202,
+            body=dump({"entityId": str(entity_id), "operation": operation}),
+            headers={"Retry-After": str(RETRY_SECONDS)},
+        )
+    return Answer(status=200, body=dump(raw(result)))
+
+
+def _entity_id(call: Call) -> EntityId:
+    return EntityId(text_of(call.names["entity"], "entity"), text_of(call.names["key"], "key"))
+
+
+async def _operation(desk: Desk, call: Call) -> tuple[EntityId, str, Any]:
+    entity_id = _entity_id(call)
+    operation = check_name(text_of(call.names["operation"], "operation"), "operation")
+    data = await reading.body(call, desk.body_bytes_max)
+    return entity_id, operation, reading.value_of(data, desk.hub.payloads)
+
+
+def _conditions(call: Call) -> EntityConditions:
+    conditions = EntityConditions(
+        key_prefix=reading.text(call, "keyPrefix") or "",
+        updated_from=reading.moment(call, "lastUpdatedTimeFrom"),
+        updated_to=reading.moment(call, "lastUpdatedTimeTo"),
+        has_state=reading.flag(call, "exists", default=None),
+    )
+    name = reading.text(call, "name")
+    if name is not None:
+        conditions["name"] = name
+    return conditions

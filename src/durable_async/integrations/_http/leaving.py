@@ -1,0 +1,78 @@
+"""Leaving: what waits for long makes room when the server is to exit.
+
+Servers wait for their connections before they tell the application that it is over, and an open stream would make them wait for ever.
+So whoever waits here looks once a second whether the server has been told to exit. No signal handler is taken: uvicorn's own is looked
+at, which knows its server; aiohttp tells its applications by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import anyio
+
+LOOK_SECONDS = 1.0
+
+
+class Leaving:
+    """Those who wait on behalf of one server, and whether it is about to exit."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[anyio.CancelScope, None] = {}
+        self._alarm: asyncio.TimerHandle | None = None
+        self._told = False
+
+    @property
+    def is_near(self) -> bool:
+        """Whether the server is about to exit."""
+        return self._told or _uvicorn_is_exiting()
+
+    def tell(self) -> None:
+        """Let go all who wait, now and from now on."""
+        self._told = True
+        self._let_go()
+
+    @contextmanager
+    def interrupting(self) -> Generator[None]:
+        """Leave the block early, and in silence, if the server is about to exit."""
+        with anyio.CancelScope() as scope:
+            if self.is_near:
+                scope.cancel()
+            self._waiting[scope] = None
+            self._look_later()
+            try:
+                yield
+            finally:
+                del self._waiting[scope]
+                if not self._waiting and self._alarm is not None:
+                    self._alarm.cancel()
+                    self._alarm = None
+
+    def _look_later(self) -> None:
+        if self._alarm is None and self._waiting:
+            self._alarm = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look)
+
+    def _look(self) -> None:
+        self._alarm = None
+        if self.is_near:
+            self._let_go()
+        else:
+            self._look_later()
+
+    def _let_go(self) -> None:
+        for scope in self._waiting:
+            scope.cancel()
+
+
+def _uvicorn_is_exiting() -> bool:
+    """Tell whether the server whose handler waits for signals is on its way out."""
+    return any(_server_of(number) for number in (signal.SIGTERM, signal.SIGINT))
+
+
+def _server_of(number: signal.Signals) -> bool:
+    handler: Any = signal.getsignal(number)
+    return getattr(getattr(handler, "__self__", None), "should_exit", False) is True

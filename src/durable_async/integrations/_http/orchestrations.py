@@ -1,0 +1,267 @@
+"""What can be asked of orchestrations: each operation, from a request to its answer."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from durable_async.client import Conditions, OrchestrationHandle, OrchestrationState
+from durable_async.errors import (
+    DecodeError,
+    InstanceNotFoundError,
+    InvalidTransitionError,
+    ValidationError,
+    WaitTimeoutError,
+    shown,
+)
+from durable_async.model.identity import check_instance_id, check_orchestrator_name
+from durable_async.model.records import QueryOrder
+from durable_async.registry import Orchestrator
+
+from . import reading
+from .documents import history_document, state_document
+from .links import management, status_uri
+from .messages import Answer, Call, Desk
+from .problems import RETRY_SECONDS, ProblemError, dump
+from .segments import text_of
+
+LIMIT_DEFAULT = 100
+LIMIT_MAX = 1_000
+
+_ORDERS = {order.value: order for order in QueryOrder}
+
+
+async def start(desk: Desk, call: Call) -> Answer:
+    """Start an orchestration; with ``wait``, answer with its end if that comes in time."""
+    name = check_orchestrator_name(text_of(call.names["name"], "name"))
+    view = _view(desk, call)
+    data = await reading.body(call, desk.body_bytes_max)
+    instance_id = reading.text(call, "instanceId") or _id_by_key(call, name)
+    handle = await desk.client.start(
+        _known(desk, name) or name,
+        _input(desk, name, data),
+        instance_id=instance_id,
+        version=reading.text(call, "version"),
+        tags=reading.tags(call) or None,
+        start_at=reading.start_at(call),
+        # With the same key and another body it is another request, which finds the id taken.
+        request_id=reading.request_id(call, "start", name, instance_id or "", reading.digest(data)),
+    )
+    state = await _ended(desk, call, handle, view.wait)
+    if state is not None:
+        return await _state_answer(desk, call, state, view)
+    return _accepted(call, handle.instance_id)
+
+
+async def status(desk: Desk, call: Call) -> Answer:
+    """Tell where an orchestration stands; with ``wait``, as soon as it has ended, or when the time is over."""
+    instance_id = instance_id_of(call)
+    view = _view(desk, call)
+    state = await _ended(desk, call, instance_id, view.wait) or await state_of(desk, instance_id)
+    return await _state_answer(desk, call, state, view)
+
+
+async def instances(desk: Desk, call: Call) -> Answer:
+    """List orchestrations, page by page."""
+    shows = reading.flag(call, "showPayloads") is True
+    found, page = await desk.client.query_page(
+        limit=reading.limit(call, LIMIT_DEFAULT, LIMIT_MAX),
+        page=reading.text(call, "page"),
+        payloads=shows,
+        order=_order(call),
+        **_conditions(call),
+    )
+    payloads = desk.hub.payloads
+    documents = [
+        state_document(state, payloads, shows_input=shows, shows_output=shows) for state in found
+    ]
+    return Answer(status=200, body=dump({"instances": documents, "nextPage": page}))
+
+
+async def raise_event(desk: Desk, call: Call) -> Answer:
+    """Raise an event on an orchestration."""
+    instance_id = instance_id_of(call)
+    name = text_of(call.names["event"], "event")
+    data = await reading.body(call, desk.body_bytes_max)
+    was_delivered = await desk.client.raise_event(
+        instance_id,
+        name,
+        reading.value_of(data, desk.hub.payloads),
+        request_id=reading.request_id(call, "event", instance_id, name),
+    )
+    if not was_delivered:
+        raise InvalidTransitionError(instance_id, "raise an event on", "ended", "running")
+    return _done(call, instance_id)
+
+
+async def suspend(desk: Desk, call: Call) -> Answer:
+    """Suspend an orchestration."""
+    instance_id = instance_id_of(call)
+    await desk.client.suspend(instance_id, reading.text(call, "reason"))
+    return _done(call, instance_id)
+
+
+async def resume(desk: Desk, call: Call) -> Answer:
+    """Let a suspended orchestration go on."""
+    instance_id = instance_id_of(call)
+    await desk.client.resume(instance_id, reading.text(call, "reason"))
+    return _done(call, instance_id)
+
+
+async def terminate(desk: Desk, call: Call) -> Answer:
+    """End an orchestration; the reason becomes its output."""
+    instance_id = instance_id_of(call)
+    await desk.client.terminate(
+        instance_id,
+        reading.text(call, "reason"),
+        recursive=reading.flag(call, "recursive", default=True) is True,
+    )
+    return _done(call, instance_id)
+
+
+async def rewind(desk: Desk, call: Call) -> Answer:
+    """Let a failed orchestration go on."""
+    instance_id = instance_id_of(call)
+    await desk.client.rewind(instance_id, reading.text(call, "reason"))
+    return _done(call, instance_id)
+
+
+async def restart(desk: Desk, call: Call) -> Answer:
+    """Start an orchestration that has ended once more, under its own id or another."""
+    handle = await desk.client.restart(
+        instance_id_of(call), instance_id=reading.text(call, "instanceId")
+    )
+    return _accepted(call, handle.instance_id)
+
+
+async def purge(desk: Desk, call: Call) -> Answer:
+    """Delete an orchestration that has ended."""
+    instance_id = instance_id_of(call)
+    recursive = reading.flag(call, "recursive", default=True) is True
+    count = await desk.client.purge(instance_id, recursive=recursive)
+    if not count:
+        state = await state_of(desk, instance_id, payloads=False)
+        raise InvalidTransitionError(instance_id, "purge", state.status.value, "ended")
+    return Answer(status=200, body=dump({"instancesDeleted": count}))
+
+
+# -- parts
+
+
+def instance_id_of(call: Call) -> str:
+    """Return the instance that a path is about."""
+    return check_instance_id(text_of(call.names["instance"], "instance"))
+
+
+def _id_by_key(call: Call, name: str) -> str | None:
+    """Return the id for a start whose caller gave a key and no id: it has to be the same when he asks again."""
+    key = call.headers.get(reading.IDEMPOTENCY_KEY)
+    return None if key is None else reading.digest("instance", name, key)
+
+
+def _known(desk: Desk, name: str) -> Orchestrator[Any, Any] | None:
+    """Return an orchestrator that is registered here; others may be where their workers are."""
+    registry = desk.hub.registry
+    return registry.find_orchestrator(name) if name in registry.orchestrators else None
+
+
+def _input(desk: Desk, name: str, data: bytes) -> Any:
+    """Return the input of an orchestrator, read as its worker will read it, so that what does not fit is refused now."""
+    payloads = desk.hub.payloads
+    value = reading.value_of(data, payloads)
+    orchestrator = _known(desk, name)
+    if orchestrator is None or value is None or not orchestrator.signature.parameters:
+        return value
+    into = orchestrator.signature.input_type
+    try:
+        decoded = payloads.decode(data, into, "body")
+    except DecodeError as error:
+        raise ProblemError(422, "input-mismatch", str(error), path=error.path) from error
+    return value if into is Any else decoded
+
+
+class _View(NamedTuple):
+    """How a caller wants to see an orchestration: read before anything is done, so that it can be refused."""
+
+    wait: float | None
+    shows_input: bool
+    shows_history: bool
+
+
+def _view(desk: Desk, call: Call) -> _View:
+    return _View(
+        reading.seconds(call, "wait", desk.wait_seconds_max),
+        reading.flag(call, "showInput", default=True) is True,
+        reading.flag(call, "showHistory") is True,
+    )
+
+
+async def _ended(
+    desk: Desk, call: Call, instance: str | OrchestrationHandle[Any], wait: float | None
+) -> OrchestrationState | None:
+    """Return an orchestration that ends in the time that the caller waits, or the server stays."""
+    if not wait:
+        return None
+    with call.leaving.interrupting(), suppress(WaitTimeoutError):
+        return await desk.client.wait_for_end(instance, timeout=wait)
+    return None
+
+
+async def state_of(desk: Desk, instance_id: str, *, payloads: bool = True) -> OrchestrationState:
+    """Return where an orchestration stands; `InstanceNotFoundError` if there is none."""
+    state = await desk.client.get(instance_id, payloads=payloads)
+    if state is None:
+        raise InstanceNotFoundError(instance_id)
+    return state
+
+
+async def _state_answer(desk: Desk, call: Call, state: OrchestrationState, view: _View) -> Answer:
+    document = state_document(state, desk.hub.payloads, shows_input=view.shows_input)
+    if view.shows_history:
+        document["history"] = history_document(await desk.client.history(state.instance_id))
+    if state.is_ended:
+        return Answer(status=200, body=dump(document))
+    return Answer(status=202, body=dump(document), headers=_polling(call, state.instance_id))
+
+
+def _accepted(call: Call, instance_id: str) -> Answer:
+    return Answer(
+        status=202,
+        body=dump(management(call, instance_id)),
+        headers=_polling(call, instance_id),
+    )
+
+
+def _done(call: Call, instance_id: str) -> Answer:
+    """Return that a wish was taken down: the worker carries it out, and the status shows it."""
+    return Answer(status=202, headers={"Location": status_uri(call, instance_id)})
+
+
+def _polling(call: Call, instance_id: str) -> dict[str, str]:
+    return {"Location": status_uri(call, instance_id), "Retry-After": str(RETRY_SECONDS)}
+
+
+def _order(call: Call) -> QueryOrder:
+    given = reading.text(call, "order")
+    if given is None:
+        return QueryOrder.CREATED
+    try:
+        return _ORDERS[given.lower()]
+    except KeyError:
+        pass
+    raise ValidationError("order", f"must be of {', '.join(_ORDERS)}, not {shown(given)}")
+
+
+def _conditions(call: Call) -> Conditions:
+    return Conditions(
+        statuses=reading.statuses(call),
+        names=reading.texts(call, "name"),
+        id_prefix=reading.text(call, "instanceIdPrefix") or "",
+        created_from=reading.moment(call, "createdTimeFrom"),
+        created_to=reading.moment(call, "createdTimeTo"),
+        completed_from=reading.moment(call, "completedTimeFrom"),
+        completed_to=reading.moment(call, "completedTimeTo"),
+        tags=reading.tags(call),
+        parent=reading.text(call, "parentInstanceId"),
+        parked=reading.flag(call, "parked", default=None),
+    )

@@ -1,0 +1,146 @@
+"""Problems: what an error becomes for who sent the request. One table, and one form of body, `application/problem+json`."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import orjson
+
+from durable_async.errors import (
+    BackendUnavailableError,
+    CorruptHistoryError,
+    DurableError,
+    EntityOperationFailedError,
+    InstanceExistsError,
+    InstanceNotFoundError,
+    InvalidTransitionError,
+    OverloadedError,
+    PayloadTooLargeError,
+    SerializationError,
+    ValidationError,
+)
+
+from .messages import Answer
+
+PROBLEM = "application/problem+json"
+TYPE = "urn:durable-async:problem:"
+
+RETRY_SECONDS = 1
+"""After so long a caller may try again what was refused for now."""
+
+
+class ProblemError(DurableError):
+    """Raised for what only HTTP knows, such as a body that is not JSON.
+
+    Attributes:
+        status: The status code.
+        kind: What kind of problem it is, in the words of `TYPE`.
+        path: The place in the body, such as ``$.items[3].price``.
+    """
+
+    def __init__(self, status: int, kind: str, detail: str, *, path: str | None = None) -> None:
+        self.status = status
+        self.kind = kind
+        self.path = path
+        super().__init__(detail)
+
+
+STATUS_CODES: dict[type[DurableError], int] = {
+    InstanceNotFoundError: 404,
+    InstanceExistsError: 409,
+    InvalidTransitionError: 409,
+    PayloadTooLargeError: 413,
+    ValidationError: 422,
+    SerializationError: 422,
+    EntityOperationFailedError: 422,
+    OverloadedError: 429,
+    BackendUnavailableError: 503,
+    CorruptHistoryError: 500,
+}
+"""The first of an error's own classes that stands here says its status code. Other errors are the server's own, and are raised."""
+
+_RETRYABLE = (429, 503)
+
+
+def problem_of(error: DurableError) -> Answer | None:
+    """Return what to answer, or ``None`` if the error is none of the caller's."""
+    status = _status_of(error)
+    if status is None:
+        return None
+    kind = _kind_of(error)
+    document: dict[str, Any] = {
+        "type": TYPE + kind,
+        "title": kind.replace("-", " ").capitalize(),
+        "status": status,
+        "detail": str(error),
+        **_facts(error),
+    }
+    return Answer(
+        status=status,
+        body=dump(document),
+        headers={"Retry-After": str(RETRY_SECONDS)} if status in _RETRYABLE else {},
+        media_type=PROBLEM,
+    )
+
+
+def dump(document: Any) -> bytes:
+    """Return a document as JSON; half a surrogate pair, which no JSON holds, becomes a question mark."""
+    try:
+        return orjson.dumps(document)
+    except TypeError:
+        return orjson.dumps(_valid(document))
+
+
+def _status_of(error: DurableError) -> int | None:
+    if isinstance(error, ProblemError):
+        return error.status
+    if isinstance(error, InvalidTransitionError) and error.status == "ended":
+        return 410
+    if isinstance(error, EntityOperationFailedError) and _is_unknown_operation(error):
+        return 404
+    known = (STATUS_CODES.get(kind) for kind in type(error).__mro__)
+    return next((status for status in known if status is not None), None)
+
+
+def _kind_of(error: DurableError) -> str:
+    if isinstance(error, ProblemError):
+        return error.kind
+    if isinstance(error, EntityOperationFailedError) and _is_unknown_operation(error):
+        return "unknown-operation"
+    name = type(error).__name__.removesuffix("Error")
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name).lower()
+
+
+def _is_unknown_operation(error: EntityOperationFailedError) -> bool:
+    return error.failure.is_type("UnknownOperationError")
+
+
+def _facts(error: DurableError) -> dict[str, Any]:
+    """Return what an error knows beside its words, and a program may act on."""
+    facts: dict[str, Any] = {}
+    for member, attribute in (
+        ("field", "field"),
+        ("path", "path"),
+        ("instanceId", "instance_id"),
+        ("entityId", "entity_id"),
+        ("operation", "operation"),
+    ):
+        value = getattr(error, attribute, None)
+        if isinstance(value, str):
+            facts[member] = value
+    if isinstance(error, EntityOperationFailedError):
+        facts["failure"] = {"type": error.failure.error_type, "message": error.failure.message}
+    return facts
+
+
+def _valid(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode()
+        case dict():
+            return {_valid(key): _valid(one) for key, one in value.items()}
+        case list() | tuple():
+            return [_valid(one) for one in value]
+        case _:
+            return value

@@ -1,0 +1,161 @@
+"""aiohttp: a hub that lives as long as an application, its client in your handlers, and the routes.
+
+hub = TaskHub.at("sqlite:///orders.db")
+app = web.Application()
+app.cleanup_ctx.append(durable_context(hub))
+app.add_routes(durable_routes(hub, prefix="/durable"))
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
+
+import anyio
+
+from durable_async.client import Client
+from durable_async.errors import ConfigurationError, MissingExtraError
+from durable_async.hub import TaskHub
+from durable_async.serialization.converter import PAYLOAD_BYTES_MAX
+
+from ._http.leaving import Leaving
+from ._http.messages import Answer, Call, Desk, Stream
+from ._http.routes import Operation, Route, prefix_of, respond, routes_for
+
+try:
+    from aiohttp import web
+except ImportError as error:  # pragma: no cover - the tests have it
+    raise MissingExtraError("aiohttp", "aiohttp", "durable_async.integrations.aiohttp") from error
+
+__all__ = ("client_of", "durable_context", "durable_routes", "hub_of")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_HUB = web.AppKey("task_hub", TaskHub)
+_LEAVING = web.AppKey("leaving", Leaving)
+
+
+def durable_context(
+    hub: TaskHub, *, works: bool = True
+) -> Callable[[web.Application], AsyncIterator[None]]:
+    """Return what opens the hub and runs a worker as long as an application lives: ``app.cleanup_ctx.append(durable_context(hub))``.
+
+    Append it to the outermost application. No signal handlers are taken.
+
+    Args:
+        hub: The hub.
+        works: Whether a worker runs here; without one, this process only starts and watches what others carry out.
+    """
+
+    async def context(app: web.Application) -> AsyncGenerator[None, None]:
+        leaving = app[_LEAVING] = Leaving()
+        if not app.on_shutdown.frozen:
+
+            async def leave(_: web.Application) -> None:
+                leaving.tell()
+
+            app.on_shutdown.append(leave)
+        async with hub.lifespan(app, works=works):
+            app[_HUB] = hub
+            yield
+
+    return context
+
+
+def hub_of(request: web.Request) -> TaskHub:
+    """Return the hub of the application, also in an application inside it.
+
+    Raises:
+        ConfigurationError: No `durable_context` was appended.
+    """
+    hub = request.config_dict.get(_HUB)
+    if hub is None:
+        raise ConfigurationError(
+            "the application has no hub: app.cleanup_ctx.append(durable_context(hub))"
+        )
+    return hub
+
+
+def client_of(request: web.Request) -> Client:
+    """Return the client of the application's hub; see `hub_of`."""
+    return hub_of(request).client
+
+
+def durable_routes(
+    hub: TaskHub,
+    *,
+    prefix: str = "",
+    only: Collection[Operation] | None = None,
+    body_bytes_max: int = PAYLOAD_BYTES_MAX,
+    wait_seconds_max: float = 60.0,
+    keep_alive_seconds: float = 15.0,
+) -> web.RouteTableDef:
+    """Return the routes to a hub's orchestrations and entities: ``app.add_routes(durable_routes(hub, prefix="/durable"))``.
+
+    They ask nobody who they are: add them to an application inside yours, whose middlewares do.
+
+    Args:
+        hub: The hub, which is open while the application lives: see `durable_context`.
+        prefix: What their paths begin with.
+        only: The operations that are offered here; all by default.
+        body_bytes_max: The longest body that is read.
+        wait_seconds_max: The longest that a request may wait.
+        keep_alive_seconds: After so long without news a stream of events says that it is still there.
+    """
+    desk = Desk(
+        hub=hub,
+        body_bytes_max=body_bytes_max,
+        wait_seconds_max=wait_seconds_max,
+        keep_alive_seconds=keep_alive_seconds,
+    )
+    table = web.RouteTableDef()
+    for route in routes_for(only):
+        table.route(route.method, prefix + route.path)(_handler(route, desk))
+    return table
+
+
+def _handler(route: Route, desk: Desk) -> Handler:
+    alone = Leaving()  # for an application that is not told
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        path = prefix_of(request.rel_url.raw_path, route)
+        call = Call(
+            base=f"{request.scheme}://{request.host}{path}",
+            names=request.match_info,
+            query=list(request.query.items()),
+            headers=request.headers,
+            body=request.content.iter_any(),
+            leaving=request.config_dict.get(_LEAVING, alone),
+        )
+        answer = await respond(route, desk, call)
+        if isinstance(answer, Stream):
+            return await _streamed(request, answer)
+        return _response(answer)
+
+    handler.__name__ = route.name
+    handler.__doc__ = route.operate.__doc__
+    return handler
+
+
+def _response(answer: Answer) -> web.Response:
+    if not answer.body:
+        return web.Response(status=answer.status, headers=answer.headers)
+    return web.Response(
+        body=answer.body,
+        status=answer.status,
+        headers={**answer.headers, "Content-Type": answer.media_type},
+    )
+
+
+async def _streamed(request: web.Request, stream: Stream) -> web.StreamResponse:
+    response = web.StreamResponse(headers={**stream.headers, "Content-Type": stream.media_type})
+    try:
+        await response.prepare(request)
+        async for piece in stream.pieces:
+            await response.write(piece)
+        await response.write_eof()
+    except ConnectionError:
+        pass  # nobody listens any more
+    finally:
+        with anyio.CancelScope(shield=True):
+            await stream.pieces.aclose()
+    return response

@@ -1,0 +1,53 @@
+"""The routes of entities, the same in each framework."""
+
+from __future__ import annotations
+
+import httpx
+
+
+async def test_an_entity_is_signalled_called_and_looked_at(shop: httpx.AsyncClient) -> None:
+    assert (await shop.post("entities/Counter/a/signals/add", json=4)).status_code == 202
+    called = await shop.post("entities/counter/a/calls/add", json=3)
+    assert (called.status_code, called.json()) == (200, 7)
+    found = (await shop.get("entities/counter/a")).json()
+    assert found["entityId"] == {"name": "counter", "key": "a"}
+    assert (found["state"], found["exists"], found["lockedBy"]) == (7, True, None)
+    listed = (await shop.get("entities?name=counter&keyPrefix=a")).json()
+    assert [one["state"] for one in listed["entities"]] == [7]
+
+
+async def test_an_operation_that_fails_says_so(shop: httpx.AsyncClient) -> None:
+    failed = await shop.post("entities/counter/~YSBiL2M/calls/fail")
+    assert failed.status_code == 422
+    assert failed.json()["failure"] == {
+        "type": "builtins.ValueError",
+        "message": "no, says a b/c",
+    }
+    unknown = await shop.post("entities/counter/a/calls/nothing")
+    assert unknown.status_code == 404
+    assert unknown.json()["type"] == "urn:durable-async:problem:unknown-operation"
+
+
+async def test_an_answer_that_does_not_come_is_no_failure(shop: httpx.AsyncClient) -> None:
+    keyed = {"idempotency-key": "k"}
+    answer = await shop.post("entities/elsewhere/a/calls/add?wait=0", json=1, headers=keyed)
+    assert answer.status_code == 202
+    assert answer.json() == {"entityId": "@elsewhere@a", "operation": "add"}
+    again = await shop.post("entities/elsewhere/a/calls/add?wait=0", json=1, headers=keyed)
+    assert again.status_code == 202
+    assert (await shop.get("entities/elsewhere/a")).json()["backlog"] == 1
+
+
+async def test_a_key_makes_a_call_one(shop: httpx.AsyncClient) -> None:
+    keyed = {"idempotency-key": "k"}
+    for _ in range(2):
+        answer = await shop.post("entities/counter/a/calls/add", json=1, headers=keyed)
+        assert answer.json() == 1
+
+
+async def test_a_signal_may_be_for_later(shop: httpx.AsyncClient) -> None:
+    answer = await shop.post("entities/counter/a/signals/add?at=3600", json=1)
+    assert answer.status_code == 202
+    assert (await shop.get("entities/counter/a")).json()["backlog"] == 1
+    assert (await shop.post("entities/counter/a/signals/add?at=soon", json=1)).status_code == 422
+    assert (await shop.post("entities/co@unter/a/signals/add", json=1)).status_code == 422

@@ -1,0 +1,206 @@
+"""News of one orchestration: what is told, what is not told twice, and what is left when nobody listens any more."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+
+from durable_async import TaskHub
+from durable_async.integrations._http import news as module
+from durable_async.integrations._http.leaving import Leaving
+from durable_async.integrations._http.messages import Answer, Desk, Stream
+from durable_async.integrations._http.news import news
+from durable_async.testing import VirtualEnvironment, virtual_time
+
+from .stage import Order, approval, call_for, registry
+
+
+@asynccontextmanager
+async def a_shop(env: VirtualEnvironment) -> AsyncGenerator[Desk, None]:
+    async with TaskHub.open("memory://", registry=registry, environment=env) as hub, hub.worker():
+        yield Desk(hub=hub)
+
+
+async def pieces_of(
+    desk: Desk, instance_id: str, last: str | None = None, leaving: Leaving | None = None
+) -> Any:
+    headers = {} if last is None else {"last-event-id": last}
+    answer = await news(desk, call_for({"instance": instance_id}, headers=headers, leaving=leaving))
+    assert isinstance(answer, Stream)
+    return answer.pieces
+
+
+def read(piece: bytes) -> dict[str, str]:
+    lines = (line.split(": ", 1) for line in piece.decode().strip().split("\n"))
+    return {line[0]: line[1] for line in lines}
+
+
+@virtual_time
+async def test_each_change_is_told_once_and_the_end_is_the_last(env: VirtualEnvironment) -> None:
+    async with a_shop(env) as desk:
+        handle = await desk.client.start(approval, Order("desk"), instance_id="a")
+        told: list[tuple[str, str, Any]] = []
+
+        async def listen() -> None:
+            async for piece in await pieces_of(desk, "a"):
+                if b"data: " in piece:
+                    event = read(piece)
+                    state = json.loads(event["data"])
+                    told.append((event["event"], state["runtimeStatus"], state["customStatus"]))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(listen)
+            await anyio.sleep(1)
+            await handle.suspend()
+            await anyio.sleep(1)
+            await handle.resume()
+            await anyio.sleep(1)
+            await handle.raise_event("approved", "Mia")
+        assert told[-4:] == [
+            ("status", "Running", "waits for an approval"),
+            ("status", "Suspended", "waits for an approval"),
+            ("status", "Running", "waits for an approval"),
+            ("end", "Completed", "waits for an approval"),
+        ]
+
+
+@virtual_time
+async def test_who_comes_again_is_told_what_changed_since(env: VirtualEnvironment) -> None:
+    async with a_shop(env) as desk:
+        handle = await desk.client.start(approval, Order("desk"), instance_id="a")
+        await anyio.sleep(1)
+        pieces = await pieces_of(desk, "a")
+        assert await anext(pieces) == b"retry: 2000\n\n"
+        first = read(await anext(pieces))
+        await pieces.aclose()
+        pieces = await pieces_of(desk, "a", first["id"])
+        await anext(pieces)
+        assert await anext(pieces) == b": still here\n\n"
+        await handle.raise_event("approved", "Mia")
+        last = read(await anext(pieces))
+        assert last["event"] == "end"
+        assert json.loads(last["data"])["output"] == {"product": "desk", "approved_by": "Mia"}
+        with pytest.raises(StopAsyncIteration):
+            await anext(pieces)
+        answer = await news(
+            desk, call_for({"instance": "a"}, headers={"last-event-id": last["id"]})
+        )
+        assert isinstance(answer, Answer)
+        assert answer.status == 204
+        assert [read(piece).get("event") async for piece in await pieces_of(desk, "a", "x")] == [
+            None,
+            "end",
+        ]
+
+
+@virtual_time
+async def test_what_is_purged_meanwhile_is_gone(env: VirtualEnvironment) -> None:
+    async with a_shop(env) as desk:
+        handle = await desk.client.start(approval, Order("desk"), instance_id="a")
+        await anyio.sleep(1)
+        pieces = await pieces_of(desk, "a")
+        await anext(pieces)
+        await anext(pieces)
+        await handle.terminate()
+        await desk.client.wait_for_end("a")
+        assert await desk.client.purge("a") == 1
+        assert read(await anext(pieces))["event"] == "gone"
+
+
+@virtual_time
+async def test_listeners_share_their_looks_at_the_store(env: VirtualEnvironment) -> None:
+    async with a_shop(env) as desk:
+        await desk.client.start(approval, Order("desk"), instance_id="a")
+        await anyio.sleep(1)
+        reads: list[int] = []
+        store: Any = desk.hub.backend
+        original = store.read
+
+        async def counted(ids: Any, *, payloads: bool) -> Any:
+            reads.append(len(ids))
+            return await original(ids, payloads=payloads)
+
+        async def listen() -> None:
+            async for _ in await pieces_of(desk, "a"):
+                pass
+
+        async with anyio.create_task_group() as group:
+            for _ in range(50):
+                group.start_soon(listen)
+            await anyio.sleep(1)
+            store.read = counted
+            await anyio.sleep(600)
+            group.cancel_scope.cancel()
+        assert len(reads) < 60, "ten minutes, in which nothing happens"
+
+
+@virtual_time
+async def test_a_listener_that_leaves_leaves_nothing(env: VirtualEnvironment) -> None:
+    async with a_shop(env) as desk:
+        await desk.client.start(approval, Order("desk"), instance_id="a")
+        waiters = desk.client._instances._by_key
+        with anyio.move_on_after(20):
+            async for _ in await pieces_of(desk, "a"):
+                assert "a" in waiters
+        assert waiters == {}
+        state = await desk.client.get("a")
+        assert state is not None
+        assert not state.is_ended
+
+
+@virtual_time
+async def test_a_stream_ends_when_its_server_is_to_exit(
+    env: VirtualEnvironment,
+) -> None:
+    leaving = Leaving()
+    async with a_shop(env) as desk:
+        await desk.client.start(approval, Order("desk"), instance_id="a")
+        began = env.monotonic()
+        async with anyio.create_task_group() as group:
+
+            async def listen() -> None:
+                async for _ in await pieces_of(desk, "a", leaving=leaving):
+                    pass
+
+            group.start_soon(listen)
+            await anyio.sleep(3)
+            leaving.tell()
+        assert env.monotonic() - began < 3.5
+
+
+@virtual_time
+async def test_a_stream_looks_whether_its_server_is_to_exit(env: VirtualEnvironment) -> None:
+    class Server:
+        should_exit = False
+
+        def handle_exit(self, *_: object) -> None: ...
+
+    server = Server()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(
+            "durable_async.integrations._http.leaving.signal.getsignal",
+            lambda _: server.handle_exit,
+        )
+        async with a_shop(env) as desk:
+            await desk.client.start(approval, Order("desk"), instance_id="a")
+            async with anyio.create_task_group() as group:
+
+                async def listen() -> None:
+                    async for _ in await pieces_of(desk, "a"):
+                        pass
+
+                group.start_soon(listen)
+                await anyio.sleep(3)
+                server.should_exit = True
+                began = env.monotonic()
+            assert env.monotonic() - began <= 1.0
+
+
+def test_line_breaks_between_parts_of_json_do_not_break_an_event() -> None:
+    piece = module._event("status", "1", b'{"a":\r\n[1,\n2]}')
+    assert piece == b'event: status\nid: 1\ndata: {"a":\ndata: \ndata: [1,\ndata: 2]}\n\n'
