@@ -31,6 +31,8 @@ def holds_non_finite(value: Any) -> bool:
         kind = type(item)
         if kind is str or kind is int or kind is bool or item is None:
             continue
+        if kind is orjson.Fragment:  # JSON already, which has no such numbers
+            continue
         if isinstance(item, float):
             if not isfinite(item):
                 return True

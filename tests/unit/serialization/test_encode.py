@@ -65,6 +65,11 @@ def test_dicts_keep_their_order() -> None:
     assert encode({2: 1, 1: 2}) == b'{"2":1,"1":2}'
 
 
+def test_what_is_json_already_stays_as_it_is() -> None:
+    text = b'[null,123456789012345678901234567890,{"a":null}]'
+    assert JsonConverter().encode(orjson.Fragment(text), "a value") == text
+
+
 def test_dict_subclasses_are_dicts() -> None:
     values = [OrderedDict(a=1), defaultdict(int, a=1), Counter(a=1)]
     assert {encode(value) for value in values} == {b'{"a":1}'}
