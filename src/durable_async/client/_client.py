@@ -169,7 +169,7 @@ class Client(Steering, EntityUpkeep):
             await self._admit(len(new), self._intake)
         outcomes: Sequence[StartOutcome] = []
         if new and self._teller is None:
-            outcomes = await self._create_all(new)
+            outcomes = await self._persist(lambda: self._backend.create(new))
         elif new and self._teller is not None:
             outcomes = await self._teller.create(new, self._create_all)
         return [

@@ -29,7 +29,6 @@ from durable_async.model.history import (
 )
 from durable_async.model.identity import ENTITY_MARK
 from durable_async.model.records import ClaimedInstance, CommitItem, Park, TurnCommit, Work
-from durable_async.model.status import Status
 from durable_async.registry import Registry
 from durable_async.telemetry import (
     Act,
@@ -54,12 +53,6 @@ from ._activities import Attempt
 from ._drafts import Draft
 from ._memos import Memo
 from ._slots import Slot
-
-_ENDED = {
-    Status.COMPLETED: "completed",
-    Status.FAILED: "failed",
-    Status.TERMINATED: "terminated",
-}
 
 
 class Teller:
@@ -329,7 +322,9 @@ class Teller:
         if tell is None:
             return
         now_us = self._now_us()
-        status: Any = "continued_as_new" if commit.status is None else _ENDED[commit.status]
+        status: Any = "continued_as_new"
+        if commit.next_execution is None and commit.status is not None:
+            status = commit.status.value
         ended = ExecutionEnded(
             hub=self._hub,
             worker_id=self._worker_id,

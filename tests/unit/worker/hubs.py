@@ -11,6 +11,7 @@ from durable_async.backends.memory import MemoryBackend
 from durable_async.backends.memory.store import MemoryStore
 from durable_async.errors import BackendUnavailableError, FencedError
 from durable_async.model.records import CommitItem, CommitResult, Fence
+from durable_async.telemetry import Telemetry
 from durable_async.testing import VirtualEnvironment
 
 
@@ -58,12 +59,15 @@ class UnreliableBackend(MemoryBackend):
 
 @asynccontextmanager
 async def opened(
-    env: VirtualEnvironment, registry: Registry, store: MemoryStore | None = None
+    env: VirtualEnvironment,
+    registry: Registry,
+    store: MemoryStore | None = None,
+    telemetry: Telemetry | None = None,
 ) -> AsyncIterator[tuple[TaskHub, UnreliableBackend]]:
     """Open a hub on an unreliable backend."""
     backend = UnreliableBackend(store or MemoryStore(env), environment=env)
     await backend.open()
-    hub = TaskHub(backend, registry=registry, environment=env)
+    hub = TaskHub(backend, registry=registry, environment=env, telemetry=telemetry)
     try:
         yield hub, backend
     finally:
