@@ -10,9 +10,11 @@ from typing import NoReturn
 
 from durable_async.errors import DurableError, MissingExtraError
 
+from ._exits import status_of
+
 
 def main() -> None:
-    """Run the command line; errors that durable_async raises on purpose become one line and exit status 2."""
+    """Run the command line; errors that durable_async raises on purpose become a line each, and an exit status."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that is not UTF-8 gets question marks
@@ -25,15 +27,23 @@ def main() -> None:
         _refuse([error])
     except BaseExceptionGroup as group:
         errors = list(_leaves(group))
-        if not all(isinstance(error, DurableError) for error in errors):
+        ours = [error for error in errors if isinstance(error, DurableError)]
+        if len(ours) < len(errors):
             raise
-        _refuse(errors)
+        _refuse(ours)
 
 
-def _refuse(errors: Sequence[BaseException]) -> NoReturn:
+def _refuse(errors: Sequence[DurableError]) -> NoReturn:
     for text in dict.fromkeys(map(str, errors)):
-        print(f"durable-async: {text}", file=sys.stderr)
-    sys.exit(2)
+        print(f"durable-async: {_plain(text)}", file=sys.stderr)
+    sys.exit(status_of(errors))
+
+
+def _plain(text: str) -> str:
+    """Return what a terminal does not act on; without the package that shows everything else, too."""
+    return "".join(
+        char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text
+    )
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,25 +19,44 @@ from durable_async import (
     Status,
 )
 from durable_async.model import history as h
+from durable_async.model.explanation import Explanation, Stand, Wait
 
-from ._render import timeline
+from ._events import Moment, timeline
+from ._health import Finding
+from ._terminal import plain_json
 
 
 def write(document: Mapping[str, Any]) -> None:
-    """Print a document as one line."""
-    typer.echo(msgspec.json.encode(document).decode())
+    """Print a document as one line, and let whoever reads it have it at once."""
+    typer.echo(plain_json(msgspec.json.encode(document).decode()))
 
 
-def say_more(text: str) -> None:
-    """Say that this is not all, where no document is."""
-    typer.echo(text, err=True)
+def write_value(read: Callable[[], Any]) -> None:
+    """Print a value alone, as JSON."""
+    typer.echo(plain_json(msgspec.json.encode(_value(read)).decode()))
+
+
+def end(one: OrchestrationState) -> dict[str, Any]:
+    """Return what came of an orchestration."""
+    return {
+        "id": one.instance_id,
+        "status": one.status.value,
+        "output": _value(one.output),
+        "parked": one.parked,
+        "failure": _failure(one.failure),
+    }
+
+
+def done(one: str, error: DurableError | None) -> dict[str, Any]:
+    """Return whether something was done to one of several."""
+    return {"id": one, "done": error is None, "error": None if error is None else str(error)}
 
 
 def instance(one: OrchestrationState) -> dict[str, Any]:
     """Return what a list tells of an orchestration."""
     return {
-        "instance": one.instance_id,
-        "orchestrator": one.name,
+        "id": one.instance_id,
+        "name": one.name,
         "version": one.version,
         "status": one.status.value,
         "execution": one.execution,
@@ -51,18 +70,77 @@ def instance(one: OrchestrationState) -> dict[str, Any]:
     }
 
 
-def state(one: OrchestrationState, events: list[h.HistoryEvent]) -> dict[str, Any]:
+def state(one: OrchestrationState, events: Sequence[h.HistoryEvent]) -> dict[str, Any]:
     """Return all that is known of an orchestration."""
-    history = [
-        {"seconds": seconds, "event": type(event).__name__, "about": about}
-        for seconds, event, about in timeline(events)
-    ]
+    history = list(map(moment, timeline(events)))
     return {
         **instance(one),
+        "input": _value(one.input),
         "custom_status": _value(one.custom_status),
         "output": _value(one.output),
         "worker": one.owner,
         "history": history,
+    }
+
+
+def moment(one: Moment) -> dict[str, Any]:
+    """Return an event of a history; the seconds stand where a turn begins."""
+    return {"seconds": one.seconds, "event": type(one.event).__name__, "about": one.about}
+
+
+def explanation(one: Explanation) -> dict[str, Any]:
+    """Return what an orchestration waits for, and what is in its way."""
+    return {
+        "id": one.instance_id,
+        "name": one.name,
+        "version": one.version,
+        "status": one.status.value,
+        "at": _time(one.at),
+        "moved_at": _time(one.moved_at),
+        "worker": one.owner,
+        "sentences": list(one.sentences),
+        "obstacles": [
+            {
+                "kind": obstacle.kind.value,
+                "text": obstacle.text,
+                "since": _time(obstacle.since),
+                "until": _time(obstacle.until),
+            }
+            for obstacle in one.obstacles
+        ],
+        "waits": list(map(_wait, one.waits)),
+        "holds": list(one.holds),
+        "stands": list(map(_stand, one.stands)),
+        "code": one.code,
+        "unclaimed": dict(one.unclaimed),
+        "letters": one.letters,
+    }
+
+
+def _wait(one: Wait) -> dict[str, Any]:
+    return {
+        "kind": one.kind.value,
+        "name": one.name,
+        "seq": one.seq,
+        "since": _time(one.since),
+        "until": _time(one.until),
+        "attempt": one.attempt,
+        "target": one.target,
+        "status": None if one.status is None else one.status.value,
+        "holder": one.holder,
+        "trouble": one.trouble,
+    }
+
+
+def _stand(one: Stand) -> dict[str, Any]:
+    return {
+        "task": one.task,
+        "lines": [
+            {"file": line.file, "line": line.line, "function": line.function, "text": line.text}
+            for line in one.lines
+        ],
+        "seqs": list(one.seqs),
+        "events": list(one.events),
     }
 
 
@@ -77,7 +155,7 @@ def entity(one: EntityState[Any], locks: EntityLocks | None = None) -> dict[str,
     except DurableError:  # its snapshot is damaged, which its state says
         holder, waiting, parked_operations = None, None, []
     found: dict[str, Any] = {
-        "entity": str(one.entity_id),
+        "id": str(one.entity_id),
         "state": _value(lambda: one.state if one.has_state else None),
         "created_at": _time(one.created_at),
         "updated_at": _time(one.updated_at),
@@ -90,6 +168,11 @@ def entity(one: EntityState[Any], locks: EntityLocks | None = None) -> dict[str,
         found["in_line"] = [waiter.instance_id for waiter in locks.waiting]
         found["worker"] = one.owner
     return found
+
+
+def finding(one: Finding) -> dict[str, Any]:
+    """Return what one look of `doctor` came to."""
+    return {"check": one.check, "level": one.level.value, "detail": one.detail}
 
 
 def statistics(counts: HubStatistics) -> dict[str, Any]:

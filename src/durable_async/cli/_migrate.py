@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import unquote, urlsplit
 
 import anyio
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from durable_async import ConfigurationError
 from durable_async.backends._migrations import pending, render
 
-EXIT_MISSING = 1
-EXIT_TOO_NEW = 3
+from ._exits import NO_STORE, NOT_DONE
+from ._terminal import say
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,7 +22,12 @@ app = typer.Typer(
 )
 
 Url = Annotated[
-    str, typer.Option("--url", help="The store: postgresql://user@host/database?schema=name.")
+    str,
+    typer.Option(
+        "--url",
+        envvar="DURABLE_ASYNC_URL",
+        help="The store: postgresql://user@host/database?schema=name.",
+    ),
 ]
 MaybeUrl = Annotated[
     str | None,
@@ -49,7 +53,7 @@ def apply(url: Url) -> None:
 
     Exit status: 0 up to date, 2 refused.
     """
-    anyio.run(_apply, url, Console())
+    anyio.run(_apply, url)
 
 
 @app.command()
@@ -58,7 +62,7 @@ def check(url: Url) -> None:
 
     Exit status: 0 it is, or it is newer and serves this release too, 1 steps are missing, 2 cannot be told, 3 too new for this release.
     """
-    raise typer.Exit(anyio.run(_check, url, Console()))
+    raise typer.Exit(anyio.run(_check, url))
 
 
 @app.command()
@@ -96,27 +100,45 @@ async def _script(url: str | None, schema: str | None) -> str:
     return script(name, min(found, known))
 
 
-async def _apply(url: str, console: Console) -> None:
+async def _apply(url: str) -> None:
     from durable_async import TaskHub
     from durable_async.backends.postgres.administration import Administration
 
     if _file(url) is not None:
         async with TaskHub.open(url):
-            console.print(
-                "The file is up to date: a SQLite file upgrades itself when it is opened."
-            )
+            say("The file is up to date: a SQLite file upgrades itself when it is opened.")
         return
     administration = Administration(url)
     applied = await administration.upgrade()
     for step in applied:
-        console.print(f"applied {step.number:04} {step.name}", highlight=False)
+        say(f"applied {step.number:04} {step.name}")
     version = (await administration.standing()).version
-    console.print(
-        f"{escape(administration.description)} is up to date: version {version}", highlight=False
-    )
+    say(f"{administration.description} is up to date: version {version}")
 
 
-async def _check(url: str, console: Console) -> int:
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a schema serves this release.
+
+    Attributes:
+        status: The exit status that says so.
+        text: The same in words.
+        style: And in colour.
+    """
+
+    status: int
+    text: str
+    style: str
+
+
+async def _check(url: str) -> int:
+    verdict = await verdict_of(url)
+    say(verdict.text, verdict.style)
+    return verdict.status
+
+
+async def verdict_of(url: str) -> Verdict:
+    """Look where the schema of a store stands; nothing is changed."""
     from durable_async.backends.postgres.administration import Administration
     from durable_async.backends.postgres.schema import Standing
     from durable_async.backends.sqlite.administration import migrations, version_of
@@ -129,22 +151,19 @@ async def _check(url: str, console: Console) -> int:
         administration = Administration(url)
         standing, known = await administration.standing(), administration.known
         place, advice = administration.description, "`durable-async migrate apply` applies them."
-    status, verdict = _verdict(standing.version, standing.serves, known, advice)
-    console.print(
-        f"{escape(place)}: version {standing.version}, this release knows {known}. {verdict}",
-        highlight=False,
-    )
-    return status
+    status, style, said = _verdict(standing.version, standing.serves, known, advice)
+    text = f"{place}: version {standing.version}, this release knows {known}. {said}"
+    return Verdict(status, text, style)
 
 
-def _verdict(version: int, serves: int, known: int, advice: str) -> tuple[int, str]:
+def _verdict(version: int, serves: int, known: int, advice: str) -> tuple[int, str, str]:
     if version < known:
-        return EXIT_MISSING, f"[yellow]Missing steps: {known - version}.[/] {escape(advice)}"
+        return NOT_DONE, "yellow", f"Missing steps: {known - version}. {advice}"
     if version == known:
-        return 0, "[green]Up to date.[/]"
+        return 0, "green", "Up to date."
     if 0 < serves <= known:
-        return 0, f"[green]Newer, and serves releases that know {serves} or later.[/]"
-    return EXIT_TOO_NEW, "[red]Too new[/]: upgrade durable-async here."
+        return 0, "green", f"Newer, and serves releases that know {serves} or later."
+    return NO_STORE, "red", "Too new: upgrade durable-async here."
 
 
 def _schema_name(url: str | None, schema: str | None) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-import msgspec
+from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -14,15 +15,18 @@ from durable_async import (
     DurableError,
     EntityLocks,
     EntityState,
-    FailureDetails,
     HubStatistics,
     OrchestrationState,
     Status,
 )
 from durable_async.model import history as h
-from durable_async.model.moments import instant
+from durable_async.model.explanation import Explanation, Stand
 
-PAYLOAD_CHARACTERS = 120
+from ._events import Moment, cut, failed, timeline
+from ._health import Finding, Level
+from ._terminal import plain, words, words_of_lines
+
+STANDS_MAX = 20
 
 COLOURS = {
     Status.PENDING: "yellow",
@@ -36,34 +40,34 @@ COLOURS = {
 
 def instances(states: list[OrchestrationState]) -> Table:
     """Return a table with a row for each instance."""
-    table = _table("instance", "orchestrator", "status", "created (UTC)", "seconds", "remarks")
+    table = _table("id", "orchestrator", "status", "created (UTC)", "seconds", "remarks")
     table.columns[0].no_wrap = True  # it is there to be copied, so it is not cut either
-    table.columns[0].min_width = max(len(state.instance_id) for state in states)
+    table.columns[0].min_width = max(len(plain(state.instance_id)) for state in states)
     for state in states:
         table.add_row(
-            Text(state.instance_id),
-            Text(state.name),
+            words(state.instance_id),
+            words(state.name),
             _status(state),
             _time(state.created_at),
             _seconds(state),
-            Text("" if state.parked is None else _cut(f"parked: {state.parked}")),
+            words("" if state.parked is None else cut(f"parked: {state.parked}")),
         )
     return table
 
 
 def entities(states: list[EntityState[Any]]) -> Table:
     """Return a table with a row for each entity."""
-    table = _table("entity", "state", "waiting", "changed (UTC)", "remarks")
+    table = _table("id", "state", "waiting", "changed (UTC)", "remarks")
     table.columns[0].no_wrap = True
-    table.columns[0].min_width = max(len(str(state.entity_id)) for state in states)
+    table.columns[0].min_width = max(len(plain(str(state.entity_id))) for state in states)
     table.columns[2].justify = "right"
     for one in states:
-        entity, changed = Text(str(one.entity_id)), _time(one.updated_at)
+        entity, changed = words(str(one.entity_id)), _time(one.updated_at)
         try:
-            shown = Text(_cut(repr(one.state))) if one.has_state else Text("")
-            table.add_row(entity, shown, f"{one.backlog:,}", changed, Text(_remarks(one)))
+            shown = words(cut(repr(one.state))) if one.has_state else Text("")
+            table.add_row(entity, shown, f"{one.backlog:,}", changed, words(_remarks(one)))
         except DurableError as error:
-            table.add_row(entity, Text(str(error), style="bold red"), "", changed, "")
+            table.add_row(entity, words(str(error), "bold red"), "", changed, "")
     return table
 
 
@@ -81,7 +85,7 @@ def _remarks(one: EntityState[Any]) -> str:
 def entity(one: EntityState[Any], locks: EntityLocks) -> Table:
     """Return a grid of what is known of an entity."""
     grid = _grid()
-    grid.add_row("entity", Text(str(one.entity_id)))
+    grid.add_row("id", words(str(one.entity_id)))
     grid.add_row("state", _value(lambda: one.state) or Text("None") if one.has_state else "none")
     grid.add_row("created", f"{_time(one.created_at)} UTC")
     grid.add_row("changed", f"{_time(one.updated_at)} UTC")
@@ -89,14 +93,14 @@ def entity(one: EntityState[Any], locks: EntityLocks) -> Table:
     if (holder := locks.held_by) is not None:
         until = "" if holder.until is None else f", until {_time(holder.until)} UTC at most"
         since = f"since {_time(holder.since)} UTC{until}"
-        grid.add_row("locked by", Text(f"{holder.instance_id}, {since}"))
+        grid.add_row("locked by", words(f"{holder.instance_id}, {since}"))
     for place, waiter in enumerate(locks.waiting, 1):
-        grid.add_row(f"{place}. in line", Text(waiter.instance_id))
+        grid.add_row(f"{place}. in line", words(waiter.instance_id))
     for parked in one.parked_operations:
         what = f"{parked.operation}, {_time(parked.at)} UTC: {parked.reason}"
-        grid.add_row("parked operation", Text(what))
+        grid.add_row("parked operation", words(what))
     if one.parked is not None:
-        grid.add_row("parked", Text(one.parked))
+        grid.add_row("parked", words(one.parked))
     grid.add_row("worker", Text(one.owner or "none has it in memory"))
     return grid
 
@@ -106,8 +110,8 @@ def _value(read: Callable[[], Any]) -> Text | None:
     try:
         value = read()
     except DurableError as error:
-        return Text(str(error), style="bold red")
-    return None if value is None else Text(_cut(repr(value)))
+        return words(str(error), "bold red")
+    return None if value is None else words(cut(repr(value)))
 
 
 def _grid() -> Table:
@@ -120,25 +124,80 @@ def _grid() -> Table:
 def state(one: OrchestrationState) -> Table:
     """Return a grid of what is known of an instance."""
     grid = _grid()
-    grid.add_row("instance", Text(one.instance_id))
+    grid.add_row("id", words(one.instance_id))
     grid.add_row(
-        "orchestrator", Text(one.name if one.version is None else f"{one.name} {one.version}")
+        "orchestrator", words(one.name if one.version is None else f"{one.name} {one.version}")
     )
     grid.add_row("status", _status(one))
     grid.add_row("created", f"{_time(one.created_at)} UTC")
     if one.completed_at is not None:
         grid.add_row("ended", f"{_time(one.completed_at)} UTC, after {_seconds(one)} s")
     if one.parent_instance_id is not None:
-        grid.add_row("parent", Text(one.parent_instance_id))
+        grid.add_row("parent", words(one.parent_instance_id))
     for label, read in (("custom status", one.custom_status), ("output", one.output)):
         value = _value(read)
         if value is not None:
             grid.add_row(label, value)
     if one.failure is not None:
-        grid.add_row("failure", Text(_failure(one.failure)))
+        grid.add_row("failure", words(failed(one.failure)))
     if one.parked is not None:
-        grid.add_row("parked", Text(one.parked))
+        grid.add_row("parked", words(one.parked))
     return grid
+
+
+def explanation(one: Explanation) -> Group:
+    """Return what an orchestration waits for, in sentences, and where its code stands."""
+    grid = _grid()
+    grid.add_row("id", words(one.instance_id))
+    name = one.name if one.version is None else f"{one.name} {one.version}"
+    grid.add_row("orchestrator", words(name))
+    status = Text(one.status.value, style=COLOURS[one.status])
+    if one.moved_at is not None:
+        status.append(f", last turn {_time(one.moved_at)} UTC")
+    grid.add_row("status", status)
+    grid.add_row("worker", words(one.owner or "none has it in memory"))
+    obstacles = [_item(str(obstacle), "bold red") for obstacle in one.obstacles]
+    rest = [_item(sentence) for sentence in one.sentences[len(obstacles) :]]
+    return Group(grid, Text(), *obstacles, *rest, *_code(one))
+
+
+def _item(text: str, style: str = "") -> Padding:
+    return Padding(words_of_lines(text, style), (0, 0, 0, 2))
+
+
+def _code(one: Explanation) -> list[RenderableType]:
+    if one.code is not None:
+        return [Text(), words(f"Where its code stands is not known: {one.code}.", "dim")]
+    shown = [block for stand in one.stands[:STANDS_MAX] for block in _stand(one, stand)]
+    if len(one.stands) > STANDS_MAX:
+        shown.append(words(f"and {len(one.stands) - STANDS_MAX:,} more tasks", "dim"))
+    return [Text(), *shown]
+
+
+def _stand(one: Explanation, stand: Stand) -> list[RenderableType]:
+    task = "the orchestrator" if stand.task == one.instance_id else f"task {stand.task}"
+    awaited = [f"#{seq}" for seq in stand.seqs] + list(map(repr, stand.events))
+    what = f" waits for {cut(', '.join(awaited))}" if awaited else " waits"
+    shown: list[RenderableType] = [words(f"{task}{what}", "bold")]
+    for place in stand.lines:
+        shown.append(_item(str(place)))
+        if place.text:
+            shown.append(Padding(words(place.text, "cyan"), (0, 0, 0, 6)))
+    return shown
+
+
+LEVELS = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
+
+
+def findings(found: Sequence[Finding]) -> Table:
+    """Return a table of what `doctor` found."""
+    table = _table("", "check", "found")
+    table.columns[1].no_wrap = True
+    table.columns[2].overflow = "fold"
+    for one in found:
+        level = Text(one.level.value, style=LEVELS[one.level])
+        table.add_row(level, words(one.check), words_of_lines(one.detail))
+    return table
 
 
 def statistics(counts: HubStatistics) -> Table:
@@ -160,90 +219,28 @@ def statistics(counts: HubStatistics) -> Table:
     return table
 
 
-def history(events: list[h.HistoryEvent]) -> Table:
+def history(events: Sequence[h.HistoryEvent]) -> Table:
     """Return a history as a timeline: seconds since the first turn, event, what it is about."""
     table = _table("seconds", "event", "about")
     table.columns[0].justify = "right"
     table.columns[2].overflow = "fold"
-    for seconds, event, about in timeline(events):
-        style = "dim" if isinstance(event, h.TurnStarted) else ""
-        shown = "" if seconds is None else f"{seconds:.3f}"
-        table.add_row(shown, type(event).__name__, Text(about), style=style)
+    for moment in timeline(events):
+        table.add_row(_since(moment), type(moment.event).__name__, moment.about, style=_dim(moment))
     return table
 
 
-def timeline(events: list[h.HistoryEvent]) -> Iterator[tuple[float | None, h.HistoryEvent, str]]:
-    """Yield the seconds since the first turn where a turn begins, the event, and what it is about."""
-    names: dict[int, str] = {}
-    begin_us: int | None = None
-    for event in events:
-        seconds = None
-        if isinstance(event, h.TurnStarted):
-            begin_us = event.at_us if begin_us is None else begin_us
-            seconds = (event.at_us - begin_us) / 1e6
-        yield seconds, event, _about(event, names)
+def line(moment: Moment) -> Text:
+    """Return one event as a line of its own, for those that come one by one."""
+    text = f"{_since(moment):>12}  {type(moment.event).__name__:<26} {moment.about}"
+    return Text(text, style=_dim(moment), overflow="fold")
 
 
-def _about(event: h.HistoryEvent, names: dict[int, str]) -> str:
-    match event:
-        case h.ActivityScheduled() | h.SubOrchestrationScheduled():
-            names[event.seq] = event.name
-            return f"#{event.seq} {event.name} {_payload(event.input)}"
-        case h.ActivityCompleted() | h.SubOrchestrationCompleted():
-            return f"#{event.seq} {names.get(event.seq, '')} {_payload(event.result)}"
-        case h.ActivityFailed() | h.SubOrchestrationFailed():
-            return f"#{event.seq} {names.get(event.seq, '')} {_failure(event.failure)}"
-        case h.ActivityCancelRequested() | h.SubOrchestrationCancelRequested():
-            return f"#{event.seq} {names.get(event.seq, '')}"
-        case h.TimerCreated():
-            return f"#{event.seq} until {_time(instant(event.fire_at_us))}"
-        case h.TimerFired() | h.TimerCancelled():
-            return f"#{event.seq}"
-        case _:
-            return _about_messages(event)
+def _since(moment: Moment) -> str:
+    return "" if moment.seconds is None else f"{moment.seconds:.3f}"
 
 
-def _about_messages(event: h.HistoryEvent) -> str:
-    match event:
-        case h.ExecutionStarted():
-            return f"{event.name} {_payload(event.input)}"
-        case h.ExecutionCompleted():
-            return _payload(event.result)
-        case h.ExecutionFailed():
-            return _failure(event.failure)
-        case h.EventRaised():
-            return f"{event.name} {_payload(event.payload)}"
-        case h.EventSent():
-            return f"#{event.seq} {event.name} to {event.instance_id} {_payload(event.payload)}"
-        case h.ActivityRetried():
-            return f"#{event.seq} attempt {event.attempt}"
-        case _:
-            return _about_entities(event)
-
-
-def _about_entities(event: h.HistoryEvent) -> str:
-    match event:
-        case h.EntitySignaled() | h.EntityCalled():
-            return f"#{event.seq} {event.operation} on {event.entity_id} {_payload(event.input)}"
-        case h.EntityCallCompleted():
-            return f"#{event.seq} {_payload(event.result)}"
-        case h.EntityCallFailed():
-            return f"#{event.seq} {_failure(event.failure)}"
-        case h.EntityLocksRequested():
-            return f"#{event.seq} {', '.join(event.entity_ids)}"
-        case h.EntityLocked():
-            return f"#{event.seq} {event.entity_id}"
-        case h.EntityCallAbandoned() | h.EntityLocksReleased():
-            return f"#{event.seq}"
-        case _:
-            return ""
-
-
-def _failure(failure: FailureDetails) -> str:
-    text = f"{failure.error_type}: {failure.message}"
-    if not failure.properties:
-        return text
-    return f"{text} {_payload(msgspec.json.encode(failure.properties))}"
+def _dim(moment: Moment) -> str:
+    return "dim" if isinstance(moment.event, h.TurnStarted) else ""
 
 
 def _table(*columns: str) -> Table:
@@ -268,11 +265,3 @@ def _seconds(state: OrchestrationState) -> str:
     if state.completed_at is None:
         return ""
     return f"{(state.completed_at - state.created_at).total_seconds():,.3f}"
-
-
-def _payload(data: bytes | None) -> str:
-    return "" if data is None else _cut(data.decode("utf-8", "replace"))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= PAYLOAD_CHARACTERS else text[: PAYLOAD_CHARACTERS - 1] + "…"

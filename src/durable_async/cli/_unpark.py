@@ -4,45 +4,64 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
+from typing import Annotated
 
-from rich.console import Console
-from rich.text import Text
+import anyio
+import typer
 
 from durable_async import EntityId, TaskHub, ValidationError
 from durable_async.model.identity import ENTITY_MARK, check_instance_id
 
 from . import _documents
-from ._existing import existing_hub
+from ._existing import opened
+from ._exits import NOT_DONE
+from ._options import App, AsJson, Hub, Url, Where
+from ._terminal import progress, say
 
-EXIT_NOT_ALL = 1
 BATCH = 500
 
 Parked = Mapping[str, str | None]
 """Reasons by id; none where it is not parked, or is not there."""
 
 
-async def unpark(
-    url: str,
-    hub: str,
-    ids: Sequence[str],
-    console: Console,
-    *,
-    everything: bool,
-    dry_run: bool,
-    as_json: bool,
-) -> int:
-    """Put orchestrations and entities back, and say which; return the exit status."""
+def unpark(
+    ids: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[ID]...", help="Ids of orchestrations, and of entities: @name@key."
+        ),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All that are parked, in place of ids.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say which they are, and why they are parked.")
+    ] = False,
+    as_json: AsJson = False,
+    app: App = None,
+    url: Url = None,
+    hub: Hub = None,
+) -> None:
+    """Put back what was parked, once the cause is gone: it is ready at once, with no attempts counted.
+
+    Exit status: 0 all are put back, 1 some are not parked (any more), or not there, 2 refused.
+    """
     if bool(ids) == everything:
         raise ValidationError("ID", "name what to put back, or say --all, not both")
-    async with existing_hub(url, hub) as opened:
-        parked = await (_all_parked(opened) if everything else _named(opened, ids))
-        chosen = [one for one, reason in parked.items() if reason is not None]
-        back = chosen if dry_run else await _put_back(opened, chosen)
+    parked, back = anyio.run(_unpark, Where(app, url, hub), ids or [], dry_run)
     if as_json:
         _write(parked, back, dry_run=dry_run)
     else:
-        _say(parked, back, console, dry_run=dry_run)
-    return EXIT_NOT_ALL if len(back) < len(parked) else 0
+        _say(parked, back, dry_run=dry_run)
+    raise typer.Exit(NOT_DONE if len(back) < len(parked) else 0)
+
+
+async def _unpark(where: Where, ids: Sequence[str], dry_run: bool) -> tuple[Parked, list[str]]:
+    """Return what was asked for with the reasons, and what is put back, or would be."""
+    async with opened(where) as hub:
+        parked = await (_named(hub, ids) if ids else _all_parked(hub))
+        chosen = [one for one, reason in parked.items() if reason is not None]
+        return parked, chosen if dry_run else await _put_back(hub, chosen)
 
 
 async def _all_parked(hub: TaskHub) -> Parked:
@@ -68,8 +87,10 @@ async def _named(hub: TaskHub, ids: Sequence[str]) -> Parked:
 async def _put_back(hub: TaskHub, ids: Sequence[str]) -> list[str]:
     """Return those that were still parked; the others were put back by somebody else meanwhile."""
     back: list[str] = []
-    for batch in _batches(ids):
-        back += await hub.backend.unpark(batch)
+    with progress("putting back", len(ids)) as tell:
+        for batch in _batches(ids):
+            back += await hub.backend.unpark(batch)
+            tell(len(back))
     return back
 
 
@@ -85,11 +106,10 @@ def _write(parked: Parked, back: Sequence[str], *, dry_run: bool) -> None:
         _documents.write({"id": one, "put_back": one in were_back, "parked": reason})
 
 
-def _say(parked: Parked, back: Sequence[str], console: Console, *, dry_run: bool) -> None:
+def _say(parked: Parked, back: Sequence[str], *, dry_run: bool) -> None:
     were_back = set(back)
     for one, reason in parked.items():
-        console.print(
-            Text(f"{one}: {reason if one in were_back else 'is not parked, or not there'}")
-        )
+        said = reason if one in were_back else "is not parked, or not there"
+        say(f"{one}: {said}")
     verb = "would be put back" if dry_run else "put back"
-    console.print(f"{len(back):,} of {len(parked):,} {verb}.", highlight=False)
+    say(f"{len(back):,} of {len(parked):,} {verb}.")

@@ -119,7 +119,7 @@ def test_a_list_says_that_there_are_more(url: str) -> None:
     assert [line.split()[0] for line in lines[1:3]] == ["good", "bad"]
     assert lines[3] == "The first 2; --limit shows more."
     outcome = CliRunner().invoke(app, ["list", "--url", url, "--limit", "2", "--json"])
-    assert [json.loads(line)["instance"] for line in outcome.stdout.splitlines()] == ["good", "bad"]
+    assert [json.loads(line)["id"] for line in outcome.stdout.splitlines()] == ["good", "bad"]
     assert outcome.stderr == lines[3] + "\n"
 
 
@@ -174,7 +174,7 @@ async def test_show_tells_who_has_an_entity_and_who_waits_for_it(tmp_path: Path)
             await hub.client.start(keeps, instance_id=instance_id)
             await hub.client.wait_for_start(instance_id, timeout=30)
     lines = await asyncio.to_thread(say, "show", "@tally@a", "--url", url)
-    assert {"entity @tally@a", "state 3", "1. in line second", "2. in line third"} <= set(lines)
+    assert {"id @tally@a", "state 3", "1. in line second", "2. in line third"} <= set(lines)
     assert "waiting 2 letters, the requests for its lock among them" in lines
     (holder,) = (line for line in lines if line.startswith("locked by"))
     assert holder.startswith("locked by first, since 20")
@@ -290,7 +290,7 @@ def test_a_hub_with_nothing_in_it(tmp_path: Path) -> None:
         "There are no orchestrations in the hub 'other'"
     )
     assert say("list", "--url", url, "--hub", "other", "--parked")[0].startswith(
-        "There are no parked orchestrations in the hub 'other'"
+        "There are no such orchestrations in the hub 'other'"
     )
 
 
@@ -324,7 +324,7 @@ def documents(*arguments: str) -> list[dict[str, Any]]:
 
 def test_programs_get_documents(url: str) -> None:
     good, bad, later = documents("list", "--url", url, "--json")
-    assert (good["instance"], good["status"], good["parked"]) == ("good", "completed", None)
+    assert (good["id"], good["status"], good["parked"]) == ("good", "completed", None)
     assert bad["failure"]["message"].endswith("nobody there")
     assert later["completed_at"] is None
     (shown,) = documents("show", "good", "--url", url, "--json", "--limit", "2")
@@ -358,7 +358,7 @@ def test_a_damaged_entity_hides_no_other(url_with_entities: str, tmp_path: Path)
         connection.execute("update instances set state = x'c1' where id = '@tally@a'")
     first, second, *_ = documents("entities", "--url", url_with_entities, "--json")
     assert "cannot be read" in first["state"]["unreadable"]
-    assert (second["entity"], second["state"]) == ("@tally@b", 1)
+    assert (second["id"], second["state"]) == ("@tally@b", 1)
     lines = say("entities", "--url", url_with_entities)
     assert any("cannot be read" in line for line in lines)
     assert any(line.startswith("@tally@b 1 0") for line in lines)
@@ -367,8 +367,8 @@ def test_a_damaged_entity_hides_no_other(url_with_entities: str, tmp_path: Path)
 def test_programs_get_documents_of_entities(url_with_entities: str) -> None:
     url = url_with_entities
     first, *_, last = documents("entities", "--url", url, "--json")
-    assert (first["entity"], first["state"], first["waiting"]) == ("@tally@a", 3, 0)
-    assert (last["entity"], last["state"], last["waiting"]) == ("@unknown@x", None, 1)
+    assert (first["id"], first["state"], first["waiting"]) == ("@tally@a", 3, 0)
+    assert (last["id"], last["state"], last["waiting"]) == ("@unknown@x", None, 1)
     (shown,) = documents("show", "@tally@a", "--url", url, "--json")
     assert (shown["locked_by"], shown["in_line"]) == (None, [])
 

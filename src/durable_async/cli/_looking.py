@@ -1,0 +1,236 @@
+"""Looking into a hub: list, entities, show, stats."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import anyio
+import typer
+
+from durable_async import (
+    CorruptHistoryError,
+    EntityId,
+    EntityLocks,
+    EntityState,
+    HubStatistics,
+    InstanceNotFoundError,
+    OrchestrationState,
+    QueryOrder,
+)
+from durable_async.client import Conditions, EntityConditions
+from durable_async.errors import DurableError
+from durable_async.model.history import HistoryEvent
+from durable_async.model.identity import ENTITY_MARK
+
+from . import _documents, _render
+from ._existing import opened
+from ._follow import follow
+from ._options import (
+    App,
+    AsJson,
+    Filters,
+    Hub,
+    Moment,
+    Names,
+    Parent,
+    Parked,
+    Prefix,
+    Statuses,
+    Tags,
+    Url,
+    Where,
+)
+from ._terminal import console, note, say
+
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="How many at most.")]
+
+
+def list_instances(
+    status: Statuses = None,
+    name: Names = None,
+    prefix: Prefix = "",
+    tag: Tags = None,
+    created_from: Moment = None,
+    created_to: Moment = None,
+    completed_from: Moment = None,
+    completed_to: Moment = None,
+    parent: Parent = None,
+    parked: Parked = None,
+    order: Annotated[
+        QueryOrder, typer.Option(help="Those first that were created, or that ended, first.")
+    ] = QueryOrder.CREATED,
+    limit: Limit = 50,
+    only_ids: Annotated[
+        bool, typer.Option("--ids", help="Only the ids, one a line, for `-` of another command.")
+    ] = False,
+    as_json: AsJson = False,
+    app: App = None,
+    url: Url = None,
+    hub: Hub = None,
+) -> None:
+    """List orchestrations, by default all of them, oldest first."""
+    filters = Filters(
+        statuses=status,
+        names=name,
+        prefix=prefix,
+        tags=tag,
+        created_from=created_from,
+        created_to=created_to,
+        completed_from=completed_from,
+        completed_to=completed_to,
+        parent=parent,
+        parked=parked,
+    )
+    states, more, place = anyio.run(
+        _instances, Where(app, url, hub), filters.conditions(), order, limit
+    )
+    if as_json:
+        for state in states:
+            _documents.write(_documents.instance(state))
+    elif only_ids:
+        for state in states:
+            typer.echo(state.instance_id)
+    elif states:
+        console().print(_render.instances(states))
+    else:
+        which = "such " if filters.conditions() else ""
+        say(f"There are no {which}orchestrations in the hub {place}.")
+    if more:
+        _say_more(_first(limit), aside=as_json or only_ids)
+
+
+async def _instances(
+    where: Where, conditions: Conditions, order: QueryOrder, limit: int
+) -> tuple[list[OrchestrationState], bool, str]:
+    async with opened(where) as hub:
+        states, more = await hub.client.query_page(limit=limit, order=order, **conditions)
+        # Unlike the URL, the description never holds a password.
+        return states, more is not None, f"{hub.name!r}: {hub.backend.description}"
+
+
+def list_entities(
+    name: Annotated[str | None, typer.Option(help="Only those of this name.")] = None,
+    key_prefix: Annotated[str, typer.Option(help="Only those whose keys begin so.")] = "",
+    limit: Limit = 50,
+    as_json: AsJson = False,
+    app: App = None,
+    url: Url = None,
+    hub: Hub = None,
+) -> None:
+    """List entities, in order of their ids, with their states."""
+    conditions: EntityConditions = {"key_prefix": key_prefix}
+    if name is not None:
+        conditions["name"] = name
+    states, more, place = anyio.run(_entities, Where(app, url, hub), conditions, limit)
+    if as_json:
+        for state in states:
+            _documents.write(_documents.entity(state))
+    elif states:
+        console().print(_render.entities(states))
+    else:
+        say(f"There are no such entities in the hub {place}.")
+    if more:
+        _say_more(_first(limit), aside=as_json)
+
+
+async def _entities(
+    where: Where, conditions: EntityConditions, limit: int
+) -> tuple[list[EntityState[object]], bool, str]:
+    async with opened(where) as hub:
+        states, more = await hub.client.query_entities_page(limit=limit, **conditions)
+        return states, more is not None, f"{hub.name!r}: {hub.backend.description}"
+
+
+def show(
+    instance: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID", help="The id of an orchestration, or of an entity: @name@key."
+        ),
+    ],
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Events at most.")] = 200,
+    follow_it: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on showing events, until it has ended.")
+    ] = False,
+    as_json: AsJson = False,
+    app: App = None,
+    url: Url = None,
+    hub: Hub = None,
+) -> None:
+    """Show an orchestration and its history; or an entity, who has it locked, and who waits for that."""
+    where = Where(app, url, hub)
+    if instance.startswith(ENTITY_MARK):
+        show_entity(where, EntityId.parse(instance), as_json=as_json)
+    elif follow_it:
+        raise typer.Exit(anyio.run(follow, where, instance, as_json))
+    else:
+        _show_orchestration(where, instance, limit, as_json=as_json)
+
+
+def _show_orchestration(where: Where, instance_id: str, limit: int, *, as_json: bool) -> None:
+    state, history, damage = anyio.run(_story, where, instance_id)
+    if as_json:
+        document = _documents.state(state, history[:limit])
+        _documents.write(document if damage is None else {**document, "damage": str(damage)})
+    else:
+        console().print(_render.state(state))
+        if damage is None:
+            console().print(_render.history(history[:limit]))
+        else:
+            say(str(damage), "bold red")
+    if len(history) > limit:
+        what = f"The first {limit} of {len(history):,} events; --limit shows more."
+        _say_more(what, aside=as_json)
+
+
+async def _story(
+    where: Where, instance_id: str
+) -> tuple[OrchestrationState, list[HistoryEvent], DurableError | None]:
+    async with opened(where) as hub:
+        state = await hub.client.get(instance_id)
+        if state is None:
+            raise InstanceNotFoundError(instance_id)
+        try:
+            return state, await hub.client.history(instance_id), None
+        except CorruptHistoryError as error:
+            return state, [], error  # what else is known of it is still worth to be shown
+
+
+def show_entity(where: Where, entity: EntityId, *, as_json: bool) -> None:
+    """Show an entity, who has it locked, and who waits for that."""
+    state, locks = anyio.run(_entity, where, entity)
+    if as_json:
+        _documents.write(_documents.entity(state, locks))
+    else:
+        console().print(_render.entity(state, locks))
+
+
+async def _entity(where: Where, entity: EntityId) -> tuple[EntityState[object], EntityLocks]:
+    async with opened(where) as hub:
+        state = await hub.client.get_entity(entity)
+        if state is None:
+            raise InstanceNotFoundError(str(entity))
+        return state, await hub.client.entity_locks(entity)
+
+
+def stats(as_json: AsJson = False, app: App = None, url: Url = None, hub: Hub = None) -> None:
+    """Count what a hub holds."""
+    counts = anyio.run(_counts, Where(app, url, hub))
+    if as_json:
+        _documents.write(_documents.statistics(counts))
+    else:
+        console().print(_render.statistics(counts))
+
+
+async def _counts(where: Where) -> HubStatistics:
+    async with opened(where) as hub:
+        return await hub.statistics()
+
+
+def _first(limit: int) -> str:
+    return f"The first {limit}; --limit shows more."
+
+
+def _say_more(text: str, *, aside: bool) -> None:
+    """Say that this is not all; on standard error where the answer is for programs."""
+    (note if aside else say)(text)

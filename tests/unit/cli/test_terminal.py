@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from durable_async import ConfigurationError, ValidationError
+from durable_async.cli._options import moment_of, span_of, tags_of
+from durable_async.cli._terminal import make_sure, plain, plain_json, plain_lines
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("order-1", "order-1"),
+        ("größe 漢字 😀", "größe 漢字 😀"),
+        ("\x1b[31m", "\\x1b[31m"),
+        ("a\nb\tc", "a\\nb\\tc"),
+        ("\u202egnp", "\\u202egnp"),
+        ("\x9b", "\\x9b"),
+        ("\ud800", "\\ud800"),
+    ],
+)
+def test_what_a_terminal_would_act_on_is_escaped(text: str, shown: str) -> None:
+    assert plain(text) == shown
+
+
+def test_lines_stay_lines() -> None:
+    assert plain_lines("a\n\x1bb") == "a\n\\x1bb"
+
+
+@pytest.mark.parametrize("text", ["\x7f", "\x9b2J", "\u202e", "a\u200fb", "\U000e0041", "plain"])
+def test_json_means_the_same(text: str) -> None:
+    document = plain_json(json.dumps(text, ensure_ascii=False))
+    assert json.loads(document) == text
+    assert document.isprintable()
+
+
+def test_a_question_needs_somebody() -> None:
+    make_sure("Purge?", yes=True)
+    with pytest.raises(ConfigurationError, match=r"Purge\?.*--yes"):
+        make_sure("Purge?", yes=False)
+
+
+def test_times_are_dates_or_spans() -> None:
+    assert span_of("15m") == timedelta(minutes=15)
+    assert span_of("1.5h") == timedelta(minutes=90)
+    assert moment_of("2026-01-31T12:00", "--at") == datetime(2026, 1, 31, 12, tzinfo=UTC)
+    now = datetime.now(UTC)
+    ago, ahead = moment_of("2d", "--at"), moment_of("2d", "--at", ahead=True)
+    assert ago is not None
+    assert ahead is not None
+    assert ago < now < ahead
+    for text in ("soon", "", "15 m", "9999999w"):
+        with pytest.raises(ValidationError, match="--at"):
+            moment_of(text, "--at")
+
+
+def test_tags_are_pairs() -> None:
+    assert tags_of(["a=b", "c=d=e", "f="]) == {"a": "b", "c": "d=e", "f": ""}
+    for text in ("a", "=b", ""):
+        with pytest.raises(ValidationError, match="KEY=VALUE"):
+            tags_of([text])

@@ -1,0 +1,191 @@
+"""worker: real processes, real signals."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from durable_async import TaskHub
+
+from .invoking import run
+
+PROGRAM = """
+import asyncio, pathlib, time
+from durable_async import OrchestrationContext, TaskHub, activity, orchestrator
+
+@activity
+async def short(path: str) -> str:
+    pathlib.Path(path).touch()
+    await asyncio.sleep(0.5)
+    return "SAID"
+
+@activity
+def stubborn(path: str) -> str:
+    pathlib.Path(path).touch()
+    time.sleep(60)
+    return "never"
+
+@orchestrator
+async def job(ctx: OrchestrationContext, call: list[str]) -> str:
+    return await ctx.call_activity(call[0], call[1])
+
+hub = TaskHub.at("sqlite:///jobs.db")
+"""
+
+SECONDS_MAX = 30
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write(tmp_path, "first")
+    return tmp_path
+
+
+def write(folder: Path, said: str) -> None:
+    (folder / "program.py").write_text(PROGRAM.replace("SAID", said))
+
+
+@contextmanager
+def process(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    started = subprocess.Popen(
+        [sys.executable, "-m", "durable_async", *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield started
+    finally:
+        if started.poll() is None:
+            started.send_signal(signal.SIGTERM)
+            try:
+                started.wait(SECONDS_MAX)
+            except subprocess.TimeoutExpired:
+                started.kill()
+        started.communicate()
+
+
+def read_until(started: subprocess.Popen[str], beginning: str) -> list[str]:
+    assert started.stdout is not None
+    lines = []
+    for line in started.stdout:
+        lines.append(line.rstrip("\n"))
+        if line.startswith(beginning):
+            return lines
+    raise AssertionError(started.communicate()[1])
+
+
+def start_a_job(folder: Path, activity: str) -> None:
+    async def start() -> None:
+        async with TaskHub.open(f"sqlite:///{folder}/jobs.db") as hub:
+            await hub.client.start("job", [activity, str(folder / "begun")], instance_id="job")
+
+    asyncio.run(start())
+
+
+def result(folder: Path) -> str:
+    async def read() -> str:
+        async with TaskHub.open(f"sqlite:///{folder}/jobs.db") as hub:
+            return await hub.client.wait("job", str, timeout=SECONDS_MAX)
+
+    return asyncio.run(read())
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    async def poll() -> None:
+        async with asyncio.timeout(SECONDS_MAX):
+            while not condition():
+                await asyncio.sleep(0.02)
+
+    asyncio.run(poll())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_drains(folder: Path, number: signal.Signals) -> None:
+    start_a_job(folder, "short")
+    with process(folder, "worker", "program:hub") as worker:
+        lines = read_until(worker, "Process")
+        assert lines[0].startswith("program:hub works on sqlite ")
+        assert lines[1:3] == ["  orchestrators: job", "  activities: short, stubborn"]
+        wait_for((folder / "begun").exists)
+        worker.send_signal(number)
+        out, err = worker.communicate(timeout=SECONDS_MAX)
+        assert (worker.returncode, out) == (0, "Drained.\n"), err
+    assert result(folder) == "first"
+
+
+def test_a_second_signal_stops_at_once(folder: Path) -> None:
+    start_a_job(folder, "stubborn")
+    with process(folder, "worker", "program:hub") as worker:
+        read_until(worker, "Process")
+        wait_for((folder / "begun").exists)
+        worker.send_signal(signal.SIGINT)
+        try:
+            worker.wait(0.3)
+        except subprocess.TimeoutExpired:
+            worker.send_signal(signal.SIGTERM)
+        assert worker.wait(SECONDS_MAX) == 128 + signal.SIGTERM
+
+
+def test_new_code_is_taken_up(folder: Path) -> None:
+    with process(folder, "worker", "program:hub", "--reload") as worker:
+        read_until(worker, "Process")
+        (folder / "program.py").write_text("this is no Python")
+        read_until(worker, "Drained.")
+        write(folder, "second")
+        read_until(worker, "Process")
+        start_a_job(folder, "short")
+        assert result(folder) == "second"
+        worker.send_signal(signal.SIGINT)
+        worker.communicate(timeout=SECONDS_MAX)
+        assert worker.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("worker", "program:nothing"), "has no 'nothing'; what it has: hub (TaskHub)"),
+        (("worker", "nowhere:hub"), "there is no module 'nowhere'"),
+        (("worker", "empty:registry"), "registers nothing"),
+        (("worker", "program:hub", "--url", "sqlite:///other.db"), "leave out --url"),
+        (("worker",), "Missing argument"),
+    ],
+)
+def test_what_cannot_be_run_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], said: str
+) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "empty.py").write_text("from durable_async import Registry\nregistry = Registry()")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    refused = run(*arguments)
+    assert refused.status == 2
+    assert said in " ".join(refused.err.split())
+    for name in ("program", "empty"):
+        sys.modules.pop(name, None)
+
+
+def test_a_store_that_does_not_answer_is_an_exit_status_of_its_own(folder: Path) -> None:
+    url = "postgresql://nobody:secret@127.0.0.1:9/nothing"
+    program = (folder / "program.py").read_text().replace("sqlite:///jobs.db", url)
+    (folder / "program.py").write_text(program)
+    done = subprocess.run(
+        [sys.executable, "-m", "durable_async", "list"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "DURABLE_ASYNC_URL": url},
+        timeout=SECONDS_MAX,
+    )
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "secret" not in done.stderr
