@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import socket
 import sys
 from collections.abc import Generator
@@ -88,7 +87,7 @@ def _server(hub: TaskHub) -> Any:
     try:
         import uvicorn
 
-        dashboard = importlib.import_module("durable_async.dashboard")
+        from durable_async.dashboard import Dashboard
     except MissingExtraError:
         raise
     except ImportError as error:
@@ -104,7 +103,7 @@ def _server(hub: TaskHub) -> Any:
             yield
 
     config = uvicorn.Config(
-        dashboard.Dashboard(hub, insecure_local=True),
+        Dashboard(hub, insecure_local=True),
         log_level="warning",
         lifespan="off",
         timeout_graceful_shutdown=CLOSING_SECONDS,
