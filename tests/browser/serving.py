@@ -36,13 +36,37 @@ def serve(
     Yields:
         Its address, without a slash at the end.
     """
-    with (
-        closing(socket.create_server(("127.0.0.1", 0))) as listening,
-        (cwd / "log").open("ab") as log,
-    ):
-        fd, port = listening.fileno(), listening.getsockname()[1]
-        words = [word.replace("{fd}", str(fd)).replace("{port}", str(port)) for word in command]
-        process = subprocess.Popen(
+    with closing(listen()) as listening:
+        process = begin(command, listening, cwd=cwd, environment=environment)
+        try:
+            wait_for(process, address_of(listening) + path, cwd)
+            yield address_of(listening)
+        finally:
+            end(process)
+
+
+def listen() -> socket.socket:
+    """Return a socket that listens at a port that nobody else has, also while no program accepts what comes there."""
+    return socket.create_server(("127.0.0.1", 0))
+
+
+def address_of(listening: socket.socket) -> str:
+    """Return where it listens, without a slash at the end."""
+    return f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+def begin(
+    command: Sequence[str],
+    listening: socket.socket,
+    *,
+    cwd: Path,
+    environment: Mapping[str, str] | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a program as `serve` does, at a socket that outlives it; who starts it ends it."""
+    fd, port = listening.fileno(), listening.getsockname()[1]
+    words = [word.replace("{fd}", str(fd)).replace("{port}", str(port)) for word in command]
+    with (cwd / "log").open("ab") as log:
+        return subprocess.Popen(
             [sys.executable, *words],
             cwd=cwd,
             env={**os.environ, **(environment or {})},
@@ -50,20 +74,25 @@ def serve(
             stdout=log,
             stderr=log,
         )
-        address = f"http://127.0.0.1:{port}"
-        try:
-            _wait(process, address + path, cwd / "log")
-            yield address
-        finally:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
-def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ask a program to end, as Ctrl-C does, and see to it."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(timeout=20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def wait_for(process: subprocess.Popen[bytes], url: str, cwd: Path) -> None:
+    """Wait until a program answers there, whatever the status.
+
+    Raises:
+        RuntimeError: It ended, or does not answer.
+    """
+    log = cwd / "log"
     until = time.monotonic() + READY_SECONDS
     while True:
         if process.poll() is not None:

@@ -1,0 +1,57 @@
+"""The shop as an aiohttp application: ``python aiohttp_app.py``."""
+
+from __future__ import annotations
+
+import shop
+from aiohttp import web
+from orders import hub
+
+from durable_async.integrations.aiohttp import durable_context, durable_routes
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/")
+async def home(request: web.Request) -> web.Response:
+    return _html(await shop.home_page(hub.client))
+
+
+@routes.post("/orders")
+async def place(request: web.Request) -> web.Response:
+    try:
+        order_id = await shop.place(hub.client, await request.post())
+    except ValueError as error:
+        return _html(await shop.home_page(hub.client, str(error)), status=400)
+    raise web.HTTPSeeOther(f"/orders/{order_id}")
+
+
+@routes.get("/orders/{order_id}")
+async def order(request: web.Request) -> web.Response:
+    page = await shop.order_page(hub.client, request.match_info["order_id"])
+    if page is None:
+        raise web.HTTPNotFound(text="There is no such order.")
+    return _html(page)
+
+
+@routes.post("/orders/{order_id}/decision")
+async def decide(request: web.Request) -> web.Response:
+    order_id = request.match_info["order_id"]
+    await shop.decide(hub.client, order_id, await request.post())
+    raise web.HTTPSeeOther(f"/orders/{order_id}")
+
+
+def _html(text: str, status: int = 200) -> web.Response:
+    return web.Response(text=text, status=status, content_type="text/html")
+
+
+def application() -> web.Application:
+    app = web.Application()
+    app.cleanup_ctx.append(durable_context(hub))  # opens the hub, and runs a worker
+    app.add_routes(routes)
+    app.add_routes(durable_routes(hub, prefix="/api"))
+    app.router.add_static("/static", shop.STATIC)
+    return app
+
+
+if __name__ == "__main__":
+    web.run_app(application(), host="127.0.0.1", port=8000)
