@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -177,6 +179,12 @@ def test_histories_are_the_same_but_for_the_trace() -> None:
 
 
 CANARY = "canary-4711"
+REFERENCE = Path(__file__).parents[2] / "docs/reference/telemetry.md"
+DOCUMENTED = {
+    "error.type",
+    *re.findall(r"^\| `(durable_async\.\w+)` \| [^`|]+ \|", REFERENCE.read_text(), re.MULTILINE),
+}
+"""Attributes of spans."""
 
 
 @virtual_time
@@ -232,6 +240,7 @@ async def test_payloads_are_in_no_span_and_no_record(
         "orchestration:inner",
         "orchestration:outer",
     }
+    assert {name for span in recorder.spans for name in span.attributes} == DOCUMENTED
     assert CANARY not in "".join(span.to_json() for span in recorder.raw)
     assert CANARY not in "".join(str(vars(record)) for record in caplog.records)
 
