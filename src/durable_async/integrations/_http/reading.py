@@ -18,6 +18,7 @@ from durable_async.serialization.converter import DEPTH_MAX
 from durable_async.serialization.nesting import is_deeper_than
 
 from .messages import Call
+from .origins import says_json
 from .problems import ProblemError
 
 IDEMPOTENCY_KEY = "idempotency-key"
@@ -196,9 +197,9 @@ async def _whole(call: Call, bytes_max: int) -> bytes:
 
 
 def _check_type(declared: str | None) -> None:
-    """Refuse what a form of another site could send: it says of itself that it is no JSON."""
-    media_type = (declared or "").partition(";")[0].strip().lower()
-    if media_type and media_type != "application/json" and not media_type.endswith("+json"):
+    """Refuse a body that says of itself that it is no JSON."""
+    if declared and not says_json(declared):
+        media_type = declared.partition(";")[0].strip().lower()
         raise ProblemError(
             415, "not-json", f"the body is {media_type}, and application/json is expected"
         )

@@ -10,6 +10,7 @@ from durable_async.errors import ConfigurationError, DurableError, shown
 
 from . import entities, news, orchestrations
 from .messages import Answer, Call, Desk, Stream
+from .origins import refuse_strangers
 from .parameters import (
     AT,
     CONDITIONS,
@@ -240,6 +241,7 @@ def routes_for(only: Collection[str] | None) -> list[Route]:
 async def respond(route: Route, desk: Desk, call: Call) -> Answer | Stream:
     """Return what a request comes to. Nothing it began is undone if whoever asked is gone meanwhile: each operation is one call of the client."""
     try:
+        refuse_strangers(route.method, call)
         return await route.operate(desk, call)
     except DurableError as error:
         answer = problem_of(error)
