@@ -16,10 +16,12 @@ from . import (
     _looking,
     _migrate,
     _purge,
+    _schedules,
     _starting,
     _steering,
     _unpark,
     _worker,
+    _workers,
 )
 from ._demo_options import DemoCommand
 
@@ -63,6 +65,7 @@ app.command("list", rich_help_panel=LOOK)(_looking.list_instances)
 app.command("show", rich_help_panel=LOOK)(_looking.show)
 app.command("explain", rich_help_panel=LOOK)(_explain.explain)
 app.command("entities", rich_help_panel=LOOK)(_looking.list_entities)
+app.command("workers", rich_help_panel=LOOK)(_workers.workers)
 app.command("stats", rich_help_panel=LOOK)(_looking.stats)
 
 app.command("raise", rich_help_panel=STEER)(_steering.raise_event)
@@ -70,6 +73,8 @@ app.command("suspend", rich_help_panel=STEER)(_steering.suspend)
 app.command("resume", rich_help_panel=STEER)(_steering.resume)
 app.command("terminate", rich_help_panel=STEER)(_steering.terminate)
 app.command("rewind", rich_help_panel=STEER)(_steering.rewind)
+
+app.add_typer(_schedules.app, name="schedules", rich_help_panel=STEER)
 
 app.command("doctor", rich_help_panel=KEEP)(_doctor.doctor)
 app.command("unpark", rich_help_panel=KEEP)(_unpark.unpark)

@@ -17,9 +17,11 @@ from durable_async import (
     HubStatistics,
     OrchestrationState,
     Status,
+    WorkerState,
 )
 from durable_async.model import history as h
-from durable_async.model.explanation import Explanation, Stand, Wait
+from durable_async.model.explanation import Explanation, SourceLine, Stand, Wait
+from durable_async.schedules import ScheduleState
 
 from ._events import Moment, timeline
 from ._health import Finding
@@ -129,18 +131,69 @@ def _wait(one: Wait) -> dict[str, Any]:
         "status": None if one.status is None else one.status.value,
         "holder": one.holder,
         "trouble": one.trouble,
+        "line": None if one.line is None else _line(one.line),
     }
+
+
+def _line(one: SourceLine) -> dict[str, Any]:
+    return {"file": one.file, "line": one.line, "function": one.function, "text": one.text}
 
 
 def _stand(one: Stand) -> dict[str, Any]:
     return {
         "task": one.task,
-        "lines": [
-            {"file": line.file, "line": line.line, "function": line.function, "text": line.text}
-            for line in one.lines
-        ],
+        "lines": list(map(_line, one.lines)),
         "seqs": list(one.seqs),
         "events": list(one.events),
+    }
+
+
+def worker(one: WorkerState) -> dict[str, Any]:
+    """Return what is known of a worker."""
+    return {
+        "id": one.worker_id,
+        "host": one.host,
+        "pid": one.pid,
+        "alive": one.is_alive,
+        "registered_at": _time(one.registered_at),
+        "lease_until": _time(one.lease_until),
+        "instances": one.instances,
+        "activities": one.activities,
+        "commits": one.commits,
+    }
+
+
+def schedule(one: ScheduleState) -> dict[str, Any]:
+    """Return what is known of a schedule."""
+    spec = one.spec
+    return {
+        "id": one.schedule_id,
+        "name": spec.orchestrator,
+        "input": spec.input,
+        "cron": spec.cron,
+        "every_seconds": None if spec.every is None else spec.every.total_seconds(),
+        "run_at": _time(spec.at),
+        "time_zone": spec.time_zone,
+        "overlap": spec.overlap.value,
+        "catch_up": spec.catch_up.value,
+        "version": spec.version,
+        "tags": spec.tags,
+        "paused": one.paused,
+        "reason": one.reason,
+        "next_ticks": list(map(_time, one.next_ticks)),
+        "waiting": list(map(_time, one.waiting)),
+        "runs": [
+            {
+                "id": run.instance_id,
+                "tick": _time(run.tick),
+                "status": None if run.status is None else run.status.value,
+            }
+            for run in one.runs
+        ],
+        "started": one.started,
+        "skipped": one.skipped,
+        "missed": one.missed,
+        "problem": one.problem,
     }
 
 
@@ -187,8 +240,13 @@ def statistics(counts: HubStatistics) -> dict[str, Any]:
     }
 
 
+def time_of(at: datetime) -> str:
+    """Return a time as documents have it."""
+    return at.isoformat()
+
+
 def _time(at: datetime | None) -> str | None:
-    return None if at is None else at.isoformat()
+    return None if at is None else time_of(at)
 
 
 def _failure(failure: FailureDetails | None) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ from durable_async.errors import (
     ExecutionError,
     InstanceNotFoundError,
     InstanceParkedError,
+    ScheduleNotFoundError,
     SchemaVersionError,
     WaitTimeoutError,
 )
@@ -23,7 +24,13 @@ NO_STORE = 3
 """The store does not answer, or its schema is none that this release works with."""
 INTERRUPTED = 130
 
-_NOT_DONE = (InstanceNotFoundError, InstanceParkedError, WaitTimeoutError, ExecutionError)
+_NOT_DONE = (
+    InstanceNotFoundError,
+    ScheduleNotFoundError,
+    InstanceParkedError,
+    WaitTimeoutError,
+    ExecutionError,
+)
 _NO_STORE = (BackendUnavailableError, SchemaVersionError)
 
 

@@ -19,6 +19,7 @@ from durable_async import (
     EntityLockHolder,
     Status,
     TaskHub,
+    WorkerState,
     __version__,
 )
 from durable_async.backend import Hearing
@@ -205,16 +206,21 @@ async def _hearing(hub: TaskHub) -> Finding:
 
 async def _of_the_hub(hub: TaskHub) -> AsyncIterator[Finding]:
     counts = await hub.statistics()
-    yield _workers(counts.workers)
+    yield _workers(await hub.client.workers())
     yield _parked(counts.parked)
     if counts.by_status.get(Status.PENDING, 0):
         yield await _pending(hub)
     yield await _locks(hub)
 
 
-def _workers(count: int) -> Finding:
-    if count:
-        return Finding("workers", Level.OK, f"{count:,} registered")
+def _workers(workers: Sequence[WorkerState]) -> Finding:
+    alive = sum(worker.is_alive for worker in workers)
+    dead = [f"{one.worker_id} ({one.host}, {one.pid})" for one in workers if not one.is_alive]
+    if alive and not dead:
+        return Finding("workers", Level.OK, f"{alive:,} alive")
+    if alive:
+        detail = f"{alive:,} alive; others take over from {', '.join(dead)} in a moment"
+        return Finding("workers", Level.OK, detail)
     detail = "none: nothing goes on before one is started, as with durable-async worker module:hub"
     return Finding("workers", Level.WARN, detail)
 

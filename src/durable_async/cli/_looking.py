@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import anyio
@@ -21,6 +22,7 @@ from durable_async.client import Conditions, EntityConditions
 from durable_async.errors import DurableError
 from durable_async.model.history import HistoryEvent
 from durable_async.model.identity import ENTITY_MARK
+from durable_async.registry import is_system_name
 
 from . import _documents, _render
 from ._existing import opened
@@ -43,6 +45,8 @@ from ._options import (
 from ._terminal import console, note, say
 
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="How many at most.")]
+
+PAGE = 100
 
 
 def list_instances(
@@ -111,6 +115,9 @@ async def _instances(
 def list_entities(
     name: Annotated[str | None, typer.Option(help="Only those of this name.")] = None,
     key_prefix: Annotated[str, typer.Option(help="Only those whose keys begin so.")] = "",
+    system: Annotated[
+        bool, typer.Option("--system", help="Also those of durable_async itself.")
+    ] = False,
     limit: Limit = 50,
     as_json: AsJson = False,
     app: App = None,
@@ -121,7 +128,8 @@ def list_entities(
     conditions: EntityConditions = {"key_prefix": key_prefix}
     if name is not None:
         conditions["name"] = name
-    states, more, place = anyio.run(_entities, Where(app, url, hub), conditions, limit)
+    wanted = None if system or name is not None else _is_users
+    states, more, place = anyio.run(_entities, Where(app, url, hub), conditions, limit, wanted)
     if as_json:
         for state in states:
             _documents.write(_documents.entity(state))
@@ -133,12 +141,26 @@ def list_entities(
         _say_more(_first(limit), aside=as_json)
 
 
+def _is_users(state: EntityState[object]) -> bool:
+    return not is_system_name(state.entity_id.name)
+
+
 async def _entities(
-    where: Where, conditions: EntityConditions, limit: int
+    where: Where,
+    conditions: EntityConditions,
+    limit: int,
+    wanted: Callable[[EntityState[object]], bool] | None,
 ) -> tuple[list[EntityState[object]], bool, str]:
+    states: list[EntityState[object]] = []
     async with opened(where) as hub:
-        states, more = await hub.client.query_entities_page(limit=limit, **conditions)
-        return states, more is not None, f"{hub.name!r}: {hub.backend.description}"
+        place = f"{hub.name!r}: {hub.backend.description}"
+        async for state in hub.client.query_entities(page_size=PAGE, **conditions):
+            if wanted is not None and not wanted(state):
+                continue
+            if len(states) == limit:
+                return states, True, place
+            states.append(state)
+    return states, False, place
 
 
 def show(

@@ -18,9 +18,11 @@ from durable_async import (
     HubStatistics,
     OrchestrationState,
     Status,
+    WorkerState,
 )
 from durable_async.model import history as h
 from durable_async.model.explanation import Explanation, Stand
+from durable_async.schedules import ScheduleState
 
 from ._events import Moment, cut, failed, timeline
 from ._health import Finding, Level
@@ -162,7 +164,7 @@ def explanation(one: Explanation) -> Group:
 
 
 def _item(text: str, style: str = "") -> Padding:
-    return Padding(words_of_lines(text, style), (0, 0, 0, 2))
+    return Padding(words_of_lines(text, style), (0, 0, 0, 2), expand=False)
 
 
 def _code(one: Explanation) -> list[RenderableType]:
@@ -182,7 +184,7 @@ def _stand(one: Explanation, stand: Stand) -> list[RenderableType]:
     for place in stand.lines:
         shown.append(_item(str(place)))
         if place.text:
-            shown.append(Padding(words(place.text, "cyan"), (0, 0, 0, 6)))
+            shown.append(Padding(words(place.text, "cyan"), (0, 0, 0, 6), expand=False))
     return shown
 
 
@@ -198,6 +200,82 @@ def findings(found: Sequence[Finding]) -> Table:
         level = Text(one.level.value, style=LEVELS[one.level])
         table.add_row(level, words(one.check), words_of_lines(one.detail))
     return table
+
+
+def workers(found: Sequence[WorkerState]) -> Table:
+    """Return a table with a row for each worker."""
+    table = _table("id", "host", "process", "lease until (UTC)", "instances", "activities", "")
+    for column in (2, 4, 5):
+        table.columns[column].justify = "right"
+    for one in found:
+        remark = Text("") if one.is_alive else Text("not alive", style="bold red")
+        table.add_row(
+            words(one.worker_id),
+            words(one.host),
+            str(one.pid),
+            _time(one.lease_until),
+            f"{one.instances:,}",
+            f"{one.activities:,}",
+            remark,
+        )
+    return table
+
+
+def schedules(found: Sequence[ScheduleState]) -> Table:
+    """Return a table with a row for each schedule."""
+    table = _table("id", "orchestrator", "when", "next (UTC)", "runs", "remarks")
+    table.columns[0].no_wrap = True
+    table.columns[4].justify = "right"
+    for one in found:
+        table.add_row(
+            words(one.schedule_id),
+            words(one.spec.orchestrator),
+            words(_when(one)),
+            "" if one.next_tick is None else _time(one.next_tick),
+            f"{one.started:,}",
+            words(cut(_remarks_on(one))),
+        )
+    return table
+
+
+def schedule(one: ScheduleState) -> Table:
+    """Return a grid of what is known of a schedule."""
+    grid = _grid()
+    grid.add_row("id", words(one.schedule_id))
+    grid.add_row("orchestrator", words(one.spec.orchestrator))
+    grid.add_row("when", words(_when(one)))
+    grid.add_row("overlap", one.spec.overlap.value)
+    grid.add_row("catch up", one.spec.catch_up.value)
+    if remarks := _remarks_on(one):
+        grid.add_row("remarks", words(remarks))
+    for tick in one.next_ticks:
+        grid.add_row("next", f"{_time(tick)} UTC")
+    for run in one.runs:
+        status = "" if run.status is None else f", {run.status.value}"
+        grid.add_row("run", words(f"{run.instance_id}{status}"))
+    counts = f"{one.started:,} started, {one.skipped:,} skipped, {one.missed:,} missed"
+    grid.add_row("ticks", counts)
+    return grid
+
+
+def _when(one: ScheduleState) -> str:
+    spec = one.spec
+    if spec.cron is not None:
+        return f"{spec.cron} ({spec.time_zone})"
+    if spec.every is not None:
+        return f"every {spec.every}"
+    return "never" if spec.at is None else f"at {_time(spec.at)} UTC"
+
+
+def _remarks_on(one: ScheduleState) -> str:
+    remarks = []
+    if one.paused:
+        remarks.append("paused" if one.reason is None else f"paused: {one.reason}")
+    if one.problem is not None:
+        remarks.append(one.problem)
+    if one.waiting:
+        remarks.append(f"{len(one.waiting):,} ticks wait")
+    return ", ".join(remarks)
 
 
 def statistics(counts: HubStatistics) -> Table:

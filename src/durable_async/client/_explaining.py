@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +18,8 @@ from durable_async.model.explanation import (
     Explanation,
     Obstacle,
     ObstacleKind,
+    SourceLine,
+    Stand,
     Wait,
     WaitKind,
     moment,
@@ -26,6 +28,7 @@ from durable_async.model.history import EventRaised, ExecutionStarted, HistoryEv
 from durable_async.model.moments import instant
 from durable_async.model.records import EntityRecord, InstanceRecord
 from durable_async.model.status import Status
+from durable_async.model.upkeep import WorkerRecord
 from durable_async.registry import Registry
 from durable_async.serialization import DataConverter
 from durable_async.serialization.events import decode_events, decode_letter
@@ -88,17 +91,21 @@ async def _of_one_under_way(
 ) -> Explanation:
     open_ends = OpenEnds(event for turn in story.turns for event in turn)
     operations = [*open_ends.operations.values(), *open_ends.wanted_locks()]
-    waits = await _waits(record, operations, backend)
+    stands = () if code.reenactment is None else code.reenactment.stands()
+    by_seq, by_event = _lines(stands)
+    waits = await _waits(record, operations, by_seq, backend)
     events = [] if code.reenactment is None else code.reenactment.awaited_events()
     waits += [
-        Wait(kind=WaitKind.EVENT, name=name, since=instant(since_us)) for name, since_us in events
+        Wait(kind=WaitKind.EVENT, name=name, since=instant(since_us), line=by_event.get(name))
+        for name, since_us in events
     ]
     letters, raised = await _mail(record.instance_id, story.execution, backend)
     for name in dict(events):
         raised.pop(name, None)  # its next turn takes it
     obstacles = _own_obstacles(record, open_ends, story, code, backend.now_us())
-    if not obstacles and record.owner is None:
-        obstacles += await _lack_of_workers(record, letters, backend, registry)
+    if not obstacles:
+        workers = await backend.read_workers()
+        obstacles += _lack_of_workers(record, letters, workers, registry)
     return _explanation(
         record,
         backend.now_us(),
@@ -106,7 +113,7 @@ async def _of_one_under_way(
         obstacles=tuple(obstacles),
         waits=tuple(sorted(waits, key=lambda wait: (wait.since, wait.seq))),
         holds=open_ends.held,
-        stands=() if code.reenactment is None else code.reenactment.stands(),
+        stands=stands,
         code=code.unknown,
         unclaimed=tuple(sorted(raised.items())),
         letters=letters,
@@ -236,20 +243,25 @@ def _suspension(open_ends: OpenEnds) -> Obstacle:
     )
 
 
-async def _lack_of_workers(
-    record: InstanceRecord, letters: int, backend: Backend, registry: Registry
+def _lack_of_workers(
+    record: InstanceRecord, letters: int, workers: Sequence[WorkerRecord], registry: Registry
 ) -> list[Obstacle]:
     """Return why no worker has it, if it is one that a worker should have."""
-    workers = (await backend.statistics()).workers
-    if not workers:
+    alive = [worker.worker_id for worker in workers if worker.is_alive]
+    if not alive:
         text = "no worker is alive in this hub: nothing goes on before one is started"
         return [Obstacle(kind=ObstacleKind.NO_WORKER, text=text)]
+    if record.owner in alive:
+        return []
+    if record.owner is not None:
+        text = f"the worker that has it, {record.owner}, is not alive: another one takes over in a moment"
+        return [Obstacle(kind=ObstacleKind.NOT_TAKEN_UP, text=text)]
     if record.status is not Status.PENDING and not letters:
         return []  # it waits for a time to come, or for something that is not there yet
     what = repr(record.name) if record.version is None else f"{record.name!r} {record.version!r}"
     here = "is" if record.name in registry.orchestrators else "is not"
     text = (
-        f"none of the {workers:,} workers has taken it up: does one of them register {what}, which {here} registered in this process,"
+        f"none of the {len(alive):,} workers has taken it up: does one of them register {what}, which {here} registered in this process,"
         " and does its log tell of trouble?"
     )
     since_us = max(record.created_at_us, record.start_at_us)
@@ -260,12 +272,29 @@ async def _lack_of_workers(
 # -- what it waits for
 
 
+def _lines(stands: Iterable[Stand]) -> tuple[dict[int, SourceLine], dict[str, SourceLine]]:
+    """Return the lines that wait, by the number of the operation and by the name of the event."""
+    by_seq: dict[int, SourceLine] = {}
+    by_event: dict[str, SourceLine] = {}
+    for stand in stands:
+        if stand.lines:
+            by_seq.update(dict.fromkeys(stand.seqs, stand.lines[-1]))
+            by_event.update(dict.fromkeys(stand.events, stand.lines[-1]))
+    return by_seq, by_event
+
+
 async def _waits(
-    record: InstanceRecord, operations: Sequence[Operation], backend: Backend
+    record: InstanceRecord,
+    operations: Sequence[Operation],
+    lines: Mapping[int, SourceLine],
+    backend: Backend,
 ) -> list[Wait]:
     children = await _children(operations, backend)
     entities = await _entities(operations, backend)
-    return [_wait(record, operation, children, entities) for operation in operations]
+    return [
+        _wait(record, operation, lines.get(operation.seq), children, entities)
+        for operation in operations
+    ]
 
 
 async def _children(
@@ -298,6 +327,7 @@ def _targets(operations: Iterable[Operation], *kinds: WaitKind) -> list[str]:
 def _wait(
     record: InstanceRecord,
     operation: Operation,
+    line: SourceLine | None,
     children: dict[str, InstanceRecord | None],
     entities: dict[str, EntityRecord | None],
 ) -> Wait:
@@ -307,7 +337,7 @@ def _wait(
     holder = None if entity is None else _holder(entity, record.instance_id)
     match operation.kind:
         case WaitKind.ACTIVITY:
-            trouble = _trouble_of_activity(record, operation)
+            trouble = _trouble_of_activity(operation)
         case WaitKind.SUB_ORCHESTRATION:
             trouble = _trouble_of_child(child)
         case WaitKind.ENTITY | WaitKind.LOCK:
@@ -325,15 +355,14 @@ def _wait(
         status=None if child is None else child.status,
         holder=holder,
         trouble=trouble,
+        line=line,
     )
 
 
-def _trouble_of_activity(record: InstanceRecord, operation: Operation) -> str | None:
-    if operation.failure is not None:
-        return f"the attempt before failed with {operation.failure}"
-    if record.owner is None and operation.until_us is None:
-        return "no worker has its orchestration at the moment; the next one that does begins it anew, unless it is in the hub's queue"
-    return None
+def _trouble_of_activity(operation: Operation) -> str | None:
+    if operation.failure is None:
+        return None
+    return f"the attempt before failed with {operation.failure}"
 
 
 def _trouble_of_child(child: InstanceRecord | None) -> str | None:

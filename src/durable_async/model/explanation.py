@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from pathlib import PurePath
 
 from durable_async.model.status import Status
 
@@ -19,6 +20,26 @@ class WaitKind(Enum):
     SUB_ORCHESTRATION = "sub-orchestration"
     ENTITY = "entity"
     LOCK = "lock"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLine:
+    """A line of the orchestrator's code.
+
+    Attributes:
+        file: The source file.
+        line: Its number, from 1.
+        function: The function that it is in.
+        text: What stands there, if the file is here.
+    """
+
+    file: str
+    line: int
+    function: str
+    text: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line} in {self.function}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +57,7 @@ class Wait:
         status: Of a sub-orchestration: where it stands, ``None`` if there is none of this id.
         holder: Of an entity: the orchestration that has it locked.
         trouble: What keeps it from coming, if more is known: what it waits for is parked, the last attempt failed.
+        line: The line of code that waits for it, if the code is here and a line waits for it itself.
     """
 
     kind: WaitKind
@@ -48,10 +70,11 @@ class Wait:
     status: Status | None = None
     holder: str | None = None
     trouble: str | None = None
+    line: SourceLine | None = None
 
     def __str__(self) -> str:
         trouble = "" if self.trouble is None else f": {self.trouble}"
-        return f"{_subject(self)}{_standing(self)}, since {moment(self.since)}{trouble}"
+        return f"{_subject(self)}{_standing(self)}, since {moment(self.since)}{_at(self.line)}{trouble}"
 
 
 class ObstacleKind(Enum):
@@ -86,26 +109,6 @@ class Obstacle:
     def __str__(self) -> str:
         since = "" if self.since is None else f", since {moment(self.since)}"
         return f"{self.text}{since}"
-
-
-@dataclass(frozen=True, slots=True)
-class SourceLine:
-    """A line of the orchestrator's code.
-
-    Attributes:
-        file: The source file.
-        line: Its number, from 1.
-        function: The function that it is in.
-        text: What stands there, if the file is here.
-    """
-
-    file: str
-    line: int
-    function: str
-    text: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line} in {self.function}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,7 +222,10 @@ def _sum(group: list[Wait]) -> str:
     troubled = sum(wait.trouble is not None for wait in group)
     trouble = f", {troubled:,} of them in trouble" if troubled else ""
     since = moment(min(wait.since for wait in group))
-    return f"{len(group):,} {_PLURALS[first.kind]}{name}, the oldest since {since}{until}{trouble}"
+    at = _at(first.line) if all(wait.line == first.line for wait in group) else ""
+    return (
+        f"{len(group):,} {_PLURALS[first.kind]}{name}, the oldest since {since}{until}{at}{trouble}"
+    )
 
 
 _PLURALS = {
@@ -230,6 +236,10 @@ _PLURALS = {
     WaitKind.ENTITY: "calls of entities",
     WaitKind.LOCK: "locks of entities",
 }
+
+
+def _at(line: SourceLine | None) -> str:
+    return "" if line is None else f", at {PurePath(line.file).name}:{line.line}"
 
 
 def _subject(wait: Wait) -> str:

@@ -154,7 +154,9 @@ def test_an_activity_with_its_line() -> None:
     ]
     assert [line.function for line in stand.lines] == ["one_activity", "step"]
     assert (stand.task, stand.seqs) == ("one_activity", (wait.seq,))
-    assert one.sentences == (f"activity 'hang' (#1), attempt 1, since {_said(wait.since)}",)
+    assert wait.line == stand.lines[-1]
+    said = f"activity 'hang' (#1), attempt 1, since {_said(wait.since)}"
+    assert one.sentences == (f"{said}, at test_explain.py:{stand.lines[-1].line}",)
 
 
 def _said(at: datetime) -> str:
@@ -188,9 +190,8 @@ def test_an_event_and_the_timer_beside_it() -> None:
 def test_a_hundred_activities_are_one_sentence(name: str) -> None:
     one = explained(name)
     assert len(one.waits) == 100
-    assert one.sentences == (
-        f"100 activities 'hang', the oldest since {_said(one.waits[0].since)}",
-    )
+    said = f"100 activities 'hang', the oldest since {_said(one.waits[0].since)}"
+    assert [sentence.partition(", at")[0] for sentence in one.sentences] == [said]
     assert len(one.stands) == 1
 
 
