@@ -27,12 +27,20 @@ STOCK_AT_FIRST = 10
 
 @dataclass
 class Order:
-    """What an orchestration is started with."""
+    """What an orchestration is started with. Whatever is wrong with it is said before anything is started."""
 
     customer: str
     product: str
     quantity: int
-    approval_seconds: float
+    approval_seconds: float = 120.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.customer) <= 200:
+            raise ValueError("We need your name, in at most 200 characters.")
+        if self.product not in PRICES:
+            raise ValueError("We do not sell that.")
+        if not 1 <= self.quantity <= 99:
+            raise ValueError("Please order between 1 and 99 of it.")
 
     @property
     def price(self) -> int:

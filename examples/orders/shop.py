@@ -24,7 +24,6 @@ from durable_async import (
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
 APPROVAL_SECONDS = float(os.environ.get("ORDERS_APPROVAL_SECONDS", "120"))
-CUSTOMER_CHARS_MAX = 200
 
 _templates = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=True)
 
@@ -97,13 +96,8 @@ def _read(form: Mapping[str, Any]) -> Order:
     customer, product, quantity = (
         str(form.get(name, "")).strip() for name in ("customer", "product", "quantity")
     )
-    if not 1 <= len(customer) <= CUSTOMER_CHARS_MAX:
-        raise ValueError(f"We need your name, in at most {CUSTOMER_CHARS_MAX} characters.")
-    if product not in PRICES:
-        raise ValueError("We do not sell that.")
-    if quantity not in map(str, range(1, 100)):
-        raise ValueError("Please order between 1 and 99 of it.")
-    return Order(customer, product, int(quantity), APPROVAL_SECONDS)
+    count = int(quantity) if quantity.isdecimal() else 0
+    return Order(customer, product, count, APPROVAL_SECONDS)
 
 
 async def _in_stock(client: Client, product: str) -> int:

@@ -168,14 +168,15 @@ def test_it_works_without_javascript(chromium: Browser, shop: str) -> None:
 
 
 @both
-@pytest.mark.parametrize("name", HOSTILE, ids=["script", "quotes", "marks"])
-def test_a_name_is_a_name(page: Page, shop: str, name: str) -> None:
-    order(page, shop, customer=name)
-    see(page, "Waiting for approval")
-    expect(page.get_by_role("heading", level=1)).to_contain_text(name.replace("\u0000", "")[:20])
-    assert page.title() != "owned"
+def test_a_name_is_a_name(page: Page, shop: str) -> None:
+    for name in HOSTILE:
+        order(page, shop, customer=name)
+        see(page, "Waiting for approval")
+        expect(page.get_by_role("heading", level=1)).to_contain_text(name[:16])
+        assert page.title() != "owned"
     page.goto(shop)
-    expect(page.locator(".orders")).to_contain_text(name.replace("\u0000", "")[:20])
+    for name in HOSTILE:
+        expect(page.locator(".orders")).to_contain_text(name[:16])
     assert page.title() == "Orders"
     assert page.locator("main :is(script, img)").count() == 0
 
@@ -205,6 +206,12 @@ def test_what_cannot_be_ordered_is_said(page: Page, shop: str, complaints: list[
     page.get_by_label("How many?").fill("50")
     page.get_by_role("button", name="Order").click()
     see(page, "Not enough in stock")
+    start = f"{shop}/api/orchestrators/process_order"
+    for product, quantity in (("unicorn", 1), ("desk", -1), ("desk", "many")):
+        wrong = {"customer": "Ada", "product": product, "quantity": quantity}
+        assert page.request.post(start, data=wrong).status == 422
+        form = {name: str(value) for name, value in wrong.items()}
+        assert page.request.post(f"{shop}/orders", form=form).status == 400
     for path in ("nobody", "x" * 500, "%00", "@stock@desk", "..%2F..", "<script>"):
         answer = page.goto(f"{shop}/orders/{path}")
         assert answer is not None
