@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import AsyncGenerator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import unquote, urlsplit
 
@@ -255,18 +255,19 @@ class TaskHub:
         It takes no signal handlers, and runs in the application's event loop. In a lifespan of your own: ``async with hub.lifespan(app): yield``.
 
         Args:
-            app: The application, which is not touched.
+            app: The application; one that has a ``state``, as Starlette's have, finds the hub there as ``task_hub``, too.
             works: Whether a worker runs here; without one, this process only starts and watches what others carry out.
 
         Yields:
             What Starlette puts into ``request.state``: the hub, as ``task_hub``.
         """
         async with self:
-            if not works:
-                yield {"task_hub": self}
-                return
-            async with self.worker():
-                yield {"task_hub": self}
+            with _left_at(getattr(app, "state", None), self):
+                if not works:
+                    yield {"task_hub": self}
+                    return
+                async with self.worker():
+                    yield {"task_hub": self}
 
     def worker(
         self,
@@ -351,6 +352,19 @@ class TaskHub:
             InstanceNotFoundError: There is no such instance.
         """
         return await explain(instance, self.backend, self._registry, self._payloads)
+
+
+@contextmanager
+def _left_at(state: Any, hub: TaskHub) -> Generator[None]:
+    """Let an application find its hub, where it has a place for such things."""
+    if state is None:
+        yield
+        return
+    state.task_hub = hub
+    try:
+        yield
+    finally:
+        del state.task_hub
 
 
 def _hub_name(url: str | Backend, asked: str | None) -> str:

@@ -28,14 +28,16 @@ def hub_of(request: HTTPConnection) -> TaskHub:
     """Return the hub that lives as long as the application, of a request or a WebSocket.
 
     Raises:
-        ConfigurationError: The application's lifespan is not the hub's, and does not pass on what that yields.
+        ConfigurationError: The application's lifespan is not the hub's, or has not begun.
     """
-    hub = getattr(request.state, "task_hub", None)
-    if isinstance(hub, TaskHub):
-        return hub
+    # An application inside another one has only what the server passes on, and a server that passes on nothing has only the application.
+    for state in (request.state, getattr(request.scope.get("app"), "state", None)):
+        hub = getattr(state, "task_hub", None)
+        if isinstance(hub, TaskHub):
+            return hub
     raise ConfigurationError(
-        "the application has no hub: give it lifespan=hub.lifespan, or in a lifespan of your own:"
-        " `async with hub.lifespan(app) as state: yield state`"
+        "the application has no hub: give it lifespan=hub.lifespan, or in a lifespan of your own"
+        " `async with hub.lifespan(app) as state: yield state`; in tests, let the lifespan begin"
     )
 
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import httpx
 import msgspec
 import pytest
 from fastapi import Depends, FastAPI, Header, HTTPException, WebSocket
@@ -66,6 +67,28 @@ def test_a_lifespan_of_ones_own_passes_on_what_the_hubs_yields(hub: TaskHub) -> 
     app.router.lifespan_context = lifespan
     with TestClient(app) as client:
         assert client.post("/double/4").json() == 8
+
+
+def test_a_lifespan_of_ones_own_may_pass_on_nothing(hub: TaskHub) -> None:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
+        async with hub.lifespan(app):
+            yield
+
+    app = shop(hub)
+    app.router.lifespan_context = lifespan
+    with TestClient(app) as client:
+        assert client.post("/double/4").json() == 8
+    assert not hasattr(app.state, "task_hub")
+
+
+async def test_who_tests_without_a_server_finds_the_hub(hub: TaskHub) -> None:
+    app = shop(hub)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://shop") as client,
+    ):
+        assert (await client.post("/double/4")).json() == 8
 
 
 def test_an_application_without_a_hub_is_told_so(hub: TaskHub) -> None:

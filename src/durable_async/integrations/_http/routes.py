@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from durable_async.errors import ConfigurationError, DurableError, shown
+from durable_async.telemetry import continue_trace
 
 from . import entities, news, orchestrations
 from .messages import Answer, Call, Desk, Stream
@@ -242,7 +243,8 @@ async def respond(route: Route, desk: Desk, call: Call) -> Answer | Stream:
     """Return what a request comes to. Nothing it began is undone if whoever asked is gone meanwhile: each operation is one call of the client."""
     try:
         refuse_strangers(route.method, call)
-        return await route.operate(desk, call)
+        with continue_trace(call.headers.get("traceparent")):
+            return await route.operate(desk, call)
     except DurableError as error:
         answer = problem_of(error)
         if answer is None:
