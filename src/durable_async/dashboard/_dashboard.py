@@ -19,6 +19,7 @@ from durable_async.errors import (
     InstanceNotFoundError,
     InvalidTransitionError,
     OverloadedError,
+    ScheduleNotFoundError,
     ValidationError,
 )
 from durable_async.hub import TaskHub
@@ -29,11 +30,12 @@ from ._headers import Headers
 from ._overviews import Overviews
 from ._templating import STATIC
 from ._visit import House, Visit
-from .actions import FORMS
+from .actions import FORMS, done_text
 from .pages import PAGES
 
 STATUSES: tuple[tuple[type[DurableError], int], ...] = (
     (InstanceNotFoundError, 404),
+    (ScheduleNotFoundError, 404),
     (ValidationError, 400),
     (InvalidTransitionError, 409),
     (OverloadedError, 503),
@@ -83,7 +85,7 @@ class Dashboard:
         audit: Audit | None = None,
     ) -> None:
         self._auth = door(auth, insecure_local=insecure_local)
-        self._house = House(hub, title, audit, Overviews(hub))
+        self._house = House(hub, title, audit, Overviews(hub), done_text)
         self._app = Headers(
             Starlette(
                 routes=[

@@ -12,6 +12,8 @@ from durable_async.errors import ValidationError
 from durable_async.model.status import Status
 
 FIELDS = ("q", "status", "name", "prefix", "tags", "from", "to", "parked", "parent")
+TAG = "tag"
+"""May be there several times, each ``key=value``, exactly; ``tags`` is what somebody typed, parted by commas."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,35 +22,43 @@ class Filter:
 
     Attributes:
         typed: What stands in the fields of the form.
+        tags: Tags that were chosen and not typed.
         conditions: What it means.
         problem: Why it means nothing, or ``None``.
     """
 
     typed: dict[str, str]
+    tags: list[str]
     conditions: Conditions = field(default_factory=Conditions)
     problem: str | None = None
 
     @property
-    def is_everything(self) -> bool:
-        """Whether nothing is left out."""
-        return not self.conditions
+    def query(self) -> dict[str, str | list[str]]:
+        """Return it as an address has it."""
+        return {**self.typed, **({TAG: self.tags} if self.tags else {})}
+
+    @property
+    def fields(self) -> list[tuple[str, str]]:
+        """Return it as fields of a form."""
+        return [*self.typed.items(), *((TAG, tag) for tag in self.tags)]
 
     @property
     def said(self) -> str:
         """Return it on one line, for people and for the audit log."""
-        return " ".join(f"{name}={value}" for name, value in self.typed.items()) or "everything"
+        return " ".join(f"{name}={value}" for name, value in self.fields) or "everything"
 
 
 def filter_of(query: QueryParams) -> Filter:
     """Read conditions; what cannot be understood is said, and never left out in silence."""
     typed = {name: value for name in FIELDS if (value := query.get(name, "").strip())}
+    tags = [tag for tag in query.getlist(TAG) if tag]
     try:
-        return Filter(typed, _conditions(typed))
+        return Filter(typed, tags, _conditions(typed, tags))
     except ValueError as error:
-        return Filter(typed, problem=str(error))
+        return Filter(typed, tags, problem=str(error))
 
 
-def _conditions(typed: dict[str, str]) -> Conditions:
+def _conditions(typed: dict[str, str], tags: list[str]) -> Conditions:
     found: Conditions = {}
     if "status" in typed:
         found["statuses"] = [_status(typed["status"])]
@@ -56,8 +66,9 @@ def _conditions(typed: dict[str, str]) -> Conditions:
         found["names"] = [typed["name"]]
     if prefix := typed.get("prefix", typed.get("q")):
         found["id_prefix"] = prefix
-    if "tags" in typed:
-        found["tags"] = dict(_tag(one) for one in typed["tags"].split(","))
+    wanted = [one.strip() for one in typed.get("tags", "").split(",") if one.strip()]
+    if wanted or tags:
+        found["tags"] = dict(map(_tag, (*wanted, *tags)))
     if "from" in typed:
         found["created_from"] = _moment(typed["from"], "from")
     if "to" in typed:
@@ -78,9 +89,9 @@ def _status(text: str) -> Status:
 
 def _tag(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise ValidationError("tags", f"{text.strip()!r} is not of the form key=value")
-    return key.strip(), value.strip()
+    if not equals or not key:
+        raise ValidationError("tags", f"{text!r} is not of the form key=value")
+    return key, value
 
 
 def _moment(text: str, name: str) -> datetime:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import parse_qsl
 
+from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
@@ -11,8 +12,8 @@ FORM_BYTES_MAX = 8 * 1024 * 1024
 FIELDS_MAX = 100
 
 
-async def read_form(request: Request) -> dict[str, str]:
-    """Return the fields of a form; of one that is there twice, the last.
+async def read_form(request: Request) -> QueryParams:
+    """Return the fields of a form.
 
     Raises:
         HTTPException: 413, it is too large, or 400, it is none.
@@ -34,4 +35,4 @@ async def read_form(request: Request) -> dict[str, str]:
         )
     except ValueError as error:
         raise HTTPException(400, "That form cannot be read.") from error
-    return {name: value.replace("\r\n", "\n") for name, value in fields}
+    return QueryParams([(name, value.replace("\r\n", "\n")) for name, value in fields])

@@ -27,7 +27,7 @@ class HistoryRow:
         number: Its place in the history, from 0.
         at: When the turn began that wrote it; ``None`` before the first.
         label: What happened, such as ``Activity scheduled``.
-        tone: Its class in the style sheet: ``failed``, ``done``, ``turn``, or nothing.
+        tone: Its class in the style sheet: ``failed``, ``done``, or nothing.
         seq: The number of the operation that it is about, or ``None``.
         subject: The name of what it is about.
         target: The instance or entity that it is about.
@@ -46,9 +46,9 @@ class HistoryRow:
     failure: FailureDetails | None
 
 
-def rows_of(events: Sequence[h.HistoryEvent], first: int) -> list[HistoryRow]:
-    """Return a page of rows."""
-    return [row for row in _rows(events) if first <= row.number < first + ROWS_MAX]
+def rows_of(events: Sequence[h.HistoryEvent]) -> list[HistoryRow]:
+    """Return all rows. When turns began is not a row of its own: it is the time of those that follow."""
+    return list(_rows(events))
 
 
 def payload_of(event: h.HistoryEvent) -> bytes | None:
@@ -67,6 +67,7 @@ def _rows(events: Sequence[h.HistoryEvent]) -> Iterator[HistoryRow]:
     for number, event in enumerate(events):
         if isinstance(event, h.TurnStarted):
             at = instant(event.at_us)
+            continue
         seq: int | None = getattr(event, "seq", None)
         subject = _first(event, _SUBJECTS)
         if seq is not None:
@@ -102,6 +103,4 @@ def _tone(event: h.HistoryEvent) -> str:
     name = type(event).__name__
     if name.endswith("Failed"):
         return "failed"
-    if isinstance(event, h.TurnStarted):
-        return "turn"
     return "done" if name.endswith(("Completed", "Fired")) else ""

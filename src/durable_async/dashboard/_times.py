@@ -13,8 +13,8 @@ def stamp(at: datetime) -> str:
 
 
 def clock(at: datetime) -> str:
-    """Return ``03:12:45``."""
-    return at.strftime("%H:%M:%S")
+    """Return ``03:12:45.678``."""
+    return f"{at:%H:%M:%S}.{at.microsecond // 1000:03}"
 
 
 def ago(at: datetime, now: datetime) -> str:
@@ -31,10 +31,9 @@ def duration(length: timedelta | float) -> str:
     seconds = length.total_seconds() if isinstance(length, timedelta) else length
     if seconds < 0:
         return f"-{duration(-seconds)}"
-    if seconds < 0.0995:
-        return f"{seconds * 1e3:.1f} ms" if 0 < seconds < 0.00995 else f"{seconds * 1e3:.0f} ms"
     if seconds < 0.9995:
-        return f"{seconds * 1e3:.0f} ms"
+        digits = 1 if 0 < seconds < 0.00995 else 0
+        return f"{seconds * 1e3:.{digits}f} ms".replace(".0 ms", " ms")
     if seconds < MINUTE:
         return f"{seconds:.1f} s".replace(".0 s", " s")
     for unit, name, smaller, small in (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -31,12 +31,14 @@ class House:
         title: What stands at the top of each page.
         audit: Where else records of actions go.
         overviews: Costly looks that all visits share.
+        done: What is said after an action of a name.
     """
 
     hub: TaskHub
     title: str
     audit: Audit | None
     overviews: Overviews
+    done: Callable[[str], str]
 
 
 class Visit:
@@ -89,14 +91,17 @@ class Visit:
     def url(self, path: str, /, **query: object) -> str:
         """Return the address of a page. Ids stand behind the question mark, where browsers and proxies leave ``..`` and ``/`` alone."""
         root = quote(self.request.scope.get("root_path", "").rstrip("/"))
-        wanted = {name: str(value) for name, value in query.items() if value not in (None, "")}
-        return f"{root}{path}" + (f"?{urlencode(wanted, quote_via=quote)}" if wanted else "")
+        wanted = {name: value for name, value in query.items() if value not in (None, "", [])}
+        return f"{root}{path}" + (
+            f"?{urlencode(wanted, doseq=True, quote_via=quote, safe='')}" if wanted else ""
+        )
 
     def here(self, **changes: object) -> str:
         """Return the address of this page with other conditions; those that are ``None`` are left out."""
-        query: dict[str, Any] = {**self.request.query_params, **changes}
+        given = self.request.query_params
+        query: dict[str, Any] = {name: given.getlist(name) for name in given}
         query.pop("done", None)
-        return self.url(self.path, **query)
+        return self.url(self.path, **{**query, **changes})
 
     @property
     def path(self) -> str:
@@ -111,6 +116,11 @@ class Visit:
             return self.house.hub.backend.description
         except ConfigurationError:
             return ""
+
+    @property
+    def done(self) -> str:
+        """What is said of an action that was just done: in words of ours, never in the address's."""
+        return self.house.done(self.asked("done"))
 
     def page(self, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
         """Return a page; halves of surrogate pairs, which a payload may hold, are shown as question marks."""

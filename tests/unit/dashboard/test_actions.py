@@ -127,7 +127,7 @@ async def test_rewind_restart_and_purge() -> None:
         answer = await browser.do("purge", "d 2", confirmation="d 2")
         assert answer.headers["location"] == "/instances?done=purge"
         assert await hub.client.get("d 2") is None
-        assert "It was deleted" in await browser.get("/instances?done=purge")
+        assert "It was purged" in await browser.get("/instances?done=purge")
 
 
 async def test_what_makes_no_sense_is_neither_offered_nor_done() -> None:

@@ -9,8 +9,11 @@ from starlette.responses import Response
 from durable_async.dashboard._visit import Visit
 
 from . import bulk, confirm
-from .entity import offered as offered_of_entity
-from .instance import offered
+from .action import Action, Kind
+from .confirm import done_text
+from .entity import ENTITIES
+from .instance import INSTANCES
+from .schedule import SCHEDULES
 
 FORMS: dict[str, Callable[[Visit], Awaitable[Response]]] = {
     "/do/{action}": confirm.page,
@@ -18,4 +21,4 @@ FORMS: dict[str, Callable[[Visit], Awaitable[Response]]] = {
 }
 """Pages with forms, which answer to GET and POST; only POST changes anything."""
 
-__all__ = ("FORMS", "offered", "offered_of_entity")
+__all__ = ("ENTITIES", "FORMS", "INSTANCES", "SCHEDULES", "Action", "Kind", "done_text")

@@ -1,4 +1,4 @@
-"""Action: something to do with one instance or entity, and what has to be said for it."""
+"""Action: something to do with an instance, an entity or a schedule, and what has to be said for it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
-from durable_async.client import Client
+from durable_async.hub import TaskHub
 
 S = TypeVar("S")
 Form = Mapping[str, str]
@@ -48,7 +48,7 @@ class Action(Generic[S]):
         means: What will happen: asked on the page that wants it confirmed.
         done: What is said afterwards.
         applies: Whether it makes sense, as things stand.
-        carry_out: Does it; returns the id of what to look at next, or nothing if it is gone.
+        carry_out: Does it; returns the id of the instance, entity or schedule to look at next, or nothing if it is gone.
         fields: What has to be said.
         is_grave: Whether it cannot be undone.
         is_typed: Whether the id has to be typed, to confirm it.
@@ -59,10 +59,36 @@ class Action(Generic[S]):
     means: str
     done: str
     applies: Callable[[S], bool]
-    carry_out: Callable[[Client, Any, Form], Awaitable[str | None]]
+    carry_out: Callable[[TaskHub, Any, Form], Awaitable[str | None]]
     fields: tuple[Field, ...] = (REASON,)
     is_grave: bool = False
     is_typed: bool = False
+
+
+class Kind(Generic[S]):
+    """What can be done with one kind of thing.
+
+    Attributes:
+        page: Where one is shown.
+        list_page: Where all are.
+        by_name: Its actions.
+    """
+
+    def __init__(
+        self,
+        page: str,
+        list_page: str,
+        find: Callable[[TaskHub, str], Awaitable[tuple[Any, S | None]]],
+        *actions: Action[S],
+    ) -> None:
+        self.page = page
+        self.list_page = list_page
+        self.find = find
+        self.by_name = {action.name: action for action in actions}
+
+    def offered(self, state: S) -> list[Action[S]]:
+        """Return what makes sense with one of them, as it stands."""
+        return [action for action in self.by_name.values() if action.applies(state)]
 
 
 def reason_of(form: Form) -> str | None:

@@ -20,8 +20,9 @@ from durable_async.errors import DurableError
 from durable_async.model.moments import instant, microseconds
 from durable_async.model.records import QueryOrder
 
+from .action import Form
 from .confirm import form_page, record, refuse_viewers
-from .instance import BY_NAME, InstanceAction
+from .instance import INSTANCES, InstanceAction
 
 NAMES = ("suspend", "resume", "unpark", "rewind", "terminate", "purge")
 INSTANCES_MAX = 10_000
@@ -50,19 +51,18 @@ async def page(visit: Visit) -> Response:
         return await _ask(visit, visit.request.query_params, visit.now)
     form = await read_form(visit.request)
     _csrf.check(visit.request, form)
-    counted_at = _counted_at(form)
-    if not form.get("count") or form.get("confirmation", "").strip() != form["count"]:
+    count, counted_at = _number(form, "count"), instant(_number(form, "counted_us"))
+    if form.get("confirmation", "").strip() != str(count):
         problem = "What you typed is not their number. Nothing was done."
-        return await _ask(visit, QueryParams(form), counted_at, problem)
-    action, which = _action_of(form.get("action", "")), _filter_of(QueryParams(form))
-    limit = min(int(form["count"]), INSTANCES_MAX)
-    found = await _find(visit, action, which, counted_at, limit)
+        return await _ask(visit, form, counted_at, problem)
+    action, which = _action_of(form.get("action", "")), _filter_of(form)
+    found = await _find(visit, action, which, counted_at, min(count, INSTANCES_MAX))
     outcomes = await _carry_out(visit, action, found, form)
     said = ", ".join(f"{number:,} {what}" for what, number in outcomes.most_common(5))
     await record(visit, f"{action.name} all", which.said, form, said or "there were none")
     refused = sum(outcomes.values()) - outcomes["done"]
     return visit.go_to(
-        "/instances", **which.typed, done="bulk", changed=outcomes["done"], refused=refused
+        "/instances", **which.query, done="bulk", changed=outcomes["done"], refused=refused
     )
 
 
@@ -87,7 +87,7 @@ async def _ask(
 def _action_of(name: str) -> InstanceAction:
     if name not in NAMES:
         raise HTTPException(400, "That cannot be done with many at once.")
-    return BY_NAME[name]
+    return INSTANCES.by_name[name]
 
 
 def _filter_of(query: QueryParams) -> Filter:
@@ -97,11 +97,11 @@ def _filter_of(query: QueryParams) -> Filter:
     return which
 
 
-def _counted_at(form: dict[str, str]) -> datetime:
-    text = form.get("counted_us", "")
-    if not (text.isdecimal() and len(text) < 20 and form.get("count", "").isdecimal()):
+def _number(form: Form, name: str) -> int:
+    text = form.get(name, "")
+    if not (text.isascii() and text.isdecimal() and len(text) < 18):
         raise HTTPException(400, "That form cannot be read.")
-    return instant(int(text))
+    return int(text)
 
 
 async def _find(
@@ -124,15 +124,15 @@ async def _find(
 
 
 async def _carry_out(
-    visit: Visit, action: InstanceAction, found: Found, form: dict[str, str]
+    visit: Visit, action: InstanceAction, found: Found, sent: Form
 ) -> Counter[str]:
     """Do it, some at a time, so that they share round trips; returns how many came to what."""
     outcomes: Counter[str] = Counter()
-    form = {"reason": form.get("reason", ""), "recursive": "yes"}
+    form = {"reason": sent.get("reason", ""), "recursive": "yes"}
     for begin in range(0, len(found.ids), AT_A_TIME):
         batch = found.ids[begin : begin + AT_A_TIME]
         results: list[Any] = await asyncio.gather(
-            *(action.carry_out(visit.client, one, form) for one in batch), return_exceptions=True
+            *(action.carry_out(visit.hub, one, form) for one in batch), return_exceptions=True
         )
         outcomes.update(map(_outcome, results))
     return outcomes

@@ -14,10 +14,13 @@ from durable_async.dashboard._audit import AuditRecord, keep
 from durable_async.dashboard._forms import read_form
 from durable_async.dashboard._visit import Visit
 from durable_async.errors import DurableError, InstanceNotFoundError
-from durable_async.model.identity import ENTITY_MARK, EntityId
 
-from . import entity, instance
-from .action import Action, Form, reason_of
+from .action import Action, Form, Kind, reason_of
+from .entity import ENTITIES
+from .instance import INSTANCES
+from .schedule import SCHEDULES
+
+KINDS: tuple[Kind[Any], ...] = (INSTANCES, ENTITIES, SCHEDULES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +28,16 @@ class Asked:
     """What somebody wants to do.
 
     Attributes:
+        kind: With what kind of thing.
         action: What.
-        target: With what: an id.
-        state: How that stands.
-        subject: What the client is given.
+        target: With which: an id.
+        subject: The same, as the hub takes it.
     """
 
+    kind: Kind[Any]
     action: Action[Any]
     target: str
-    state: Any
-    subject: str | EntityId
+    subject: Any
 
 
 async def page(visit: Visit) -> Response:
@@ -42,22 +45,23 @@ async def page(visit: Visit) -> Response:
     refuse_viewers(visit)
     if visit.request.method != "POST":
         asked = await _asked(visit, visit.asked_exactly("id"))
-        return form_page(visit, "confirm.html", asked=asked, typed={}, problem=None)
+        return form_page(
+            visit, "confirm.html", asked=asked, typed={}, name=visit.asked("name"), problem=None
+        )
     form = await read_form(visit.request)
     _csrf.check(visit.request, form)
     asked = await _asked(visit, form.get("id", ""))
     if asked.action.is_typed and form.get("confirmation", "").strip() != asked.target.strip():
         return _again(visit, asked, form, "What you typed is not its id. Nothing was done.")
     try:
-        next_id = await asked.action.carry_out(visit.client, asked.subject, form)
+        next_id = await asked.action.carry_out(visit.hub, asked.subject, form)
     except DurableError as error:
         await record(visit, asked.action.name, asked.target, form, str(error))
         return _again(visit, asked, form, str(error))
     await record(visit, asked.action.name, asked.target, form, "done")
     if next_id is None:
-        return visit.go_to("/instances", done=asked.action.name)
-    is_entity = next_id.startswith(ENTITY_MARK)
-    return visit.go_to("/entity" if is_entity else "/instance", id=next_id, done=asked.action.name)
+        return visit.go_to(asked.kind.list_page, done=asked.action.name)
+    return visit.go_to(asked.kind.page, id=next_id, done=asked.action.name)
 
 
 def refuse_viewers(visit: Visit) -> None:
@@ -93,7 +97,9 @@ async def record(visit: Visit, action: str, target: str, form: Form, outcome: st
 
 
 def _again(visit: Visit, asked: Asked, form: Form, problem: str) -> Response:
-    return form_page(visit, "confirm.html", status=409, asked=asked, typed=form, problem=problem)
+    return form_page(
+        visit, "confirm.html", status=409, asked=asked, typed=form, name="", problem=problem
+    )
 
 
 async def _asked(visit: Visit, target: str) -> Asked:
@@ -104,23 +110,18 @@ async def _asked(visit: Visit, target: str) -> Asked:
         InstanceNotFoundError: There is no such instance or entity.
     """
     name = visit.request.path_params["action"]
-    action: Action[Any] | None
-    subject: str | EntityId
-    state: Any
-    if target.startswith(ENTITY_MARK):
-        action = entity.BY_NAME.get(name)
-        subject = EntityId.parse(target)
-        state = await visit.client.get_entity(subject)
-    else:
-        action = instance.BY_NAME.get(name)
-        subject = target
-        state = await visit.client.get(target, payloads=False)
-    if action is None:
+    kind = next((one for one in KINDS if name in one.by_name), None)
+    if kind is None:
         raise HTTPException(404, "There is no such action.")
+    action = kind.by_name[name]
+    subject, state = await kind.find(visit.hub, target)
     if state is None:
         raise InstanceNotFoundError(target)
     if not action.applies(state):
-        raise HTTPException(
-            409, f"{action.label}: that is not possible any more, as it stands now."
-        )
-    return Asked(action, target, state, subject)
+        raise HTTPException(409, f"{action.label}: as it stands now, that is not possible.")
+    return Asked(kind, action, target, subject)
+
+
+def done_text(name: str) -> str:
+    """Return what is said after an action; nothing for what is none of ours."""
+    return next((one.by_name[name].done for one in KINDS if name in one.by_name), "")

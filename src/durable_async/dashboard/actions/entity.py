@@ -4,27 +4,34 @@ from __future__ import annotations
 
 from typing import Any
 
-from durable_async.client import Client, EntityState
+from durable_async.client import EntityState
 from durable_async.errors import InvalidTransitionError
+from durable_async.hub import TaskHub
 from durable_async.model.identity import EntityId
 
-from .action import Action, Form
-
-EntityAction = Action[EntityState[Any]]
+from .action import Action, Form, Kind
 
 
-async def _retry(client: Client, entity: EntityId, _: Form) -> str:
-    await client.retry_parked_operations(entity)
+async def _retry(hub: TaskHub, entity: EntityId, _: Form) -> str:
+    await hub.client.retry_parked_operations(entity)
     return str(entity)
 
 
-async def _unpark(client: Client, entity: EntityId, _: Form) -> str:
-    if not await client.unpark(entity):
+async def _unpark(hub: TaskHub, entity: EntityId, _: Form) -> str:
+    if not await hub.client.unpark(entity):
         raise InvalidTransitionError(str(entity), "unpark", "not parked", "parked")
     return str(entity)
 
 
-_ALL: tuple[EntityAction, ...] = (
+async def _find(hub: TaskHub, text: str) -> tuple[EntityId, EntityState[Any] | None]:
+    entity = EntityId.parse(text)
+    return entity, await hub.client.get_entity(entity)
+
+
+ENTITIES = Kind(
+    "/entity",
+    "/entities",
+    _find,
     Action(
         name="retry",
         label="Retry parked operations",
@@ -42,10 +49,3 @@ _ALL: tuple[EntityAction, ...] = (
         carry_out=_unpark,
     ),
 )
-
-BY_NAME = {action.name: action for action in _ALL}
-
-
-def offered(entity: EntityState[Any]) -> list[EntityAction]:
-    """Return what can be done with an entity, as it stands."""
-    return [action for action in _ALL if action.applies(entity)]

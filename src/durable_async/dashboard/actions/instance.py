@@ -4,60 +4,61 @@ from __future__ import annotations
 
 import json
 
-from durable_async.client import Client, OrchestrationState
+from durable_async.client import OrchestrationState
 from durable_async.errors import InstanceNotFoundError, InvalidTransitionError, ValidationError
+from durable_async.hub import TaskHub
 from durable_async.model.status import Status
 
-from .action import REASON, Action, Field, Form, reason_of
+from .action import REASON, Action, Field, Form, Kind, reason_of
 
 InstanceAction = Action[OrchestrationState]
 
 
-async def _raise_event(client: Client, instance_id: str, form: Form) -> str:
+async def _raise_event(hub: TaskHub, instance_id: str, form: Form) -> str:
     text = form.get("payload", "").strip()
     try:
         payload = json.loads(text) if text else None
     except (ValueError, RecursionError) as error:
         raise ValidationError("payload", f"that is no JSON: {error}") from error
     name, once = form.get("name", "").strip(), form.get("once")
-    if not await client.raise_event(instance_id, name, payload, request_id=once):
+    if not await hub.client.raise_event(instance_id, name, payload, request_id=once):
         raise InvalidTransitionError(instance_id, "raise an event on", "ended", "going on")
     return instance_id
 
 
-async def _suspend(client: Client, instance_id: str, form: Form) -> str:
-    await client.suspend(instance_id, reason_of(form))
+async def _suspend(hub: TaskHub, instance_id: str, form: Form) -> str:
+    await hub.client.suspend(instance_id, reason_of(form))
     return instance_id
 
 
-async def _resume(client: Client, instance_id: str, form: Form) -> str:
-    await client.resume(instance_id, reason_of(form))
+async def _resume(hub: TaskHub, instance_id: str, form: Form) -> str:
+    await hub.client.resume(instance_id, reason_of(form))
     return instance_id
 
 
-async def _terminate(client: Client, instance_id: str, form: Form) -> str:
-    await client.terminate(instance_id, reason_of(form), recursive="recursive" in form)
+async def _terminate(hub: TaskHub, instance_id: str, form: Form) -> str:
+    await hub.client.terminate(instance_id, reason_of(form), recursive="recursive" in form)
     return instance_id
 
 
-async def _rewind(client: Client, instance_id: str, form: Form) -> str:
-    await client.rewind(instance_id, reason_of(form))
+async def _rewind(hub: TaskHub, instance_id: str, form: Form) -> str:
+    await hub.client.rewind(instance_id, reason_of(form))
     return instance_id
 
 
-async def _restart(client: Client, instance_id: str, form: Form) -> str:
+async def _restart(hub: TaskHub, instance_id: str, form: Form) -> str:
     new_id = form.get("new_id", "").strip() or None
-    return (await client.restart(instance_id, instance_id=new_id)).instance_id
+    return (await hub.client.restart(instance_id, instance_id=new_id)).instance_id
 
 
-async def _unpark(client: Client, instance_id: str, _: Form) -> str:
-    if not await client.unpark(instance_id):
+async def _unpark(hub: TaskHub, instance_id: str, _: Form) -> str:
+    if not await hub.client.unpark(instance_id):
         raise InvalidTransitionError(instance_id, "unpark", "not parked", "parked")
     return instance_id
 
 
-async def _purge(client: Client, instance_id: str, form: Form) -> None:
-    if not await client.purge(instance_id, recursive="recursive" in form):
+async def _purge(hub: TaskHub, instance_id: str, form: Form) -> None:
+    if not await hub.client.purge(instance_id, recursive="recursive" in form):
         raise InstanceNotFoundError(instance_id)
 
 
@@ -67,7 +68,15 @@ def _is_going_on(state: OrchestrationState) -> bool:
 
 _CHILDREN = Field(name="recursive", label="Its sub-orchestrations, too", kind="tick", value="yes")
 
-_ALL: tuple[InstanceAction, ...] = (
+
+async def _find(hub: TaskHub, instance_id: str) -> tuple[str, OrchestrationState | None]:
+    return instance_id, await hub.client.get(instance_id, payloads=False)
+
+
+INSTANCES = Kind(
+    "/instance",
+    "/instances",
+    _find,
     Action(
         name="raise-event",
         label="Raise event",
@@ -115,8 +124,8 @@ _ALL: tuple[InstanceAction, ...] = (
     Action(
         name="restart",
         label="Restart",
-        means="It begins anew, with the same input. Under the same id, the new run takes the place of this one.",
-        done="This is the new run.",
+        means="It begins anew, with the same input. Under the same id, it takes the place of this one, with its history and its output.",
+        done="It has begun anew.",
         applies=lambda state: state.is_ended,
         carry_out=_restart,
         fields=(Field(name="new_id", label="Another id", hint="Nothing for the same."), REASON),
@@ -138,7 +147,7 @@ _ALL: tuple[InstanceAction, ...] = (
         name="purge",
         label="Purge",
         means="It is deleted with its history, its input and its output.",
-        done="It was deleted.",
+        done="It was purged.",
         applies=lambda state: state.is_ended,
         carry_out=_purge,
         fields=(_CHILDREN, REASON),
@@ -146,10 +155,3 @@ _ALL: tuple[InstanceAction, ...] = (
         is_typed=True,
     ),
 )
-
-BY_NAME = {action.name: action for action in _ALL}
-
-
-def offered(state: OrchestrationState) -> list[InstanceAction]:
-    """Return what can be done with an instance, as it stands."""
-    return [action for action in _ALL if action.applies(state)]

@@ -8,7 +8,17 @@ from starlette.responses import Response
 
 from durable_async.dashboard._visit import Visit
 
-from . import entities, entity, instance, instances, overview, payload, schedules, workers
+from . import (
+    entities,
+    entity,
+    instance,
+    instances,
+    overview,
+    payload,
+    schedule,
+    schedules,
+    workers,
+)
 
 Page = Callable[[Visit], Awaitable[Response]]
 
@@ -19,6 +29,7 @@ PAGES: dict[str, Page] = {
     "/entities": entities.page,  # what is stored?
     "/entity": entity.page,  # what is in it, and who has it?
     "/schedules": schedules.page,  # what starts by itself, and when?
+    "/schedule": schedule.page,  # when is it next, and what became of its runs?
     "/workers": workers.page,  # who works?
     "/payload": payload.page,  # all of a value
 }

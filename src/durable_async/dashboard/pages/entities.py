@@ -11,6 +11,7 @@ from durable_async.client import EntityConditions, EntityState
 from durable_async.dashboard._payloads import PREVIEW_CHARS_MAX, text_of
 from durable_async.dashboard._visit import Visit
 from durable_async.errors import DurableError, ValidationError
+from durable_async.registry import is_system_name
 
 ROWS = 50
 
@@ -46,13 +47,18 @@ async def page(visit: Visit) -> Response:
         problem = str(error)
     return visit.page(
         "entities.html",
-        lines=[_line(entity) for entity in found],
+        lines=[_line(entity) for entity in found if name or not _is_ours(entity)],
         next_page=next_page,
         problem=problem,
         name=name,
         prefix=prefix,
         status=400 if problem else 200,
     )
+
+
+def _is_ours(entity: EntityState[Any]) -> bool:
+    """Tell whether it is one that durable_async keeps for itself, such as a schedule, and shows elsewhere."""
+    return is_system_name(entity.entity_id.name)
 
 
 def _line(entity: EntityState[Any]) -> Line:

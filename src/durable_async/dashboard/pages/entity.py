@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from durable_async.dashboard._payloads import ABSENT, shown
 from durable_async.dashboard._visit import Visit
-from durable_async.dashboard.actions import offered_of_entity
+from durable_async.dashboard.actions import ENTITIES
 from durable_async.errors import CorruptHistoryError, InstanceNotFoundError
 from durable_async.model.identity import EntityId
 
@@ -27,7 +27,7 @@ async def page(visit: Visit) -> Response:
             backlog=state.backlog,
             locks=locks,
             parked_operations=state.parked_operations,
-            actions=offered_of_entity(state) if visit.may_operate else [],
+            actions=ENTITIES.offered(state) if visit.may_operate else [],
         )
     except CorruptHistoryError as error:
         return visit.page("entity.html", state=state, damage=str(error))

@@ -10,15 +10,17 @@ from durable_async.client import OrchestrationState
 from durable_async.dashboard import _history
 from durable_async.dashboard._payloads import shown
 from durable_async.dashboard._visit import Visit
-from durable_async.dashboard.actions import offered
+from durable_async.dashboard.actions import INSTANCES
 from durable_async.dashboard.timeline import ROWS_MAX, Chart, chart_of, lanes_of
-from durable_async.errors import CorruptHistoryError, InstanceNotFoundError
+from durable_async.errors import CorruptHistoryError, DurableError, InstanceNotFoundError
 from durable_async.failure import FailureDetails
+from durable_async.model.explanation import Explanation, WaitKind
 from durable_async.model.history import HistoryEvent
 from durable_async.model.moments import microseconds
 from durable_async.model.records import QueryOrder
 
 CHILDREN_SHOWN = 25
+EVENTS_OFFERED = 5
 QUICK_EVENTS_MAX = 1_000
 """Histories up to here are looked at every few seconds, longer ones now and then."""
 
@@ -38,14 +40,18 @@ async def page(visit: Visit) -> Response:
     children, more_children = await visit.client.query_page(
         parent=instance_id, order=QueryOrder.NEWEST, limit=CHILDREN_SHOWN
     )
-    last = _history.last_page(len(events), _history.ROWS_MAX)
+    explanation = None if state.is_ended else await _explanation(visit, instance_id)
+    rows = _history.rows_of(events)
+    last = _history.last_page(len(rows), _history.ROWS_MAX)
     first = min(visit.number("event", last), last)
     return visit.page(
         "instance.html",
         state=state,
-        actions=offered(state) if visit.may_operate else [],
+        actions=INSTANCES.offered(state) if visit.may_operate else [],
         chart=_chart(visit, state, events),
         damage=damage,
+        explanation=explanation,
+        awaited=[] if explanation is None else _awaited(explanation),
         failures=list(_causes(state.failure)),
         payloads=[
             ("Input", "input", shown(state.input)),
@@ -54,9 +60,9 @@ async def page(visit: Visit) -> Response:
         ],
         children=children,
         more_children=more_children is not None,
-        rows=_history.rows_of(events, first),
+        rows=rows[first : first + _history.ROWS_MAX],
         first=first,
-        count=len(events),
+        count=len(rows),
         size=_history.ROWS_MAX,
         seconds=2 if len(events) <= QUICK_EVENTS_MAX else 30,
     )
@@ -72,6 +78,20 @@ def _chart(visit: Visit, state: OrchestrationState, events: list[HistoryEvent]) 
         now_us=now_us if ended_us is None else None,
         first=min(visit.number("lane", last), last),
     )
+
+
+async def _explanation(visit: Visit, instance_id: str) -> Explanation | None:
+    """Tell what it waits for; of one that cannot be explained, nothing."""
+    try:
+        return await visit.hub.explain(instance_id)
+    except DurableError:
+        return None
+
+
+def _awaited(explanation: Explanation) -> list[str]:
+    """Return the names of a few events that it waits for."""
+    names = (wait.name for wait in explanation.waits if wait.kind is WaitKind.EVENT)
+    return list(dict.fromkeys(names))[:EVENTS_OFFERED]
 
 
 def _causes(failure: FailureDetails | None) -> Iterator[FailureDetails]:

@@ -1,4 +1,4 @@
-"""Workers: who works?"""
+"""Workers: who works, and on how much?"""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from durable_async.dashboard._visit import Visit
 
 
 async def page(visit: Visit) -> Response:
-    """Answer with all workers."""
-    counts = await visit.house.overviews.statistics.get()
-    return visit.page("workers.html", counts=counts)
+    """Answer with all workers; what is dead is gone as soon as somebody has taken it over."""
+    workers = sorted(await visit.client.workers(), key=lambda one: one.registered_at)
+    return visit.page("workers.html", workers=workers, alive=sum(one.is_alive for one in workers))

@@ -77,9 +77,11 @@ class Axis:
             last = (piece.end_us - self.begin_us) // step
             for number in range(first, min(last, first + 100) + 1):
                 place = self.place(self.begin_us + number * step)
+                if place > min(piece.right, 100.0) - TICK_WIDTH_MIN / 2:
+                    continue  # what it says would run into what is beside it
                 if not found or place - found[-1][0] >= TICK_WIDTH_MIN * 0.6:
                     found.append((place, number * step))
-        return [one for one in found if one[0] <= 100 - TICK_WIDTH_MIN / 2]
+        return found
 
 
 def _pieces(points: list[int]) -> list[Piece]:
@@ -104,10 +106,10 @@ def _pieces(points: list[int]) -> list[Piece]:
 
 
 def _fold_from(gaps: list[int]) -> float:
-    """Return how long a gap is that is folded."""
+    """Return how long a gap is that is folded; half of them are not, at least."""
     shorter = 0
-    for gap in sorted(gaps):
-        if shorter and gap > FOLD_FACTOR * shorter:
+    for place, gap in enumerate(sorted(gaps)):
+        if place >= len(gaps) - place and gap > FOLD_FACTOR * shorter:
             return gap
         shorter += gap
     return float("inf")

@@ -18,6 +18,8 @@ BARS_MAX = 200
 """Stretches of one lane that are drawn, the last ones."""
 
 FOLD_LABEL_WIDTH = 6.0
+BAR_WIDTH_MIN = 0.15
+"""What took no time is seen all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +175,7 @@ def _bar(stretch: Stretch, axis: Axis) -> Bar:
         attempt = ""
     length = duration((stretch.end_us - stretch.begin_us) / 1e6)
     title = f"{attempt}{stretch.look.value}, {length}, {_at(stretch.begin_us, axis)}"
-    return Bar(left, right - left, stretch.look.style, title)
+    return Bar(left, max(right - left, BAR_WIDTH_MIN), stretch.look.style, title)
 
 
 def _at(at_us: int, axis: Axis) -> str:

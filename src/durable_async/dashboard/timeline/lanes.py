@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
+from durable_async.dashboard._times import duration
 from durable_async.model import history as h
 
 
@@ -238,6 +239,8 @@ class _Reader:
     def _open(self, event: h.HistoryEvent, lane: Lane) -> None:
         self._add(lane)
         self._by_seq[getattr(event, "seq", -1)] = lane
+        if isinstance(event, h.TimerCreated):
+            lane.label = f"timer {duration((event.fire_at_us - self._at_us) / 1e6)}"
         if isinstance(event, h.EventSent | h.EntitySignaled):
             lane.moments_us.append(self._at_us)
             lane.is_open = False

@@ -1,0 +1,172 @@
+"""The dashboard in a browser: a walk through it, hostile strings, without JavaScript, with the keyboard alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from dashboard_shop import HOSTILE
+from playwright.sync_api import Browser, Page, expect
+from serving import serve
+
+PROGRAM = Path(__file__).with_name("dashboard_shop.py")
+IMAGES = os.environ.get("DURABLE_ASYNC_SCREENSHOTS")
+"""A folder to put pictures for the docs into, such as docs/images."""
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A shop in which things happened, and its dashboard."""
+    folder = tmp_path_factory.mktemp("shop")
+    with serve([str(PROGRAM), "{fd}"], cwd=folder, path="/durable/") as served:
+        yield f"{served}/durable"
+
+
+def picture(page: Page, name: str, *, height: int = 900) -> None:
+    if IMAGES:
+        page.set_viewport_size({"width": 1280, "height": height})
+        page.screenshot(path=Path(IMAGES) / f"dashboard-{name}.png")
+
+
+def instance(address: str, instance_id: str) -> str:
+    return f"{address}/instance?id={quote(instance_id, safe='')}"
+
+
+def test_from_the_overview_to_an_order_that_is_approved(page: Page, address: str) -> None:
+    """A wait is seen in the timeline, its event is raised, and the page tells by itself that it is done."""
+    page.goto(f"{address}/")
+    expect(page.get_by_role("heading", name="The last hour")).to_be_visible()
+    expect(page.get_by_role("table", name="Instances that failed last")).to_contain_text(
+        "the card was reported stolen"
+    )
+    picture(page, "overview")
+    page.get_by_role("searchbox").fill("order-7311")
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text("order-7311")
+    expect(page.get_by_role("heading", name="What it waits for")).to_be_visible()
+    expect(page.locator(".lanes")).to_contain_text("timer")
+    page.get_by_role("link", name="Raise approved").click()
+    expect(page.get_by_label("Name of the event")).to_have_value("approved")
+    page.get_by_label("Value").fill('{"by": "Mia"}')
+    page.get_by_role("button", name="Raise event").click()
+    expect(page.get_by_text("The event was raised.")).to_be_visible()
+    expect(page.locator(".sub .status")).to_have_text("completed", timeout=20_000)
+    expect(page.locator("#news")).to_have_text("completed")
+    expect(page.locator(".lanes")).to_contain_text("waiting for the next attempt")
+    expect(page.locator("svg.bars .stretch.failed").first).to_be_visible()
+    picture(page, "timeline", height=1000)
+    page.locator(".lanes").get_by_role("link", name="ship").click()
+    expect(page.get_by_text("Child of order-7311")).to_be_visible()
+
+
+def test_hostile_strings_are_text(page: Page, address: str, complaints: list[str]) -> None:
+    """No dialog, no script, nothing that the policy has to stop; and each page can be read."""
+    page.on("dialog", lambda dialog: complaints.append(dialog.message))
+    for path in (
+        "/",
+        "/instances",
+        f"/instances?prefix={quote(HOSTILE)}&tag={quote(f'{HOSTILE}={HOSTILE}')}",
+        f"/instances?status={quote(HOSTILE)}&done={quote(HOSTILE)}",
+        f"/instance?id={quote(HOSTILE)}&done={quote(HOSTILE)}",
+        f"/instance?id={quote(f'broken {HOSTILE}')}",
+        f"/do/terminate?id={quote(HOSTILE)}",
+        f"/do/raise-event?id={quote(HOSTILE)}&name={quote(HOSTILE)}",
+        f"/bulk?action=terminate&prefix={quote(HOSTILE)}",
+        "/entities",
+        f"/entity?id={quote(f'@stock@{HOSTILE[:100]}')}",
+        "/schedules",
+        "/workers",
+        f"/instance?id={quote('none' + HOSTILE)}",
+    ):
+        answer = page.goto(f"{address}{path}")
+        assert answer is not None
+        assert answer.status in (200, 400, 404), path
+        expect(page.locator("h1")).to_be_visible()
+        assert page.locator("img, iframe, main script").count() == 0, path
+        if answer.status != 200:
+            complaints[:] = [one for one in complaints if "Failed to load resource" not in one]
+        assert complaints == [], path
+    page.goto(instance(address, HOSTILE))
+    expect(page.locator("h1 bdi")).to_have_text(HOSTILE)
+
+
+def test_a_click_on_a_hostile_link_leads_to_its_page(page: Page, address: str) -> None:
+    page.goto(f"{address}/instances?status=running")
+    page.get_by_role("row").filter(has_text="waits").get_by_role("link").first.click()
+    expect(page.locator("h1 bdi")).to_have_text(HOSTILE)
+
+
+def test_everything_works_without_javascript(chromium: Browser, address: str) -> None:
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{address}/instances")
+    page.get_by_label("Status").select_option("suspended")
+    page.get_by_role("button", name="Show").click()
+    page.get_by_role("link", name="order-7312").click()
+    expect(page.get_by_role("button", name="Live")).to_be_hidden()
+    page.get_by_role("link", name="Terminate").click()
+    page.get_by_label("Reason").fill("the customer left")
+    page.get_by_role("button", name="Terminate").click()
+    expect(page.get_by_text("It is being terminated.")).to_be_visible()
+    for _ in range(20):
+        page.reload()
+        if page.locator(".sub .status").inner_text() == "terminated":
+            break
+    expect(page.locator(".sub .status")).to_have_text("terminated")
+    expect(page.locator(".values")).to_contain_text("the customer left")
+    context.close()
+
+
+def test_the_keyboard_is_enough(page: Page, address: str) -> None:
+    """From the first Tab: the skip link, the navigation, a row, and an action, each with a focus that can be seen."""
+    page.goto(f"{address}/")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+    page.get_by_role("navigation", name="Pages").get_by_role("link", name="Schedules").focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="heartbeat").focus()
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid"
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="Pause").focus()
+    page.keyboard.press("Enter")
+    page.get_by_label("Reason").focus()
+    page.keyboard.type("maintenance")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("It is paused.", exact=True)).to_be_visible()
+    expect(page.locator("main")).to_contain_text("maintenance")
+
+
+def test_updates_wait_for_whoever_reads(page: Page, address: str) -> None:
+    """Not while something is selected or has the focus, and not after they were switched off."""
+    page.clock.install()
+    page.goto(f"{address}/workers", wait_until="networkidle")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.locator("main .scroll").focus()
+    page.clock.run_for(10_000)
+    page.get_by_role("button", name="Live").click()
+    expect(page.get_by_role("button", name="Paused")).to_have_attribute("aria-pressed", "false")
+    page.clock.run_for(10_000)
+    assert asked == []
+    page.get_by_role("button", name="Paused").click()
+    with page.expect_request(f"{address}/workers"):
+        page.clock.run_for(5_000)
+
+
+def test_in_the_dark(chromium: Browser, address: str) -> None:
+    context = chromium.new_context(color_scheme="dark", viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.goto(f"{address}/instances?name=checkout")
+    ink, paper = page.evaluate(
+        "[getComputedStyle(document.documentElement).color, getComputedStyle(document.documentElement).backgroundColor]"
+    )
+    assert ink == "rgb(230, 232, 235)"
+    assert paper == "rgb(19, 22, 27)"
+    picture(page, "dark")
+    context.close()
