@@ -6,28 +6,28 @@ import shop
 from aiohttp import web
 from orders import hub
 
-from durable_async.integrations.aiohttp import durable_context, durable_routes
+from durable_async.integrations.aiohttp import client_of, durable_context, durable_routes
 
 routes = web.RouteTableDef()
 
 
 @routes.get("/")
 async def home(request: web.Request) -> web.Response:
-    return _html(await shop.home_page(hub.client))
+    return _html(await shop.home_page(client_of(request)))
 
 
 @routes.post("/orders")
 async def place(request: web.Request) -> web.Response:
     try:
-        order_id = await shop.place(hub.client, await request.post())
+        order_id = await shop.place(client_of(request), await request.post())
     except ValueError as error:
-        return _html(await shop.home_page(hub.client, str(error)), status=400)
+        return _html(await shop.home_page(client_of(request), str(error)), status=400)
     raise web.HTTPSeeOther(f"/orders/{order_id}")
 
 
 @routes.get("/orders/{order_id}")
 async def order(request: web.Request) -> web.Response:
-    page = await shop.order_page(hub.client, request.match_info["order_id"])
+    page = await shop.order_page(client_of(request), request.match_info["order_id"])
     if page is None:
         raise web.HTTPNotFound(text="There is no such order.")
     return _html(page)
@@ -36,7 +36,7 @@ async def order(request: web.Request) -> web.Response:
 @routes.post("/orders/{order_id}/decision")
 async def decide(request: web.Request) -> web.Response:
     order_id = request.match_info["order_id"]
-    await shop.decide(hub.client, order_id, await request.post())
+    await shop.decide(client_of(request), order_id, await request.post())
     raise web.HTTPSeeOther(f"/orders/{order_id}")
 
 

@@ -33,11 +33,8 @@ from fastapi_app import app
 from httpx import ASGITransport, AsyncClient
 
 async def main():
-    async with app.router.lifespan_context(app) as state:
-        async def served(scope, receive, send):  # as a server does it, and httpx does not
-            await app({**scope, "state": dict(state)}, receive, send)
-
-        async with AsyncClient(transport=ASGITransport(served), base_url="http://localhost") as client:
+    async with app.router.lifespan_context(app):
+        async with AsyncClient(transport=ASGITransport(app), base_url="http://localhost") as client:
             async def get(path):
                 return (await client.get(path)).raise_for_status().text
 
