@@ -198,3 +198,50 @@ async def test_a_broken_book_does_not_undo_what_was_done(caplog: pytest.LogCaptu
         browser = Browser(dashboard(hub, audit=broken))
         assert (await browser.do("terminate", "a")).status_code == 303
     assert "was not kept" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"count": "9" * 5_000},
+        {"count": "-1"},
+        {"count": "\u0663"},
+        {"counted_us": "9" * 19},
+        {"count": ""},
+    ],
+)
+async def test_numbers_that_no_form_of_ours_sends(wrong: dict[str, str]) -> None:
+    async with opened() as hub:
+        await hub.client.start("approval", None, instance_id="a")
+        browser = Browser(dashboard(hub))
+        form = hidden(await browser.get("/bulk", action="terminate"))
+        form = {**form, **wrong}
+        answer = await browser.post("/bulk", {**form, "confirmation": form["count"]})
+        assert answer.status_code == 400
+        state = await hub.client.get("a")
+    assert state is not None
+    assert not state.is_ended
+
+
+async def test_a_schedule_is_paused_resumed_triggered_and_deleted() -> None:
+    book = Book()
+    async with opened() as hub:
+        await hub.schedules.create("s", "welcome", "Mia", every=3_600)
+        browser = Browser(dashboard(hub, audit=book))
+        answer = await browser.do("pause-schedule", "s", reason="maintenance")
+        assert answer.headers["location"] == "/schedule?id=s&done=pause-schedule"
+        page = await browser.get(answer.headers["location"])
+        assert "It is paused." in page
+        assert "maintenance" in page
+        assert (await browser.do("resume-schedule", "s")).status_code == 303
+        assert (await browser.do("trigger", "s")).status_code == 303
+        assert (await browser.do("delete-schedule", "s", confirmation="t")).status_code == 409
+        answer = await browser.do("delete-schedule", "s", confirmation="s")
+        assert answer.headers["location"] == "/schedules?done=delete-schedule"
+        assert await hub.schedules.get("s") is None
+    assert [line[1] for line in book.lines] == [
+        "pause-schedule",
+        "resume-schedule",
+        "trigger",
+        "delete-schedule",
+    ]

@@ -58,7 +58,7 @@ def offences(page: str) -> list[str]:
     strict = Strict()
     strict.feed(page)
     strict.close()
-    return strict.found + re.findall(r"\b49\b\{%", page)
+    return strict.found
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -122,7 +122,18 @@ async def test_in_every_field_of_an_entity(text: str) -> None:
             ("/entity", {"id": str(entity)}),
         ):
             await see(browser, path, **query)
-        assert "Mailbox" in await browser.get("/entity", id=str(entity)) or True
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+async def test_in_every_field_of_a_schedule(text: str) -> None:
+    async with opened() as hub:
+        browser = Browser(dashboard(hub))
+        name = text[:200]
+        await hub.schedules.create(name, "welcome", text, every=3_600, tags={text: text})
+        await hub.schedules.pause(name, text)
+        for path in ("/schedules", "/schedule", "/do/delete-schedule"):
+            await see(browser, path, id=name)
+        assert (await browser.do("trigger", name)).status_code == 303
 
 
 async def test_what_is_typed_comes_back_as_text() -> None:

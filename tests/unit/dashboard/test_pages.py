@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import partial
 
 import pytest
 
 from durable_async import EntityId, Status, TaskHub
 
-from .house import Basket, Browser, dashboard, hidden, opened, registry, until
+from .house import Browser, dashboard, hidden, opened, registry, until
 
 
 async def is_locked(hub: TaskHub, entity: EntityId) -> bool:
@@ -217,5 +218,41 @@ async def test_those_who_may_look_are_offered_nothing_to_do() -> None:
     assert state.status is not Status.TERMINATED
 
 
-def test_the_entity_is_of_this_house() -> None:
-    assert Basket.entity_id("mia") == EntityId("basket", "mia")
+async def test_schedules_with_their_ticks_and_runs() -> None:
+    async with opened() as hub:
+        await hub.schedules.create("nightly", "welcome", "Mia", cron="30 2 * * *")
+        await (await hub.schedules.trigger("nightly")).wait()
+        browser = Browser(dashboard(hub))
+        listed = await browser.get("/schedules")
+        page = await browser.get("/schedule", id="nightly")
+        assert "There are none." in await browser.get("/entities")  # which are not for its own
+        await browser.get("/schedule", 404, id="none")
+    assert "30 2 * * *" in listed
+    assert 'href="/schedule?id=nightly"' in listed
+    for said in ("welcome", "Mia", "triggered", "completed", ":30:00"):
+        assert said in page
+
+
+async def test_workers_with_their_leases() -> None:
+    async with opened() as hub:
+        [worker] = await hub.client.workers()
+        page = await Browser(dashboard(hub)).get("/workers")
+    assert worker.worker_id in page
+    assert f"pid {worker.pid}" in page
+    assert "alive" in page
+
+
+async def test_a_tag_leads_to_those_that_have_it_whatever_is_in_it() -> None:
+    async with opened() as hub:
+        tags = {"a=b": "c, d"}
+        await hub.client.start("approval", None, instance_id="a", tags={"k": "c, d", "l": ""})
+        await hub.client.start("approval", None, instance_id="b", tags={"k": "c"})
+        await hub.client.start("approval", None, instance_id="c", tags=tags)
+        browser = Browser(dashboard(hub))
+        page = await browser.get("/instance", id="a")
+        links = re.findall(r'class="tag" href="([^"]*)"', page)
+        assert len(links) == 2
+        for link in links:
+            page = await browser.get(link)
+            assert "id=a" in page
+            assert "id=b" not in page

@@ -7,8 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
-FOLD_FACTOR = 6
+FOLD_FACTOR = 10
 """A gap is folded that is so many times as long as all shorter ones together: beside it, they could not be seen."""
+
+FOLD_US_MIN = 3_000_000
+"""Shorter ones are not folded: what takes a moment is seen as it was."""
 
 FOLDS_SHARE = 50.0
 """So much of the width goes to folded gaps at most."""
@@ -109,7 +112,8 @@ def _fold_from(gaps: list[int]) -> float:
     """Return how long a gap is that is folded; half of them are not, at least."""
     shorter = 0
     for place, gap in enumerate(sorted(gaps)):
-        if place >= len(gaps) - place and gap > FOLD_FACTOR * shorter:
+        is_long = gap >= FOLD_US_MIN and gap > FOLD_FACTOR * shorter
+        if is_long and place >= len(gaps) - place:
             return gap
         shorter += gap
     return float("inf")
