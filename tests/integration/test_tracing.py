@@ -16,6 +16,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, TraceIdRatioBased
 
 from durable_async import (
+    EntityContext,
     OrchestrationContext,
     OrchestrationFailedError,
     Registry,
@@ -152,6 +153,82 @@ def test_what_is_not_sampled_is_not_written(sampler: Any) -> None:
     (around,) = seen  # what the code writes itself is not sampled either
     assert around.is_valid
     assert not around.trace_flags.sampled
+
+
+@virtual_time
+async def test_an_entity_that_wakes_itself_begins_a_trace_each_time(
+    env: VirtualEnvironment,
+) -> None:
+    """And what it starts then belongs to that one, as the runs of a schedule do."""
+    recorder, runs = Recorder(), Registry()
+
+    @runs.entity
+    def alarm(ctx: EntityContext, left: int) -> None:
+        ctx.start_orchestration(ringing, instance_id=f"ring-{left}")
+        if left:
+            ctx.signal_entity(ctx.entity_id, "wake", left - 1, at=60)
+
+    @runs.orchestrator
+    async def ringing(ctx: OrchestrationContext) -> None:
+        await ctx.create_timer(1)
+
+    telemetry = OpenTelemetry(tracer_provider=recorder.provider, turns=False)
+    async with opened(env, MemoryStore(env), telemetry, runs) as hub, hub.worker():
+        await hub.client.signal_entity(alarm.entity_id("a"), "wake", 2)
+        await anyio.sleep(180)
+    whole = [
+        "entity:alarm:wake",
+        "  create_orchestration:ringing",
+        "    orchestration:ringing",
+        "      orchestration:ringing:timer",
+    ]
+    traces: dict[str, list[Any]] = {}
+    for span in recorder.spans:
+        traces.setdefault(span.trace_id, []).append(span)
+    first, *later = (tree(spans) for spans in traces.values())
+    assert first[0] == "signal_entity:alarm:wake"
+    assert [line[2:] for line in first[1:] if "signal" not in line] == whole
+    assert [[line for line in one if "signal" not in line] for one in later] == [whole, whole]
+
+
+class AnotherProvider(trace.TracerProvider):
+    """One whose tracers make all ids themselves."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._tracer = recorder.provider.get_tracer("another")
+
+    def get_tracer(self, *args: Any, **kwargs: Any) -> Any:
+        return AnotherTracer(self._tracer)
+
+
+class AnotherTracer(trace.NoOpTracer):
+    def __init__(self, tracer: trace.Tracer) -> None:
+        self._tracer = tracer
+
+    def start_span(self, *args: Any, **kwargs: Any) -> trace.Span:
+        return self._tracer.start_span(*args, **kwargs)
+
+
+@virtual_time
+async def test_where_ids_cannot_be_chosen_it_is_one_trace_all_the_same(
+    env: VirtualEnvironment,
+) -> None:
+    recorder = Recorder()
+    telemetry = OpenTelemetry(tracer_provider=AnotherProvider(recorder))
+    async with opened(env, MemoryStore(env), telemetry) as hub, hub.worker():
+        assert await (await hub.client.start(checkout, "book")).wait() == "BOOK for 5"
+    (one,) = {span.trace_id for span in recorder.spans}
+    assert one
+    assert len(recorder.spans) == len(CHECKOUT)
+    start, *_ = (span for span in recorder.spans if span.name == "create_orchestration:checkout")
+    below = {span.name for span in recorder.spans if span.parent_id == start.span_id}
+    assert below >= {"orchestration:checkout", "activity:charge", "create_orchestration:shipping"}
+
+
+@virtual_time
+async def test_without_an_sdk_nothing_happens(env: VirtualEnvironment) -> None:
+    async with opened(env, MemoryStore(env), OpenTelemetry()) as hub, hub.worker():
+        assert await (await hub.client.start(checkout, "book")).wait() == "BOOK for 5"
 
 
 def test_histories_are_the_same_but_for_the_trace() -> None:

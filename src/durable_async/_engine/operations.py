@@ -70,6 +70,10 @@ class Operation:
         self.is_async = method is not None and method.is_async
         self.in_thread = method is not None and method.in_thread
 
+    def begin_trace(self, header: str) -> None:
+        """Let what its code asks for belong to a trace that begins with it; before it is carried out."""
+        self._context.begin_trace(header)
+
     def run(self) -> OperationOutcome:
         """Carry out a ``def`` operation, on whichever thread this is called. Whatever its code raises is the outcome."""
         token = current_entity.set(self._context)

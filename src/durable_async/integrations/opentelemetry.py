@@ -37,7 +37,7 @@ class OpenTelemetry(Telemetry):
         meter_provider: Where metrics go; the global one by default.
         spans: Whether to write spans.
         metrics: Whether to write metrics.
-        roots: Whether a start without a trace around it begins one. If not, what is started so has no spans at all.
+        roots: Whether what a client asks for, or an entity does, outside of any trace begins one. If not, it has no spans at all.
         turns: Whether each turn of an orchestration has a span. There are as many as commits.
     """
 

@@ -37,7 +37,8 @@ class Ongoing:
     """What a listener makes of something that takes time.
 
     Attributes:
-        traceparent: Where what this causes belongs to; empty for nowhere.
+        traceparent: Where what this causes belongs to; empty for nowhere. Of a client's call always asked for, of an entity's operation
+            if what asks for it belongs to no trace; an activity's clients look at their own surroundings.
     """
 
     traceparent: str = ""

@@ -181,7 +181,10 @@ class Teller:
             caller="" if letter.caller is None else letter.caller.instance_id,
             input_bytes=len(letter.input or b""),
         )
-        return tell(run)
+        ongoing = tell(run)
+        if ongoing is not None and ongoing.traceparent and not run.traceparent:
+            operation.begin_trace(ongoing.traceparent)
+        return ongoing
 
     def operation_ended(
         self, ongoing: Ongoing, slot: Slot, outcome: OperationOutcome, begun_at: float

@@ -88,6 +88,10 @@ class EntityContext:
         """Return what was signaled so far, and what was started."""
         return tuple(self._signals or ()), tuple(self._starts or ())
 
+    def begin_trace(self, header: str) -> None:
+        """Let what is signaled and started from here on belong to a trace that begins with this operation."""
+        self._origin = Origin(header, self._now_us)
+
     def now(self) -> datetime:
         """Return the store's time at which the operation began, aware, UTC."""
         return EPOCH + timedelta(microseconds=self._now_us)
@@ -218,6 +222,8 @@ class EntityContext:
         moment_us = 0 if due is None else due_us(due, self._now_us)
         later_us = moment_us if moment_us > self._now_us else 0
         origin = None if self._origin is None else self._passed_on(self._origin)
+        if later_us and entity == self.entity_id:
+            origin = None  # one who wakes itself again and again would never come to the end of its trace
         letter = EntityOperation(call.name, call.input, due_us=later_us, origin=origin)
         if self._signals is None:
             self._signals = []

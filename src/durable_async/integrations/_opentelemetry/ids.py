@@ -14,7 +14,10 @@ from typing import Any
 
 from opentelemetry import trace
 
+from durable_async.telemetry import TraceParent
+
 _chosen: ContextVar[int] = ContextVar("durable_async_span_id", default=0)
+_chosen_trace: ContextVar[int] = ContextVar("durable_async_trace_id", default=0)
 
 
 class _ChosenIds:
@@ -27,6 +30,9 @@ class _ChosenIds:
         return _chosen.get() or int(self._others.generate_span_id())
 
     def generate_trace_id(self) -> int:
+        return _chosen_trace.get() or self.fresh_trace_id()
+
+    def fresh_trace_id(self) -> int:
         return int(self._others.generate_trace_id())
 
     def is_trace_id_random(self) -> bool:
@@ -47,11 +53,18 @@ def chooses(tracer: trace.Tracer) -> bool:
     return isinstance(getattr(tracer, "id_generator", None), _ChosenIds)
 
 
+def fresh_trace(tracer: trace.Tracer) -> TraceParent:
+    """Return a place in a trace that nobody has begun, for a tracer whose ids can be chosen."""
+    ids: Any = tracer.id_generator  # type: ignore[attr-defined]
+    return TraceParent(ids.fresh_trace_id(), ids.generate_span_id())
+
+
 @contextmanager
-def chosen(span_id: int) -> Generator[None, Any, None]:
-    """Give a span that is started in this block its id."""
-    token = _chosen.set(span_id)
+def chosen(own: TraceParent) -> Generator[None, Any, None]:
+    """Give a span that is started in this block its id; and its trace the trace's, if it begins one."""
+    span, whole = _chosen.set(own.span_id), _chosen_trace.set(own.trace_id)
     try:
         yield
     finally:
-        _chosen.reset(token)
+        _chosen_trace.reset(whole)
+        _chosen.reset(span)

@@ -36,7 +36,7 @@ from durable_async.telemetry import (
     incoming_trace,
 )
 
-from .ids import chooses, chosen, let_choose
+from .ids import chooses, chosen, fresh_trace, let_choose
 
 PREFIX = "durable_async."
 
@@ -123,7 +123,9 @@ class Tracing(Telemetry):
         return _Inside(span, run.begun_us)
 
     def operation_began(self, run: OperationRun) -> Ongoing | None:
-        header = TraceParent.parse(run.traceparent)
+        header = parent = TraceParent.parse(run.traceparent)
+        if header is None and self._roots and chooses(self._tracer):
+            header = fresh_trace(self._tracer)
         if header is None:
             return None
         if not header.is_sampled:
@@ -132,7 +134,7 @@ class Tracing(Telemetry):
             f"entity:{run.name}:{run.operation}",
             SpanKind.SERVER,
             header.operation(run.instance_id),
-            header,
+            parent,
             run.begun_us,
             _attributes(
                 "entity",
@@ -145,7 +147,7 @@ class Tracing(Telemetry):
                 input_bytes=run.input_bytes,
             ),
         )
-        return _Operation(span, run, self)
+        return _Operation(span, run, self, header)
 
     # -- what is durable
 
@@ -199,7 +201,7 @@ class Tracing(Telemetry):
     ) -> None:
         """Write that something was asked for."""
         own = TraceParent.parse(act.traceparent)
-        if own is None:
+        if own is None or not own.is_sampled:
             return
         word, kind = _CALLS[act.kind]
         attributes = _attributes(act.kind, **known, seq=act.seq, name=act.name, target=act.target)
@@ -245,15 +247,15 @@ class Tracing(Telemetry):
         name: str,
         kind: SpanKind,
         own: TraceParent,
-        parent: TraceParent,
+        parent: TraceParent | None,
         begun_us: int,
         attributes: Mapping[str, Any],
     ) -> trace.Span:
         tracer = self._tracer
-        with chosen(own.span_id):
+        with chosen(own):
             return tracer.start_span(
                 name,
-                context=_context(parent),
+                context=context.Context() if parent is None else _context(parent),
                 kind=kind,
                 attributes=attributes,
                 start_time=begun_us * 1_000,
@@ -300,8 +302,12 @@ class _Inside(_Running):
 class _Operation(_Inside):
     """The same of an operation of an entity, and what it asked for."""
 
-    def __init__(self, span: trace.Span, run: OperationRun, tracing: Tracing) -> None:
+    def __init__(
+        self, span: trace.Span, run: OperationRun, tracing: Tracing, header: TraceParent
+    ) -> None:
         super().__init__(span, run.begun_us)
+        self._own = TraceParent.parse(self.traceparent) or header
+        self.traceparent = str(header._replace(flags=self._own.flags))
         self._run = run
         self._tracing = tracing
         self._acts: tuple[Act, ...] = ()
@@ -312,11 +318,9 @@ class _Operation(_Inside):
 
     def recorded(self) -> None:
         super().recorded()
-        parent = TraceParent.parse(self.traceparent)
         known = {"task_hub": self._run.hub, "instance_id": self._run.instance_id}
-        for act in self._acts if parent is not None else ():
-            assert parent is not None
-            self._tracing.write_act(act, parent, act.begun_us, known)
+        for act in self._acts:
+            self._tracing.write_act(act, self._own, act.begun_us, known)
 
 
 def _remote(header: TraceParent) -> trace.Span:
