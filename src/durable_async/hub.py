@@ -318,7 +318,7 @@ class TaskHub:
             signals=self.signals,
             hub=self.name,
         )
-        system = system_of(client)
+        system = system_of(client, self.signals, self.name)
         schedules = Schedules(
             client,
             self._payloads,

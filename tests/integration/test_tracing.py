@@ -28,7 +28,7 @@ from durable_async.backends.memory import MemoryBackend
 from durable_async.backends.memory.store import MemoryStore
 from durable_async.integrations.opentelemetry import OpenTelemetry, TraceIds
 from durable_async.serialization.events import decode_start
-from durable_async.telemetry import continue_trace
+from durable_async.telemetry import Telemetry, TicksMissed, continue_trace
 from durable_async.testing import VirtualEnvironment, run_virtual, virtual_time
 
 from .tracing import CHECKOUT, Recorder, check_one_trace, checkout, counter, own, registry, tree
@@ -189,6 +189,32 @@ async def test_an_entity_that_wakes_itself_begins_a_trace_each_time(
     assert first[0] == "signal_entity:alarm:wake"
     assert [line[2:] for line in first[1:] if "signal" not in line] == whole
     assert [[line for line in one if "signal" not in line] for one in later] == [whole, whole]
+
+
+@virtual_time
+async def test_runs_of_a_schedule_have_traces_of_their_own(env: VirtualEnvironment) -> None:
+    store, recorder, missed = MemoryStore(env), Recorder(), list[TicksMissed]()
+
+    class Missed(Telemetry):
+        def ticks_missed(self, signal: TicksMissed) -> None:
+            missed.append(signal)
+
+    telemetry = [OpenTelemetry(tracer_provider=recorder.provider), Missed()]
+    async with opened(env, store, telemetry) as hub, hub.worker():
+        await hub.schedules.create("s", checkout, "book", every=600)
+        await anyio.sleep(1_300)
+    await anyio.sleep(1_800)
+    async with opened(env, store, telemetry) as hub, hub.worker():
+        await anyio.sleep(100)
+    whole = [span for span in recorder.spans if span.name == "orchestration:checkout"]
+    assert len({span.trace_id for span in whole}) == len(whole) == 3
+    for run in whole:
+        spans = [span for span in recorder.spans if span.trace_id == run.trace_id]
+        check_one_trace(spans)
+        first, *rest = tree(spans)
+        assert first == "entity:durable_async.schedule:wake"
+        assert sorted(line[2:] for line in rest) == sorted(CHECKOUT)
+    assert missed == [TicksMissed(hub="default", schedule_id="s", count=2)]
 
 
 class AnotherProvider(trace.TracerProvider):

@@ -14,6 +14,7 @@ from typing import ClassVar
 from durable_async.client import Client
 from durable_async.errors import ConfigurationError, InstanceNotFoundError
 from durable_async.registry import Entity, SystemRegistry
+from durable_async.telemetry import Signals, TicksMissed
 
 from . import _due
 from ._record import FORMAT, RUNS_KEPT, RunRecord, ScheduleRecord
@@ -53,6 +54,8 @@ class ScheduleEntity(Entity[ScheduleRecord]):
     """One schedule. Its operations do not raise: those that find none return ``None``."""
 
     client: ClassVar[Client]
+    signals: ClassVar[Signals | None] = None
+    hub: ClassVar[str] = "default"
 
     # -- what its user asks for
 
@@ -162,7 +165,14 @@ class ScheduleEntity(Entity[ScheduleRecord]):
         record.problem = None
         for tick in _due.decide(record, seen, self.context.now()):
             self._start(record, tick)
+        self._tell_missed(seen.missed)
         self._rest(record, at_once=seen.has_more)
+
+    def _tell_missed(self, count: int) -> None:
+        tell = None if self.signals is None else self.signals.ticks_missed
+        if count and tell is not None:
+            key = self.context.entity_id.key
+            tell(TicksMissed(hub=self.hub, schedule_id=key, count=count))
 
     async def _look(self, record: ScheduleRecord) -> _due.Look | None:
         if record.paused:
@@ -288,9 +298,12 @@ def _problem(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"[:PROBLEM_CHARS_MAX]
 
 
-def system_of(client: Client) -> SystemRegistry:
-    """Return what a hub's workers need for its schedules: the entity, which looks at runs by the hub's client."""
-    kind = type("ScheduleEntity", (ScheduleEntity,), {"client": client})
+def system_of(
+    client: Client, signals: Signals | None = None, hub: str = "default"
+) -> SystemRegistry:
+    """Return what a hub's workers need for its schedules: the entity, which looks at runs by the hub's client, and tells who listens."""
+    surroundings = {"client": client, "signals": signals, "hub": hub}
+    kind = type("ScheduleEntity", (ScheduleEntity,), surroundings)
     registry = SystemRegistry()
     registry.entity(name=NAME)(kind)
     return registry
