@@ -21,7 +21,7 @@ from ._http.routes import Route, prefix_of, respond
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
-_PATH_SAFE = "/~!$&'()*+,;=:@-._%"
+_PATH_SAFE = "/~!$&'()*+,;=:@-._"
 
 
 def hub_of(request: HTTPConnection) -> TaskHub:

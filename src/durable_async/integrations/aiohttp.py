@@ -125,6 +125,7 @@ def _handler(route: Route, desk: Desk) -> Handler:
             headers=request.headers,
             body=request.content.iter_any(),
             leaving=request.config_dict.get(_LEAVING, alone),
+            is_gone=lambda: request.transport is None or request.transport.is_closing(),
         )
         answer = await respond(route, desk, call)
         if isinstance(answer, Stream):

@@ -1,7 +1,7 @@
-"""Leaving: what waits for long makes room when the server is to exit.
+"""Leaving: what waits for long makes room when the server is to exit, or when nobody is there any more to be told.
 
 Servers wait for their connections before they tell the application that it is over, and an open stream would make them wait for ever.
-So whoever waits here looks once a second whether the server has been told to exit. No signal handler is taken: uvicorn's own is looked
+So once a second it is looked for all who wait whether the server has been told to exit. No signal handler is taken: uvicorn's own is looked
 at, which knows its server; aiohttp tells its applications by itself.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,7 +22,7 @@ class Leaving:
     """Those who wait on behalf of one server, and whether it is about to exit."""
 
     def __init__(self) -> None:
-        self._waiting: dict[anyio.CancelScope, None] = {}
+        self._waiting: dict[anyio.CancelScope, Callable[[], bool]] = {}
         self._alarm: asyncio.TimerHandle | None = None
         self._told = False
 
@@ -37,12 +37,12 @@ class Leaving:
         self._let_go()
 
     @contextmanager
-    def interrupting(self) -> Generator[None]:
-        """Leave the block early, and in silence, if the server is about to exit."""
+    def interrupting(self, is_gone: Callable[[], bool]) -> Generator[None]:
+        """Leave the block early, and in silence, if the server is about to exit or the caller is gone."""
         with anyio.CancelScope() as scope:
             if self.is_near:
                 scope.cancel()
-            self._waiting[scope] = None
+            self._waiting[scope] = is_gone
             self._look_later()
             try:
                 yield
@@ -60,8 +60,11 @@ class Leaving:
         self._alarm = None
         if self.is_near:
             self._let_go()
-        else:
-            self._look_later()
+            return
+        for scope, is_gone in self._waiting.items():
+            if is_gone():
+                scope.cancel()
+        self._look_later()
 
     def _let_go(self) -> None:
         for scope in self._waiting:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from durable_async.client import Client
@@ -48,6 +49,7 @@ class Call:
         headers: By their names in lower case.
         body: In pieces, not read yet.
         leaving: Tells when the server is about to exit.
+        is_gone: Tells whether the caller is gone, where a server does not say so by itself.
     """
 
     base: str
@@ -56,6 +58,11 @@ class Call:
     headers: Mapping[str, str]
     body: AsyncIterable[bytes]
     leaving: Leaving
+    is_gone: Callable[[], bool] = lambda: False
+
+    def interrupting(self) -> AbstractContextManager[None]:
+        """Leave a block early, and in silence, if there is no sense in waiting any longer."""
+        return self.leaving.interrupting(self.is_gone)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

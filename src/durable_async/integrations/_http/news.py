@@ -49,7 +49,7 @@ async def _pieces(
         while not call.leaving.is_near and not (last is not None and last.is_ended):
             state: OrchestrationState | None = None
             try:
-                with call.leaving.interrupting():
+                with call.interrupting():
                     state = await watch.next(timeout=desk.keep_alive_seconds)
             except InstanceNotFoundError:
                 yield _event(GONE, None, dump({"instanceId": instance_id}))

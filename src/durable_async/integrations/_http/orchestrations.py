@@ -202,7 +202,7 @@ async def _ended(
     """Return an orchestration that ends in the time that the caller waits, or the server stays."""
     if not wait:
         return None
-    with call.leaving.interrupting(), suppress(WaitTimeoutError):
+    with call.interrupting(), suppress(WaitTimeoutError):
         return await desk.client.wait_for_end(instance, timeout=wait)
     return None
 

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from durable_async.errors import (
-    BackendUnavailableError,
+    BackendError,
     CorruptHistoryError,
     DurableError,
     EntityOperationFailedError,
@@ -55,8 +55,8 @@ STATUS_CODES: dict[type[DurableError], int] = {
     SerializationError: 422,
     EntityOperationFailedError: 422,
     OverloadedError: 429,
-    BackendUnavailableError: 503,
     CorruptHistoryError: 500,
+    BackendError: 503,
 }
 """The first of an error's own classes that stands here says its status code. Other errors are the server's own, and are raised."""
 

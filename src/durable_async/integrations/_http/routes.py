@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -47,6 +48,8 @@ Operation = Literal[
     "call",
 ]
 """What can be asked for over HTTP; each is a route."""
+
+_log = logging.getLogger("durable_async")
 
 OPERATIONS: frozenset[Operation] = frozenset(get_args(Operation))
 
@@ -249,6 +252,8 @@ async def respond(route: Route, desk: Desk, call: Call) -> Answer | Stream:
         answer = problem_of(error)
         if answer is None:
             raise
+        if answer.status >= 500:
+            _log.warning("%s is answered with %d: %s", route.name, answer.status, error)
         return answer
 
 

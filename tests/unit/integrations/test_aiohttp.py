@@ -1,0 +1,128 @@
+"""What only aiohttp has: applications inside applications, its own way to start and to end."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from durable_async import ConfigurationError, TaskHub
+from durable_async.integrations.aiohttp import (
+    client_of,
+    durable_context,
+    durable_routes,
+    hub_of,
+)
+
+from .stage import Order, approval, doubling, registry
+
+
+@pytest.fixture
+def hub() -> TaskHub:
+    return TaskHub.at("memory://", registry=registry)
+
+
+@asynccontextmanager
+async def served(app: web.Application) -> AsyncGenerator[httpx.AsyncClient, None]:
+    async with (
+        TestServer(app) as server,
+        httpx.AsyncClient(base_url=str(server.make_url(""))) as client,
+    ):
+        yield client
+
+
+async def double(request: web.Request) -> web.Response:
+    assert hub_of(request).client is client_of(request)
+    handle = await client_of(request).start(doubling, int(request.match_info["number"]))
+    return web.json_response(await handle.wait(timeout=10))
+
+
+async def test_an_application_inside_another_has_its_hub_and_rules_of_its_own(hub: TaskHub) -> None:
+    @web.middleware
+    async def operators(request: web.Request, handler: Any) -> web.StreamResponse:
+        if request.headers.get("x-operator") is None:
+            raise web.HTTPUnauthorized
+        answer: web.StreamResponse = await handler(request)
+        return answer
+
+    inner = web.Application(middlewares=[operators])
+    inner.add_routes([web.get("/double/{number}", double)])
+    inner.add_routes(durable_routes(hub))
+    app = web.Application()
+    app.cleanup_ctx.append(durable_context(hub))
+    app.add_subapp("/inside", inner)
+    async with served(app) as client:
+        assert (await client.get("/inside/double/4")).status_code == 401
+        known = {"x-operator": "Ada"}
+        assert (await client.get("/inside/double/4", headers=known)).json() == 8
+        answer = await client.post("/inside/orchestrators/doubling", json=4, headers=known)
+        uri = answer.json()["statusQueryGetUri"]
+        assert "/inside/instances/" in uri
+        ended = await client.get(uri, params={"wait": 10}, headers=known)
+        assert ended.json()["output"] == 8
+
+
+async def test_an_application_without_a_hub_is_told_so() -> None:
+    seen: list[Exception] = []
+
+    async def index(request: web.Request) -> web.Response:
+        with pytest.raises(ConfigurationError, match="cleanup_ctx") as raised:
+            client_of(request)
+        seen.append(raised.value)
+        return web.Response()
+
+    app = web.Application()
+    app.add_routes([web.get("/", index)])
+    async with served(app) as client:
+        await client.get("/")
+    assert len(seen) == 1
+
+
+async def test_a_process_may_leave_the_work_to_others(hub: TaskHub) -> None:
+    app = web.Application()
+    app.cleanup_ctx.append(durable_context(hub, works=False))
+    app.add_routes(durable_routes(hub))
+    async with served(app) as client:
+        answer = await client.post("/orchestrators/doubling?wait=0.01", json=4)
+        assert answer.status_code == 202
+        assert (await hub.statistics()).workers == 0
+
+
+async def test_no_signal_handlers_are_taken(hub: TaskHub) -> None:
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
+    app = web.Application()
+    app.cleanup_ctx.append(durable_context(hub))
+    async with served(app):
+        assert [signal.getsignal(number) for number in numbers] == before
+    assert [signal.getsignal(number) for number in numbers] == before
+
+
+@pytest.mark.parametrize("path", ["/instances/a?wait=50", "/instances/a/events"])
+async def test_who_is_gone_is_noticed_without_being_sent_anything(hub: TaskHub, path: str) -> None:
+    app = web.Application()
+    app.cleanup_ctx.append(durable_context(hub))
+    app.add_routes(durable_routes(hub, keep_alive_seconds=1_000))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("durable_async.integrations._http.leaving.LOOK_SECONDS", 0.0)
+        async with served(app) as client:
+            await hub.client.start(approval, Order("desk"), instance_id="a")
+            waiters = hub.client._instances._by_key
+            with anyio.fail_after(20):
+                asking = asyncio.ensure_future(client.get(path))
+                while not waiters:
+                    await anyio.sleep(0)
+                asking.cancel()
+                while waiters:
+                    await anyio.sleep(0)
+            state = await hub.client.get("a")
+            assert state is not None
+            assert not state.is_ended
