@@ -83,6 +83,7 @@ from durable_async.model.explanation import Explanation
 from durable_async.model.identity import EntityId
 from durable_async.model.policy import ActivityOptions, RetryPolicy, ReusePolicy
 from durable_async.model.records import HubStatistics, QueryOrder
+from durable_async.model.retention import Retention
 from durable_async.model.status import Status
 from durable_async.registry import (
     Activity,
@@ -169,6 +170,7 @@ __all__ = (
     "QueryOrder",
     "RegistrationError",
     "Registry",
+    "Retention",
     "RetryPolicy",
     "ReusePolicy",
     "ScheduleError",

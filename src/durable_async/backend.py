@@ -43,7 +43,7 @@ from durable_async.model.records import (
     StartOutcome,
     Work,
 )
-from durable_async.model.upkeep import WorkerRecord
+from durable_async.model.upkeep import Expired, Expiry, Place, WorkerRecord
 
 
 class TaskHubAdmin(Protocol):
@@ -319,6 +319,16 @@ class InstanceStore(Protocol):
         """Delete those that have ended: history, letters, outputs. Returns the ids deleted.
 
         A tombstone keeps the execution number, so that a later instance of the same id goes on above it and late letters miss it.
+        """
+        ...
+
+    async def expire(
+        self, expiry: Expiry, *, limit: int, after: Place | None = None, deletes: bool = True
+    ) -> Expired:
+        """Delete, as `purge` does, orchestrations that ended long ago, of the next ``limit`` in order of completion after a place.
+
+        A sub-orchestration is kept as long as its parent has not ended and is at the execution that started it. One that somebody else
+        is about to change is left for another time, rather than waited for. ``deletes=False`` only tells which it would be.
         """
         ...
 

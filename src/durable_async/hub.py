@@ -13,10 +13,11 @@ from durable_async._engine.ends import Ends
 from durable_async.backend import Backend
 from durable_async.client import Client, OrchestrationHandle, explain
 from durable_async.environment import Environment, SystemEnvironment
-from durable_async.errors import ConfigurationError
+from durable_async.errors import ConfigurationError, shown
 from durable_async.model.explanation import Explanation
 from durable_async.model.identity import check_name
 from durable_async.model.records import HubStatistics
+from durable_async.model.retention import DEFAULT_RETENTION, Retention
 from durable_async.registry import Registry, SystemRegistry, default_registry
 from durable_async.schedules import Schedules, system_of
 from durable_async.serialization import DataConverter, JsonConverter
@@ -53,6 +54,7 @@ class TaskHub:
         pending_max: See `open`.
         settings: Those of its workers, by default.
         telemetry: See `open`.
+        retention: How long what has ended is kept; see `Retention`. ``None`` for ever.
 
     Attributes:
         name: The hub's name; several hubs in one store never see each other.
@@ -70,6 +72,7 @@ class TaskHub:
         pending_max: int | None = None,
         settings: WorkerSettings | None = None,
         telemetry: Telemetry | Iterable[Telemetry] | None = None,
+        retention: Retention | None = DEFAULT_RETENTION,
     ) -> None:
         self.name = name
         self.signals = signals_for(telemetry)
@@ -78,6 +81,7 @@ class TaskHub:
         self._environment = environment or SystemEnvironment()
         self._pending_max = pending_max
         self._settings = settings or WorkerSettings()
+        self._retention = _checked(retention)
         self._opened: _Opened | None = None
         self._make: Callable[[], Backend] | None = None
         if callable(backend):
@@ -138,6 +142,7 @@ class TaskHub:
         pending_max: int | None = None,
         settings: WorkerSettings | None = None,
         telemetry: Telemetry | Iterable[Telemetry] | None = None,
+        retention: Retention | None = DEFAULT_RETENTION,
         environment: Environment | None = None,
     ) -> TaskHub:
         """Describe a hub that is opened later, in whichever event loop that is; nothing is opened here.
@@ -154,6 +159,7 @@ class TaskHub:
             pending_max: How many orchestrations may be pending.
             settings: Those of its workers, by default.
             telemetry: Who listens.
+            retention: How long what has ended is kept.
             environment: Clock, ids, chance and threads.
 
         Raises:
@@ -174,6 +180,7 @@ class TaskHub:
             pending_max=pending_max,
             settings=settings,
             telemetry=telemetry,
+            retention=retention,
         )
 
     @classmethod
@@ -189,6 +196,7 @@ class TaskHub:
         pending_max: int | None = None,
         settings: WorkerSettings | None = None,
         telemetry: Telemetry | Iterable[Telemetry] | None = None,
+        retention: Retention | None = DEFAULT_RETENTION,
         environment: Environment | None = None,
     ) -> AsyncGenerator[TaskHub, None]:
         """Open a hub for the length of an ``async with`` block; store and hub are created if they are new.
@@ -207,6 +215,8 @@ class TaskHub:
                 ``OverloadedError``; any number by default. Children are not refused.
             settings: Those of its workers, by default.
             telemetry: Who hears what happens here: one, such as `durable_async.integrations.opentelemetry.OpenTelemetry`, or several.
+            retention: How long orchestrations that have ended are kept, after which the hub's workers delete them: 30 days by default, and 90
+                if they failed; see `Retention`. ``None`` keeps them for ever.
             environment: Clock, ids, chance and threads; only tests change it.
 
         Raises:
@@ -223,6 +233,7 @@ class TaskHub:
             pending_max=pending_max,
             settings=settings,
             telemetry=telemetry,
+            retention=retention,
             environment=environment,
         )
         async with described:
@@ -305,6 +316,7 @@ class TaskHub:
             self.name,
             ends,
             self.signals,
+            self._retention,
         )
 
     def _use(self, backend: Backend) -> _Opened:
@@ -352,6 +364,16 @@ class TaskHub:
             InstanceNotFoundError: There is no such instance.
         """
         return await explain(instance, self.backend, self._registry, self._payloads)
+
+    async def count_expired(self, retention: Retention | None = None) -> dict[str, int]:
+        """Count what a retention would delete by now, by the names of orchestrators; the hub's own by default. Nothing is deleted."""
+        return await self.client.count_expired(retention or self._retention)
+
+
+def _checked(retention: Retention | None) -> Retention:
+    if retention is not None and not isinstance(retention, Retention):
+        raise ConfigurationError(f"retention must be a Retention, not {shown(retention)}")
+    return Retention.OFF if retention is None else retention
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from durable_async import (
     InvalidTransitionError,
     OverloadedError,
     PayloadTooLargeError,
+    Retention,
     ReusePolicy,
     Status,
     TaskHub,
@@ -179,6 +180,7 @@ VERBS: Mapping[str, tuple[tuple[st.SearchStrategy[Any], ...], Mapping[str, Any]]
     "query_entities_page": ((), {**_entity_conditions, "limit": _limits, "page": _pages}),
     "clean_entities": ((), {"batch": _limits}),
     "workers": ((), {}),
+    "count_expired": ((st.just(Retention(age=60)) | s.wrong_types(),), {}),
 }
 
 

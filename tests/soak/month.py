@@ -1,4 +1,4 @@
-"""A month in virtual time: what comes and goes leaves nothing in any table, however long the store keeps it."""
+"""A month in virtual time: what comes and goes leaves nothing in any table, however long the store keeps it. Nobody purges anything."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +13,7 @@ import anyio
 from insides import kept
 from program import COUNTED, Account, Board, Count, chain, count, family, fan, race, registry, work
 
-from durable_async import Client, OrchestrationContext, ReusePolicy, Status, TaskHub
+from durable_async import Client, OrchestrationContext, ReusePolicy, TaskHub
 from durable_async.backend import Backend
 from durable_async.backends.memory import MemoryBackend
 from durable_async.backends.memory.store import MemoryStore
@@ -23,11 +22,10 @@ from durable_async.testing import VirtualEnvironment
 from durable_async.testing.settings import CALM
 
 DAY = 86_400.0
-FORGOTTEN_DAYS = 32
-"""After so long the store has forgotten everything: what it keeps longest are the numbers of purged ids, for 30 days."""
+FORGOTTEN_DAYS = 62
+"""After so long the store has forgotten everything: what ended is kept for 30 days by default, and then its number for as long."""
 
 _ETERNAL = 3
-_ENDED = [status for status in Status if status.is_terminal]
 
 
 @registry.orchestrator
@@ -80,7 +78,7 @@ class Month:
             for day in range(self._days):
                 await self._spend(hub.client, day)
                 most = {name: max(most.get(name, 0), rows) for name, rows in self._rows().items()}
-                await self._keep_house(hub.client, timedelta(days=1))
+                await hub.client.clean_entities()
             await self._end(hub.client)
             await anyio.sleep(FORGOTTEN_DAYS * DAY)
             return Rows(before, most, self._rows())
@@ -130,17 +128,10 @@ class Month:
             await client.delete_entity(guest)
             await anyio.sleep(DAY / self._daily)
 
-    async def _keep_house(self, client: Client, retention: timedelta) -> None:
-        await client.purge_where(statuses=_ENDED, completed_to=self._now() - retention)
-        await client.clean_entities()
-
     async def _end(self, client: Client) -> None:
-        """End all that never ends, and delete everything."""
+        """End all that never ends; the hub's retention deletes it in time."""
         for number in range(_ETERNAL):
             await client.terminate(f"patrol-{number}")
         await client.delete_entity(Board.entity_id("patrol"))
         await anyio.sleep(DAY)
-        await self._keep_house(client, timedelta(0))
-
-    def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._env.now_us() / 1e6, UTC)
+        await client.clean_entities()

@@ -95,6 +95,9 @@ def decode_parent(columns: Sequence[Any]) -> ParentLink | None:
 FIRST_US = -(2**62)
 LAST_US = 2**62
 
+NOWHERE = (FIRST_US - 1, "")
+"""A place before all others."""
+
 
 def bounds_of(
     where: InstanceFilter, order: QueryOrder, page: str | None

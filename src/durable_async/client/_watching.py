@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar, Unpack, overload
@@ -23,7 +24,9 @@ from durable_async.errors import (
 from durable_async.failure import FailureDetails
 from durable_async.model.history import HistoryEvent
 from durable_async.model.records import InstanceRecord, QueryOrder
+from durable_async.model.retention import Retention
 from durable_async.model.status import Status
+from durable_async.model.upkeep import Place
 from durable_async.serialization.events import decode_events
 
 from ._arguments import check_flag, check_limit, check_page, check_timeout
@@ -44,6 +47,7 @@ _NOT_KEPT = FailureDetails(
 )
 
 HISTORY_PAGE_BYTES = 4 * 1024 * 1024
+EXPIRED_PAGE = 1_000
 PARKED_SECONDS = 1.0
 """So long what is parked is waited for."""
 
@@ -335,6 +339,22 @@ class Watching(Connection):
             order=order,
         )
         return [OrchestrationState(item, self._payloads) for item in found.items], found.next_page
+
+    async def count_expired(self, retention: Retention) -> dict[str, int]:
+        """Count what a retention would delete by now, by the names of orchestrators, in their order; nothing is deleted."""
+        if not isinstance(retention, Retention):
+            raise ValidationError("retention", f"must be a Retention, not {shown(retention)}")
+        counts: Counter[str] = Counter()
+        for expiry in retention.expiries():
+            place: Place | None = None
+            more = True
+            while more:
+                found = await self._backend.expire(
+                    expiry, limit=EXPIRED_PAGE, after=place, deletes=False
+                )
+                counts.update(found.names.values())
+                place, more = found.place, found.more
+        return dict(sorted(counts.items()))
 
     async def workers(self) -> list[WorkerState]:
         """Return the workers that are registered with the hub, in order of their ids."""

@@ -1,8 +1,10 @@
-"""What passes through the port where a hub is looked after: who works on it."""
+"""What passes through the port where a hub is looked after: who works on it, and what has been kept for long enough."""
 
 from __future__ import annotations
 
 import msgspec
+
+from durable_async.model.status import Status
 
 
 class WorkerRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -31,3 +33,37 @@ class WorkerRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     activities: int
     epoch: int
     commits: int
+
+
+class Expiry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Which orchestrations that have ended are old enough to be deleted: all conditions hold.
+
+    Attributes:
+        age_us: They ended so long ago, or longer, on the store's clock.
+        statuses: They ended so.
+        names: Of these orchestrators; of any if it is empty.
+        other_than: Of none of these.
+    """
+
+    age_us: int
+    statuses: tuple[Status, ...]
+    names: tuple[str, ...] = ()
+    other_than: tuple[str, ...] = ()
+
+
+Place = tuple[int, str]
+"""A place in the order of completion: when an orchestration ended, and its id."""
+
+
+class Expired(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What was old enough among those that were looked at.
+
+    Attributes:
+        names: The orchestrator of each, by its id.
+        place: The last one that was looked at, to go on after it; as it was given if there was none.
+        more: Whether there may be more after it.
+    """
+
+    names: dict[str, str]
+    place: Place | None
+    more: bool

@@ -46,7 +46,7 @@ from durable_async.model.records import (
     StartOutcome,
     Work,
 )
-from durable_async.model.upkeep import WorkerRecord
+from durable_async.model.upkeep import Expired, Expiry, WorkerRecord
 
 from ._kept import KeptBackend
 from .loop import outside_the_loop
@@ -413,6 +413,10 @@ class BridgedBackend:
     async def purge(self, instance_ids: Sequence[str]) -> list[str]:
         """As the real one."""
         return self._run(self._real.purge(instance_ids))
+
+    async def expire(self, expiry: Expiry, **options: Any) -> Expired:
+        """As the real one."""
+        return self._run(self._real.expire(expiry, **options))
 
     async def rewrite(self, rewrites: Sequence[Rewrite]) -> bool:
         """As the real one."""

@@ -102,6 +102,11 @@ class Rhythm:
         self._commits, self._workers = census.commits, census.workers
 
     @property
+    def workers(self) -> int:
+        """How many workers the hub has, as far as is known."""
+        return self._workers
+
+    @property
     def upkeep_seconds(self) -> float:
         """How long after what is old was forgotten last to do so again."""
         return UPKEEP_SECONDS if self._slowness == 1 else QUIET_UPKEEP_SECONDS

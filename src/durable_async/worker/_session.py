@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 
 import anyio
 from anyio.abc import TaskStatus
@@ -16,6 +17,7 @@ from durable_async.environment import Environment
 from durable_async.errors import BackendError, BackendUnavailableError, FencedError
 from durable_async.model.history import Letter
 from durable_async.model.records import ClaimedInstance, Fence, Mail, Release, Work
+from durable_async.model.retention import Retention
 from durable_async.registry import Registry
 from durable_async.serialization import DataConverter
 from durable_async.telemetry import Signals, WorkerLoad
@@ -28,6 +30,7 @@ from ._committer import Committer
 from ._complaints import Complaints
 from ._patience import Patience
 from ._queued import QueuedActivities
+from ._retention import Retaining
 from ._rhythm import Rhythm
 from ._slots import Slot, Slots
 from ._starts import Starts
@@ -72,6 +75,7 @@ class Session:
         hub: str,
         ends: Ends,
         signals: Signals | None = None,
+        retention: Retention = Retention.OFF,
     ) -> None:
         self._backend = backend
         self._environment = environment
@@ -80,6 +84,7 @@ class Session:
         self._settings = settings
         self._hub = hub
         self._ends = ends
+        self._retention = retention
         self._hint = anyio.Event()
         self._rhythm = Rhythm(environment, settings, self._is_deaf)
         self._found_dead = anyio.Event()
@@ -101,6 +106,7 @@ class Session:
             if signals is None
             else Teller(signals, environment, backend.now_us, hub, self.worker_id)
         )
+        self.is_registered = False
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Work until ``stop``.
@@ -112,6 +118,7 @@ class Session:
         enter_worker(self._hub, self.worker_id)
         guard.install(self._registry.guard)
         fence = await self._backend.register_worker(self.worker_id, settings.lease_seconds)
+        self.is_registered = True
         self._tools = self._make_tools(fence)
         self._turns = Turns(self._tools, self._graveyard.append, self._on_room)
         lease = self._environment.every(
@@ -136,6 +143,16 @@ class Session:
             if self._teller is not None:
                 self._teller.worker_ended(is_fenced=fenced)
             await (self._withdraw() if fenced else self._retire())
+
+    @property
+    def silent_seconds(self) -> float:
+        """How long ago its lease was extended last."""
+        return self._rhythm.silent_seconds
+
+    @property
+    def lease_seconds(self) -> float:
+        """How long its lease lasts."""
+        return self._settings.lease_seconds
 
     def stop(self) -> None:
         """Ask it to drain and to hand everything back."""
@@ -179,6 +196,7 @@ class Session:
                 group.start_soon(self._starts.run)
                 group.start_soon(self._fetch_forever)
                 group.start_soon(self._sweep_forever)
+                group.start_soon(self._make_retaining().run)
                 group.start_soon(self._watch_lease)
                 if self._teller is not None:
                     self._teller.worker_began(self._registry, self._load)
@@ -223,6 +241,16 @@ class Session:
             operations=self._turns.entities.running,
             commits_waiting=self._tools.committer.waiting,
         )
+
+    def _make_retaining(self) -> Retaining:
+        return Retaining(
+            self._backend, self._environment, self._retention, self._rhythm, self._tell_deleted
+        )
+
+    def _tell_deleted(self, counts: Counter[str]) -> None:
+        _log.debug("retention deleted %d orchestrations", counts.total())
+        if self._teller is not None:
+            self._teller.purged(counts.total())
 
     # -- the lease
 

@@ -37,6 +37,7 @@ from durable_async.telemetry import (
     ExecutionBegan,
     ExecutionEnded,
     InstanceParked,
+    InstancesPurged,
     LeaseLost,
     Ongoing,
     OperationRun,
@@ -127,6 +128,11 @@ class Teller:
             for item in items:
                 if isinstance(item, Park):
                     self._signals.instance_parked(self._parked(item))
+
+    def purged(self, count: int) -> None:
+        """Tell that retention deleted some that ended long ago."""
+        if self._signals.instances_purged is not None:
+            self._signals.instances_purged(InstancesPurged(hub=self._hub, count=count))
 
     def _parked(self, item: Park) -> InstanceParked:
         is_entity = item.instance_id.startswith(ENTITY_MARK)

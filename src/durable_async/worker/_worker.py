@@ -6,7 +6,7 @@ import functools
 import logging
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
@@ -15,6 +15,7 @@ from durable_async._engine.ends import Ends
 from durable_async.backend import Backend
 from durable_async.environment import Environment
 from durable_async.errors import BackendUnavailableError, FencedError
+from durable_async.model.retention import Retention
 from durable_async.registry import Registry
 from durable_async.serialization import DataConverter
 from durable_async.telemetry import Signals
@@ -62,9 +63,19 @@ class Worker:
         hub: str,
         ends: Ends,
         signals: Signals | None = None,
+        retention: Retention = Retention.OFF,
     ) -> None:
         self._make_session: Callable[[], Session] = functools.partial(
-            Session, backend, environment, registry, payloads, settings, hub, ends, signals
+            Session,
+            backend,
+            environment,
+            registry,
+            payloads,
+            settings,
+            hub,
+            ends,
+            signals,
+            retention,
         )
         self._environment = environment
         self._session: Session | None = None
@@ -76,6 +87,19 @@ class Worker:
     def worker_id(self) -> str | None:
         """Its identity in the store at the moment."""
         return None if self._session is None else self._session.worker_id
+
+    def standing(self) -> dict[str, Any] | None:
+        """Return how it is, as JSON can hold it; ``None`` if it has not begun yet, or has ended."""
+        session = self._session
+        if session is None or self._ended.is_set():
+            return None
+        return {
+            "worker_id": session.worker_id,
+            "is_registered": session.is_registered,
+            "is_stopping": self._stopped,
+            "holds_lease": session.silent_seconds < session.lease_seconds,
+            "seconds_since_renewal": round(session.silent_seconds, 3),
+        }
 
     async def __aenter__(self) -> Self:
         self._group = anyio.create_task_group()

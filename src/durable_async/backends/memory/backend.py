@@ -41,11 +41,11 @@ from durable_async.model.records import (
     Work,
 )
 from durable_async.model.status import Status
-from durable_async.model.upkeep import WorkerRecord
+from durable_async.model.upkeep import Expired, Expiry, Place, WorkerRecord
 
 from .commits import apply_batch
 from .hints import Listener
-from .queries import run_entity_query, run_query
+from .queries import find_expired, run_entity_query, run_query
 from .rows import History, Instance, WorkerRow, counted
 from .schedule import Wanted
 from .state import HubState
@@ -344,6 +344,15 @@ class MemoryBackend:
     async def purge(self, instance_ids: Sequence[str]) -> list[str]:
         """Delete those that have ended."""
         return self._bury(instance_ids, lambda one: one.status.is_terminal)
+
+    async def expire(
+        self, expiry: Expiry, *, limit: int, after: Place | None = None, deletes: bool = True
+    ) -> Expired:
+        """Delete those that ended long ago, of the next ones in order of completion."""
+        found = find_expired(self._opened(), expiry, self.now_us(), limit, after)
+        if deletes:
+            self._bury(list(found.names), lambda one: True)
+        return found
 
     async def rewrite(self, rewrites: Sequence[Rewrite]) -> bool:
         """Set failed instances going again, all or none."""

@@ -14,6 +14,7 @@ from durable_async.model.records import (
     InstanceRecord,
     QueryOrder,
 )
+from durable_async.model.upkeep import Expired, Expiry, Place
 
 from .rows import Instance
 from .state import HubState
@@ -57,6 +58,41 @@ def run_entity_query(
             return _entity_page(found, next_page=found[-1].instance_id if found else None)
         found.append(entity)
     return _entity_page(found, next_page=None)
+
+
+def find_expired(
+    hub: HubState, expiry: Expiry, now_us: int, limit: int, after: Place | None
+) -> Expired:
+    """Return which of the next ``limit`` that ended are old enough to be deleted."""
+    begin = 0 if after is None else bisect_right(hub.ended, after)
+    end = bisect_left(hub.ended, (now_us - expiry.age_us + 1, ""))
+    looked_at = hub.ended[begin : min(end, begin + limit)]
+    ended = (hub.instances[instance_id] for _, instance_id in looked_at)
+    return Expired(
+        names={one.instance_id: one.name for one in ended if _is_expired(hub, expiry, one)},
+        place=looked_at[-1] if looked_at else after,
+        more=len(looked_at) == limit,
+    )
+
+
+def _is_expired(hub: HubState, expiry: Expiry, instance: Instance) -> bool:
+    return (
+        instance.status in expiry.statuses
+        and (not expiry.names or instance.name in expiry.names)
+        and instance.name not in expiry.other_than
+        and not _is_of_one_that_goes_on(hub, instance)
+    )
+
+
+def _is_of_one_that_goes_on(hub: HubState, instance: Instance) -> bool:
+    link = instance.parent
+    parent = None if link is None else hub.instances.get(link.instance_id)
+    return (
+        link is not None
+        and parent is not None
+        and parent.execution == link.execution
+        and not parent.status.is_terminal
+    )
 
 
 def _entity_page(found: list[Instance], next_page: str | None) -> EntityPage:

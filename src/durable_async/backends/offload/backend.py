@@ -29,7 +29,7 @@ from durable_async.model.records import (
     StartOutcome,
     Work,
 )
-from durable_async.model.upkeep import WorkerRecord
+from durable_async.model.upkeep import Expired, Expiry, Place, WorkerRecord
 
 from .delivering import Deliveries, bounded_page
 from .resolving import Offloading
@@ -266,6 +266,12 @@ class OffloadingBackend:
     async def purge(self, instance_ids: Sequence[str]) -> list[str]:
         """Delete those that have ended; their payloads stay in the payload store."""
         return await self._backend.purge(instance_ids)
+
+    async def expire(
+        self, expiry: Expiry, *, limit: int, after: Place | None = None, deletes: bool = True
+    ) -> Expired:
+        """Delete those that ended long ago; their payloads stay in the payload store."""
+        return await self._backend.expire(expiry, limit=limit, after=after, deletes=deletes)
 
     async def rewrite(self, rewrites: Sequence[Rewrite]) -> bool:
         """Set failed instances going again with another history, all or none."""

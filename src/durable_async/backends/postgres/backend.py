@@ -30,7 +30,7 @@ from durable_async.model.records import (
     StartOutcome,
     Work,
 )
-from durable_async.model.upkeep import WorkerRecord
+from durable_async.model.upkeep import Expired, Expiry, Place, WorkerRecord
 
 from .claims import any_or, census_of, pairs_or_none, work_of
 from .columns import Columns, numbers, values
@@ -41,6 +41,8 @@ from .near import NO_TAKING, Taking
 from .reads import (
     entity_page,
     entity_query_values,
+    expired_of,
+    expiry_values,
     history_page,
     page_of,
     query_name,
@@ -334,6 +336,17 @@ class PostgresBackend(PostgresCommits):
     async def purge(self, instance_ids: Sequence[str]) -> list[str]:
         """Delete those that have ended: history, letters, outputs."""
         return await self._forget("purge_instances", instance_ids)
+
+    async def expire(
+        self, expiry: Expiry, *, limit: int, after: Place | None = None, deletes: bool = True
+    ) -> Expired:
+        """Delete those that ended long ago, of the next ones in order of completion."""
+        values = expiry_values(expiry, limit, after)
+        rows = await self._ask("expire_instances", self._hub, *values, deletes)
+        found = expired_of(rows, limit, after)
+        if deletes:
+            self._ears.give(False, set(found.names))
+        return found
 
     async def _forget(self, name: str, instance_ids: Sequence[str]) -> list[str]:
         rows = await self._ask(name, self._hub, list(instance_ids))

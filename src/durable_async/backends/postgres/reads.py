@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from durable_async.backends._rows import STATUSES, bounds_of, encode_page, is_narrow
+from durable_async.backends._rows import NOWHERE, STATUSES, bounds_of, encode_page, is_narrow
 from durable_async.model.identity import ID_CHARS_MAX
 from durable_async.model.records import (
     EntityFilter,
@@ -22,7 +22,7 @@ from durable_async.model.records import (
     QueryOrder,
 )
 from durable_async.model.status import Status
-from durable_async.model.upkeep import WorkerRecord
+from durable_async.model.upkeep import Expired, Expiry, Place, WorkerRecord
 
 from .rows import Row, entity_record, instance_record
 
@@ -131,6 +131,30 @@ def statistics_of(row: Row) -> HubStatistics:
         workers=row["workers"],
         letters=row["letters"],
         queued_activities=row["queued_activities"],
+    )
+
+
+def expiry_values(expiry: Expiry, limit: int, after: Place | None) -> tuple[Any, ...]:
+    """Return the parameters of an expiry after the hub."""
+    return (
+        expiry.age_us,
+        [status.value for status in expiry.statuses],
+        list(expiry.names) or None,
+        list(expiry.other_than),
+        *(NOWHERE if after is None else after),
+        limit,
+    )
+
+
+def expired_of(rows: Sequence[Row], limit: int, after: Place | None) -> Expired:
+    """Return what was old enough; the last row tells where the look ended, and none that there was nothing to look at."""
+    if not rows:
+        return Expired(names={}, place=after, more=False)
+    *old, last = rows
+    return Expired(
+        names={row["id"]: row["name"] for row in old},
+        place=(last["ended_us"], last["id"]),
+        more=last["looked_at"] == limit,
     )
 
 

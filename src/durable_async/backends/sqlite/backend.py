@@ -32,6 +32,7 @@ from durable_async.model.records import (
     StartOutcome,
     Work,
 )
+from durable_async.model.upkeep import Expired, Expiry, Place
 
 from .admission import admit_instances, admit_letters
 from .batch import Batch
@@ -39,8 +40,9 @@ from .claims import Fetch, unwanted_activities
 from .connection import base_code
 from .core import SqliteCore
 from .entities import discard_entities, query_entities, read_entities
-from .lifecycle import purge, rewrite, unpark
+from .lifecycle import expire, purge, rewrite, unpark
 from .queries import (
+    look_for_expired,
     query_instances,
     read_answers,
     read_history,
@@ -229,6 +231,21 @@ class SqliteBackend(SqliteLeases, SqliteCore):
     async def purge(self, instance_ids: Sequence[str]) -> list[str]:
         """Delete those that have ended: history, letters, outputs."""
         return await self._write(lambda tx: purge(tx, instance_ids))
+
+    async def expire(
+        self, expiry: Expiry, *, limit: int, after: Place | None = None, deletes: bool = True
+    ) -> Expired:
+        """Delete those that ended long ago; looked for beside whoever writes, so that the lock is taken only if there are any."""
+        rows = await self._read(lambda tx: look_for_expired(tx, expiry, limit, after))
+        old = [row for row in rows if row[-1]]
+        if old and deletes:
+            gone = await self._write(lambda tx: expire(tx, old))
+            old = [row for row in old if row[0] in gone]
+        return Expired(
+            names={instance_id: name for instance_id, name, *_ in old},
+            place=(rows[-1][3], rows[-1][0]) if rows else after,
+            more=len(rows) == limit,
+        )
 
     async def rewrite(self, rewrites: Sequence[Rewrite]) -> bool:
         """Set failed instances going again with another history, all or none."""

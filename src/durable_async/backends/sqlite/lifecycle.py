@@ -10,7 +10,7 @@ from durable_async.model.status import TERMINAL, Status
 
 from .ledger import Ledger
 from .rows import unique
-from .states import InstanceState
+from .states import InstanceState, Row
 from .transaction import Statements
 
 
@@ -28,6 +28,25 @@ def purge(tx: Statements, instance_ids: Sequence[str]) -> list[str]:
     ledger.flush()
     tx.changed.update(purged)
     return purged
+
+
+def expire(tx: Statements, rows: Sequence[Row]) -> set[str]:
+    """Delete those that have not begun again since they were found; return their ids."""
+    ledger = Ledger(tx)
+    ledger.load([row[0] for row in rows])
+    gone: set[str] = set()
+    for instance_id, _, execution, completed_at_us, _ in rows:
+        state = ledger.find(instance_id)
+        if state is None or (state.execution, state.completed_at_us) != (
+            execution,
+            completed_at_us,
+        ):
+            continue
+        ledger.bury(state)
+        gone.add(instance_id)
+    ledger.flush()
+    tx.changed.update(gone)
+    return gone
 
 
 def rewrite(tx: Statements, rewrites: Sequence[Rewrite]) -> bool:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from durable_async.backends._rows import STATUSES, bounds_of, encode_page, is_narrow
+from durable_async.backends._rows import (
+    NOWHERE,
+    STATUSES,
+    bounds_of,
+    encode_page,
+    is_narrow,
+)
 from durable_async.model.records import (
     HistoryPage,
     HubStatistics,
@@ -16,8 +22,10 @@ from durable_async.model.records import (
     QueryOrder,
 )
 from durable_async.model.status import Status
+from durable_async.model.upkeep import Expiry, Place
 
 from .rows import bounded_history, instance_record
+from .states import Row
 from .transaction import Statements, json_list, json_map, snapshot
 
 _QUERIES = {
@@ -74,6 +82,22 @@ def query_instances(
     items = tuple(instance_record(row) for row in rows[:limit])
     next_page = encode_page(items[-1], order) if len(rows) > limit else None
     return InstancePage(items=items, next_page=next_page)
+
+
+def look_for_expired(tx: Statements, expiry: Expiry, limit: int, after: Place | None) -> list[Row]:
+    """Return the next ones that ended so long ago: id, name, execution, when it ended, and whether it is to go."""
+    after_us, after_id = NOWHERE if after is None else after
+    return tx.all(
+        "expired_instances",
+        hub=tx.hub,
+        statuses=json_list(status.value for status in expiry.statuses),
+        names=_any_of(expiry.names),
+        other_than=json_list(expiry.other_than),
+        after_us=after_us,
+        after_id=after_id,
+        until_us=tx.now_us - expiry.age_us,
+        limit=limit,
+    )
 
 
 def _any_of(values: Iterable[str]) -> str | None:

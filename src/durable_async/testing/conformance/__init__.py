@@ -34,6 +34,7 @@ from .entity_reads import (
     EntityQueryConformance,
     EntityReadConformance,
 )
+from .expiry import ExpiryConformance
 from .finals import (
     FinalLetterConformance,
     FinalLetterInVainConformance,
@@ -113,6 +114,7 @@ class InstanceStoreConformance(
     CompletionOrderConformance,
     ForgettingConformance,
     PurgeConformance,
+    ExpiryConformance,
     RewriteConformance,
 ):
     """What clients ask for."""

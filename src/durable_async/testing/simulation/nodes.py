@@ -168,7 +168,12 @@ class Life:
     async def _live(self) -> None:
         host = self.process.host
         await self.way.open()
-        self.hub = TaskHub(cast("Backend", self.way), registry=host.registry, environment=self.env)
+        self.hub = TaskHub(
+            cast("Backend", self.way),
+            registry=host.registry,
+            environment=self.env,
+            retention=None,  # which begins long after a run is over
+        )
         try:
             if self.process.works:
                 self.worker = self.hub.worker(settings=host.settings)

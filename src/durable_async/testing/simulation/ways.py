@@ -157,6 +157,7 @@ class Way:
     query_entities = _through("query_entities")
     discard_entities = _through("discard_entities")
     purge = _through("purge")
+    expire = _through("expire")
     rewrite = _through("rewrite")
     unpark = _through("unpark")
 

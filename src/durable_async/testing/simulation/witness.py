@@ -10,7 +10,7 @@ from durable_async.backend import Backend
 from .ways import LATE_VERBS
 
 VERBS = LATE_VERBS.union(
-    ("read_history", "read_answers", "purge", "rewrite", "unpark", "discard_entities")
+    ("read_history", "read_answers", "purge", "expire", "rewrite", "unpark", "discard_entities")
 )
 """What changes the store, or tells what must not change."""
 

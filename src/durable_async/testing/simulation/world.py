@@ -32,7 +32,7 @@ LOOK_AT_WORKERS_EVERY = 16
 """After so many calls, whether workers keep to their bounds."""
 _EVERYTHING = 1 << 30
 _CHANGING = frozenset(
-    {"commit", "create", "send", "purge", "rewrite", "unpark", "discard_entities"}
+    {"commit", "create", "send", "purge", "expire", "rewrite", "unpark", "discard_entities"}
 )
 
 

@@ -165,6 +165,10 @@ MEANT: dict[str, tuple[str, ...]] = {
     'delete from "durable_async".requests': ("requests_by_age",),
     'delete from "durable_async".answers': ("answers_by_age",),
     'delete from "durable_async".tombstones': ("tombstones_by_age",),
+    # expire_instances
+    "select array_agg(n.key) from": ("instances_by_completion",),
+    "i.key = any (v_next) and i.status": ("instances_by_id", "instances_pkey"),
+    "i.key = any (v_keys) and i.completed_at_us": ("instances_pkey",),
     # clients
     "case when p_payloads then i.output": ("history_pkey", "instances_by_id"),
     "is null or i.tags @> $16::text::jsonb) and i.created_at_us >=": (

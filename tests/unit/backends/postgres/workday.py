@@ -30,6 +30,7 @@ from durable_async.model.records import (
     Will,
 )
 from durable_async.model.status import Status
+from durable_async.model.upkeep import Expiry
 from durable_async.testing.conformance.driver import (
     ENTITY,
     Driver,
@@ -44,6 +45,13 @@ from durable_async.testing.conformance.driver import (
 )
 
 TAGS = {"customer": "c4"}
+
+
+async def _expire(backend: Backend) -> None:
+    old = Expiry(age_us=0, statuses=(Status.COMPLETED,), other_than=("absent",))
+    for deletes in (False, True):
+        found = await backend.expire(old, limit=3, deletes=deletes)
+        await backend.expire(old, limit=3, after=found.place, deletes=deletes)
 
 
 async def ask_as_client(backend: Backend, name: str) -> None:
@@ -201,6 +209,7 @@ async def _clean_up(driver: Driver, claimed: tuple[ClaimedInstance, ...]) -> Non
     await driver.renew()
     await backend.read_fence(fence.worker_id)
     await backend.purge([claimed[1].instance_id])
+    await _expire(backend)
     await backend.unpark([claimed[6].instance_id])
     failed = claimed[3]
     again = Rewrite(

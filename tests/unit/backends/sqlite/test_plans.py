@@ -94,6 +94,11 @@ def test_no_statement_reads_a_whole_table(schema: sqlite3.Connection, name: str)
             "query_ended",
             "USING INDEX instances_by_completion (hub=? AND completed_at_us>? AND completed_at_us<?)",
         ),
+        (
+            "expired_instances",
+            "USING INDEX instances_by_completion (hub=? AND completed_at_us>? AND completed_at_us<?)",
+        ),
+        ("expired_instances", "SEARCH p USING INDEX instances_by_id (hub=? AND id=?)"),
         ("query_few_ended", "USING COVERING INDEX instances_by_parent (hub=? AND parent_id=?)"),
         (
             "query_newest",
@@ -133,6 +138,7 @@ def test_the_index_meant_for_it_is_used(schema: sqlite3.Connection, name: str, s
         "free_of_any",
         "query_instances",
         "query_entities",
+        "expired_instances",
         "first_letters",
     ],
 )

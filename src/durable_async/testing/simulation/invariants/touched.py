@@ -27,6 +27,8 @@ def touched(call: Call, rows: Rows) -> Iterator[str]:
             yield from (rewrite.instance_id for rewrite in call.args[0])
         case "unpark" | "purge" | "discard_entities":
             yield from call.args[0]
+        case "expire":
+            yield from call.answer.names
         case "take_over" | "retire_worker" | "take_stock":
             yield from [row.instance_id for row in rows.all()]
         case _:

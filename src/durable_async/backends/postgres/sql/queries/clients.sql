@@ -65,6 +65,10 @@ select * from {schema}.discard_entities($1, $2)
 -- In one transaction, by a function.
 select * from {schema}.purge_instances($1, $2)
 
+-- name: expire_instances
+-- In one transaction, by a function.
+select id, name, ended_us, looked_at from {schema}.expire_instances($1, $2, $3, $4, $5, $6, $7, $8, $9)
+
 -- name: rewrite_instances
 -- All or none, by a function.
 select {schema}.rewrite_instances(

@@ -452,6 +452,72 @@ begin
 end
 $$;
 
+-- Deletes those that ended p_age_us ago, of the next p_max in order of completion, and returns them; and in a last row, which has no name, how
+-- many were looked at, and the place of the last one. Found first and locked then, and nobody is waited for: what is locked is being rewound,
+-- replaced or purged. What was rewound meanwhile has not ended any more; what was replaced is gone.
+create function {schema}.expire_instances(
+    p_hub integer,
+    p_age_us bigint,
+    p_statuses text[],
+    p_names text[],
+    p_other_than text[],
+    p_after_us bigint,
+    p_after_id text,
+    p_max integer,
+    p_deletes boolean
+) returns table (id text, name text, ended_us bigint, looked_at integer)
+language plpgsql
+-- include: function_settings
+as $$
+declare
+    v_until_us bigint := {schema}.clock_us() - p_age_us;
+    v_next bigint[];
+    v_keys bigint[];
+begin
+    select array_agg(n.key) into v_next
+    from (
+        select i.key from {schema}.instances i
+        where i.hub = p_hub and i.completed_at_us >= p_after_us and i.completed_at_us <= v_until_us
+            and (i.completed_at_us, i.id) > (p_after_us, p_after_id)
+        order by i.completed_at_us, i.id
+        limit p_max
+    ) n;
+    if v_next is null then
+        return;
+    end if;
+
+    -- A child stays as long as the run of its parent goes on that started it.
+    select array_agg(i.key) into v_keys
+    from {schema}.instances i
+    where i.hub = p_hub and i.key = any (v_next) and i.status = any (p_statuses)
+        and (p_names is null or i.name = any (p_names)) and i.name <> all (p_other_than)
+        and not exists (
+            select from {schema}.instances p
+            where p.hub = p_hub and p.id = i.parent_id and p.execution = i.parent_execution and p.completed_at_us is null
+        );
+    if p_deletes then
+        select array_agg(o.key) into v_keys
+        from (
+            select i.key from {schema}.instances i
+            where i.hub = p_hub and i.key = any (v_keys) and i.completed_at_us <= v_until_us
+            order by i.id
+            for no key update skip locked
+        ) o;
+    end if;
+
+    return query
+    select i.id, i.name, null::bigint, null::integer from {schema}.instances i where i.hub = p_hub and i.key = any (v_keys);
+    return query
+    select i.id, null::text, i.completed_at_us, cardinality(v_next)
+    from {schema}.instances i
+    where i.hub = p_hub and i.key = v_next[cardinality(v_next)];
+
+    if p_deletes then
+        perform {schema}.bury_lives(p_hub, v_keys);
+    end if;
+end
+$$;
+
 -- Puts parked instances back, ready at once with no attempts counted.
 create function {schema}.unpark_instances(p_hub integer, p_ids text[]) returns setof text
 language plpgsql

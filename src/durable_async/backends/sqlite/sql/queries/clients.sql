@@ -136,6 +136,22 @@ where
 -- include: instance_conditions
 -- include: latest_first
 
+-- name: expired_instances
+-- The next ones along the index instances_by_completion, and whether each is to go: not while the run of its parent goes on that started it.
+select i.id, i.name, i.execution, i.completed_at_us,
+    i.status in (select value from json_each(:statuses))
+        and (:names is null or i.name in (select value from json_each(:names)))
+        and i.name not in (select value from json_each(:other_than))
+        and not exists (
+            select 1 from instances p
+            where p.hub = i.hub and p.id = i.parent_id and p.execution = i.parent_execution and p.completed_at_us is null
+        )
+from instances i
+where i.hub = :hub and i.completed_at_us >= :after_us and i.completed_at_us <= :until_us
+    and (i.completed_at_us, i.id) > (:after_us, :after_id)
+order by i.completed_at_us, i.id
+limit :limit
+
 -- name: entity_columns
 -- The same columns, in the same order, for those of an id and those of a query.
 select i.id, i.name, i.state, i.created_at_us, i.updated_at_us,
