@@ -31,6 +31,7 @@ from durable_async.client import (
     OrphanedLock,
     WorkerState,
 )
+from durable_async.configuration import Settings
 from durable_async.errors import (
     ActivityFailedError,
     BackendError,
@@ -80,6 +81,7 @@ from durable_async.errors import (
 from durable_async.failure import FailureDetails
 from durable_async.hub import TaskHub
 from durable_async.model.explanation import Explanation
+from durable_async.model.health import Health
 from durable_async.model.identity import EntityId
 from durable_async.model.policy import ActivityOptions, RetryPolicy, ReusePolicy
 from durable_async.model.records import HubStatistics, QueryOrder
@@ -143,6 +145,7 @@ __all__ = (
     "ForbiddenOperationError",
     "FunctionEntity",
     "GuardPolicy",
+    "Health",
     "HubStatistics",
     "InstanceError",
     "InstanceExistsError",
@@ -178,6 +181,7 @@ __all__ = (
     "ScheduleNotFoundError",
     "SchemaVersionError",
     "SerializationError",
+    "Settings",
     "StalledOrchestrationError",
     "Status",
     "SubOrchestrationFailedError",

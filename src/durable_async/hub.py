@@ -8,13 +8,16 @@ from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import unquote, urlsplit
+from weakref import WeakSet
 
 from durable_async._engine.ends import Ends
 from durable_async.backend import Backend
 from durable_async.client import Client, OrchestrationHandle, explain
+from durable_async.configuration import Settings, url_from
 from durable_async.environment import Environment, SystemEnvironment
 from durable_async.errors import ConfigurationError, shown
 from durable_async.model.explanation import Explanation
+from durable_async.model.health import Health
 from durable_async.model.identity import check_name
 from durable_async.model.records import HubStatistics
 from durable_async.model.retention import DEFAULT_RETENTION, Retention
@@ -23,7 +26,7 @@ from durable_async.schedules import Schedules, system_of
 from durable_async.serialization import DataConverter, JsonConverter
 from durable_async.serialization.converter import PAYLOAD_BYTES_MAX
 from durable_async.telemetry import Telemetry, signals_for
-from durable_async.worker import Worker, WorkerSettings
+from durable_async.worker import Worker, WorkerSettings, health_of
 
 if TYPE_CHECKING:
     from durable_async.backends.offload import PayloadStore
@@ -83,6 +86,7 @@ class TaskHub:
         self._settings = settings or WorkerSettings()
         self._retention = _checked(retention)
         self._opened: _Opened | None = None
+        self._workers: WeakSet[Worker] = WeakSet()
         self._make: Callable[[], Backend] | None = None
         if callable(backend):
             self._make = backend
@@ -133,7 +137,7 @@ class TaskHub:
     @classmethod
     def at(
         cls,
-        url: str | Backend,
+        url: str | Backend | None = None,
         *,
         hub: str | None = None,
         registry: Registry | None = None,
@@ -151,7 +155,8 @@ class TaskHub:
             app = FastAPI(lifespan=hub.lifespan)
 
         Args:
-            url: As for `open`, like all others; a backend of your own making can be opened once only.
+            url: As for `open`, like all others; a backend of your own making can be opened once only. By default it is what the variable
+                ``DURABLE_ASYNC_URL`` says, and nothing else is read from the environment: see `from_environment`.
             hub: Name of the hub in the store.
             registry: What its workers run by default.
             payloads: Converter of values.
@@ -166,6 +171,7 @@ class TaskHub:
             ConfigurationError: The URL names no backend that exists, or cannot be read.
         """
         environment = environment or SystemEnvironment()
+        url = url_from() if url is None else url
         hub = _hub_name(url, hub)
         if isinstance(url, str):
             _backend(url, hub, environment)  # says now what is wrong with the URL
@@ -182,6 +188,26 @@ class TaskHub:
             telemetry=telemetry,
             retention=retention,
         )
+
+    @classmethod
+    def from_environment(cls, **changes: Any) -> TaskHub:
+        """Describe a hub by environment variables, ``DURABLE_ASYNC_URL`` and others; see `durable_async.configuration.Settings`.
+
+        Args:
+            **changes: What `at` takes, in place of what variables say.
+
+        Raises:
+            ConfigurationError: A variable makes no sense, or there is no such setting, or nothing says where the store is.
+        """
+        found = Settings.from_environment()
+        url = changes.pop("url", found.url)
+        given = {
+            "hub": found.hub,
+            "pending_max": found.pending_max,
+            "settings": found.worker,
+            "retention": found.retention,
+        }
+        return cls.at(url, **{**given, **changes})
 
     @classmethod
     @asynccontextmanager
@@ -307,7 +333,7 @@ class TaskHub:
     def _worker(
         self, backend: Backend, registry: Registry, settings: WorkerSettings, ends: Ends
     ) -> Worker:
-        return Worker(
+        worker = Worker(
             backend,
             self._environment,
             registry,
@@ -318,6 +344,8 @@ class TaskHub:
             self.signals,
             self._retention,
         )
+        self._workers.add(worker)
+        return worker
 
     def _use(self, backend: Backend) -> _Opened:
         ends = Ends()
@@ -364,6 +392,19 @@ class TaskHub:
             InstanceNotFoundError: There is no such instance.
         """
         return await explain(instance, self.backend, self._registry, self._payloads)
+
+    async def health(self, *, timeout: float = 2.0) -> Health:
+        """Look how the hub is in this process, as for ``/healthz`` and ``/readyz``: one small read, and it never raises.
+
+        A hub that is not open yet, or not any more, is alive and not ready.
+
+        Args:
+            timeout: Seconds that the store may take to answer.
+        """
+        if self._opened is None:
+            problem = "the hub is not open"
+            return Health(is_live=True, is_ready=False, problems=(problem,), details={})
+        return await health_of(self._opened.backend, self._workers, self._environment, timeout)
 
     async def count_expired(self, retention: Retention | None = None) -> dict[str, int]:
         """Count what a retention would delete by now, by the names of orchestrators; the hub's own by default. Nothing is deleted."""

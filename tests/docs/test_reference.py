@@ -8,7 +8,9 @@ import enum
 import re
 
 import durable_async
-from durable_async import DurableError, WorkerSettings, errors, testing
+from durable_async import DurableError, Settings, WorkerSettings, errors, testing
+from durable_async.configuration import PREFIX, VARIABLES
+from durable_async.model.policy import seconds_of
 from durable_async.testing import VirtualTimeError
 
 from .markdown import ROOT, table_rows
@@ -81,6 +83,34 @@ def test_every_setting_is_documented_with_its_default() -> None:
         for field in dataclasses.fields(WorkerSettings)
     ]
     assert written == actual
+
+
+def test_every_setting_has_the_variable_that_is_documented() -> None:
+    workers = table_rows(SETTINGS, "# Worker settings")
+    others = table_rows(SETTINGS, "## From environment variables")
+    written = {row[3].strip("`"): row[0].strip("`") for row in (*workers, *others)}
+    assert len(written) == len(workers) + len(others)
+    assert set(written) == {f"{PREFIX}{name}" for name in VARIABLES}
+    for variable, setting in written.items():
+        assert variable == f"{PREFIX}{setting.replace('.', '_').upper()}"
+
+
+def test_defaults_of_the_others_are_those_of_the_code() -> None:
+    settings = Settings()
+    retention = settings.retention
+    actual = {
+        "url": settings.url,
+        "hub": settings.hub,
+        "pending_max": settings.pending_max,
+        "retention.age": round(seconds_of(retention.age or 0, "age")),
+        "retention.failed": round(seconds_of(retention.failed or 0, "failed")),
+        "retention.by_name": dict(retention.by_name),
+        "retention.batch": retention.batch,
+    }
+    rows = table_rows(SETTINGS, "## From environment variables")
+    assert {row[0].strip("`"): row[1].strip("`") for row in rows} == {
+        name: str(value) for name, value in actual.items()
+    }
 
 
 def _spelt(value: object) -> str:

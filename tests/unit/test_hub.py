@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -131,7 +132,12 @@ async def test_an_application_has_a_hub_and_a_worker_as_long_as_it_lives() -> No
 
 async def test_a_worker_has_the_settings_of_its_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[WorkerSettings] = []
-    monkeypatch.setattr(module, "Worker", lambda *args: made.append(args[4]))
+
+    class Made:
+        def __init__(self, *args: Any) -> None:
+            made.append(args[4])
+
+    monkeypatch.setattr(module, "Worker", Made)
     hub = TaskHub.at("memory://", settings=WorkerSettings(activities_max=3))
     async with hub:
         hub.worker()

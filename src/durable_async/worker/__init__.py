@@ -5,7 +5,8 @@ Knows the engine and the port. Read `_session` first: one identity's life, from 
 
 from __future__ import annotations
 
+from ._health import health_of
 from ._worker import Worker
 from .settings import Divergence, WorkerSettings
 
-__all__ = ("Divergence", "Worker", "WorkerSettings")
+__all__ = ("Divergence", "Worker", "WorkerSettings", "health_of")
