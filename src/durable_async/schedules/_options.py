@@ -112,8 +112,8 @@ def check(spec: ScheduleSpec, schedule_id: str, now: datetime, *, is_new_time: b
         raise ValidationError("every", f"must be 0.1 seconds or more, not {spec.every}")
     if "{tick}" not in spec.instance_id:
         raise ValidationError("instance_id", "must hold {tick}, or all runs would have one id")
-    check_instance_id(run_id(spec, schedule_id, _LONGEST_TICK))
     check_instance_id(f"{schedule_id}:triggered:{tick_text(_LONGEST_TICK)}", "schedule_id")
+    check_instance_id(run_id(spec, schedule_id, _LONGEST_TICK))
     if "schedule" in spec.tags:
         raise ValidationError("tags", "'schedule' is the schedule's id")
     check_tags({**spec.tags, "schedule": schedule_id})

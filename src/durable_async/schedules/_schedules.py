@@ -163,7 +163,7 @@ class Schedules:
         is_new = there is None or spec.timing != there.spec.timing
         check(spec, schedule_id, self._now(), is_new_time=is_new)
         created = await self._ask(
-            entity, ScheduleEntity.create, spec, if_exists, _flag(paused), _reason(reason)
+            entity, ScheduleEntity.create, spec, if_exists, _flag(paused, "paused"), _reason(reason)
         )
         if created.was_there and if_exists is IfExists.REJECT:
             raise ScheduleExistsError(schedule_id)
@@ -253,7 +253,7 @@ class Schedules:
         entity = entity_of(schedule_id)
         record = await self._existing(entity)
         ticks = self._past_ticks(record, start, end)
-        if _flag(dry_run):
+        if _flag(dry_run, "dry_run"):
             ids = [run_id(record.spec, schedule_id, tick) for tick in ticks]
             return [one for one in ids if await self._client.get(one, payloads=False) is None]
         started: list[str] = []
@@ -431,9 +431,9 @@ def _count(count: Any) -> int:
     return count
 
 
-def _flag(flag: Any) -> bool:
+def _flag(flag: Any, field: str) -> bool:
     if not isinstance(flag, bool):
-        raise ValidationError("flag", f"must be True or False, not {shown(flag)}")
+        raise ValidationError(field, f"must be True or False, not {shown(flag)}")
     return flag
 
 

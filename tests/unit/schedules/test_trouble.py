@@ -1,0 +1,304 @@
+"""What is refused before anything is written, and what goes wrong at a tick and must not end the schedule."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import anyio
+import pytest
+
+from durable_async import (
+    EntityId,
+    LimitExceededError,
+    MissingExtraError,
+    OrchestrationContext,
+    PayloadTooLargeError,
+    RegistrationError,
+    Registry,
+    TaskHub,
+    ValidationError,
+    WaitTimeoutError,
+)
+from durable_async.errors import BackendUnavailableError
+from durable_async.registry import is_system_name
+from durable_async.schedules import CatchUp, IfExists, _entity
+from durable_async.schedules._record import ScheduleRecord
+from durable_async.testing import VirtualEnvironment, virtual_time
+
+HOUR = 3600.0
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+
+registry = Registry()
+
+
+@registry.orchestrator
+async def report(ctx: OrchestrationContext, number: int = 7) -> int:
+    return number
+
+
+@registry.orchestrator
+async def endless(ctx: OrchestrationContext) -> None:
+    await ctx.wait_for_external_event("never")
+
+
+@asynccontextmanager
+async def working(env: VirtualEnvironment, **options: Any) -> AsyncIterator[TaskHub]:
+    hub = TaskHub.at("memory://", registry=registry, environment=env, **options)
+    async with hub, hub.worker():
+        yield hub
+
+
+EVERY = {"every": HOUR}
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({}, "cron"),
+        ({"cron": "* * * * *", "every": 5}, "cron"),
+        ({"cron": "nonsense"}, "cron"),
+        ({"cron": 5}, "cron"),
+        ({"cron": "0 0 31 2 *"}, "cron"),
+        ({"every": 0.01}, "every"),
+        ({"every": -1}, "every"),
+        ({"every": "often"}, "every"),
+        ({"at": "tomorrow"}, "at"),
+        ({"at": BEGIN}, "at"),
+        ({"at": datetime.max, "time_zone": "America/New_York"}, "at"),
+        ({**EVERY, "end": BEGIN}, "every"),
+        ({**EVERY, "start": BEGIN + timedelta(5), "end": BEGIN}, "every"),
+        ({**EVERY, "time_zone": "Nowhere/Atlantis"}, "time_zone"),
+        ({**EVERY, "time_zone": None}, "time_zone"),
+        ({**EVERY, "overlap": "skip"}, "overlap"),
+        ({**EVERY, "catch_up": True}, "catch_up"),
+        ({**EVERY, "catch_up_window": "long"}, "catch_up_window"),
+        ({**EVERY, "jitter": -1}, "jitter"),
+        ({**EVERY, "tags": {"schedule": "x"}}, "tags"),
+        ({**EVERY, "tags": {str(number): "x" for number in range(32)}}, "tags"),
+        ({**EVERY, "instance_id": "always the same"}, "instance_id"),
+        ({**EVERY, "instance_id": "{tick}" + "x" * 250}, "instance_id"),
+        ({**EVERY, "instance_id": "@{tick}"}, "instance_id"),
+        ({**EVERY, "version": "x" * 300}, "version"),
+        ({**EVERY, "if_exists": "keep"}, "if_exists"),
+        ({**EVERY, "paused": "no"}, "paused"),
+        ({**EVERY, "reason": 5}, "reason"),
+        ({**EVERY, "note": "misspelt"}, "note"),
+    ],
+)
+@virtual_time
+async def test_what_cannot_be_is_refused_and_nothing_was_written(
+    env: VirtualEnvironment, options: dict[str, Any], field: str
+) -> None:
+    async with working(env) as hub:
+        with pytest.raises(ValidationError) as caught:
+            await hub.schedules.create("s", report, **options)
+        assert caught.value.field == field
+        assert [one async for one in hub.client.query_entities()] == []
+
+
+@virtual_time
+async def test_what_it_is_to_start_is_looked_at_too(env: VirtualEnvironment) -> None:
+    async with working(env) as hub:
+        create: Any = hub.schedules.create
+        with pytest.raises(PayloadTooLargeError):
+            await create("s", "report", "x" * 300_000, every=HOUR)
+        with pytest.raises(ValidationError, match="orchestrator"):
+            await create("s", report.function, every=HOUR)
+        with pytest.raises(ValidationError, match="orchestrator"):
+            await create("s", "@entity", every=HOUR)
+        for wrong in ("", "@x", "a\nb", "x" * 250, 5, None, "\ud800"):
+            with pytest.raises(ValidationError, match="schedule_id"):
+                await create(wrong, report, every=HOUR)
+
+
+HOSTILE = ["<script>alert(1)</script>", "../../etc", "%00", "a b'\"`;--", "{tick}{schedule}", "\u202egnol", "👩‍🚀" * 20, "{0.__class__}"]  # fmt: skip
+
+
+@virtual_time
+async def test_an_id_may_be_any_text(env: VirtualEnvironment) -> None:
+    async with working(env) as hub:
+        for hostile in HOSTILE:
+            await hub.schedules.create(hostile, report, every=HOUR)
+        assert {one.schedule_id async for one in hub.schedules.list()} == set(HOSTILE)
+        await anyio.sleep(HOUR + 1)
+        for hostile in HOSTILE:
+            [run] = (await hub.schedules.describe(hostile)).runs
+            assert run.instance_id == f"{hostile}:2026-01-01T01:00:00Z"
+            assert await hub.client.wait(run.instance_id) == 7
+            [found] = [one async for one in hub.client.query(tags={"schedule": hostile})]
+            assert found.instance_id == run.instance_id
+
+
+@virtual_time
+async def test_intervals_need_no_package(
+    env: VirtualEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cronsim", None)
+    async with working(env) as hub:
+        await hub.schedules.create("s", report, every=HOUR)
+        with pytest.raises(MissingExtraError, match=r"durable-async\[schedules\]"):
+            await hub.schedules.create("c", report, cron="* * * * *")
+        await anyio.sleep(HOUR + 1)
+        assert (await hub.schedules.describe("s")).started == 1
+
+
+@virtual_time
+async def test_a_worker_that_lacks_the_package_says_so_and_leaves_the_schedule_alive(
+    env: VirtualEnvironment, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with working(env) as hub:
+        await hub.schedules.create("s", report, cron="0 * * * *")
+        with monkeypatch.context() as without:
+            without.setitem(sys.modules, "cronsim", None)
+            await anyio.sleep(HOUR + 100)
+            state = await hub.schedules.describe("s")
+            assert state.problem is not None
+            assert state.problem.startswith("MissingExtraError")
+            assert (state.started, state.next_ticks) == (0, (BEGIN + timedelta(hours=1),))
+            assert (await hub.schedules.pause("s")).problem is not None
+            assert (await hub.schedules.resume("s")).next_tick is None
+        await anyio.sleep(HOUR)
+        state = await hub.schedules.describe("s")
+        assert (state.started, state.problem) == (1, None)
+    assert "cannot look at its ticks" in caplog.text
+
+
+@virtual_time
+async def test_a_store_that_is_silent_while_it_looks_at_its_runs_is_asked_again(
+    env: VirtualEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with working(env) as hub:
+        await hub.schedules.create("s", report, every=HOUR)
+        await anyio.sleep(HOUR + 1)
+
+        async def silent(*_: Any, **__: Any) -> Any:
+            raise BackendUnavailableError("silence")
+
+        with monkeypatch.context() as without:
+            without.setattr(hub.client, "get", silent)
+            await anyio.sleep(HOUR)
+        assert (await hub.schedules.get("s")).problem == "BackendUnavailableError: silence"  # type: ignore[union-attr]
+        await anyio.sleep(60)
+        state = await hub.schedules.describe("s")
+        assert (state.started, state.missed, state.problem) == (2, 0, None)
+
+
+@virtual_time
+async def test_what_a_later_release_wrote_is_left_to_it(
+    env: VirtualEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with working(env) as hub:
+        await hub.schedules.create("s", report, every=HOUR)
+        with monkeypatch.context() as older:
+            older.setattr(_entity, "FORMAT", 0)
+            await anyio.sleep(HOUR + 1)
+            with pytest.raises(Exception, match="later release"):
+                await hub.schedules.pause("s")
+        await anyio.sleep(60)
+        assert (await hub.schedules.describe("s")).started == 1
+
+
+@virtual_time
+async def test_a_schedule_that_nobody_wakes_any_more_is_woken_by_any_verb(
+    env: VirtualEnvironment,
+) -> None:
+    """So that one whose operation was parked goes on."""
+    async with working(env) as hub:
+        await hub.schedules.create("s", report, every=HOUR, catch_up=CatchUp.ALL)
+        entity = _entity.ScheduleEntity
+        with pytest.MonkeyPatch.context() as broken:
+            broken.setattr(entity, "_wake_at", lambda *_: None)
+            await hub.schedules.create("x", report, every=HOUR)
+        await anyio.sleep(2.5 * HOUR)
+        assert (await hub.schedules.describe("x")).started == 0
+        await hub.schedules.update("x", tags={"a": "b"})
+        await anyio.sleep(1)
+        assert (await hub.schedules.describe("x")).started == 1
+        assert (await hub.schedules.describe("s")).started == 2
+
+
+@virtual_time
+async def test_edits_leave_few_signals_behind(env: VirtualEnvironment) -> None:
+    async with working(env) as hub:
+        await hub.schedules.create("s", report, every=HOUR)
+        for number in range(50):
+            await hub.schedules.update("s", every=HOUR + number)
+            await hub.schedules.pause("s")
+            await hub.schedules.resume("s")
+        [entity] = [one async for one in hub.client.query_entities(ScheduleRecord)]
+        assert entity.backlog == 1
+
+
+@virtual_time
+async def test_a_backfill_has_a_bound(env: VirtualEnvironment) -> None:
+    async with working(env) as hub:
+        await hub.schedules.create("s", report, cron="* * * * *")
+        with pytest.raises(LimitExceededError):
+            await hub.schedules.backfill("s", BEGIN - timedelta(days=30), BEGIN)
+        with pytest.raises(ValidationError, match="end"):
+            await hub.schedules.backfill("s", BEGIN, None)  # type: ignore[arg-type]
+        day = await hub.schedules.backfill(
+            "s", BEGIN - timedelta(hours=4), BEGIN - timedelta(minutes=1)
+        )
+        assert len(day) == len(set(day)) == 240
+
+
+@virtual_time
+async def test_hundreds_sleep_side_by_side(env: VirtualEnvironment) -> None:
+    async with working(env) as hub:
+        names = [f"{number:04}" for number in range(200)]
+        await asyncio.gather(*(hub.schedules.create(one, report, every=24 * HOUR) for one in names))
+        await anyio.sleep(24 * HOUR + 10)
+        assert len([one async for one in hub.schedules.list() if one.started == 1]) == 200
+
+
+@virtual_time
+async def test_a_store_whose_workers_hang_gives_no_answer(env: VirtualEnvironment) -> None:
+    async with working(env) as hub:
+        await hub.schedules.create("s", report, every=HOUR)
+
+        with pytest.raises(WaitTimeoutError):
+            await _while_busy(hub)
+
+
+async def _while_busy(hub: TaskHub) -> None:
+    """Ask a schedule that somebody has to himself."""
+
+    @registry.orchestrator(name="keeper")
+    async def keeper(ctx: OrchestrationContext) -> None:
+        async with ctx.lock_entities([EntityId(_entity.NAME, "s")]):
+            await asyncio.sleep(500)
+
+    await hub.client.start(keeper)
+    await anyio.sleep(1)
+    await hub.schedules.pause("s")
+
+
+@pytest.mark.parametrize("name", ["durable_async.schedule", "Durable_Async.mine"])
+def test_its_name_cannot_be_registered(name: str) -> None:
+    mine = Registry()
+    for decorate in (mine.orchestrator, mine.activity, mine.entity):
+        with pytest.raises(RegistrationError, match="durable_async's own"):
+            decorate(name=name)(report.function)
+    assert is_system_name(name)
+    assert is_system_name(f"@{name}")
+    assert not is_system_name("durable_asynchrony")
+
+
+@virtual_time
+async def test_two_who_create_it_at_once_make_one(env: VirtualEnvironment) -> None:
+    async with working(env) as hub:
+        made = await asyncio.gather(
+            *(
+                hub.schedules.create("s", report, every=HOUR, if_exists=IfExists.UPDATE)
+                for _ in range(5)
+            )
+        )
+        assert all(one == made[0] for one in made)
+        await anyio.sleep(HOUR + 1)
+        assert (await hub.schedules.describe("s")).started == 1
