@@ -260,7 +260,7 @@ class WaitTimeoutError(InstanceError, TimeoutError):
         self.seconds = seconds
         super().__init__(
             instance_id,
-            f"instance {instance_id!r} did not {waited_for} within {seconds:g} s"
+            f"instance {instance_id!r} did not {waited_for} within {round(seconds, 3):g} s"
             + (f": {standing}" if standing else ""),
         )
 
@@ -388,7 +388,7 @@ class EntityLockTimeoutError(DurableError, TimeoutError):
     def __init__(self, entity_ids: Sequence[str], seconds: float) -> None:
         self.entity_ids = tuple(entity_ids)
         self.seconds = seconds
-        super().__init__(f"could not lock {', '.join(entity_ids)} within {seconds:g} s")
+        super().__init__(f"could not lock {', '.join(entity_ids)} within {round(seconds, 3):g} s")
 
 
 class EntityLockLostError(DurableError):

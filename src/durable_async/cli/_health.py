@@ -140,7 +140,7 @@ async def _of_the_store(where: Where) -> AsyncIterator[Finding]:
     with _warnings() as warnings:
         async with opened(where) as hub:
             seconds = environment.monotonic() - began
-            detail = f"{hub.backend.description}, hub {hub.name!r}: opened in {seconds:.2f} s"
+            detail = f"{hub.backend.description}: opened in {seconds:.2f} s"
             yield Finding("store", Level.OK, detail)
             yield _clock(hub, environment)
             yield await _hearing(hub)

@@ -61,7 +61,10 @@ def list_instances(
     parent: Parent = None,
     parked: Parked = None,
     order: Annotated[
-        QueryOrder, typer.Option(help="Those first that were created, or that ended, first.")
+        QueryOrder,
+        typer.Option(
+            help="By when they were created, or ended (only those that have); the latter two begin with the last."
+        ),
     ] = QueryOrder.CREATED,
     limit: Limit = 50,
     only_ids: Annotated[
@@ -98,7 +101,7 @@ def list_instances(
         console().print(_render.instances(states))
     else:
         which = "such " if filters.conditions() else ""
-        say(f"There are no {which}orchestrations in the hub {place}.")
+        say(f"There are no {which}orchestrations in {place}.")
     if more:
         _say_more(_first(limit), aside=as_json or only_ids)
 
@@ -109,7 +112,7 @@ async def _instances(
     async with opened(where) as hub:
         states, more = await hub.client.query_page(limit=limit, order=order, **conditions)
         # Unlike the URL, the description never holds a password.
-        return states, more is not None, f"{hub.name!r}: {hub.backend.description}"
+        return states, more is not None, hub.backend.description
 
 
 def list_entities(
@@ -136,7 +139,7 @@ def list_entities(
     elif states:
         console().print(_render.entities(states))
     else:
-        say(f"There are no such entities in the hub {place}.")
+        say(f"There are no such entities in {place}.")
     if more:
         _say_more(_first(limit), aside=as_json)
 
@@ -153,7 +156,7 @@ async def _entities(
 ) -> tuple[list[EntityState[object]], bool, str]:
     states: list[EntityState[object]] = []
     async with opened(where) as hub:
-        place = f"{hub.name!r}: {hub.backend.description}"
+        place = hub.backend.description
         async for state in hub.client.query_entities(page_size=PAGE, **conditions):
             if wanted is not None and not wanted(state):
                 continue

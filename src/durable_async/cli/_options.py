@@ -71,6 +71,9 @@ Payload = Annotated[
         help="A JSON value, @FILE to read it from a file, or - for standard input.",
     ),
 ]
+Value = Annotated[
+    str | None, typer.Argument(metavar="[JSON]", help="The same as --input.", show_default=False)
+]
 Tags = Annotated[
     list[str] | None,
     typer.Option("--tag", metavar="KEY=VALUE", help="May be repeated.", rich_help_panel=_WHICH),
@@ -139,6 +142,17 @@ def payload_of(text: str | None, field: str = "--input") -> Any:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         hint = "; a text stands in quotes of its own: '\"Ada\"'" if text not in ("", "-") else ""
         raise ValidationError(field, f"is not JSON: {error}{hint}") from error
+
+
+def said_once(value: str | None, option: str | None) -> str | None:
+    """Return what an argument or an option says.
+
+    Raises:
+        ValidationError: Both say something.
+    """
+    if value is not None and option is not None:
+        raise ValidationError("--input", "is said twice")
+    return option if value is None else value
 
 
 def _file(path: Path, field: str) -> bytes:

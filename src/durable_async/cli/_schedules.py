@@ -28,10 +28,12 @@ from ._options import (
     Payload,
     Reason,
     Url,
+    Value,
     Where,
     Yes,
     moment_of,
     payload_of,
+    said_once,
     span_of,
     tags_of,
 )
@@ -100,6 +102,7 @@ def show(
 def create(
     schedule_id: Id,
     orchestrator: Annotated[str, typer.Argument(metavar="NAME", help="What it starts.")],
+    value: Value = None,
     payload: Payload = None,
     cron: Annotated[
         str | None, typer.Option(help="Five fields, such as '0 9 * * MON-FRI', or @daily.")
@@ -137,7 +140,7 @@ def create(
     options["time_zone"] = time_zone
     options["overlap"], options["catch_up"] = overlap, catch_up
     options["version"], options["tags"] = version, tags_of(tag)
-    value = payload_of(payload)
+    given = payload_of(said_once(value, payload))
 
     async def run(found: TaskHub) -> ScheduleState | None:
         if dry_run:
@@ -148,7 +151,7 @@ def create(
         return await found.schedules.create(
             schedule_id,
             orchestrator,
-            value,
+            given,
             if_exists=if_exists,
             paused=paused,
             reason=reason,

@@ -20,7 +20,20 @@ from durable_async import (
 from . import _documents, _render
 from ._existing import opened
 from ._exits import NOT_DONE
-from ._options import App, AsJson, Hub, Id, Payload, Url, Where, moment_of, payload_of, tags_of
+from ._options import (
+    App,
+    AsJson,
+    Hub,
+    Id,
+    Payload,
+    Url,
+    Value,
+    Where,
+    moment_of,
+    payload_of,
+    said_once,
+    tags_of,
+)
 from ._terminal import notes, plain
 
 Timeout = Annotated[
@@ -39,6 +52,7 @@ WaitForIt = Annotated[
 
 def start(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The orchestrator's name.")],
+    value: Value = None,
     payload: Payload = None,
     instance_id: Annotated[
         str | None, typer.Option("--id", help="Its id; one that is made up by default.")
@@ -74,7 +88,7 @@ def start(
         async with opened(Where(app, url, hub)) as found:
             handle = await found.client.start(
                 name,
-                payload_of(payload),
+                payload_of(said_once(value, payload)),
                 instance_id=instance_id,
                 version=version,
                 tags=tags,

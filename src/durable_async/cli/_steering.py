@@ -22,9 +22,11 @@ from ._options import (
     Payload,
     Reason,
     Url,
+    Value,
     Where,
     Yes,
     payload_of,
+    said_once,
 )
 from ._terminal import say
 
@@ -36,6 +38,7 @@ Ids = Annotated[
 def raise_event(
     instance: Id,
     event: Annotated[str, typer.Argument(metavar="EVENT", help="The event's name.")],
+    value: Value = None,
     payload: Payload = None,
     as_json: AsJson = False,
     app: App = None,
@@ -49,7 +52,9 @@ def raise_event(
 
     async def run() -> bool:
         async with opened(Where(app, url, hub)) as found:
-            return await found.client.raise_event(instance, event, payload_of(payload))
+            return await found.client.raise_event(
+                instance, event, payload_of(said_once(value, payload))
+            )
 
     is_delivered = anyio.run(run)
     if as_json:

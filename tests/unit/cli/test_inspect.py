@@ -149,7 +149,7 @@ def test_entities(url_with_entities: str) -> None:
     short = say("entities", "--url", url_with_entities, "--limit", "1")
     assert [short[1].split()[0], short[2]] == ["@tally@a", "The first 1; --limit shows more."]
     none = say("entities", "--url", url_with_entities, "--name", "nobody")
-    assert none[0].startswith("There are no such entities in the hub 'default'")
+    assert none[0].startswith("There are no such entities in sqlite ")
     assert "entities 4" in say("stats", "--url", url_with_entities)
 
 
@@ -287,10 +287,10 @@ def test_a_hub_with_nothing_in_it(tmp_path: Path) -> None:
 
     asyncio.run(open_once())
     assert say("list", "--url", url, "--hub", "other")[0].startswith(
-        "There are no orchestrations in the hub 'other'"
+        "There are no orchestrations in sqlite "
     )
     assert say("list", "--url", url, "--hub", "other", "--parked")[0].startswith(
-        "There are no such orchestrations in the hub 'other'"
+        "There are no such orchestrations in sqlite "
     )
 
 

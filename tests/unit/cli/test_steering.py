@@ -59,7 +59,8 @@ def test_an_order_from_its_start_to_its_end(url: str) -> None:
     started = run("start", "order", "-i", '"a lamp"', "--id", "o", "--tag", "shop=3", *at)
     assert started == Said(0, "o\n", "")
     assert run("start", "order", "--id", "o", *at).status == 2
-    raised = run("raise", "o", "approved", "-i", '"Ada"', *at)
+    assert run("raise", "o", "approved", "1", "-i", "2", *at).status == 2
+    raised = run("raise", "o", "approved", '"Ada"', *at)
     assert raised.out == "o: event 'approved' was raised\n"
     work(url, lambda hub: hub.client.wait("o"))
     assert run("wait", "o", *at) == Said(0, '{"product":"a lamp","by":"Ada"}\n', "")
@@ -93,7 +94,7 @@ def test_what_is_no_value_is_refused_before_anything_is_written(
 def test_values_come_from_files_and_from_standard_input(url: str, tmp_path: Path) -> None:
     (tmp_path / "input.json").write_text('"from a file"')
     run("start", "order", "-i", f"@{tmp_path}/input.json", "--id", "a", "--url", url)
-    run("start", "order", "-i", "-", "--id", "b", "--url", url, input='"from a pipe"')
+    run("start", "order", "-", "--id", "b", "--url", url, input='"from a pipe"')
     inputs = [run("show", one, "--json", "--url", url).documents[0]["input"] for one in "ab"]
     assert inputs == ["from a file", "from a pipe"]
 
