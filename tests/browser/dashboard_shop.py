@@ -1,11 +1,13 @@
-"""A shop whose hub has a bit of everything, and its dashboard: ``python dashboard_shop.py FD``."""
+"""A shop whose hub has a bit of everything, and its dashboard: ``python dashboard_shop.py FD``, for pictures ``python dashboard_shop.py FD past``."""
 
 from __future__ import annotations
 
 import asyncio
+import math
+import sqlite3
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import Any
 
 import uvicorn
@@ -26,6 +28,10 @@ shop = Registry()
 HOSTILE = "\"><script>alert(1)</script><img src=x onerror=alert(1)>'\u202e../%00"
 
 
+class CardDeclinedError(NonRetryableError):
+    """No other attempt will help."""
+
+
 @shop.activity
 async def check_stock(product: str) -> int:
     await asyncio.sleep(0.12)
@@ -35,13 +41,11 @@ async def check_stock(product: str) -> int:
 @shop.activity(retry=RetryPolicy(max_attempts=4, first_delay=0.3))
 async def charge(order: dict[str, Any]) -> str:
     await asyncio.sleep(0.2)
-    if order.setdefault("tries", 0) < 0:
-        raise ConnectionError
     tries[order["id"]] = tries.get(order["id"], 0) + 1
     if tries[order["id"]] < order.get("unlucky", 1):
         raise ConnectionError("the payment provider did not answer")
     if order.get("card") == "stolen":
-        raise NonRetryableError("the card was reported stolen")
+        raise CardDeclinedError("the card was reported stolen")
     return f"receipt-{order['id']}"
 
 
@@ -94,6 +98,13 @@ async def nightly(ctx: OrchestrationContext) -> str:
 
 
 @shop.orchestrator
+async def refund(ctx: OrchestrationContext, number: int) -> int:
+    if number % 31 == 5:
+        raise LookupError(f"there is no payment for order-{6000 + number}")
+    return await ctx.call_activity(check_stock, "nothing")
+
+
+@shop.orchestrator
 async def many(ctx: OrchestrationContext, count: int) -> int:
     return sum(await asyncio.gather(*(ctx.call_activity(check_stock, "x") for _ in range(count))))
 
@@ -123,14 +134,35 @@ async def fill(hub: TaskHub) -> None:
     await start(checkout, order, instance_id="order-7312", tags={"team": "shop"})
     await hub.client.suspend("order-7312", "the customer asked us to wait")
     await start(many, 60, instance_id="count-everything")
-    await start(waits, {HOSTILE: HOSTILE}, instance_id=HOSTILE, tags={HOSTILE: HOSTILE})
-    await start(broken, HOSTILE, instance_id=f"broken {HOSTILE}")
-    await hub.client.signal_entity(EntityId("stock", HOSTILE[:100]), "take", HOSTILE)
     await hub.schedules.create(
         "nightly-report", nightly, cron="30 2 * * *", time_zone="Europe/Berlin"
     )
     await hub.schedules.create("heartbeat", nightly, every=3600)
     await hub.schedules.trigger("nightly-report")
+
+
+async def be_hostile(hub: TaskHub) -> None:
+    """Put what nobody should write into each field."""
+    start = hub.client.start
+    await start(waits, {HOSTILE: HOSTILE}, instance_id=HOSTILE, tags={HOSTILE: HOSTILE})
+    await start(broken, HOSTILE, instance_id=f"broken {HOSTILE}")
+    await hub.client.signal_entity(EntityId("stock", HOSTILE[:100]), "take", HOSTILE)
+
+
+async def have_a_past(hub: TaskHub) -> None:
+    """Let an hour have gone by, of which a chart can be drawn: what has ended is moved back."""
+    ids = [f"refund-{number}" for number in range(240)]
+    for handle in await hub.client.start_many(refund, range(240), instance_ids=ids):
+        await hub.client.wait_for_end(handle)
+    with closing(sqlite3.connect("shop.db")) as file, file:
+        for number, instance_id in enumerate(ids):
+            minutes = 58 * (1 - (number / 240) ** 0.8) + 3 * math.sin(number / 9)
+            back = round(max(minutes, 0.5) * 60e6)
+            file.execute(
+                "update instances set created_at_us = created_at_us - ?1,"
+                " completed_at_us = completed_at_us - ?1 where id = ?2",
+                (back, instance_id),
+            )
 
 
 hub = TaskHub.at("sqlite:///shop.db", registry=shop)
@@ -139,6 +171,10 @@ hub = TaskHub.at("sqlite:///shop.db", registry=shop)
 @asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
     async with hub.lifespan(app):
+        if sys.argv[2:] == ["past"]:
+            await have_a_past(hub)
+        else:
+            await be_hostile(hub)
         await fill(hub)
         yield
 

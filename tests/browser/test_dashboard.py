@@ -14,14 +14,15 @@ from serving import serve
 
 PROGRAM = Path(__file__).with_name("dashboard_shop.py")
 IMAGES = os.environ.get("DURABLE_ASYNC_SCREENSHOTS")
-"""A folder to put pictures for the docs into, such as docs/images."""
+"""A folder to put pictures for the docs into, such as docs/images; with ``-k pictured``, since nothing hostile is there then."""
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A shop in which things happened, and its dashboard."""
     folder = tmp_path_factory.mktemp("shop")
-    with serve([str(PROGRAM), "{fd}"], cwd=folder, path="/durable/") as served:
+    command = [str(PROGRAM), "{fd}", *(["past"] if IMAGES else [])]
+    with serve(command, cwd=folder, path="/durable/") as served:
         yield f"{served}/durable"
 
 
@@ -35,7 +36,7 @@ def instance(address: str, instance_id: str) -> str:
     return f"{address}/instance?id={quote(instance_id, safe='')}"
 
 
-def test_from_the_overview_to_an_order_that_is_approved(page: Page, address: str) -> None:
+def test_from_the_overview_to_an_order_that_is_approved_pictured(page: Page, address: str) -> None:
     """A wait is seen in the timeline, its event is raised, and the page tells by itself that it is done."""
     page.goto(f"{address}/")
     expect(page.get_by_role("heading", name="The last hour")).to_be_visible()
@@ -48,6 +49,7 @@ def test_from_the_overview_to_an_order_that_is_approved(page: Page, address: str
     expect(page.locator("h1")).to_have_text("order-7311")
     expect(page.get_by_role("heading", name="What it waits for")).to_be_visible()
     expect(page.locator(".lanes")).to_contain_text("timer")
+    picture(page, "waits")
     page.get_by_role("link", name="Raise approved").click()
     expect(page.get_by_label("Name of the event")).to_have_value("approved")
     page.get_by_label("Value").fill('{"by": "Mia"}')
@@ -159,7 +161,7 @@ def test_updates_wait_for_whoever_reads(page: Page, address: str) -> None:
         page.clock.run_for(5_000)
 
 
-def test_in_the_dark(chromium: Browser, address: str) -> None:
+def test_in_the_dark_pictured(chromium: Browser, address: str) -> None:
     context = chromium.new_context(color_scheme="dark", viewport={"width": 1280, "height": 900})
     page = context.new_page()
     page.goto(f"{address}/instances?name=checkout")
