@@ -13,6 +13,7 @@ from . import (
     history,
     offloading,
     orders,
+    over_http,
     pages,
     surroundings,
 )
@@ -20,7 +21,16 @@ from .target import Target
 
 _MODULES = (
     *(codec, history, client_api, orders, damage),
-    *(config, surroundings, pages, command_line, offloading, compat_names, compat_client),
+    *(
+        config,
+        surroundings,
+        pages,
+        over_http,
+        command_line,
+        offloading,
+        compat_names,
+        compat_client,
+    ),
 )
 
 TARGETS: dict[str, Target] = {

@@ -54,6 +54,18 @@ async def test_what_is_damaged_is_said_to_be(env: VirtualEnvironment) -> None:
             assert json.loads(answer.body)["instanceId"] == "a"
 
 
+@virtual_time
+async def test_a_hub_that_is_not_open_is_alive_and_not_ready(env: VirtualEnvironment) -> None:
+    hub = TaskHub.at("memory://", environment=env)
+    assert ((await answered("live", hub)).status, (await answered("ready", hub)).status) == (
+        200,
+        503,
+    )
+    async with hub, hub.worker():
+        answer = await answered("ready", hub)
+        assert (answer.status, json.loads(answer.body)["problems"]) == (200, [])
+
+
 @pytest.mark.parametrize("package", ["fastapi", "starlette", "aiohttp"])
 def test_a_package_that_is_not_there_is_named(
     package: str, monkeypatch: pytest.MonkeyPatch

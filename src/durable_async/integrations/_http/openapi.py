@@ -57,6 +57,18 @@ _ENTITY: Schema = {
 }
 
 
+_HEALTH: Schema = {
+    "type": "object",
+    "title": "Health",
+    "properties": {
+        "isLive": {"type": "boolean"},
+        "isReady": {"type": "boolean"},
+        "problems": {"type": "array", "items": _TEXT},
+        "details": {"type": "object"},
+    },
+}
+
+
 def state_schema(input_schema: Schema | None = None, output_schema: Schema | None = None) -> Schema:
     """Return the schema of where an orchestration stands."""
     return {
@@ -137,6 +149,8 @@ def _body(route: Route, code: int, state: Schema) -> Schema | None:
             return {"type": "object", "properties": {"instancesDeleted": {"type": "integer"}}}
         case ("events", 200):
             return _TEXT
+        case ("live" | "ready", _):
+            return _HEALTH
         case _:
             return None
 

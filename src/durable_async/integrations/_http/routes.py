@@ -10,7 +10,7 @@ from typing import Literal, get_args
 from durable_async.errors import ConfigurationError, DurableError, shown
 from durable_async.telemetry import continue_trace
 
-from . import entities, news, orchestrations
+from . import entities, health, news, orchestrations
 from .messages import Answer, Call, Desk, Stream
 from .origins import refuse_strangers
 from .parameters import (
@@ -46,6 +46,8 @@ Operation = Literal[
     "entity",
     "signal",
     "call",
+    "live",
+    "ready",
 ]
 """What can be asked for over HTTP; each is a route."""
 
@@ -221,6 +223,20 @@ ROUTES: tuple[Route, ...] = (
         answers={200: "what came out", 202: "no answer yet; it is carried out all the same"},
         parameters=(WAIT, IDEMPOTENCY),
         body="The operation's input",
+    ),
+    Route(
+        operation="live",
+        method="GET",
+        path="/healthz",
+        operate=health.live,
+        answers={200: "the process can go on", 503: "start it anew"},
+    ),
+    Route(
+        operation="ready",
+        method="GET",
+        path="/readyz",
+        operate=health.ready,
+        answers={200: "it is fit for requests", 503: "it is not, for the problems that are told"},
     ),
 )
 
