@@ -12,7 +12,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack, overload
 
 import anyio
 
-from durable_async.client import Client, OrchestrationHandle
+from durable_async.client import Client, EntityState, OrchestrationHandle
 from durable_async.errors import (
     DecodeError,
     LimitExceededError,
@@ -203,9 +203,17 @@ class Schedules:
     async def resume(self, schedule_id: str, /) -> ScheduleState:
         """Let a paused schedule go on with its next tick; for those that passed by there is `backfill`. Twice is once.
 
+        One that is parked is put back.
+
         Raises:
             ScheduleNotFoundError: There is no such schedule.
         """
+        entity = entity_of(schedule_id)
+        found = await self._client.get_entity(entity)
+        if found is not None and found.parked is not None:
+            await self._client.unpark(entity)
+        if found is not None and found.parked_operations:
+            await self._client.retry_parked_operations(entity)
         return await self._steer(schedule_id, ScheduleEntity.resume)
 
     async def delete(self, schedule_id: str, /) -> None:
@@ -351,7 +359,7 @@ class Schedules:
         states: tuple[ScheduleState, ...] = ()
         for one in found:
             try:
-                record = one.state
+                record = _record_of(one)
             except DecodeError as error:  # must not hide the others
                 _log.warning("schedule %r cannot be read: %s", one.entity_id.key, error)
                 continue
@@ -411,10 +419,20 @@ class Schedules:
 
     async def _record(self, entity: EntityId) -> ScheduleRecord | None:
         found = await self._client.get_entity(entity, ScheduleRecord)
-        return None if found is None else found.state
+        return None if found is None else _record_of(found)
 
     def _now(self) -> datetime:
         return instant(self._now_us())
+
+
+def _record_of(found: EntityState[ScheduleRecord]) -> ScheduleRecord | None:
+    """Return what is stored of a schedule; that it is parked is its problem."""
+    record = found.state
+    reasons = [found.parked, *(one.reason for one in found.parked_operations)]
+    parked = next((reason for reason in reasons if reason is not None), None)
+    if record is not None and parked is not None:
+        record.problem = f"parked: {parked}"
+    return record
 
 
 def _state(entity: EntityId, record: ScheduleRecord | None) -> ScheduleState:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,7 +24,10 @@ from durable_async import (
     ValidationError,
     WaitTimeoutError,
 )
+from durable_async.backends.memory import MemoryBackend
+from durable_async.backends.memory.store import MemoryStore
 from durable_async.errors import BackendUnavailableError
+from durable_async.model.records import CommitItem, CommitResult, Fence
 from durable_async.registry import is_system_name
 from durable_async.schedules import CatchUp, IfExists, _entity
 from durable_async.schedules._record import ScheduleRecord
@@ -220,6 +223,68 @@ async def test_a_schedule_that_nobody_wakes_any_more_is_woken_by_any_verb(
         await anyio.sleep(1)
         assert (await hub.schedules.describe("x")).started == 1
         assert (await hub.schedules.describe("s")).started == 2
+
+
+class Dying(MemoryBackend):
+    """The way to the store of a process that dies when a schedule's next tick is due."""
+
+    dies = False
+
+    def _check(self) -> None:
+        if self.dies:
+            raise BackendUnavailableError("the process is dead")
+
+    async def commit(self, fence: Fence, items: Sequence[CommitItem]) -> CommitResult:
+        self._check()
+        return await super().commit(fence, items)
+
+    async def retire_worker(self, fence: Fence) -> None:
+        self._check()
+        await super().retire_worker(fence)
+
+
+async def die_of_it(env: VirtualEnvironment, store: MemoryStore) -> None:
+    """Be a worker process that a schedule's tick kills."""
+    backend = Dying(store, environment=env)
+    await backend.open()
+    hub = TaskHub(backend, registry=registry, environment=env)
+    with anyio.CancelScope() as life, pytest.MonkeyPatch.context() as deadly:
+
+        async def die(*_: Any) -> None:
+            backend.dies = True
+            life.cancel()
+            await anyio.sleep(1)
+
+        deadly.setattr(_entity.ScheduleEntity, "_look", die)
+        with anyio.move_on_after(120):
+            await hub.worker().run()
+    hub.client.close()
+    await backend.close()
+
+
+@virtual_time
+async def test_one_whose_workers_die_is_parked_until_it_is_resumed(env: VirtualEnvironment) -> None:
+    store = MemoryStore(env)
+    backend = MemoryBackend(store, environment=env)
+    await backend.open()
+    hub = TaskHub(backend, registry=registry, environment=env)
+    async with hub.worker():
+        await hub.schedules.create("s", report, every=HOUR)
+    await anyio.sleep(HOUR)
+    for _ in range(6):
+        await die_of_it(env, store)
+    state = await hub.schedules.get("s")
+    assert state is not None
+    assert (state.problem or "").startswith("parked: "), state
+    async with hub.worker():
+        await anyio.sleep(HOUR)
+        assert (await hub.schedules.describe("s")).started == 0
+        await hub.schedules.resume("s")
+        await anyio.sleep(1)
+        state = await hub.schedules.describe("s")
+        assert (state.started, state.problem) == (1, None)
+    hub.client.close()
+    await backend.close()
 
 
 @virtual_time
