@@ -183,17 +183,25 @@ class _Several(Ongoing):
     """What all listeners made of one thing, ended in the opposite order: each may have put something into the context."""
 
     def __init__(self, ongoing: list[Ongoing]) -> None:
-        self._ended = [_guarded(one, "ended") for one in reversed(ongoing)]
-        self._recorded = [_guarded(one, "recorded") for one in ongoing]
-        self.traceparent = next((one.traceparent for one in ongoing if one.traceparent), "")
+        self._ongoing = ongoing
+        for one in ongoing:
+            if one.traceparent:
+                self.traceparent = one.traceparent
+                break
 
     def ended(self, outcome: Outcome) -> None:
-        for one in self._ended:
-            one(outcome)
+        for one in reversed(self._ongoing):
+            try:
+                one.ended(outcome)
+            except Exception:  # noqa: BLE001 - whatever it is, the work goes on
+                _complain(one, "ended")
 
     def recorded(self) -> None:
-        for one in self._recorded:
-            one()
+        for one in self._ongoing:
+            try:
+                one.recorded()
+            except Exception:  # noqa: BLE001 - whatever it is, the work goes on
+                _complain(one, "recorded")
 
 
 _broken: set[tuple[type[Any], str]] = set()
@@ -204,14 +212,18 @@ def _guarded(one: Any, name: str) -> Callable[..., Any]:
     """Return a method that cannot do harm: what it raises is logged the first time."""
     method = getattr(one, name)
 
-    def call(*args: Any) -> Any:
+    def call(value: Any) -> Any:
         try:
-            return method(*args)
+            return method(value)
         except Exception:  # noqa: BLE001 - whatever it is, the work goes on
-            key = (type(one), name)
-            if key not in _broken:
-                _broken.add(key)
-                _log.exception("%s.%s failed; it is not logged again", type(one).__name__, name)
+            _complain(one, name)
             return None
 
     return call
+
+
+def _complain(one: Any, name: str) -> None:
+    key = (type(one), name)
+    if key not in _broken:
+        _broken.add(key)
+        _log.exception("%s.%s failed; it is not logged again", type(one).__name__, name)

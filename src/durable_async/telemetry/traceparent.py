@@ -6,6 +6,7 @@ derived: whoever knows the trace, the instance and the place in its history know
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from collections.abc import Generator
@@ -38,16 +39,9 @@ class TraceParent(NamedTuple):
     @classmethod
     def parse(cls, header: object) -> TraceParent | None:
         """Read a header; ``None`` for what is none, for headers come from anybody."""
-        if not isinstance(header, str) or len(header) > _CHARS_MAX:
+        if not isinstance(header, str) or not header or len(header) > _CHARS_MAX:
             return None
-        found = _HEADER.fullmatch(header.strip(" \t"))
-        if found is None:
-            return None
-        version, trace_id, span_id, flags, more = found.groups()
-        if version == "ff" or (version == "00" and more is not None):
-            return None
-        parent = cls(int(trace_id, 16), int(span_id, 16), int(flags, 16) & _FLAGS_KNOWN)
-        return parent if parent.trace_id and parent.span_id else None
+        return _parsed(header)
 
     def __str__(self) -> str:
         return f"00-{self.trace_id:032x}-{self.span_id:016x}-{self.flags:02x}"
@@ -90,6 +84,19 @@ class TraceParent(NamedTuple):
     def operation(self, entity_id: str) -> TraceParent:
         """Return the span of the operation of an entity that the letter from this span asks for."""
         return self.derived("operation", entity_id, self.span_id)
+
+
+@functools.lru_cache(maxsize=1_000)
+def _parsed(header: str) -> TraceParent | None:
+    """Read a header; a worker reads that of one instance again and again."""
+    found = _HEADER.fullmatch(header.strip(" \t"))
+    if found is None:
+        return None
+    version, trace_id, span_id, flags, more = found.groups()
+    if version == "ff" or (version == "00" and more is not None):
+        return None
+    parent = TraceParent(int(trace_id, 16), int(span_id, 16), int(flags, 16) & _FLAGS_KNOWN)
+    return parent if parent.trace_id and parent.span_id else None
 
 
 def passed_on(header: str, instance_id: str, execution: int, seq: int) -> str:

@@ -14,6 +14,7 @@ that attempt's is written.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from contextvars import Token
 from typing import Any
@@ -91,7 +92,11 @@ class Tracing(Telemetry):
             ),
             start_time=call.begun_us * 1_000,
         )
-        return _Running(span, call.begun_us)
+        running = _Running(span, call.begun_us)
+        own = _place_of(span)
+        if own is not None:
+            running.traceparent = str(own)
+        return running
 
     # -- code that runs
 
@@ -269,10 +274,6 @@ class _Running(Ongoing):
         self._span = span
         self._begun_us = begun_us
         self._ended_us = begun_us
-        known = span.get_span_context()
-        if known.is_valid:
-            flags = int(known.trace_flags)
-            self.traceparent = str(TraceParent(known.trace_id, known.span_id, flags))
 
     def ended(self, outcome: Outcome) -> None:
         self._ended_us = self._begun_us + round(outcome.seconds * 1e6)
@@ -306,7 +307,7 @@ class _Operation(_Inside):
         self, span: trace.Span, run: OperationRun, tracing: Tracing, header: TraceParent
     ) -> None:
         super().__init__(span, run.begun_us)
-        self._own = TraceParent.parse(self.traceparent) or header
+        self._own = _place_of(span) or header
         self.traceparent = str(header._replace(flags=self._own.flags))
         self._run = run
         self._tracing = tracing
@@ -323,6 +324,7 @@ class _Operation(_Inside):
             self._tracing.write_act(act, self._own, act.begun_us, known)
 
 
+@functools.lru_cache(maxsize=1_000)
 def _remote(header: TraceParent) -> trace.Span:
     known = trace.SpanContext(
         header.trace_id,
@@ -331,6 +333,14 @@ def _remote(header: TraceParent) -> trace.Span:
         trace_flags=trace.TraceFlags(header.flags),
     )
     return trace.NonRecordingSpan(known)
+
+
+def _place_of(span: trace.Span) -> TraceParent | None:
+    """Return where a span is; ``None`` if it is nowhere, as without an SDK."""
+    known = span.get_span_context()
+    if not known.is_valid:
+        return None
+    return TraceParent(known.trace_id, known.span_id, int(known.trace_flags))
 
 
 def _context(parent: TraceParent) -> context.Context:
