@@ -25,7 +25,7 @@ from durable_async.registry import Registry, SystemRegistry, default_registry
 from durable_async.schedules import Schedules, system_of
 from durable_async.serialization import DataConverter, JsonConverter
 from durable_async.serialization.converter import PAYLOAD_BYTES_MAX
-from durable_async.telemetry import Telemetry, signals_for
+from durable_async.telemetry import HubCounted, Telemetry, signals_for
 from durable_async.worker import Worker, WorkerSettings, health_of
 
 if TYPE_CHECKING:
@@ -376,8 +376,11 @@ class TaskHub:
         return self._opened
 
     async def statistics(self) -> HubStatistics:
-        """Count what the hub holds."""
-        return await self.backend.statistics()
+        """Count what the hub holds, in all processes; who listens is told, too."""
+        found = await self.backend.statistics()
+        if self.signals is not None and self.signals.hub_counted is not None:
+            self.signals.hub_counted(_counted(self.name, found))
+        return found
 
     async def explain(self, instance: str | OrchestrationHandle[Any]) -> Explanation:
         """Say what an orchestration waits for, since when, and what is in its way.
@@ -428,6 +431,18 @@ def _left_at(state: Any, hub: TaskHub) -> Generator[None]:
         yield
     finally:
         del state.task_hub
+
+
+def _counted(hub: str, found: HubStatistics) -> HubCounted:
+    return HubCounted(
+        hub=hub,
+        by_status={status.value: count for status, count in found.by_status.items()},
+        entities=found.entities,
+        parked=found.parked,
+        workers=found.workers,
+        letters=found.letters,
+        queued_activities=found.queued_activities,
+    )
 
 
 def _hub_name(url: str | Backend, asked: str | None) -> str:

@@ -39,7 +39,7 @@ def test_every_label_is_documented_with_its_values() -> None:
         "verb": get_args(get_type_hints(ClientCall)["verb"]),
     }
     for label, possible in values.items():
-        assert rows[label] == ", ".join(f"`{value}`" for value in possible)
+        assert ", ".join(f"`{value}`" for value in possible) in rows[label]
     for kind in get_args(get_type_hints(InstanceParked)["kind"]):
         assert f"`{kind}`" in rows["kind"]
 

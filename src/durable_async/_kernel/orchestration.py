@@ -36,6 +36,7 @@ from durable_async.model.history import (
     TimerFired,
     TurnStarted,
 )
+from durable_async.telemetry.logs import worker_facts
 
 from . import admission, inputs
 from .admission import is_under_way
@@ -143,6 +144,7 @@ class Orchestration:
             parent=started.parent,
         )
         self._loop.context.run(current_context.set, self._context)
+        self._loop.context.run(worker_facts.set, worker_facts.get())  # for the log
 
     @property
     def begun_at_us(self) -> int | None:

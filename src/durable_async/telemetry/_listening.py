@@ -17,6 +17,7 @@ from ._values import (
     ClientCall,
     ExecutionBegan,
     ExecutionEnded,
+    HubCounted,
     InstanceParked,
     InstancesPurged,
     LeaseLost,
@@ -106,6 +107,9 @@ class Telemetry:
 
     # -- upkeep
 
+    def hub_counted(self, counted: HubCounted) -> None:
+        """Somebody asked what the hub holds."""
+
     def instances_purged(self, purged: InstancesPurged) -> None:
         """Retention purged a batch."""
 
@@ -129,6 +133,7 @@ class Signals:
         self.batch_committed: Callable[[BatchCommitted], None] | None
         self.work_fetched: Callable[[WorkFetched], None] | None
         self.lease_lost: Callable[[LeaseLost], None] | None
+        self.hub_counted: Callable[[HubCounted], None] | None
         self.instances_purged: Callable[[InstancesPurged], None] | None
         self.ticks_missed: Callable[[TicksMissed], None] | None
         for name in SIGNALS:

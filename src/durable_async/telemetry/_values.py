@@ -276,6 +276,24 @@ class RunningWorker(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 # -- upkeep
 
 
+class HubCounted(_Value, frozen=True, kw_only=True, gc=False):
+    """Somebody asked ``hub.statistics()``: what the whole hub holds, in all processes.
+
+    Attributes:
+        by_status: Orchestrations.
+        entities: Entities, also those that hold nothing.
+        parked: Orchestrations and entities.
+    """
+
+    hub: str
+    by_status: dict[str, int]
+    entities: int
+    parked: int
+    workers: int
+    letters: int
+    queued_activities: int
+
+
 class InstancesPurged(_Value, frozen=True, kw_only=True, gc=False):
     """Retention purged instances that ended long ago."""
 

@@ -12,7 +12,8 @@ from typing import Any
 
 LOGGER = "durable_async"
 
-_worker: ContextVar[dict[str, str] | None] = ContextVar("durable_async_worker", default=None)
+worker_facts: ContextVar[dict[str, str] | None] = ContextVar("durable_async_worker", default=None)
+"""Of the worker whose task this is. Orchestrations, whose code has a context of its own, are given those of their worker."""
 
 
 def about(instance_id: str, execution: int | None = None) -> dict[str, Any]:
@@ -24,7 +25,7 @@ def about(instance_id: str, execution: int | None = None) -> dict[str, Any]:
 
 def enter_worker(hub: str, worker_id: str) -> None:
     """Let this task, and all that is begun in it, log as this worker's."""
-    _worker.set({"hub": hub, "worker_id": worker_id})
+    worker_facts.set({"hub": hub, "worker_id": worker_id})
 
 
 class WorkerFacts(logging.Filter):
@@ -32,7 +33,7 @@ class WorkerFacts(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Add what is known; every record passes."""
-        for name, value in (_worker.get() or {}).items():
+        for name, value in (worker_facts.get() or {}).items():
             if not hasattr(record, name):
                 setattr(record, name, value)
         return True

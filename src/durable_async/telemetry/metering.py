@@ -16,6 +16,7 @@ from ._values import (
     ClientCall,
     ExecutionBegan,
     ExecutionEnded,
+    HubCounted,
     InstanceParked,
     InstancesPurged,
     LeaseLost,
@@ -199,6 +200,21 @@ COMMITS_WAITING = Metric(
     "worker.commits.waiting", "gauge", "", ("hub",), "Items in line for the next commit."
 )
 
+HUB_ORCHESTRATIONS = Metric(
+    "hub.orchestrations",
+    "gauge",
+    "",
+    ("hub", "status"),
+    "Orchestrations of the whole hub, when `hub.statistics()` was last asked here.",
+)
+HUB_ENTITIES = Metric("hub.entities", "gauge", "", ("hub",), "The same of its entities.")
+HUB_PARKED = Metric("hub.parked", "gauge", "", ("hub",), "The same of what is parked.")
+HUB_WORKERS = Metric("hub.workers", "gauge", "", ("hub",), "The same of its workers.")
+HUB_LETTERS = Metric("hub.letters", "gauge", "", ("hub",), "The same of letters in mailboxes.")
+HUB_QUEUED = Metric(
+    "hub.activities.queued", "gauge", "", ("hub",), "The same of activities in its queue."
+)
+
 METRICS = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
 """All of them, in the order in which they are documented."""
 
@@ -208,6 +224,7 @@ class Metering(Telemetry):
 
     def __init__(self) -> None:
         self._workers: dict[str, RunningWorker] = {}
+        self._counted: dict[str, HubCounted] = {}
         self._lock = threading.Lock()  # gauges are read by other threads
         self._orchestrators: frozenset[str] = frozenset()
         self._activities: frozenset[str] = frozenset()
@@ -225,10 +242,16 @@ class Metering(Telemetry):
         """Go through what is now, from any thread."""
         with self._lock:
             workers = list(self._workers.values())
+            counted = list(self._counted.values())
         for hub in dict.fromkeys(worker.hub for worker in workers):
             loads = [worker.load() for worker in workers if worker.hub == hub]
             for metric, value in _sums(loads).items():
                 yield metric, (hub,), value
+        for one in counted:
+            for status, count in one.by_status.items():
+                yield HUB_ORCHESTRATIONS, (one.hub, status), count
+            for metric, value in _of_hub(one).items():
+                yield metric, (one.hub,), value
 
     # -- what takes time
 
@@ -310,6 +333,11 @@ class Metering(Telemetry):
 
     # -- upkeep
 
+    def hub_counted(self, counted: HubCounted) -> None:
+        """Keep it until the next one."""
+        with self._lock:
+            self._counted[counted.hub] = counted
+
     def instances_purged(self, purged: InstancesPurged) -> None:
         """Count them."""
         self.add(INSTANCES_PURGED, (purged.hub,), purged.count)
@@ -352,4 +380,14 @@ def _sums(loads: list[WorkerLoad]) -> dict[Metric, int]:
         ACTIVITIES_FREE: sum(one.activities_free for one in loads),
         OPERATIONS_RUNNING: sum(one.operations for one in loads),
         COMMITS_WAITING: sum(one.commits_waiting for one in loads),
+    }
+
+
+def _of_hub(counted: HubCounted) -> dict[Metric, int]:
+    return {
+        HUB_ENTITIES: counted.entities,
+        HUB_PARKED: counted.parked,
+        HUB_WORKERS: counted.workers,
+        HUB_LETTERS: counted.letters,
+        HUB_QUEUED: counted.queued_activities,
     }

@@ -149,6 +149,21 @@ async def test_gauges_are_what_is_now(env: VirtualEnvironment) -> None:
 
 
 @virtual_time
+async def test_what_the_hub_holds_is_what_was_last_asked(env: VirtualEnvironment) -> None:
+    known = CollectorRegistry()
+    pending = {"hub": "default", "status": "pending"}
+    async with TaskHub.open(
+        "memory://", registry=registry, environment=env, telemetry=Prometheus(known)
+    ) as hub:
+        await hub.client.start(copying, "x")
+        assert known.get_sample_value("durable_async_hub_orchestrations", pending) is None
+        await hub.statistics()
+        assert known.get_sample_value("durable_async_hub_orchestrations", pending) == 1
+        assert known.get_sample_value("durable_async_hub_parked", {"hub": "default"}) == 0
+        assert known.get_sample_value("durable_async_hub_workers", {"hub": "default"}) == 0
+
+
+@virtual_time
 async def test_names_that_callers_make_up_are_one_label(env: VirtualEnvironment) -> None:
     known = CollectorRegistry()
     lenient = Registry(fallback=Everything())
