@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import httpx
 
+from durable_async import TaskHub
+
+from .stage import doubling
+
+ABSENT = "urn:durable-async:problem:entity-not-found"
+
 
 async def test_an_entity_is_signalled_called_and_looked_at(shop: httpx.AsyncClient) -> None:
     assert (await shop.post("entities/Counter/a/signals/add", json=4)).status_code == 202
@@ -51,3 +57,16 @@ async def test_a_signal_may_be_for_later(shop: httpx.AsyncClient) -> None:
     assert (await shop.get("entities/counter/a")).json()["backlog"] == 1
     assert (await shop.post("entities/counter/a/signals/add?at=soon", json=1)).status_code == 422
     assert (await shop.post("entities/co@unter/a/signals/add", json=1)).status_code == 422
+
+
+async def test_entities_of_the_library_are_none_of_the_callers(
+    shop: httpx.AsyncClient, hub: TaskHub
+) -> None:
+    await hub.schedules.create("hourly", doubling, 1, every=3600)
+    for name in ("durable_async.schedule", "Durable_Async.Schedule", "durable_async.other"):
+        for request in ("signals/delete", "calls/trigger"):
+            refused = await shop.post(f"entities/{name}/hourly/{request}")
+            assert (refused.status_code, refused.json()["type"]) == (404, ABSENT)
+        assert (await shop.get(f"entities/{name}/hourly")).status_code == 404
+    assert (await shop.get("entities")).json() == {"entities": [], "nextPage": None}
+    assert await hub.schedules.get("hourly") is not None

@@ -7,6 +7,7 @@ from typing import Any
 from durable_async.client import EntityConditions
 from durable_async.errors import WaitTimeoutError
 from durable_async.model.identity import EntityId, check_name
+from durable_async.registry import is_system_name
 
 from . import reading
 from .documents import entity_document, raw, raw_type
@@ -24,7 +25,7 @@ async def entity(desk: Desk, call: Call) -> Answer:
     entity_id = _entity_id(call)
     state = await desk.client.get_entity(entity_id, raw_type(desk.hub.payloads))
     if state is None:
-        raise ProblemError(404, "entity-not-found", f"no entity {entity_id} in this task hub")
+        raise _no_entity(entity_id)
     return Answer(status=200, body=dump(entity_document(state, desk.hub.payloads)))
 
 
@@ -36,7 +37,11 @@ async def entities(desk: Desk, call: Call) -> Answer:
         page=reading.text(call, "page"),
         **_conditions(call),
     )
-    documents = [entity_document(state, desk.hub.payloads) for state in found]
+    documents = [
+        entity_document(state, desk.hub.payloads)
+        for state in found
+        if not is_system_name(state.entity_id.name)
+    ]
     return Answer(status=200, body=dump({"entities": documents, "nextPage": page}))
 
 
@@ -76,7 +81,15 @@ async def call_entity(desk: Desk, call: Call) -> Answer:
 
 
 def _entity_id(call: Call) -> EntityId:
-    return EntityId(text_of(call.names["entity"], "entity"), text_of(call.names["key"], "key"))
+    """Return the entity that a path is about; none of the library's own: who signals those of schedules starts whatever he likes."""
+    entity_id = EntityId(text_of(call.names["entity"], "entity"), text_of(call.names["key"], "key"))
+    if is_system_name(entity_id.name):
+        raise _no_entity(entity_id)
+    return entity_id
+
+
+def _no_entity(entity_id: EntityId) -> ProblemError:
+    return ProblemError(404, "entity-not-found", f"no entity {entity_id} in this task hub")
 
 
 async def _operation(desk: Desk, call: Call) -> tuple[EntityId, str, Any]:
