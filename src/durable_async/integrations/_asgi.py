@@ -16,7 +16,7 @@ from durable_async.errors import ConfigurationError
 from durable_async.hub import TaskHub
 
 from ._http.leaving import Leaving
-from ._http.messages import Answer, Call, Desk, Stream
+from ._http.messages import HEADERS, Answer, Call, Desk, Stream
 from ._http.routes import Route, prefix_of, respond
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -91,7 +91,7 @@ async def _body(request: Request) -> AsyncIterator[bytes]:
 
 
 def _response(answer: Answer | Stream) -> Response:
-    headers = dict(answer.headers)
+    headers = {**HEADERS, **answer.headers}
     if isinstance(answer, Stream):
         return _StreamResponse(answer, headers)
     # A body that is empty has no type.

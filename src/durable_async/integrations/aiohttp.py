@@ -18,7 +18,7 @@ from durable_async.hub import TaskHub
 from durable_async.serialization.converter import PAYLOAD_BYTES_MAX
 
 from ._http.leaving import Leaving
-from ._http.messages import Answer, Call, Desk, Stream
+from ._http.messages import HEADERS, Answer, Call, Desk, Stream
 from ._http.routes import Operation, Route, prefix_of, respond, routes_for
 
 try:
@@ -138,17 +138,16 @@ def _handler(route: Route, desk: Desk) -> Handler:
 
 
 def _response(answer: Answer) -> web.Response:
+    headers = {**HEADERS, **answer.headers}
     if not answer.body:
-        return web.Response(status=answer.status, headers=answer.headers)
-    return web.Response(
-        body=answer.body,
-        status=answer.status,
-        headers={**answer.headers, "Content-Type": answer.media_type},
-    )
+        return web.Response(status=answer.status, headers=headers)
+    headers["Content-Type"] = answer.media_type
+    return web.Response(body=answer.body, status=answer.status, headers=headers)
 
 
 async def _streamed(request: web.Request, stream: Stream) -> web.StreamResponse:
-    response = web.StreamResponse(headers={**stream.headers, "Content-Type": stream.media_type})
+    headers = {**HEADERS, **stream.headers, "Content-Type": stream.media_type}
+    response = web.StreamResponse(headers=headers)
     try:
         await response.prepare(request)
         async for piece in stream.pieces:

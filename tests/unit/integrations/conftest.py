@@ -35,7 +35,10 @@ async def shop(serve: Serve, hub: TaskHub) -> AsyncIterator[httpx.AsyncClient]:
             opened.set_result(client)
             await closing.wait()
 
-    async with asyncio.TaskGroup() as group:
-        group.create_task(life())
-        yield await opened
-        closing.set()
+    living = asyncio.ensure_future(life())
+    await asyncio.wait([living, opened], return_when=asyncio.FIRST_COMPLETED)
+    if living.done():
+        await living
+    yield await opened
+    closing.set()
+    await living

@@ -39,6 +39,8 @@ async def test_starting_tells_where_everything_is(shop: httpx.AsyncClient) -> No
     assert uris["eventsUri"].endswith("/instances/d-1/events")
     assert answer.headers["location"] == uris["statusQueryGetUri"]
     assert answer.headers["retry-after"] == "1"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-content-type-options"] == "nosniff"
     ended = await shop.get(uris["statusQueryGetUri"], params={"wait": 10})
     assert ended.status_code == 200
     assert ended.json()["runtimeStatus"] == "Completed"

@@ -27,8 +27,4 @@ def _answer(health: Health, *, is_well: bool) -> Answer:
         "problems": health.problems,
         "details": health.details,
     }
-    return Answer(
-        status=200 if is_well else 503,
-        body=dump(document),
-        headers={"Cache-Control": "no-store"},
-    )
+    return Answer(status=200 if is_well else 503, body=dump(document))

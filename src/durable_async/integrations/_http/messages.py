@@ -15,6 +15,9 @@ from .leaving import Leaving
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
 
+HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+"""What every answer has: a state is of this moment, and a payload is no page."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
@@ -67,7 +70,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What is sent back whole."""
+    """What is sent back whole.
+
+    Attributes:
+        status: The status code.
+        body: The body; an empty one has no type.
+        headers: Those that it has beside `HEADERS`.
+        media_type: The type of the body.
+    """
 
     status: int
     body: bytes = b""
@@ -77,7 +87,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stream:
-    """What is sent back piece by piece, as long as somebody listens."""
+    """What is sent back piece by piece, as long as somebody listens; then the pieces are closed.
+
+    Attributes:
+        pieces: The pieces.
+        headers: Those that it has beside `HEADERS`.
+        media_type: The type of the whole.
+    """
 
     pieces: AsyncGenerator[bytes, None]
     headers: Mapping[str, str] = field(default_factory=dict)

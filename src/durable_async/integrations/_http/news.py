@@ -19,10 +19,9 @@ STATUS, CUSTOM_STATUS, END, GONE = "status", "customStatus", "end", "gone"
 LAST_EVENT_ID = "last-event-id"
 RECONNECT_MILLISECONDS = 2_000
 
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "X-Accel-Buffering": "no",  # a proxy would keep news until they fill a page
-}
+_HEADERS = {"X-Accel-Buffering": "no"}
+"""A proxy would keep news until they fill a page."""
+
 _STILL_HERE = b": still here\n\n"
 
 
