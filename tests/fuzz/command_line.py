@@ -77,6 +77,14 @@ COMMANDS: Mapping[
     "entities": ([], {**_look, **_json, "--limit": _numbers, "--name": _ids, "--key-prefix": _ids}),
     "show": ([_ids], {**_look, **_json, "--limit": _numbers}),
     "stats": ([], {**_look, **_json}),
+    "explain": ([_ids], {**_look, **_json}),
+    "workers": ([], {**_look, **_json}),
+    "start": ([_ids, _words], {**_look, **_json, "--id": _ids, "--tag": _words, "--at": _words}),
+    "raise": ([_ids, _ids, _words], {**_look, **_json}),
+    "suspend": ([_ids], {**_look, **_json, "--reason": _words, "--dry-run": None}),
+    "terminate": ([_ids], {**_look, **_json, "--output": _words, "--yes": None}),
+    "purge": ([_ids], {**_look, "--dry-run": None, "--completed-to": _words, "--prefix": _ids}),
+    "schedules list": ([], {**_look, **_json, "--prefix": _ids}),
     "unpark": ([_ids, _ids], {**_look, **_json, "--all": None, "--dry-run": None}),
     "migrate print": ([], {"--schema": _words}),
     "migrate check": ([], {"--url": _urls}),
@@ -112,7 +120,7 @@ def probe(words: list[str]) -> None:
     """Run the command as its entry point does."""
     url = _url()
     given = [url if word == "<file>" else word for word in words]
-    if given[:1] in (["demo"], ["demo-worker"]):
+    if given[:1] in (["demo"], ["demo-worker"], ["dev"], ["wait"], ["worker"]):
         return
     out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="replace")
     try:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from durable_async import EntityState, OrchestrationState, TaskHub
 from durable_async.cli import _documents, _render
+from durable_async.cli._terminal import plain
 from durable_async.model.history import ExecutionStarted, HistoryEvent
 from durable_async.serialization.events import decode_letter
 
@@ -54,7 +55,7 @@ def _is_shown(state: OrchestrationState, events: list[HistoryEvent]) -> None:
     _print(_render.state(state))
     _print(_render.history(events))
     document = _as_json(_documents.state(state, events))
-    assert document["instance"] == state.instance_id
+    assert document["id"] == state.instance_id
     assert document["tags"] == state.tags
 
 
@@ -62,11 +63,11 @@ def _are_listed(states: list[OrchestrationState], entities: list[EntityState[Any
     if states:
         listed = _print(_render.instances(states))
         for state in states:
-            assert state.instance_id in listed
+            assert plain(state.instance_id) in listed
     if entities:
         listed = _print(_render.entities(entities))
         for entity in entities:
-            assert str(entity.entity_id) in listed
+            assert plain(str(entity.entity_id)) in listed
 
 
 def _print(table: Any) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 from durable_async import (
     BackendUnavailableError,
     DurableError,
     InstanceNotFoundError,
+    InvalidTransitionError,
+    OrchestrationState,
     TaskHub,
     ValidationError,
 )
@@ -20,8 +23,27 @@ from ._exits import NOT_DONE
 from ._options import Where
 from ._terminal import make_sure, say
 
-Verb = Callable[[TaskHub, str], Awaitable[str]]
-"""Does something to one, and returns what to say of it."""
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """What is done to each.
+
+    Attributes:
+        name: As the command line has it.
+        needs: What the orchestration must be, for people.
+        fits: Tells whether one is.
+        do: Does it, and returns what to say of it.
+    """
+
+    name: str
+    needs: str
+    fits: Callable[[OrchestrationState], bool]
+    do: Callable[[TaskHub, str], Awaitable[str]]
+
+
+def is_under_way(state: OrchestrationState) -> bool:
+    """Tell whether it has not ended."""
+    return not state.is_ended
 
 
 def ids_of(given: Sequence[str]) -> list[str]:
@@ -65,7 +87,7 @@ async def to_each(
     all_well = True
     async with opened(where) as hub:
         for one in ids:
-            said, error = await _try(hub, one, _look if dry_run else verb)
+            said, error = await _try(hub, one, verb, dry_run=dry_run)
             all_well = all_well and error is None
             if as_json:
                 _documents.write({**_documents.done(one, error), "dry_run": dry_run})
@@ -74,17 +96,19 @@ async def to_each(
     return 0 if all_well else NOT_DONE
 
 
-async def _try(hub: TaskHub, one: str, verb: Verb) -> tuple[str, DurableError | None]:
+async def _try(
+    hub: TaskHub, one: str, verb: Verb, *, dry_run: bool
+) -> tuple[str, DurableError | None]:
     try:
-        return await verb(hub, one), None
+        state = await hub.client.get(one, payloads=False)
+        if state is None:
+            raise InstanceNotFoundError(one)
+        if not verb.fits(state):
+            raise InvalidTransitionError(one, verb.name, state.status.value, verb.needs)
+        if dry_run:
+            return f"is {state.status.value}, and would be taken", None
+        return await verb.do(hub, one), None
     except BackendUnavailableError:
         raise  # the others would fare no better
     except DurableError as error:
         return str(error), error
-
-
-async def _look(hub: TaskHub, one: str) -> str:
-    state = await hub.client.get(one, payloads=False)
-    if state is None:
-        raise InstanceNotFoundError(one)
-    return f"is {state.status.value}, and would be taken"

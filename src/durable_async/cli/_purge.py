@@ -11,7 +11,7 @@ from durable_async import TaskHub, ValidationError
 from durable_async.client import Conditions
 
 from . import _documents
-from ._each import ids_of, to_each
+from ._each import Verb, ids_of, to_each
 from ._existing import opened
 from ._options import (
     App,
@@ -102,17 +102,15 @@ def _purge_ids(
     chosen = ids_of(ids)
     what = repr(chosen[0]) if len(chosen) == 1 else f"{len(chosen):,} orchestrations"
 
-    async def verb(hub: TaskHub, one: str) -> str:
+    async def do(hub: TaskHub, one: str) -> str:
         count = await hub.client.purge(one, recursive=recursive)
-        if not count:
-            raise ValidationError("ID", "has not ended, or is not there")
-        return "was purged" if count == 1 else f"was purged, with {count - 1:,} more below it"
+        return "was purged" if count <= 1 else f"was purged, with {count - 1:,} more below it"
 
     return anyio.run(
         lambda: to_each(
             where,
             chosen,
-            verb,
+            Verb("purge", "ended", lambda state: state.is_ended, do),
             question=f"Purge {what}?",
             yes=yes,
             dry_run=dry_run,

@@ -15,6 +15,7 @@ from durable_async import (
     OrchestrationHandle,
     OrchestrationTerminatedError,
     Status,
+    TaskHub,
 )
 
 from . import _documents, _render
@@ -34,7 +35,7 @@ from ._options import (
     said_once,
     tags_of,
 )
-from ._terminal import notes, plain
+from ._terminal import note, notes, plain
 
 Timeout = Annotated[
     float | None,
@@ -82,13 +83,16 @@ def start(
 
     Exit status: 0 started, and completed with --wait; 1 it did not complete, or not in time; 2 refused, as an id that is taken.
     """
+    given = payload_of(said_once(value, payload))
     tags, start_at = tags_of(tag), moment_of(at, "--at", ahead=True)
 
     async def run() -> int:
         async with opened(Where(app, url, hub)) as found:
+            if app is not None:
+                _check_input(found, name, given)
             handle = await found.client.start(
                 name,
-                payload_of(said_once(value, payload)),
+                given,
                 instance_id=instance_id,
                 version=version,
                 tags=tags,
@@ -97,6 +101,22 @@ def start(
             return await _tell(handle, wait_for_it, timeout, as_json=as_json)
 
     raise typer.Exit(anyio.run(run))
+
+
+def _check_input(hub: TaskHub, name: str, given: Any) -> None:
+    """Refuse an input that the orchestrator would not take, where it is known here.
+
+    Raises:
+        DecodeError: It is of another type.
+    """
+    orchestrator = hub.registry.find_orchestrator(name)
+    if orchestrator is None:
+        known = ", ".join(sorted(hub.registry.orchestrators)) or "none"
+        note(f"No orchestrator {name!r} is registered in this program; what it has: {known}")
+    elif given is not None and orchestrator.signature.parameters:
+        where = f"orchestrator {name!r} input"
+        data = hub.payloads.encode(given, where)
+        hub.payloads.decode(data, orchestrator.signature.input_type, where)
 
 
 def restart(

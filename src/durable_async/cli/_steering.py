@@ -7,10 +7,10 @@ from typing import Annotated
 import anyio
 import typer
 
-from durable_async import TaskHub
+from durable_async import OrchestrationState, Status, TaskHub, ValidationError
 
 from . import _documents
-from ._each import Verb, ids_of, to_each
+from ._each import Verb, ids_of, is_under_way, to_each
 from ._existing import opened
 from ._exits import NOT_DONE
 from ._options import (
@@ -77,10 +77,11 @@ def suspend(
 ) -> None:
     """Stop orchestrations where they stand; what arrives is kept until they are resumed."""
 
-    async def verb(found: TaskHub, one: str) -> str:
+    async def do(found: TaskHub, one: str) -> str:
         await found.client.suspend(one, reason)
         return "is to be suspended"
 
+    verb = Verb("suspend", "running", is_under_way, do)
     _to_each(Where(app, url, hub), ids, verb, dry_run=dry_run, as_json=as_json)
 
 
@@ -95,10 +96,11 @@ def resume(
 ) -> None:
     """Let suspended orchestrations go on."""
 
-    async def verb(found: TaskHub, one: str) -> str:
+    async def do(found: TaskHub, one: str) -> str:
         await found.client.resume(one, reason)
         return "is to go on"
 
+    verb = Verb("resume", "running", is_under_way, do)
     _to_each(Where(app, url, hub), ids, verb, dry_run=dry_run, as_json=as_json)
 
 
@@ -113,18 +115,22 @@ def rewind(
 ) -> None:
     """Let failed orchestrations go on: what failed is done again, what succeeded is kept."""
 
-    async def verb(found: TaskHub, one: str) -> str:
+    async def do(found: TaskHub, one: str) -> str:
         await found.client.rewind(one, reason)
         return "was rewound, and goes on"
 
+    verb = Verb("rewind", "failed", _has_failed, do)
     _to_each(Where(app, url, hub), ids, verb, dry_run=dry_run, as_json=as_json)
 
 
 def terminate(
     ids: Ids,
+    reason: Annotated[
+        str | None, typer.Option(help="A text for the record; it is kept as the output.")
+    ] = None,
     output: Annotated[
         str | None,
-        typer.Option("--output", metavar="JSON", help="What is kept as the output; see --input."),
+        typer.Option("--output", metavar="JSON", help="Any other value as the output; as --input."),
     ] = None,
     recursive: Annotated[
         bool,
@@ -138,9 +144,11 @@ def terminate(
     hub: Hub = None,
 ) -> None:
     """End orchestrations from outside; their code is not asked, and running activities are cancelled."""
-    value = payload_of(output, "--output")
+    if output is not None and reason is not None:
+        raise ValidationError("--reason", "is what is kept as the output; say one of them")
+    value = reason if output is None else payload_of(output, "--output")
 
-    async def verb(found: TaskHub, one: str) -> str:
+    async def do(found: TaskHub, one: str) -> str:
         await found.client.terminate(one, value, recursive=recursive)
         return "is to be terminated"
 
@@ -150,7 +158,7 @@ def terminate(
         lambda: to_each(
             Where(app, url, hub),
             chosen,
-            verb,
+            Verb("terminate", "running", is_under_way, do),
             question=f"Terminate {what}?",
             yes=yes,
             dry_run=dry_run,
@@ -158,6 +166,10 @@ def terminate(
         )
     )
     raise typer.Exit(status)
+
+
+def _has_failed(state: OrchestrationState) -> bool:
+    return state.status is Status.FAILED
 
 
 def _to_each(where: Where, ids: list[str], verb: Verb, *, dry_run: bool, as_json: bool) -> None:

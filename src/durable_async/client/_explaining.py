@@ -138,9 +138,7 @@ def _ended(record: InstanceRecord, now_us: int) -> Explanation:
     if record.failure is not None:
         text += f": {record.failure.error_type}: {record.failure.message}"
     ended = Obstacle(kind=ObstacleKind.ENDED, text=text, since=ended_at)
-    return _explanation(
-        record, now_us, moved_at=ended_at, obstacles=(ended,), code="it has ended: no code waits"
-    )
+    return _explanation(record, now_us, moved_at=ended_at, obstacles=(ended,))
 
 
 # -- what is read
@@ -260,8 +258,9 @@ def _lack_of_workers(
         return []  # it waits for a time to come, or for something that is not there yet
     what = repr(record.name) if record.version is None else f"{record.name!r} {record.version!r}"
     here = "is" if record.name in registry.orchestrators else "is not"
+    many = "1 worker is alive" if len(alive) == 1 else f"{len(alive):,} workers are alive"
     text = (
-        f"none of the {len(alive):,} workers has taken it up: does one of them register {what}, which {here} registered in this process,"
+        f"{many}, and none has taken it up: does one register {what}, which {here} registered in this process,"
         " and does its log tell of trouble?"
     )
     since_us = max(record.created_at_us, record.start_at_us)

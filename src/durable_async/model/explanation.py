@@ -144,7 +144,7 @@ class Explanation:
         waits: What it waits for, oldest first.
         holds: Entities that it has locked.
         stands: Where its code stands, one for each task that waits; none if the code is not here, or does not fit.
-        code: Why there are no stands; ``None`` if there are.
+        code: Why there are no stands; ``None`` if there are, or if it has ended.
         unclaimed: Names of events that came and that nothing has taken, with how many.
         letters: How many letters lie in its mailbox, those events among them; a thousand stands for that many or more.
     """

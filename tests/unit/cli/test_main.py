@@ -5,9 +5,21 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
-from durable_async import BackendError, ConfigurationError, MissingExtraError, __version__, cli
+from durable_async import (
+    BackendError,
+    BackendUnavailableError,
+    ConfigurationError,
+    DurableError,
+    InstanceNotFoundError,
+    MissingExtraError,
+    SchemaVersionError,
+    __version__,
+    cli,
+)
 from durable_async.cli import _app
+from durable_async.cli._exits import status_of
 
 
 @pytest.mark.parametrize("package", ["typer", "rich"])
@@ -84,3 +96,30 @@ def test_importing_the_face_imports_neither_typer_nor_rich() -> None:
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout == "set()\n"
+
+
+def test_shells_can_be_taught(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = CliRunner().invoke(_app.app, ["--show-completion", "bash"])
+    assert result.exit_code == 0
+    assert "_DURABLE_ASYNC_COMPLETE" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("errors", "status"),
+    [
+        ([InstanceNotFoundError("i")], 1),
+        ([ConfigurationError("c")], 2),
+        ([BackendUnavailableError("gone")], 3),
+        ([SchemaVersionError(0, 1)], 3),
+        ([InstanceNotFoundError("i"), BackendUnavailableError("gone")], 3),
+        ([], 2),
+    ],
+)
+def test_errors_have_their_statuses(errors: list[DurableError], status: int) -> None:
+    assert status_of(errors) == status
+
+
+def test_errors_do_nothing_to_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli._refuse([ConfigurationError("a\x1b[2J\n\u202eb")])
+    assert capsys.readouterr().err == "durable-async: a\\x1b[2J\n\\u202eb\n"

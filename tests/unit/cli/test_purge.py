@@ -60,8 +60,8 @@ def test_by_id(url: str) -> None:
     assert said.status == 1
     assert said.lines == [
         "a-1: was purged",
-        "later: ID: has not ended, or is not there",
-        "nobody: ID: has not ended, or is not there",
+        "later: cannot purge instance 'later': it is pending, not ended",
+        "nobody: no instance 'nobody' in this task hub",
     ]
 
 

@@ -191,3 +191,26 @@ def test_a_terminal_is_never_told_what_to_do(url: str) -> None:
 
 def test_standard_input_may_hold_no_ids(url: str) -> None:
     assert run("suspend", "-", "--url", url, input="") == Said(0, "", "")
+
+
+def test_what_would_be_refused_is_refused_in_a_dry_run_too(url: str) -> None:
+    broken["is"] = False
+    run("start", "priced", '"lamp"', "--id", "p", "--url", url)
+    work(url, lambda hub: hub.client.wait("p"))
+    for verb in ("suspend", "resume", "terminate", "rewind"):
+        said = run(verb, "p", "--dry-run", "--url", url)
+        assert (said.status, f"cannot {verb} instance 'p': it is completed" in said.out) == (
+            1,
+            True,
+        )
+    both = ("--reason", "why", "--output", "1")
+    assert run("terminate", "p", *both, "--yes", "--url", url).status == 2
+
+
+def test_a_reason_is_kept_as_the_output(url: str) -> None:
+    run("start", "order", "--id", "o", "--url", url)
+    assert run("terminate", "o", "--reason", "by mistake", "--yes", "--url", url).status == 0
+    work(url, lambda hub: hub.client.wait_for_end("o"))
+    (ended,) = run("wait", "o", "--json", "--url", url).documents
+    assert (ended["status"], ended["output"]) == ("terminated", "by mistake")
+    assert run("explain", "o", "--url", url).status == 0

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from durable_async import TaskHub
+from durable_async.registry import default_registry
 
 from .invoking import run
 
@@ -40,6 +43,7 @@ async def job(ctx: OrchestrationContext, call: list[str]) -> str:
 hub = TaskHub.at("sqlite:///jobs.db")
 """
 
+COMMAND = (sys.executable, "-m", "durable_async")
 SECONDS_MAX = 30
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
 
@@ -57,7 +61,7 @@ def write(folder: Path, said: str) -> None:
 @contextmanager
 def process(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     started = subprocess.Popen(
-        [sys.executable, "-m", "durable_async", *arguments],
+        [*COMMAND, *arguments],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -151,6 +155,28 @@ def test_new_code_is_taken_up(folder: Path) -> None:
         assert worker.returncode == 0
 
 
+@pytest.fixture
+def here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Commands run in this process, in the folder of the program."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    for kind in ("_activities", "_orchestrators", "_entities"):
+        monkeypatch.setattr(default_registry, kind, {})
+    yield folder
+    for name in ("program", "empty"):
+        sys.modules.pop(name, None)
+
+
+def test_with_the_program_at_hand_an_input_is_checked(here: Path) -> None:
+    start_a_job(here, "short")
+    wrong = run("start", "job", '"not a list"', "--app", "program:hub")
+    assert (wrong.status, wrong.out) == (2, "")
+    assert "orchestrator 'job' input" in wrong.err
+    unknown = run("start", "jib", "--id", "j", "--app", "program:hub")
+    assert (unknown.status, unknown.out) == (0, "j\n")
+    assert "what it has: job" in unknown.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -161,17 +187,20 @@ def test_new_code_is_taken_up(folder: Path) -> None:
         (("worker",), "Missing argument"),
     ],
 )
-def test_what_cannot_be_run_is_refused(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], said: str
-) -> None:
-    monkeypatch.chdir(folder)
-    (folder / "empty.py").write_text("from durable_async import Registry\nregistry = Registry()")
-    monkeypatch.setattr(sys, "path", [*sys.path])
+def test_what_cannot_be_run_is_refused(here: Path, arguments: tuple[str, ...], said: str) -> None:
+    (here / "empty.py").write_text("from durable_async import Registry\nregistry = Registry()")
     refused = run(*arguments)
     assert refused.status == 2
     assert said in " ".join(refused.err.split())
-    for name in ("program", "empty"):
-        sys.modules.pop(name, None)
+
+
+def test_what_the_environment_says_gives_way(here: Path) -> None:
+    start_a_job(here, "short")
+    elsewhere = {"DURABLE_ASYNC_URL": "sqlite:///nowhere.db", "DURABLE_ASYNC_HUB": "other"}
+    assert run("list", "--ids", "--app", "program:hub", env=elsewhere).out == "job\n"
+    program = {"DURABLE_ASYNC_APP": "nowhere:hub"}
+    assert run("list", "--ids", "--url", "sqlite:///jobs.db", env=program).out == "job\n"
+    assert run("list", env={"DURABLE_ASYNC_URL": None, "DURABLE_ASYNC_APP": None}).status == 2
 
 
 def test_a_store_that_does_not_answer_is_an_exit_status_of_its_own(folder: Path) -> None:
@@ -179,7 +208,7 @@ def test_a_store_that_does_not_answer_is_an_exit_status_of_its_own(folder: Path)
     program = (folder / "program.py").read_text().replace("sqlite:///jobs.db", url)
     (folder / "program.py").write_text(program)
     done = subprocess.run(
-        [sys.executable, "-m", "durable_async", "list"],
+        [*COMMAND, "list"],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -189,3 +218,34 @@ def test_a_store_that_does_not_answer_is_an_exit_status_of_its_own(folder: Path)
     )
     assert (done.returncode, done.stdout) == (3, "")
     assert "secret" not in done.stderr
+
+
+def test_dev_serves_the_dashboard_beside_the_worker(folder: Path) -> None:
+    registry_alone = (
+        (folder / "program.py").read_text().replace("hub = TaskHub", "hub_of = TaskHub")
+    )
+    (folder / "program.py").write_text(registry_alone.replace('.at("sqlite:///jobs.db")', ""))
+    with process(folder, "dev", "program", "--port", "0") as dev:
+        lines = read_until(dev, "Dashboard: ")
+        assert "durable.db" in lines[0]
+        with urllib.request.urlopen(lines[-1].removeprefix("Dashboard: "), timeout=30) as page:
+            assert page.status == 200
+        dev.send_signal(signal.SIGINT)
+        out, err = dev.communicate(timeout=SECONDS_MAX)
+        assert (dev.returncode, out) == (0, "Drained.\n"), err
+    assert (folder / "durable.db").is_file()
+
+
+def test_a_port_that_is_taken_is_refused(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = subprocess.run(
+            [*COMMAND, "dev", "program:hub", "--no-reload", "--port", port],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=SECONDS_MAX,
+        )
+    assert done.returncode == 2
+    assert f"cannot listen on port {port}" in done.stderr
