@@ -13,6 +13,7 @@ async def order(order: Order, client: Annotated[Client, Depends(durable_client)]
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Collection
 from typing import Any
 
@@ -101,7 +102,7 @@ class DurableRouter(APIRouter):
             ),
             names={"name": segment},
             summary=f"Start {orchestrator.name}",
-            description=orchestrator.function.__doc__,
+            description=inspect.getdoc(orchestrator.function),
             input_schema=schema_of(orchestrator.signature.input_type),
             output_schema=schema_of(orchestrator.result_type),
             needs_input=any(parameter.required for parameter in parameters),
@@ -124,7 +125,7 @@ class DurableRouter(APIRouter):
             methods=[route.method],
             name=route.name,
             summary=summary or route.summary,
-            description=description or route.operate.__doc__,
+            description=description or route.description,
             status_code=next(iter(route.answers)),
             response_class=Response,
             response_model=None,

@@ -135,7 +135,7 @@ async def restart(desk: Desk, call: Call) -> Answer:
 
 
 async def purge(desk: Desk, call: Call) -> Answer:
-    """Delete an orchestration that has ended."""
+    """Purge an orchestration that has ended."""
     instance_id = instance_id_of(call)
     recursive = reading.flag(call, "recursive", default=True) is True
     count = await desk.client.purge(instance_id, recursive=recursive)

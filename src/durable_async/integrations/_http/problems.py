@@ -71,7 +71,7 @@ def problem_of(error: DurableError) -> Answer | None:
     kind = _kind_of(error)
     document: dict[str, Any] = {
         "type": TYPE + kind,
-        "title": kind.replace("-", " ").capitalize(),
+        "title": kind.replace("-", " ").capitalize().replace("json", "JSON"),
         "status": status,
         "detail": str(error),
         **_facts(error),

@@ -201,5 +201,5 @@ def _check_type(declared: str | None) -> None:
     if declared and not says_json(declared):
         media_type = declared.partition(";")[0].strip().lower()
         raise ProblemError(
-            415, "not-json", f"the body is {media_type}, and application/json is expected"
+            415, "not-json", f"the body is {media_type}: send Content-Type: application/json"
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
+import re
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -86,9 +88,14 @@ class Route:
         return f"durable_{self.operation}"
 
     @property
+    def description(self) -> str:
+        """What it does."""
+        return inspect.cleandoc(self.operate.__doc__ or "").replace("``", "`")
+
+    @property
     def summary(self) -> str:
-        """What it does, in a sentence."""
-        return (self.operate.__doc__ or "").partition("\n")[0].rstrip(".")
+        """What it does, in a few words."""
+        return re.split(r"[;\n]|, if ", self.description, maxsplit=1)[0].rstrip(".")
 
     @property
     def depth(self) -> int:
