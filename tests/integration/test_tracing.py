@@ -217,6 +217,32 @@ async def test_runs_of_a_schedule_have_traces_of_their_own(env: VirtualEnvironme
     assert missed == [TicksMissed(hub="default", schedule_id="s", count=2)]
 
 
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "\"quoted\" 'twice'",
+    "../../etc/%00",
+    "\N{RIGHT-TO-LEFT OVERRIDE}gnirts",
+    "\N{GRINNING FACE}" * 64,
+    "x" * 256,
+    "a\\x1fb', 1, 2), (",
+]
+
+
+@virtual_time
+async def test_ids_may_be_anything(env: VirtualEnvironment) -> None:
+    recorder = Recorder()
+    telemetry = OpenTelemetry(tracer_provider=recorder.provider)
+    async with opened(env, MemoryStore(env), telemetry) as hub, hub.worker():
+        for hostile in HOSTILE:
+            await (await hub.client.start(checkout, "book", instance_id=hostile)).wait()
+            await hub.client.signal_entity(counter.entity_id(hostile), "note", 0)
+    whole = [span for span in recorder.spans if span.name == "orchestration:checkout"]
+    assert [span.attributes["durable_async.instance_id"] for span in whole] == HOSTILE
+    for run in whole:
+        check_one_trace([span for span in recorder.spans if span.trace_id == run.trace_id])
+    assert all(span.to_json() for span in recorder.raw)
+
+
 class AnotherProvider(trace.TracerProvider):
     """One whose tracers make all ids themselves."""
 
