@@ -106,7 +106,7 @@ def _probe_page(case: tuple[tuple[str, Any, list[tuple[int, str]]], QueryOrder])
     async def story(env: VirtualEnvironment, kind: str) -> Exception | None:
         async with fresh_hub(env, kind) as hub:
             orchestrations, entities = await _fill_pages(hub)
-            if order is QueryOrder.COMPLETED:
+            if not order.is_by_creation:
                 await _complete(hub)
             found: Exception | None = None
             for ask in (functools.partial(orchestrations, order=order), entities):

@@ -15,8 +15,9 @@ try:
     from ._audit import AuditRecord
     from ._dashboard import Dashboard
 except ModuleNotFoundError as error:
-    if error.name not in ("jinja2", "starlette"):
+    package = (error.name or "").partition(".")[0]
+    if package not in ("jinja2", "starlette"):
         raise
-    raise MissingExtraError(error.name, "dashboard", "the dashboard") from error
+    raise MissingExtraError(package, "dashboard", "the dashboard") from error
 
 __all__ = ("AuditRecord", "Dashboard", "Operator")

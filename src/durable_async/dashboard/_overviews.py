@@ -25,6 +25,7 @@ KEPT_SHARE = 20
 MINUTES = 60
 PULSE_INSTANCES_MAX = 5_000
 PULSE_PAGE = 500
+SCHEDULES_MAX = 5_000
 
 
 class Shared(Generic[T]):
@@ -75,8 +76,18 @@ class Overviews:
 
     def __init__(self, hub: TaskHub) -> None:
         self._hub = hub
-        self.statistics: Shared[HubStatistics] = Shared(hub, hub.statistics)
+        self.counts: Shared[tuple[HubStatistics, int]] = Shared(hub, self._count)
         self.pulse: Shared[Pulse] = Shared(hub, self._take_pulse)
+
+    async def _count(self) -> tuple[HubStatistics, int]:
+        """Count what there is, and how many of the entities are schedules."""
+        schedules, page = 0, None
+        for _ in range(SCHEDULES_MAX // PULSE_PAGE):
+            found, page = await self._hub.schedules.list_page(limit=PULSE_PAGE, page=page)
+            schedules += len(found)
+            if page is None:
+                break
+        return await self._hub.statistics(), schedules
 
     async def _take_pulse(self) -> Pulse:
         now = instant(self._hub.backend.now_us())

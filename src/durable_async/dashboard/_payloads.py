@@ -54,11 +54,12 @@ def text_of(value: Any) -> str:
 
 
 def raw(value: Any) -> bytes:
-    """Return all of it, as a file."""
+    """Return all of it, on one line."""
     try:
-        return json.dumps(value, default=repr).encode()
+        text = json.dumps(value, ensure_ascii=False, default=repr)
     except (TypeError, ValueError, RecursionError):
-        return json.dumps(repr(value)).encode()
+        text = json.dumps(repr(value), ensure_ascii=False)
+    return text.encode("utf-8", "backslashreplace")  # half a surrogate pair, as JSON writes it
 
 
 def preview(data: bytes | None) -> str:

@@ -75,6 +75,8 @@ async def test_in_every_field_of_an_instance(text: str) -> None:
         await see(browser, "/instance", id=text)
         await waits.raise_event("approved", value)
         await waits.wait()
+        await hub.client.start(text[:200], None, instance_id="nobody registers it")
+        await hub.client.raise_event("nobody registers it", text[:200], text)
         await hub.client.wait_for_end(await hub.client.start("raising", text, instance_id="f"))
         await hub.client.wait_for_end(await hub.client.start("doomed", text, instance_id="d"))
         for path, query in (
@@ -86,6 +88,7 @@ async def test_in_every_field_of_an_instance(text: str) -> None:
             ("/instance", {"id": text}),
             ("/instance", {"id": text, "done": text}),
             ("/instance", {"id": "f"}),
+            ("/instance", {"id": "nobody registers it"}),
             ("/instance", {"id": "d"}),
             ("/do/purge", {"id": text}),
             ("/do/restart", {"id": text}),

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from durable_async.client import EntityConditions, EntityState
-from durable_async.dashboard._payloads import PREVIEW_CHARS_MAX, text_of
+from durable_async.dashboard._payloads import preview, raw
 from durable_async.dashboard._visit import Visit
 from durable_async.errors import DurableError, ValidationError
 from durable_async.registry import is_system_name
@@ -66,7 +66,7 @@ def _line(entity: EntityState[Any]) -> Line:
         holder = entity.locked_by
         return Line(
             entity,
-            text_of(entity.state)[:PREVIEW_CHARS_MAX] if entity.has_state else "",
+            preview(raw(entity.state)) if entity.has_state else "",
             entity.backlog,
             "" if holder is None else holder.instance_id,
             len(entity.parked_operations),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from starlette.responses import Response
@@ -21,12 +22,14 @@ from durable_async.model.records import QueryOrder
 
 CHILDREN_SHOWN = 25
 EVENTS_OFFERED = 5
-QUICK_EVENTS_MAX = 1_000
-"""Histories up to here are looked at every few seconds, longer ones now and then."""
+SECONDS_MIN = 2.0
+COST_SHARE = 20
+"""A page is looked at again after this many times as long as it took, so that a long history is no load."""
 
 
 async def page(visit: Visit) -> Response:
     """Answer with all that is known of one instance."""
+    began = visit.now
     instance_id = visit.asked_exactly("id")
     state = await visit.client.get(instance_id)
     if state is None:
@@ -64,7 +67,7 @@ async def page(visit: Visit) -> Response:
         first=first,
         count=len(rows),
         size=_history.ROWS_MAX,
-        seconds=2 if len(events) <= QUICK_EVENTS_MAX else 30,
+        seconds=math.ceil(max(SECONDS_MIN, (visit.now - began).total_seconds() * COST_SHARE)),
     )
 
 

@@ -31,7 +31,7 @@ async def page(visit: Visit) -> Response:
         next_page=next_page,
         problem=problem,
         statuses=list(Status),
-        names=sorted({state.name for state in states}),
+        names=sorted({state.name for state in states} | visit.hub.registry.orchestrators),
         status=400 if problem else 200,
     )
 

@@ -32,7 +32,7 @@ class Column:
 
 async def page(visit: Visit) -> Response:
     """Answer with counts, the last hour, and what went wrong."""
-    counts = await visit.house.overviews.statistics.get()
+    counts, schedules = await visit.house.overviews.counts.get()
     pulse = await visit.house.overviews.pulse.get()
     failures, _ = await visit.client.query_page(
         statuses=[Status.FAILED], order=QueryOrder.LATEST, limit=FAILURES_SHOWN
@@ -43,6 +43,8 @@ async def page(visit: Visit) -> Response:
     return visit.page(
         "overview.html",
         counts=counts,
+        schedules=schedules,
+        entities=max(0, counts.entities - schedules),
         statuses=list(Status),
         pulse=pulse,
         columns=columns_of(pulse),

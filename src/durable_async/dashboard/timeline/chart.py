@@ -81,6 +81,7 @@ class Chart:
         ticks: Places, and how long after the beginning they are.
         folds: Where, how wide and how long gaps are that are folded.
         suspended: Where it was suspended.
+        looks: What the bars that are there mean: their classes in the style sheet, and what they are called.
         now: Where now is, if it still goes on.
         first: The number of the first lane, from 0.
         count: How many lanes there are.
@@ -90,6 +91,7 @@ class Chart:
     ticks: list[tuple[float, str]]
     folds: list[tuple[float, float, str]]
     suspended: list[Bar]
+    looks: list[tuple[str, str]]
     now: float | None
     first: int
     count: int
@@ -132,6 +134,7 @@ def chart_of(found: Lanes, *, now_us: int | None, first: int = 0) -> Chart:
             if piece.is_folded
         ],
         suspended=[_bar(stretch, axis) for stretch in found.suspended],
+        looks=_looks(lanes, found.suspended),
         now=None if now_us is None else axis.place(now_us),
         first=first,
         count=len(found.lanes),
@@ -145,6 +148,12 @@ def _moments(lanes: list[Lane], suspended: list[Stretch]) -> Iterator[int]:
         yield from lane.moments_us
         for stretch in lane.stretches:
             yield from (stretch.begin_us, stretch.end_us)
+
+
+def _looks(lanes: list[Lane], suspended: list[Stretch]) -> list[tuple[str, str]]:
+    there = {one.look for lane in lanes for one in lane.stretches}
+    there |= {one.look for one in suspended}
+    return [(look.style, look.value) for look in Look if look in there]
 
 
 def _row(lane: Lane, axis: Axis) -> Row:
