@@ -426,11 +426,12 @@ def _left_at(state: Any, hub: TaskHub) -> Generator[None]:
     if state is None:
         yield
         return
+    outer = getattr(state, "task_hub", None)  # of an application with several hubs
     state.task_hub = hub
     try:
         yield
     finally:
-        del state.task_hub
+        state.task_hub = outer
 
 
 def _counted(hub: str, found: HubStatistics) -> HubCounted:

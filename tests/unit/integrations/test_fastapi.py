@@ -79,7 +79,32 @@ def test_a_lifespan_of_ones_own_may_pass_on_nothing(hub: TaskHub) -> None:
     app.router.lifespan_context = lifespan
     with TestClient(app) as client:
         assert client.post("/double/4").json() == 8
-    assert not hasattr(app.state, "task_hub")
+    assert app.state.task_hub is None
+
+
+def test_an_application_may_have_several_hubs(hub: TaskHub) -> None:
+    other = TaskHub.at("memory://", hub="other", registry=registry)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
+        async with hub.lifespan(app), other.lifespan(app):
+            yield
+
+    app = FastAPI(lifespan=lifespan)
+    app.include_router(DurableRouter(hub), prefix="/one")
+    app.include_router(DurableRouter(other), prefix="/other")
+
+    @app.get("/")
+    async def which(client: Durable) -> bool:
+        return client is other.client
+
+    for _ in range(2):
+        with TestClient(app) as client:
+            assert client.get("/").json() is True
+            uris = client.post("/one/orchestrators/doubling", json=1).json()
+            assert client.get(uris["statusQueryGetUri"]).status_code in (200, 202)
+            elsewhere = uris["statusQueryGetUri"].replace("/one/", "/other/")
+            assert client.get(elsewhere).status_code == 404
 
 
 async def test_who_tests_without_a_server_finds_the_hub(hub: TaskHub) -> None:
