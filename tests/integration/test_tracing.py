@@ -101,6 +101,12 @@ async def test_an_incoming_request_is_the_parent(env: VirtualEnvironment) -> Non
         with continue_trace(HEADER):
             handle = await hub.client.start(checkout, "book")
         await handle.wait()
+        state = await handle.get()
+        other = await (await hub.client.start(checkout, "untraced")).get()
+    assert state is not None
+    assert state.trace_id == HEADER[3:35]
+    assert other is not None
+    assert other.trace_id is None
     first = next(span for span in recorder.spans if span.name == "create_orchestration:checkout")
     assert f"00-{first.trace_id}-{first.parent_id}-01" == HEADER
     check_one_trace(recorder.spans)

@@ -10,6 +10,7 @@ from durable_async.model.records import InstanceRecord
 from durable_async.model.status import Status
 from durable_async.serialization import DataConverter
 from durable_async.serialization.events import decode_start
+from durable_async.telemetry import TraceParent
 
 T = TypeVar("T")
 
@@ -59,6 +60,14 @@ class OrchestrationState:
     def is_ended(self) -> bool:
         """Whether it completed, failed or was terminated."""
         return self.status.is_terminal
+
+    @property
+    def trace_id(self) -> str | None:
+        """The trace that it belongs to, 32 hexadecimal digits; ``None`` if it is in none, or the state was read without payloads."""
+        data = self._record.started_events
+        origin = None if data is None else decode_start(self.instance_id, data).origin
+        place = None if origin is None else TraceParent.parse(origin.traceparent)
+        return None if place is None else f"{place.trace_id:032x}"
 
     @overload
     def input(self, type: type[T], /) -> T: ...

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import anyio
 import msgspec
 import pytest
+from hypothesis import given, settings, strategies as st
 
 from durable_async import (
     ActivityFailedError,
@@ -37,7 +38,7 @@ from durable_async.telemetry import (
     TurnCommitted,
     WorkFetched,
 )
-from durable_async.testing import VirtualEnvironment, virtual_time
+from durable_async.testing import VirtualEnvironment, run_virtual, virtual_time
 
 from .hubs import UnreliableBackend, opened
 
@@ -301,6 +302,38 @@ async def test_the_load_of_a_worker(env: VirtualEnvironment) -> None:
         await asyncio.gather(*(handle.wait() for handle in handles))
         load = worker.load()
         assert (load.instances, load.activities, load.activities_free) == (0, 0, 3)
+
+
+steps = st.sampled_from(["ok", "lost", "refused", "late", "fenced"])
+
+
+@given(st.lists(steps, max_size=12))
+@settings(max_examples=60)
+def test_nothing_is_told_twice_whatever_becomes_of_commits(plan: list[str]) -> None:
+    """What a fenced worker had written before it heard of its end may be told by nobody: at most once."""
+    ears = Ears()
+
+    async def run(env: VirtualEnvironment) -> None:
+        async with opened(env, registry, telemetry=ears) as (hub, backend), hub.worker():
+            backend.plan = [FencedError("w") if step == "fenced" else step for step in plan]
+            handles = [await hub.client.start(doubling, number) for number in range(3)]
+            assert [await handle.wait() for handle in handles] == [0, 2, 4]
+
+    run_virtual(run)
+    for told in (
+        [(one.instance_id, one.turn) for one in ears.of(TurnCommitted)],
+        [one.instance_id for one in ears.of(ExecutionBegan)],
+        [one.instance_id for one in ears.of(ExecutionEnded)],
+        [
+            (one.instance_id, one.seq, one.attempt)
+            for one in ears.recorded
+            if isinstance(one, ActivityRun)
+        ],
+    ):
+        assert len(told) == len(set(told))
+    if "fenced" not in plan and "late" not in plan:
+        assert len(ears.of(ExecutionEnded)) == 3
+        assert len(ears.of(TurnCommitted)) == 6
 
 
 def test_no_signal_has_room_for_a_payload() -> None:
