@@ -66,9 +66,8 @@ def _conditions(typed: dict[str, str], tags: list[str]) -> Conditions:
         found["names"] = [typed["name"]]
     if prefix := typed.get("prefix", typed.get("q")):
         found["id_prefix"] = prefix
-    wanted = [one.strip() for one in typed.get("tags", "").split(",") if one.strip()]
-    if wanted or tags:
-        found["tags"] = dict(map(_tag, (*wanted, *tags)))
+    if wanted := tags_of(typed.get("tags", "")) | dict(map(_tag, tags)):
+        found["tags"] = wanted
     if "from" in typed:
         found["created_from"] = _moment(typed["from"], "from")
     if "to" in typed:
@@ -78,6 +77,15 @@ def _conditions(typed: dict[str, str], tags: list[str]) -> Conditions:
     if "parent" in typed:
         found["parent"] = typed["parent"]
     return found
+
+
+def tags_of(text: str) -> dict[str, str]:
+    """Return tags that somebody typed: ``team=shop, env=live``.
+
+    Raises:
+        ValidationError: One of them has no ``=``.
+    """
+    return dict(_tag(one.strip()) for one in text.split(",") if one.strip())
 
 
 def _status(text: str) -> Status:

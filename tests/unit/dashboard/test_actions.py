@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 
-from durable_async import InstanceParkedError, OrchestrationHandle, OrchestrationState, Status
+from durable_async import (
+    EntityId,
+    InstanceParkedError,
+    OrchestrationHandle,
+    OrchestrationState,
+    Status,
+)
 from durable_async.dashboard import AuditRecord
 
 from .house import Browser, dashboard, hidden, opened, until
@@ -245,3 +251,72 @@ async def test_a_schedule_is_paused_resumed_triggered_and_deleted() -> None:
         "trigger",
         "delete-schedule",
     ]
+
+
+async def test_an_orchestration_is_started_once_for_each_form() -> None:
+    book = Book()
+    async with opened() as hub:
+        browser = Browser(dashboard(hub, audit=book))
+        page = await browser.get("/start")
+        assert '<option value="welcome">' in page
+        form = {**hidden(page), "name": "welcome", "input": '"Mia"', "tags": "team=shop"}
+        for _ in range(2):
+            answer = await browser.post("/start", form)
+            assert answer.status_code == 303
+        assert await hub.client.wait(form["once"]) == "hello Mia"
+        assert "It was started." in await browser.get(answer.headers["location"])
+        states, _ = await hub.client.query_page(tags={"team": "shop"})
+        assert len(states) == 1
+        form = {**hidden(await browser.get("/start")), "name": "approval", "new_id": "a/b"}
+        answer = await browser.post("/start", form)
+        assert answer.headers["location"] == "/instance?id=a%2Fb&done=start"
+        form = {**hidden(await browser.get("/start")), "name": "approval", "new_id": "a/b"}
+        answer = await browser.post("/start", form)
+        assert answer.status_code == 409
+        assert 'value="a/b"' in answer.text
+    assert [line[1] for line in book.lines] == ["start"] * 4
+    assert book.records[-1].outcome != "done"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"name": ""},
+        {"name": "@counter"},
+        {"name": "welcome", "input": "{"},
+        {"name": "welcome", "input": "5"},  # it takes a text
+        {"name": "welcome", "tags": "team"},
+        {"name": "welcome", "new_id": "@a@b"},
+        {"name": "welcome", "once": ""},
+    ],
+)
+async def test_what_cannot_be_started_is_said(fields: dict[str, str]) -> None:
+    async with opened() as hub:
+        browser = Browser(dashboard(hub))
+        form = {**hidden(await browser.get("/start")), **fields}
+        answer = await browser.post("/start", form)
+        assert answer.status_code == 409
+        assert 'role="alert"' in answer.text
+        assert await hub.client.query_page() == ([], None)
+
+
+async def test_those_who_may_look_start_nothing() -> None:
+    async with opened() as hub:
+        viewer = Browser(dashboard(hub), user="vic")
+        await viewer.get("/start", 403)
+        assert (await viewer.post("/start", {"name": "welcome"})).status_code == 403
+        assert "/start" not in await viewer.get("/instances")
+        answer = await Browser(dashboard(hub)).post("/start", {"name": "welcome"})
+        assert answer.status_code == 403  # without a token
+
+
+async def test_an_entity_is_signaled() -> None:
+    async with opened() as hub:
+        mia = EntityId("basket", "mia")
+        await hub.client.call_entity(mia, "put", "a pear")
+        browser = Browser(dashboard(hub))
+        answer = await browser.do("signal", "@basket@mia", operation="put", input='"a fig"')
+        assert answer.headers["location"] == "/entity?id=%40basket%40mia&done=signal"
+        assert await hub.client.call_entity(mia, "put", "a plum") == 3
+        await hub.schedules.create("s", "welcome", "Mia", every=3_600)
+        await browser.get("/do/signal", 409, id="@durable_async.schedule@s")

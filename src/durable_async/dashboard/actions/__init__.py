@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from durable_async.dashboard._visit import Visit
 
-from . import bulk, confirm
+from . import bulk, confirm, start
 from .action import Action, Kind
 from .confirm import done_text
 from .entity import ENTITIES
@@ -18,6 +18,7 @@ from .schedule import SCHEDULES
 FORMS: dict[str, Callable[[Visit], Awaitable[Response]]] = {
     "/do/{action}": confirm.page,
     "/bulk": bulk.page,
+    "/start": start.page,
 }
 """Pages with forms, which answer to GET and POST; only POST changes anything."""
 

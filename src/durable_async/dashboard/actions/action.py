@@ -25,6 +25,7 @@ class Field:
         hint: What stands under it.
         required: Whether it must not be empty.
         value: What is in it at first; of a tick, anything for a ticked one.
+        choices: The id of a list on the page, of what it might be.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Field:
     hint: str = ""
     required: bool = False
     value: str = ""
+    choices: str = ""
 
 
 REASON = Field(name="reason", label="Reason", hint="Kept in the audit log.")

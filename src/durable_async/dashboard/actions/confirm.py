@@ -45,9 +45,9 @@ async def page(visit: Visit) -> Response:
     refuse_viewers(visit)
     if visit.request.method != "POST":
         asked = await _asked(visit, visit.asked_exactly("id"))
-        return form_page(
-            visit, "confirm.html", asked=asked, typed={}, name=visit.asked("name"), problem=None
-        )
+        given = {field.name: field.value for field in asked.action.fields}
+        given["name"] = visit.asked("name")  # of an event that is waited for
+        return form_page(visit, "confirm.html", asked=asked, given=given, problem=None)
     form = await read_form(visit.request)
     _csrf.check(visit.request, form)
     asked = await _asked(visit, form.get("id", ""))
@@ -97,9 +97,8 @@ async def record(visit: Visit, action: str, target: str, form: Form, outcome: st
 
 
 def _again(visit: Visit, asked: Asked, form: Form, problem: str) -> Response:
-    return form_page(
-        visit, "confirm.html", status=409, asked=asked, typed=form, name="", problem=problem
-    )
+    given = {field.name: form.get(field.name, "") for field in asked.action.fields}
+    return form_page(visit, "confirm.html", status=409, asked=asked, given=given, problem=problem)
 
 
 async def _asked(visit: Visit, target: str) -> Asked:
@@ -124,4 +123,6 @@ async def _asked(visit: Visit, target: str) -> Asked:
 
 def done_text(name: str) -> str:
     """Return what is said after an action; nothing for what is none of ours."""
+    if name == "start":
+        return "It was started."
     return next((one.by_name[name].done for one in KINDS if name in one.by_name), "")

@@ -8,8 +8,17 @@ from durable_async.client import EntityState
 from durable_async.errors import InvalidTransitionError
 from durable_async.hub import TaskHub
 from durable_async.model.identity import EntityId
+from durable_async.registry import is_system_name
 
-from .action import Action, Form, Kind
+from .action import REASON, Action, Field, Form, Kind
+from .values import value_of
+
+
+async def _signal(hub: TaskHub, entity: EntityId, form: Form) -> str:
+    operation, once = form.get("operation", "").strip(), form.get("once")
+    value = value_of(form, "input")
+    await hub.client.signal_entity(entity, operation, value, request_id=once)
+    return str(entity)
 
 
 async def _retry(hub: TaskHub, entity: EntityId, _: Form) -> str:
@@ -32,6 +41,19 @@ ENTITIES = Kind(
     "/entity",
     "/entities",
     _find,
+    Action(
+        name="signal",
+        label="Signal",
+        means="It carries out an operation, after all that was sent to it before. Whether that succeeds is seen in its state alone.",
+        done="The signal was sent.",
+        applies=lambda entity: not is_system_name(entity.entity_id.name),
+        carry_out=_signal,
+        fields=(
+            Field(name="operation", label="Operation", required=True),
+            Field(name="input", label="Input", kind="json", hint="JSON; nothing for none."),
+            REASON,
+        ),
+    ),
     Action(
         name="retry",
         label="Retry parked operations",

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import json
-
 from durable_async.client import OrchestrationState
-from durable_async.errors import InstanceNotFoundError, InvalidTransitionError, ValidationError
+from durable_async.errors import InstanceNotFoundError, InvalidTransitionError
 from durable_async.hub import TaskHub
 from durable_async.model.status import Status
 
 from .action import REASON, Action, Field, Form, Kind, reason_of
+from .values import value_of
 
 InstanceAction = Action[OrchestrationState]
 
 
 async def _raise_event(hub: TaskHub, instance_id: str, form: Form) -> str:
-    text = form.get("payload", "").strip()
-    try:
-        payload = json.loads(text) if text else None
-    except (ValueError, RecursionError) as error:
-        raise ValidationError("payload", f"that is no JSON: {error}") from error
+    payload = value_of(form, "payload")
     name, once = form.get("name", "").strip(), form.get("once")
     if not await hub.client.raise_event(instance_id, name, payload, request_id=once):
         raise InvalidTransitionError(instance_id, "raise an event on", "ended", "going on")
