@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator
@@ -221,6 +222,47 @@ async def test_runs_of_a_schedule_have_traces_of_their_own(env: VirtualEnvironme
         assert first == "entity:durable_async.schedule:wake"
         assert sorted(line[2:] for line in rest) == sorted(CHECKOUT)
     assert missed == [TicksMissed(hub="default", schedule_id="s", count=2)]
+
+
+@virtual_time
+async def test_a_rewind_goes_on_in_the_same_trace(env: VirtualEnvironment) -> None:
+    recorder, runs, ill = Recorder(), Registry(), [True]
+
+    @runs.activity
+    async def try_it() -> None:
+        if ill:
+            raise ValueError("ill")
+
+    @runs.entity
+    def keeper(ctx: EntityContext, text: str) -> None:
+        if ill:
+            raise ValueError("ill")
+
+    @runs.orchestrator
+    async def trying(ctx: OrchestrationContext, left: int) -> None:
+        if left:
+            ctx.continue_as_new(left - 1)
+        await asyncio.gather(
+            ctx.call_entity(keeper.entity_id("k"), "put", "x"),
+            ctx.call_activity(try_it),
+        )
+
+    telemetry = OpenTelemetry(tracer_provider=recorder.provider, turns=False)
+    async with opened(env, MemoryStore(env), telemetry, runs) as hub, hub.worker():
+        handle = await hub.client.start(trying, 1)
+        with pytest.raises(OrchestrationFailedError):
+            await handle.wait()
+        ill.clear()
+        await hub.client.rewind(handle)
+        await handle.wait()
+    check_one_trace(recorder.spans)
+    whole = [span for span in recorder.spans if span.name == "orchestration:trying"]
+    assert [span.attributes["durable_async.status"] for span in whole] == [
+        "continued_as_new",
+        "failed",
+        "completed",
+    ]
+    assert [span.attributes["durable_async.execution"] for span in whole] == [1, 2, 3]
 
 
 HOSTILE = [

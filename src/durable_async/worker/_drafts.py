@@ -40,6 +40,7 @@ class Draft(msgspec.Struct, eq=False):
         posted: Receivers of letters that go through the store: what comes after these must not be faster.
         begins: Activities that will run here, of those that may begin; known when it is submitted.
         seconds: How long the code ran, where somebody listens.
+        repeated: What a rewound execution asked for again, where somebody listens.
     """
 
     slot: Slot
@@ -51,6 +52,7 @@ class Draft(msgspec.Struct, eq=False):
     posted: set[str] = set()
     begins: Sequence[ActivityFuture[Any]] = ()
     seconds: float = 0.0
+    repeated: Sequence[HistoryEvent] = ()
 
     @property
     def status(self) -> Status:

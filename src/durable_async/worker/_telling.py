@@ -220,7 +220,7 @@ class Teller:
             for ongoing in operations:
                 ongoing.recorded()
         elif draft.events:
-            acts = self._go_through(draft.events, memo, _spans(slot.instance))
+            acts = self._go_through(draft, memo, _spans(slot.instance))
             if not memo.has_begun and slot.instance.begun_at_us is not None:
                 memo.has_begun = True
                 self._began(slot.instance, slot.instance.begun_at_us)
@@ -228,13 +228,12 @@ class Teller:
             if slot.instance.outcome is not None:
                 self._ended(slot.instance, draft.commit)
 
-    def _go_through(
-        self, events: Sequence[HistoryEvent], memo: Memo, span: Callable[[int], str]
-    ) -> list[Act]:
+    def _go_through(self, draft: Draft, memo: Memo, span: Callable[[int], str]) -> list[Act]:
         """Return what was done and heard; what ended before is recorded now."""
-        acts: list[Act] = []
-        at_us = 0
-        for event in events:
+        at_us = self._begun_us(draft)
+        again = (_asked(event, at_us, span) for event in draft.repeated)
+        acts = [act for act in again if act is not None]
+        for event in draft.events:
             match event:
                 case TurnStarted():
                     at_us = event.at_us
@@ -276,7 +275,6 @@ class Teller:
             return
         commit = draft.commit
         now_us = self._now_us()
-        first = next((one.at_us for one in draft.events if isinstance(one, TurnStarted)), now_us)
         turn = TurnCommitted(
             hub=self._hub,
             worker_id=self._worker_id,
@@ -285,7 +283,7 @@ class Teller:
             execution=commit.execution,
             turn=commit.turn,
             traceparent=_header(instance.started.origin),
-            begun_us=min(first, now_us),
+            begun_us=min(self._begun_us(draft), now_us),
             ended_us=now_us,
             seconds=draft.seconds,
             events=len(draft.events),
@@ -293,6 +291,11 @@ class Teller:
             acts=tuple(acts),
         )
         tell(turn)
+
+    def _begun_us(self, draft: Draft) -> int:
+        """Return when the first of its turns began."""
+        first = (one.at_us for one in draft.events if isinstance(one, TurnStarted))
+        return next(first, None) or self._now_us()
 
     def _ended(self, instance: Orchestration, commit: TurnCommit) -> None:
         self._execution_ended(

@@ -182,6 +182,7 @@ class Turns:
         draft = Draft(slot, commit, result.events, result.consumed, outbox, effects)
         if teller is not None:
             draft.seconds = teller.clock() - begun_at
+            draft.repeated = result.repeated
         return draft
 
     def submit(self, draft: Draft) -> None:
