@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
+from contextlib import closing
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -256,3 +259,20 @@ async def test_a_tag_leads_to_those_that_have_it_whatever_is_in_it() -> None:
             page = await browser.get(link)
             assert "id=a" in page
             assert "id=b" not in page
+
+
+async def test_what_is_damaged_is_said_and_hides_nothing_else(tmp_path: Path) -> None:
+    file = tmp_path / "hub.db"
+    async with TaskHub.open(f"sqlite:///{file}", registry=registry) as hub:
+        async with hub.worker():
+            await (await hub.client.start("welcome", "Mia", instance_id="a")).wait()
+            await hub.client.call_entity(EntityId("basket", "mia"), "put", "a pear")
+        with closing(sqlite3.connect(file)) as store, store:
+            store.execute("update history set events = x'ff'")
+            store.execute("update instances set state = x'ff' where is_entity = 1")
+        browser = Browser(dashboard(hub))
+        for path in ("/instance?id=a", "/entity?id=@basket@mia", "/entities"):
+            assert "cannot be read" in await browser.get(path)
+        assert 'href="/instance?id=a"' in await browser.get("/instances")
+        for path in ("/payload?id=a&what=input", "/payload?id=@basket@mia"):
+            await browser.get(path, 500)

@@ -53,6 +53,7 @@ async def page(visit: Visit) -> Response:
         actions=INSTANCES.offered(state) if visit.may_operate else [],
         chart=_chart(visit, state, events),
         damage=damage,
+        trace=None if damage else state.trace_id,
         explanation=explanation,
         awaited=[] if explanation is None else _awaited(explanation),
         failures=list(_causes(state.failure)),
