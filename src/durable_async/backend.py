@@ -277,6 +277,10 @@ class InstanceStore(Protocol):
         """Return the letters that lie in a mailbox, the first ``limit`` of them in order of arrival; none if there is no such instance."""
         ...
 
+    async def read_queued(self, instance_id: str) -> dict[int, str | None]:
+        """Return which activities of an instance are in the queue, by sequence number, each with the worker that has claimed it, or ``None``."""
+        ...
+
     async def read(
         self, instance_ids: Sequence[str], *, payloads: bool
     ) -> list[InstanceRecord | None]:

@@ -143,7 +143,7 @@ def _through(name: str) -> Any:
 for _name in (
     "register_worker", "retire_worker", "take_over", "take_stock", "unwanted_activities", "read_fence", "fetch", "commit", "read_history",
     "create", "send", "read", "read_answers", "read_letters", "read_entities", "query_entities", "discard_entities", "purge", "rewrite",
-    "unpark", "expire", "read_workers",
+    "unpark", "expire", "read_workers", "read_queued",
 ):  # fmt: skip
     setattr(Faulty, _name, _through(_name))
 

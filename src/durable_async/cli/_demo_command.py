@@ -9,10 +9,8 @@ import anyio
 import typer
 from rich.console import Console
 
-from ._demo import DemoOptions, run_demo
 from ._demo_files import URL_VARIABLE
 from ._demo_options import demo_place
-from ._demo_worker import run_worker
 from ._exits import INTERRUPTED
 
 
@@ -51,6 +49,11 @@ def demo(
 
     Exit status: 0 all files are as installed, 1 some are not, 2 refused, 137 killed as asked.
     """
+    from ._demo import (
+        DemoOptions,
+        run_demo,
+    )  # a program of its own, which no other command waits for
+
     options = DemoOptions(target=target, crash=crash, resume=resume)
     console = Console()
     try:
@@ -69,4 +72,6 @@ def demo_worker(
     hang_at: Annotated[int | None, typer.Option()] = None,
 ) -> None:
     """Be one of the demo's worker processes."""
+    from ._demo_worker import run_worker
+
     anyio.run(run_worker, url, ledger, instance, hang_at)

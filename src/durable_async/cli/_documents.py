@@ -127,6 +127,8 @@ def _wait(one: Wait) -> dict[str, Any]:
         "since": _time(one.since),
         "until": _time(one.until),
         "attempt": one.attempt,
+        "queued": one.is_queued,
+        "worker": one.worker,
         "target": one.target,
         "status": None if one.status is None else one.status.value,
         "holder": one.holder,

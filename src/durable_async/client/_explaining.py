@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import anyio.lowlevel
@@ -290,10 +290,25 @@ async def _waits(
 ) -> list[Wait]:
     children = await _children(operations, backend)
     entities = await _entities(operations, backend)
+    has_activities = any(one.kind is WaitKind.ACTIVITY for one in operations)
+    queued = await backend.read_queued(record.instance_id) if has_activities else {}
     return [
-        _wait(record, operation, lines.get(operation.seq), children, entities)
+        replace(
+            _wait(record, operation, lines.get(operation.seq), children, entities),
+            is_queued=operation.kind is WaitKind.ACTIVITY and operation.seq in queued,
+            worker=_worker(record, operation, queued),
+        )
         for operation in operations
     ]
+
+
+def _worker(
+    record: InstanceRecord, operation: Operation, queued: Mapping[int, str | None]
+) -> str | None:
+    """Return where an attempt runs: where the orchestration is, unless it was queued."""
+    if operation.kind is not WaitKind.ACTIVITY or operation.until_us is not None:
+        return None
+    return queued.get(operation.seq, record.owner)
 
 
 async def _children(

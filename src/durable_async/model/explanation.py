@@ -53,6 +53,9 @@ class Wait:
         since: Since when, UTC.
         until: When it comes by itself, UTC: a timer's time, the next attempt of an activity; ``None`` if it does not.
         attempt: Of an activity: which attempt runs, or is next; 0 of anything else.
+        is_queued: Of an activity: whether it is in the hub's queue, for any worker that registers it.
+        worker: Of an activity: where the attempt runs; ``None`` if it is in the queue and not claimed, is tried again later, or no worker
+            has the orchestration.
         target: Id of the sub-orchestration, or of the entity that is called or to be locked.
         status: Of a sub-orchestration: where it stands, ``None`` if there is none of this id.
         holder: Of an entity: the orchestration that has it locked.
@@ -66,6 +69,8 @@ class Wait:
     since: datetime
     until: datetime | None = None
     attempt: int = 0
+    is_queued: bool = False
+    worker: str | None = None
     target: str | None = None
     status: Status | None = None
     holder: str | None = None
@@ -221,11 +226,12 @@ def _sum(group: list[Wait]) -> str:
     until = f", the next one due at {moment(min(ends))}" if ends else ""
     troubled = sum(wait.trouble is not None for wait in group)
     trouble = f", {troubled:,} of them in trouble" if troubled else ""
+    waiting = sum(wait.is_queued and wait.worker is None for wait in group)
+    queued = f", {waiting:,} of them in the queue" if waiting else ""
     since = moment(min(wait.since for wait in group))
     at = _at(first.line) if all(wait.line == first.line for wait in group) else ""
-    return (
-        f"{len(group):,} {_PLURALS[first.kind]}{name}, the oldest since {since}{until}{at}{trouble}"
-    )
+    what = f"{len(group):,} {_PLURALS[first.kind]}{name}{queued}"
+    return f"{what}, the oldest since {since}{until}{at}{trouble}"
 
 
 _PLURALS = {
@@ -258,12 +264,20 @@ def _subject(wait: Wait) -> str:
             return f"lock of entity {wait.target!r} (#{wait.seq})"
 
 
+def _place(wait: Wait) -> str:
+    if wait.worker is not None:
+        return f" on worker {wait.worker}"
+    if wait.is_queued:
+        return ", in the queue for any worker that registers it"
+    return ""
+
+
 def _standing(wait: Wait) -> str:
     match wait.kind:
         case WaitKind.ACTIVITY if wait.until is not None:
             return f", attempt {wait.attempt} at {moment(wait.until)}"
         case WaitKind.ACTIVITY:
-            return f", attempt {wait.attempt}"
+            return f", attempt {wait.attempt}{_place(wait)}"
         case WaitKind.TIMER if wait.until is not None:
             return f", due at {moment(wait.until)}"
         case WaitKind.SUB_ORCHESTRATION:

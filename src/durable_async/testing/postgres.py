@@ -376,6 +376,10 @@ class BridgedBackend:
         """As the real one."""
         return self._look(self._real.read_letters(instance_id, limit=limit))
 
+    async def read_queued(self, instance_id: str) -> dict[int, str | None]:
+        """As the real one."""
+        return self._look(self._real.read_queued(instance_id))
+
     async def read(
         self, instance_ids: Sequence[str], *, payloads: bool
     ) -> list[InstanceRecord | None]:

@@ -155,12 +155,34 @@ def test_an_activity_with_its_line() -> None:
     assert [line.function for line in stand.lines] == ["one_activity", "step"]
     assert (stand.task, stand.seqs) == ("one_activity", (wait.seq,))
     assert wait.line == stand.lines[-1]
-    said = f"activity 'hang' (#1), attempt 1, since {_said(wait.since)}"
+    assert (wait.worker, wait.is_queued) == (one.owner, False)
+    said = f"activity 'hang' (#1), attempt 1 on worker {one.owner}, since {_said(wait.since)}"
     assert one.sentences == (f"{said}, at test_explain.py:{stand.lines[-1].line}",)
 
 
 def _said(at: datetime) -> str:
     return at.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def test_an_activity_that_nobody_here_runs_is_in_the_queue() -> None:
+    alone = Registry()
+
+    @alone.orchestrator(name="one_activity")
+    async def elsewhere(ctx: OrchestrationContext) -> None:
+        await ctx.call_activity("hang", 1)
+
+    async def story(env: VirtualEnvironment) -> None:
+        async with a_hub(env) as hub, hub.worker(alone):
+            await run_to_rest(hub, "one_activity")
+            (wait,) = (await hub.explain("one_activity")).waits
+            assert (wait.is_queued, wait.worker) == (True, None)
+            assert "attempt 1, in the queue for any worker that registers it" in str(wait)
+            async with hub.worker() as other:
+                await asyncio.sleep(5)
+                (wait,) = (await hub.explain("one_activity")).waits
+                assert (wait.is_queued, wait.worker) == (True, other.worker_id)
+
+    run_virtual(story)
 
 
 def test_an_activity_that_is_tried_again_later() -> None:

@@ -302,6 +302,13 @@ class MemoryBackend:
         instance = self._opened().instances.get(instance_id)
         return [] if instance is None else list(islice(instance.mailbox.values(), limit))
 
+    async def read_queued(self, instance_id: str) -> dict[int, str | None]:
+        """Return which activities of an instance are in the queue, and who has claimed each."""
+        state = self._opened()
+        instance = state.instances.get(instance_id)
+        queued = {} if instance is None else instance.activities
+        return {seq: state.activities[items[-1]].owner for seq, items in queued.items()}
+
     async def read(
         self, instance_ids: Sequence[str], *, payloads: bool
     ) -> list[InstanceRecord | None]:

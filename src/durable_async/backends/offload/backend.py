@@ -224,6 +224,10 @@ class OffloadingBackend:
         mail = await self._backend.read_letters(instance_id, limit=limit)
         return list(await self._offloading.resolved_each(mail))
 
+    async def read_queued(self, instance_id: str) -> dict[int, str | None]:
+        """Return which activities of an instance are in the queue, and who has claimed each."""
+        return await self._backend.read_queued(instance_id)
+
     async def read(
         self, instance_ids: Sequence[str], *, payloads: bool
     ) -> list[InstanceRecord | None]:

@@ -295,6 +295,11 @@ class PostgresBackend(PostgresCommits):
         rows = await self._ask("read_letters", self._hub, instance_id, limit)
         return [mail_of(row) for row in rows]
 
+    async def read_queued(self, instance_id: str) -> dict[int, str | None]:
+        """Return which activities of an instance are in the queue, and who has claimed each."""
+        rows = await self._ask("read_queued", self._hub, instance_id)
+        return {row["seq"]: row["owner"] for row in rows}
+
     async def read(
         self, instance_ids: Sequence[str], *, payloads: bool
     ) -> list[InstanceRecord | None]:

@@ -48,6 +48,7 @@ from .queries import (
     read_history,
     read_instances,
     read_letters,
+    read_queued,
     statistics,
 )
 from .renewal import SqliteLeases
@@ -191,6 +192,10 @@ class SqliteBackend(SqliteLeases, SqliteCore):
     async def read_letters(self, instance_id: str, *, limit: int) -> list[Mail]:
         """Return the first letters that lie in a mailbox."""
         return await self._read(lambda tx: read_letters(tx, instance_id, limit))
+
+    async def read_queued(self, instance_id: str) -> dict[int, str | None]:
+        """Return which activities of an instance are in the queue, and who has claimed each."""
+        return await self._read(lambda tx: read_queued(tx, instance_id))
 
     async def read(
         self, instance_ids: Sequence[str], *, payloads: bool

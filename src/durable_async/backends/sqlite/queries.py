@@ -136,6 +136,11 @@ def read_letters(tx: Statements, instance_id: str, limit: int) -> list[Mail]:
     ]
 
 
+def read_queued(tx: Statements, instance_id: str) -> dict[int, str | None]:
+    """Return which activities of an instance are in the queue, and who has claimed each."""
+    return dict(tx.rows("read_queued", hub=tx.hub, id=instance_id))
+
+
 def statistics(tx: Statements) -> HubStatistics:
     """Count what the hub holds."""
     with snapshot(tx.connection):

@@ -57,6 +57,19 @@ class ActivityQueueConformance(ConformanceBase):
         [item] = (await worker.fetch_activities()).activities
         assert (item.activity, item.attempts) == (activity, 1)
 
+    async def test_clients_see_what_is_queued_and_who_has_it(self, worker: Driver) -> None:
+        """One that waits has nobody, one that is claimed has its worker, and what has ended is gone."""
+        claimed = await worker.start("a")
+        other = await worker.start("b")
+        await worker.restate(claimed, queued=(queued(claimed, 1), queued(claimed, 2)))
+        await worker.restate(other, queued=(queued(other, 1),))
+        [first] = (await worker.fetch_activities(1)).activities
+        read = worker.backend.read_queued
+        assert await read("a") == {1: worker.fence.worker_id, 2: None}
+        assert (await read("b"), await read("absent")) == ({1: None}, {})
+        await worker.commit(result_of(first))
+        assert await read("a") == {2: None}
+
     async def test_a_result_takes_the_row_and_reaches_the_instance(
         self, worker: Driver, rival: Driver
     ) -> None:

@@ -151,6 +151,7 @@ class Way:
     send = _through("send")
     read_answers = _through("read_answers")
     read_letters = _through("read_letters")
+    read_queued = _through("read_queued")
     read = _through("read")
     query = _through("query")
     read_entities = _through("read_entities")

@@ -87,6 +87,7 @@ async def _ask_for_entities(backend: Backend, name: str) -> None:
     await backend.read_letters(entity(keys[0]), limit=5)
     await backend.read_answers([f"{name}-answer", "never"])
     await backend.read_workers()
+    await backend.read_queued(f"{name}-0")
     page = await backend.query_entities(EntityFilter(id_prefix=f"{ENTITY}@"), limit=3, page=None)
     await backend.query_entities(EntityFilter(has_state=False), limit=3, page=page.next_page)
 

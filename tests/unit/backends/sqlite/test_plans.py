@@ -114,6 +114,7 @@ def test_no_statement_reads_a_whole_table(schema: sqlite3.Connection, name: str)
         ("read_entities", "USING INDEX instances_by_id (hub=? AND id=?)"),
         ("empty_entities", "USING INDEX instances_by_id (hub=? AND id=?)"),
         ("first_letters", "USING INDEX letters_by_instance (key=?)"),
+        ("read_queued", "USING INDEX queued_activities_by_instance (key=?)"),
         ("save_snapshots", "USING INTEGER PRIMARY KEY (rowid=?)"),
         ("read_answers", "USING PRIMARY KEY (hub=? AND id=?)"),
         ("sweep_answers", "USING COVERING INDEX answers_by_age (hub=? AND answered_at_us<?)"),

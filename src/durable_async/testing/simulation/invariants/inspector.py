@@ -28,7 +28,7 @@ from .touched import touched
 
 READS = frozenset(
     {"read", "query", "read_entities", "query_entities", "read_letters", "read_fence", "statistics"}
-    | {"unwanted_activities", "withdraw", "read_workers"}
+    | {"unwanted_activities", "withdraw", "read_workers", "read_queued"}
 )
 """Verbs that change nothing, and tell nothing that is looked at."""
 

@@ -39,6 +39,14 @@ where i.hub = (select $1::integer) and i.id = $2
 order by l.id
 limit $3
 
+-- name: read_queued
+-- Along the index queued_activities_by_instance.
+select q.seq, q.owner
+from {schema}.instances i
+join {schema}.queued_activities q on q.hub = i.hub and q.key = i.key
+where i.hub = (select $1::integer) and i.id = $2
+order by q.id
+
 -- name: entity_columns
 -- As read_entities and query_entities return them.
 i.id, i.name, i.state, i.created_at_us, i.updated_at_us, i.parked, i.owner,

@@ -182,6 +182,13 @@ where i.hub = :hub and i.id = :id
 order by l.id
 limit :limit
 
+-- name: read_queued
+-- Along the index queued_activities_by_instance.
+select q.seq, q.owner
+from instances i cross join queued_activities q on q.key = i.key
+where i.hub = :hub and i.id = :id
+order by q.id
+
 -- name: read_answers
 -- By the primary key; the caller puts them in order.
 select id, answer from answers where hub = :hub and id in (select value from json_each(:ids))
