@@ -49,10 +49,8 @@ def demo(
 
     Exit status: 0 all files are as installed, 1 some are not, 2 refused, 137 killed as asked.
     """
-    from ._demo import (
-        DemoOptions,
-        run_demo,
-    )  # a program of its own, which no other command waits for
+    # A program of its own, which no other command is to wait for.
+    from ._demo import DemoOptions, run_demo
 
     options = DemoOptions(target=target, crash=crash, resume=resume)
     console = Console()

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from durable_async import ConfigurationError
 from durable_async.backends.postgres import embedded
-from durable_async.cli import _app
+from durable_async.cli import _app, _demo, _demo_command
 from durable_async.cli._demo_files import DemoPlace, in_file
 from durable_async.cli._demo_options import ITS_OWN, demo_place
 
@@ -42,8 +42,8 @@ def test_the_option_takes_a_url_or_nothing(
     async def tell(*_: object) -> int:
         return 7
 
-    monkeypatch.setattr(_app, "demo_place", place)
-    monkeypatch.setattr(_app, "run_demo", tell)
+    monkeypatch.setattr(_demo_command, "demo_place", place)
+    monkeypatch.setattr(_demo, "run_demo", tell)
     outcome = CliRunner().invoke(_app.app, ["demo", *words])
     assert (outcome.exit_code, asked) == (7, [url])
 
