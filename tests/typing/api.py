@@ -235,6 +235,10 @@ async def main(order: Order) -> None:
         assert_type(await client.raise_events([(handle, "a", 1), ("id", "b", None)]), list[bool])
         assert_type(await client.purge(handle), int)
         assert_type(await client.unpark(handle), bool)
+        with client.watch(handle) as watch:
+            assert_type(await watch.next(timeout=1), OrchestrationState | None)
+            async for seen in watch:
+                assert_type(seen, OrchestrationState)
         async for each in client.query(statuses=[Status.FAILED], tags={"a": "b"}):
             assert_type(each, OrchestrationState)
         assert_type(await hub.statistics(), HubStatistics)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -62,7 +62,7 @@ def endpoint_of(route: Route, desk: Desk, names: dict[str, str] | None = None) -
             names={**request.path_params, **(names or {})},
             query=request.query_params.multi_items(),
             headers=request.headers,
-            body=_body(request),
+            body=request.stream(),
             leaving=leaving,
         )
         try:
@@ -83,11 +83,6 @@ def _base(request: Request, route: Route) -> str:
     if root and path.startswith(f"{root}/"):
         path = path.removeprefix(root)
     return str(request.base_url).rstrip("/") + quote(prefix_of(path, route), safe=_PATH_SAFE)
-
-
-async def _body(request: Request) -> AsyncIterator[bytes]:
-    async for piece in request.stream():
-        yield piece
 
 
 def _response(answer: Answer | Stream) -> Response:

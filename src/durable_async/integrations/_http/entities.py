@@ -104,7 +104,7 @@ def _conditions(call: Call) -> EntityConditions:
         key_prefix=reading.text(call, "keyPrefix") or "",
         updated_from=reading.moment(call, "lastUpdatedTimeFrom"),
         updated_to=reading.moment(call, "lastUpdatedTimeTo"),
-        has_state=reading.flag(call, "exists", default=None),
+        has_state=reading.maybe(call, "exists"),
     )
     name = reading.text(call, "name")
     if name is not None:

@@ -63,7 +63,7 @@ async def status(desk: Desk, call: Call) -> Answer:
 
 async def instances(desk: Desk, call: Call) -> Answer:
     """List orchestrations, page by page."""
-    shows = reading.flag(call, "showPayloads") is True
+    shows = reading.flag(call, "showPayloads")
     found, page = await desk.client.query_page(
         limit=reading.limit(call, LIMIT_DEFAULT, LIMIT_MAX),
         page=reading.text(call, "page"),
@@ -114,7 +114,7 @@ async def terminate(desk: Desk, call: Call) -> Answer:
     await desk.client.terminate(
         instance_id,
         reading.text(call, "reason"),
-        recursive=reading.flag(call, "recursive", default=True) is True,
+        recursive=reading.flag(call, "recursive", default=True),
     )
     return _done(call, instance_id)
 
@@ -137,7 +137,7 @@ async def restart(desk: Desk, call: Call) -> Answer:
 async def purge(desk: Desk, call: Call) -> Answer:
     """Purge an orchestration that has ended."""
     instance_id = instance_id_of(call)
-    recursive = reading.flag(call, "recursive", default=True) is True
+    recursive = reading.flag(call, "recursive", default=True)
     count = await desk.client.purge(instance_id, recursive=recursive)
     if not count:
         state = await state_of(desk, instance_id, payloads=False)
@@ -191,8 +191,8 @@ class _View(NamedTuple):
 def _view(desk: Desk, call: Call) -> _View:
     return _View(
         reading.seconds(call, "wait", desk.wait_seconds_max),
-        reading.flag(call, "showInput", default=True) is True,
-        reading.flag(call, "showHistory") is True,
+        reading.flag(call, "showInput", default=True),
+        reading.flag(call, "showHistory"),
     )
 
 
@@ -263,5 +263,5 @@ def _conditions(call: Call) -> Conditions:
         completed_to=reading.moment(call, "completedTimeTo"),
         tags=reading.tags(call),
         parent=reading.text(call, "parentInstanceId"),
-        parked=reading.flag(call, "parked", default=None),
+        parked=reading.maybe(call, "parked"),
     )

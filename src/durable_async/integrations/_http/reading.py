@@ -40,18 +40,24 @@ def texts(call: Call, name: str) -> list[str]:
     return [value for key, value in call.query if key == name]
 
 
-def flag(call: Call, name: str, default: bool | None = False) -> bool | None:
-    """Return yes or no."""
+def maybe(call: Call, name: str) -> bool | None:
+    """Return yes or no, or ``None`` for neither."""
     given = text(call, name)
     match None if given is None else given.lower():
         case None:
-            return default
+            return None
         case "true" | "1" | "":
             return True
         case "false" | "0":
             return False
         case _:
             raise ValidationError(name, f"must be true or false, not {shown(given)}")
+
+
+def flag(call: Call, name: str, *, default: bool = False) -> bool:
+    """Return yes or no."""
+    given = maybe(call, name)
+    return default if given is None else given
 
 
 def seconds(call: Call, name: str, at_most: float) -> float | None:
