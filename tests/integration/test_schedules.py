@@ -217,6 +217,20 @@ async def test_backfill_starts_what_has_no_run(env: VirtualEnvironment, world: W
 
 
 @virtual_time
+async def test_backfill_takes_what_waits_with_it(env: VirtualEnvironment, world: World) -> None:
+    async with running(env, world) as hub:
+        await hub.schedules.create("s", lengthy, 90.0, every=MINUTE, overlap=Overlap.BUFFER_ONE)
+        await anyio.sleep(2.1 * MINUTE)
+        assert (await described(hub)).waiting == (of(2 * MINUTE),)
+        assert await hub.schedules.backfill("s", of(1), of(HOUR)) == ["s:2026-01-01T00:02:00Z"]
+        await hub.schedules.update("s", end=of(2.5 * MINUTE))
+        await anyio.sleep(10 * MINUTE)
+        state = await described(hub)
+        assert (state.started, state.waiting) == (2, ())
+        assert await runs(hub) == ticks(of(MINUTE), MINUTE, 2)
+
+
+@virtual_time
 async def test_delete_leaves_the_runs_alone(env: VirtualEnvironment, world: World) -> None:
     async with running(env, world) as hub:
         schedules = hub.schedules

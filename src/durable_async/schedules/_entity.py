@@ -130,9 +130,10 @@ class ScheduleEntity(Entity[ScheduleRecord]):
         started: list[str] = []
         for tick in [tick for tick in ticks if tick <= past]:
             instance_id = run_id(record.spec, self.context.entity_id.key, tick)
-            if await self.client.get(instance_id, payloads=False) is None:
+            if not await self._has_run(record, instance_id):
                 self._start(record, tick)
                 started.append(instance_id)
+        record.waiting = [tick for tick in record.waiting if tick not in ticks]
         self._rest(record)
         return started
 
@@ -190,7 +191,7 @@ class ScheduleEntity(Entity[ScheduleRecord]):
         for run in record.going:
             state = await self.client.get(run.instance_id, payloads=False)
             if state is None:
-                run.is_over = self.context.now() - run.started_at > JUST_STARTED
+                run.is_over = not self._is_fresh(run)
             else:
                 run.is_over = state.is_ended
 
@@ -215,6 +216,15 @@ class ScheduleEntity(Entity[ScheduleRecord]):
             self.set_state(record)
 
     # -- parts of the above
+
+    async def _has_run(self, record: ScheduleRecord, instance_id: str) -> bool:
+        for run in record.runs:
+            if run.instance_id == instance_id and self._is_fresh(run):
+                return True
+        return await self.client.get(instance_id, payloads=False) is not None
+
+    def _is_fresh(self, run: RunRecord) -> bool:
+        return self.context.now() - run.started_at <= JUST_STARTED
 
     def _stored(self) -> ScheduleRecord | None:
         record = self.get_state()

@@ -183,7 +183,8 @@ class Schedules:
         entity = entity_of(schedule_id)
         before = (await self._existing(entity)).spec
         spec = changed(before, changes, self._payloads)
-        check(spec, schedule_id, self._now(), is_new_time=spec.timing != before.timing)
+        is_new = spec.timing != replace(before, end=spec.end).timing  # an end may be now
+        check(spec, schedule_id, self._now(), is_new_time=is_new)
         fields = [
             name
             for name in ScheduleSpec.__dataclass_fields__
