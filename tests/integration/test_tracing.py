@@ -135,6 +135,24 @@ async def test_no_trace_is_begun_where_none_is_wanted(env: VirtualEnvironment) -
     assert {span.name for span in recorder.spans} == {own}
 
 
+@virtual_time
+async def test_the_span_in_which_a_worker_is_started_is_nobodys_parent(
+    env: VirtualEnvironment,
+) -> None:
+    recorder = Recorder()
+    telemetry = OpenTelemetry(tracer_provider=recorder.provider, roots=False)
+    with recorder.provider.get_tracer("web").start_as_current_span("startup"):
+        opening = opened(env, MemoryStore(env), telemetry)
+        hub = await opening.__aenter__()
+        worker = hub.worker()
+        await worker.__aenter__()
+    await (await hub.client.start(checkout, "book")).wait()
+    await worker.__aexit__(None, None, None)
+    await opening.__aexit__(None, None, None)
+    assert {span.name for span in recorder.spans} == {"startup", own}
+    assert {span.parent_id for span in recorder.spans} == {None}
+
+
 @pytest.mark.parametrize("sampler", [ALWAYS_OFF, ParentBased(TraceIdRatioBased(0))])
 def test_what_is_not_sampled_is_not_written(sampler: Any) -> None:
     recorder = Recorder(sampler=sampler)

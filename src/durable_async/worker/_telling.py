@@ -220,20 +220,21 @@ class Teller:
             for ongoing in operations:
                 ongoing.recorded()
         elif draft.events:
-            acts = self._go_through(draft, memo, _spans(slot.instance))
+            begun_us = _begun_us(draft.events) or self._now_us()
+            acts = self._go_through(draft, begun_us, memo, _spans(slot.instance))
             if not memo.has_begun and slot.instance.begun_at_us is not None:
                 memo.has_begun = True
                 self._began(slot.instance, slot.instance.begun_at_us)
-            self._turn_committed(slot.instance, draft, acts)
+            self._turn_committed(slot.instance, draft, begun_us, acts)
             if slot.instance.outcome is not None:
                 self._ended(slot.instance, draft.commit)
 
-    def _go_through(self, draft: Draft, memo: Memo, span: Callable[[int], str]) -> list[Act]:
+    def _go_through(
+        self, draft: Draft, at_us: int, memo: Memo, span: Callable[[int], str]
+    ) -> list[Act]:
         """Return what was done and heard; what ended before is recorded now."""
-        at_us = self._begun_us(draft)
-        again = (_asked(event, at_us, span) for event in draft.repeated)
-        acts = [act for act in again if act is not None]
-        for event in draft.events:
+        acts: list[Act] = []
+        for event in (*draft.repeated, *draft.events):
             match event:
                 case TurnStarted():
                     at_us = event.at_us
@@ -269,7 +270,9 @@ class Teller:
             )
             tell(began)
 
-    def _turn_committed(self, instance: Orchestration, draft: Draft, acts: list[Act]) -> None:
+    def _turn_committed(
+        self, instance: Orchestration, draft: Draft, begun_us: int, acts: list[Act]
+    ) -> None:
         tell = self._signals.turn_committed
         if tell is None:
             return
@@ -283,7 +286,7 @@ class Teller:
             execution=commit.execution,
             turn=commit.turn,
             traceparent=_header(instance.started.origin),
-            begun_us=min(self._begun_us(draft), now_us),
+            begun_us=min(begun_us, now_us),
             ended_us=now_us,
             seconds=draft.seconds,
             events=len(draft.events),
@@ -291,11 +294,6 @@ class Teller:
             acts=tuple(acts),
         )
         tell(turn)
-
-    def _begun_us(self, draft: Draft) -> int:
-        """Return when the first of its turns began."""
-        first = (one.at_us for one in draft.events if isinstance(one, TurnStarted))
-        return next(first, None) or self._now_us()
 
     def _ended(self, instance: Orchestration, commit: TurnCommit) -> None:
         self._execution_ended(
@@ -317,7 +315,7 @@ class Teller:
     ) -> None:
         if dropped:
             return
-        begun_us = next((one.at_us for one in events if isinstance(one, TurnStarted)), None)
+        begun_us = _begun_us(events)
         started = events[0] if events and isinstance(events[0], ExecutionStarted) else None
         known = started or ExecutionStarted(claimed.name, None, None, claimed.parent)
         self._execution_ended(known, claimed.instance_id, claimed.execution, commit, begun_us)
@@ -357,6 +355,14 @@ def recorded(ongoing: Ongoing, dropped: bool) -> None:
     """Take a commit's answer for something that ended."""
     if not dropped:
         ongoing.recorded()
+
+
+def _begun_us(events: Sequence[HistoryEvent]) -> int | None:
+    """Return when the first turn began, by the time that its code saw."""
+    for event in events:
+        if isinstance(event, TurnStarted):
+            return event.at_us
+    return None
 
 
 def _header(origin: Origin | None) -> str:

@@ -20,7 +20,7 @@ from durable_async.testing import VirtualEnvironment, run_virtual
 
 PACKAGE = Path(durable_async.__file__).parent
 STEPS = 20
-CALLS_MAX = 70
+CALLS_MAX = 80
 
 registry = Registry()
 

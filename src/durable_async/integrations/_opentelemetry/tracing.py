@@ -102,10 +102,8 @@ class Tracing(Telemetry):
 
     def activity_began(self, run: ActivityRun) -> Ongoing | None:
         header = TraceParent.parse(run.traceparent)
-        if header is None:
-            return None
-        if not header.is_sampled:
-            return _Inside(_remote(header), run.begun_us)
+        if header is None or not header.is_sampled:
+            return _Inside(_unwritten(header), run.begun_us)
         span = self._start(
             f"activity:{run.name}",
             SpanKind.SERVER,
@@ -131,10 +129,8 @@ class Tracing(Telemetry):
         header = parent = TraceParent.parse(run.traceparent)
         if header is None and self._roots and chooses(self._tracer):
             header = fresh_trace(self._tracer)
-        if header is None:
-            return None
-        if not header.is_sampled:
-            return _Inside(_remote(header), run.begun_us)
+        if header is None or not header.is_sampled:
+            return _Inside(_unwritten(header), run.begun_us)
         span = self._start(
             f"entity:{run.name}:{run.operation}",
             SpanKind.SERVER,
@@ -322,6 +318,11 @@ class _Operation(_Inside):
         known = {"task_hub": self._run.hub, "instance_id": self._run.instance_id}
         for act in self._acts:
             self._tracing.write_act(act, self._own, act.begun_us, known)
+
+
+def _unwritten(header: TraceParent | None) -> trace.Span:
+    """Return what code is to see that has no span: not the one in which its worker happened to be started."""
+    return trace.INVALID_SPAN if header is None else _remote(header)
 
 
 @functools.lru_cache(maxsize=1_000)
