@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -46,9 +46,30 @@ class HistoryRow:
     failure: FailureDetails | None
 
 
-def rows_of(events: Sequence[h.HistoryEvent]) -> list[HistoryRow]:
-    """Return all rows. When turns began is not a row of its own: it is the time of those that follow."""
-    return list(_rows(events))
+def count_of(events: Sequence[h.HistoryEvent]) -> int:
+    """Return how many rows there are. When turns began is not a row of its own: it is the time of those that follow."""
+    return sum(not isinstance(event, h.TurnStarted) for event in events)
+
+
+def rows_of(events: Sequence[h.HistoryEvent], first: int) -> list[HistoryRow]:
+    """Return a page of rows, without making those of all other pages."""
+    names: dict[int, str] = {}
+    at: datetime | None = None
+    rows: list[HistoryRow] = []
+    place = 0
+    for number, event in enumerate(events):
+        if isinstance(event, h.TurnStarted):
+            at = instant(event.at_us)
+            continue
+        seq: int | None = getattr(event, "seq", None)
+        if seq is not None and seq not in names:
+            names[seq] = _first(event, _SUBJECTS)
+        if place >= first:
+            rows.append(_row(number, at, event, seq, names))
+        place += 1
+        if len(rows) == ROWS_MAX:
+            break
+    return rows
 
 
 def payload_of(event: h.HistoryEvent) -> bytes | None:
@@ -61,28 +82,25 @@ def last_page(count: int, size: int) -> int:
     return max(0, (count - 1) // size * size)
 
 
-def _rows(events: Sequence[h.HistoryEvent]) -> Iterator[HistoryRow]:
-    names: dict[int, str] = {}
-    at: datetime | None = None
-    for number, event in enumerate(events):
-        if isinstance(event, h.TurnStarted):
-            at = instant(event.at_us)
-            continue
-        seq: int | None = getattr(event, "seq", None)
-        subject = _first(event, _SUBJECTS)
-        if seq is not None:
-            subject = names.setdefault(seq, subject)
-        yield HistoryRow(
-            number=number,
-            at=at,
-            label=_HUMP.sub(" ", type(event).__name__).capitalize(),
-            tone=_tone(event),
-            seq=seq,
-            subject=subject + _more(event),
-            target=_first(event, _TARGETS) or ", ".join(getattr(event, "entity_ids", ())),
-            payload=payload_of(event),
-            failure=getattr(event, "failure", None),
-        )
+def _row(
+    number: int,
+    at: datetime | None,
+    event: h.HistoryEvent,
+    seq: int | None,
+    names: dict[int, str],
+) -> HistoryRow:
+    subject = _first(event, _SUBJECTS) if seq is None else names[seq]
+    return HistoryRow(
+        number=number,
+        at=at,
+        label=_HUMP.sub(" ", type(event).__name__).capitalize(),
+        tone=_tone(event),
+        seq=seq,
+        subject=subject + _more(event),
+        target=_first(event, _TARGETS) or ", ".join(getattr(event, "entity_ids", ())),
+        payload=payload_of(event),
+        failure=getattr(event, "failure", None),
+    )
 
 
 def _first(event: h.HistoryEvent, names: Sequence[str]) -> str:

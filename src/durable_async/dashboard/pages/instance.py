@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+import anyio.to_thread
 from starlette.responses import Response
 
 from durable_async.client import OrchestrationState
@@ -22,6 +23,8 @@ from durable_async.model.records import QueryOrder
 
 CHILDREN_SHOWN = 25
 EVENTS_OFFERED = 5
+LANES_MAX = 10**9
+"""More than there can be: who asks for no part of a timeline sees the last."""
 SECONDS_MIN = 2.0
 COST_SHARE = 20
 """A page is looked at again after this many times as long as it took, so that a long history is no load."""
@@ -44,14 +47,14 @@ async def page(visit: Visit) -> Response:
         parent=instance_id, order=QueryOrder.NEWEST, limit=CHILDREN_SHOWN
     )
     explanation = None if state.is_ended else await _explanation(visit, instance_id)
-    rows = _history.rows_of(events)
-    last = _history.last_page(len(rows), _history.ROWS_MAX)
+    count = _history.count_of(events)
+    last = _history.last_page(count, _history.ROWS_MAX)
     first = min(visit.number("event", last), last)
     return visit.page(
         "instance.html",
         state=state,
         actions=INSTANCES.offered(state) if visit.may_operate else [],
-        chart=_chart(visit, state, events),
+        chart=await _chart(visit, state, events),
         damage=damage,
         trace=None if damage else state.trace_id,
         explanation=explanation,
@@ -64,24 +67,28 @@ async def page(visit: Visit) -> Response:
         ],
         children=children,
         more_children=more_children is not None,
-        rows=rows[first : first + _history.ROWS_MAX],
+        rows=_history.rows_of(events, first),
         first=first,
-        count=len(rows),
+        count=count,
         size=_history.ROWS_MAX,
         seconds=math.ceil(max(SECONDS_MIN, (visit.now - began).total_seconds() * COST_SHARE)),
     )
 
 
-def _chart(visit: Visit, state: OrchestrationState, events: list[HistoryEvent]) -> Chart:
+async def _chart(visit: Visit, state: OrchestrationState, events: list[HistoryEvent]) -> Chart:
+    """Draw the timeline, off the event loop: a long history takes a while."""
+    wanted = visit.number("lane", LANES_MAX)
     now_us = microseconds(visit.now)
+    return await anyio.to_thread.run_sync(_drawn, state, events, now_us, wanted)
+
+
+def _drawn(
+    state: OrchestrationState, events: list[HistoryEvent], now_us: int, wanted: int
+) -> Chart:
     ended_us = None if state.completed_at is None else microseconds(state.completed_at)
     found = lanes_of(state.name, microseconds(state.created_at), events, now_us, ended_us)
     last = _history.last_page(len(found.lanes), ROWS_MAX)
-    return chart_of(
-        found,
-        now_us=now_us if ended_us is None else None,
-        first=min(visit.number("lane", last), last),
-    )
+    return chart_of(found, now_us=now_us if ended_us is None else None, first=min(wanted, last))
 
 
 async def _explanation(visit: Visit, instance_id: str) -> Explanation | None:
