@@ -201,7 +201,7 @@ class TaskHub:
         """
         found = Settings.from_environment()
         url = changes.pop("url", found.url)
-        given = {
+        given: dict[str, Any] = {
             "hub": found.hub,
             "pending_max": found.pending_max,
             "settings": found.worker,

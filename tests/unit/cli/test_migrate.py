@@ -149,7 +149,7 @@ def test_a_file_upgrades_itself(file: str) -> None:
 def test_a_file_without_a_schema(tmp_path: Path) -> None:
     (tmp_path / "empty.db").touch()
     url = f"sqlite:///{tmp_path}/empty.db"
-    assert "Missing steps: 1. It upgrades itself" in say("check", "--url", url, status=1)
+    assert "Missing steps: 2. It upgrades itself" in say("check", "--url", url, status=1)
     assert "create table meta" in say("print", "--url", url)
     assert (tmp_path / "empty.db").stat().st_size == 0
     say("apply", "--url", url)

@@ -30,9 +30,7 @@ class Store:
     def __init__(self) -> None:
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
         self.connection.executescript(SCHEMA.read_text(encoding="utf-8"))
-        self.connection.execute(
-            "insert into workers values (?, 'w', 1, 0, 0, 0, 0, 'host', 1, 0)", [HUB]
-        )
+        self.connection.execute("insert into workers values (?, 'w', 1, 0, 0, 0, 0)", [HUB])
         self._number = 0
 
     def add_ready(

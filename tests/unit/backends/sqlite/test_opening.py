@@ -11,7 +11,7 @@ import pytest
 
 from durable_async.backend import Hearing
 from durable_async.backends.sqlite import SqliteBackend
-from durable_async.backends.sqlite.administration import hubs_of
+from durable_async.backends.sqlite.administration import hubs_of, migrations, version_of
 from durable_async.backends.sqlite.connection import file_system_of
 from durable_async.environment import SystemEnvironment
 from durable_async.errors import (
@@ -76,6 +76,26 @@ async def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SchemaVersionError) as caught:
         await make(tmp_path / "hub.db").open()
     assert caught.value.found == 99
+
+
+async def test_a_file_of_an_earlier_release_is_brought_up_to_date(tmp_path: Path) -> None:
+    """A worker of that release, that is still there, is told of as one of whom nothing is known."""
+    first, *later = migrations()
+    connection = sqlite3.connect(tmp_path / "hub.db")
+    connection.executescript(first.sql)
+    connection.executescript(
+        "insert into meta (name, value) values ('schema_version', 1);"
+        "insert into hubs (hub, name) values (1, 'default');"
+        "insert into workers (hub, id, epoch, seq, lease_until_us, has_lifeline) values (1, 'old', 1, 0, 0, 0);"
+    )
+    connection.close()
+    async with opened(tmp_path / "hub.db") as backend:
+        await backend.register_worker("young", 30)
+        old, young = await backend.read_workers()
+        assert (old.worker_id, old.host, old.pid, old.is_alive) == ("old", "", 0, False)
+        assert (young.worker_id, young.is_alive) == ("young", True)
+        assert young.host
+    assert version_of(tmp_path / "hub.db") == 1 + len(later)
 
 
 async def test_a_damaged_file_is_called_damaged(tmp_path: Path) -> None:

@@ -20,9 +20,6 @@ create table workers (
     lease_until_us integer not null,
     has_lifeline integer not null,
     fetched integer not null default 0,
-    host text not null,
-    pid integer not null,
-    registered_at_us integer not null,
     primary key (hub, id)
 ) strict, without rowid;
 
