@@ -145,7 +145,7 @@ def test_the_keyboard_is_enough(page: Page, address: str) -> None:
 
 
 def test_updates_wait_for_whoever_reads(page: Page, address: str) -> None:
-    """Not while something is selected or has the focus, and not after they were switched off."""
+    """Not while something has the focus, not after they were switched off, and not in a tab that is hidden."""
     page.clock.install()
     page.goto(f"{address}/workers", wait_until="networkidle")
     asked: list[str] = []
@@ -157,6 +157,11 @@ def test_updates_wait_for_whoever_reads(page: Page, address: str) -> None:
     page.clock.run_for(10_000)
     assert asked == []
     page.get_by_role("button", name="Paused").click()
+    hidden = "Object.defineProperty(document, 'hidden', {configurable: true, get: () => %s})"
+    page.evaluate(hidden % "true")
+    page.clock.run_for(10_000)
+    assert asked == []
+    page.evaluate(hidden % "false")
     with page.expect_request(f"{address}/workers"):
         page.clock.run_for(5_000)
 
