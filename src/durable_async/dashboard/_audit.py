@@ -42,7 +42,7 @@ async def keep(record: AuditRecord, audit: Audit | None) -> None:
         record.operator,
         record.action,
         record.target,
-        record.outcome,
+        " ".join(record.outcome.split()),  # one line, whatever an error says
         extra={f"audit_{name}": value for name, value in asdict(record).items()},
     )
     if audit is None:
