@@ -14,6 +14,7 @@ import typer
 
 from durable_async import ConfigurationError, MissingExtraError, TaskHub
 
+from ._logs import Level, LogLevel, set_up
 from ._options import Hub, Url, Where
 from ._reload import keep_fresh
 from ._serving import serve
@@ -36,6 +37,7 @@ def dev(
         bool,
         typer.Option(help="Begin anew when a Python file below this folder changes."),
     ] = True,
+    log_level: Level = LogLevel.INFO,
     url: Url = None,
     hub: Hub = None,
 ) -> None:
@@ -45,8 +47,10 @@ def dev(
     """
     if reload:
         arguments = ["dev", spec, "--no-reload", "--port", str(port)]
+        arguments += ["--log-level", log_level.value]
         raise typer.Exit(anyio.run(keep_fresh, arguments, Path.cwd(), environment_of(url, hub)))
     described, registry = hub_to_run(Where(spec, url, hub), DEFAULT_URL)
+    set_up(log_level)
     with _listening(port) as listening:
         address = f"http://{LOOPBACK}:{listening.getsockname()[1]}/"
         server = _server(described)

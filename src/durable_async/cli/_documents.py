@@ -81,6 +81,7 @@ def state(one: OrchestrationState, events: Sequence[h.HistoryEvent]) -> dict[str
         "custom_status": _value(one.custom_status),
         "output": _value(one.output),
         "worker": one.owner,
+        "trace": one.trace_id,
         "history": history,
     }
 

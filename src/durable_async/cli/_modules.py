@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
 
-from durable_async import ConfigurationError, Registry, TaskHub
+from durable_async import ConfigurationError, DurableError, Registry, TaskHub
 from durable_async.registry import default_registry
 
 SHOWN_MAX = 20
@@ -67,6 +67,8 @@ def _module(name: str) -> ModuleType:
                 f"there is no module {error.name!r} in {here!r} or where Python looks otherwise; {_modules_here()}"
             ) from error
         raise _not_imported(name, error) from error
+    except DurableError as error:  # its words have the line that is meant
+        raise ConfigurationError(f"the module {name!r} cannot be imported: {error}") from error
     except Exception as error:
         raise _not_imported(name, error) from error
 

@@ -136,6 +136,8 @@ def state(one: OrchestrationState) -> Table:
         grid.add_row("ended", f"{_time(one.completed_at)} UTC, after {_seconds(one)} s")
     if one.parent_instance_id is not None:
         grid.add_row("parent", words(one.parent_instance_id))
+    if one.trace_id is not None:
+        grid.add_row("trace", words(one.trace_id))
     for label, read in (("custom status", one.custom_status), ("output", one.output)):
         value = _value(read)
         if value is not None:

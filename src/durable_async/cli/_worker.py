@@ -14,6 +14,7 @@ import typer
 from durable_async import ConfigurationError, Registry, TaskHub
 
 from ._existing import NOWHERE, program_of
+from ._logs import Level, LogLevel, set_up
 from ._options import Hub, Url, Where
 from ._reload import keep_fresh
 from ._serving import serve
@@ -37,6 +38,7 @@ def worker(
         bool,
         typer.Option("--reload", help="Begin anew when a Python file below this folder changes."),
     ] = False,
+    log_level: Level = LogLevel.INFO,
     url: Url = None,
     hub: Hub = None,
 ) -> None:
@@ -45,9 +47,11 @@ def worker(
     Exit status: 0 drained, 2 refused, 3 the store does not answer, 130 and 143 stopped at once.
     """
     if reload:
-        status = anyio.run(keep_fresh, ["worker", spec], Path.cwd(), environment_of(url, hub))
+        arguments = ["worker", spec, "--log-level", log_level.value]
+        status = anyio.run(keep_fresh, arguments, Path.cwd(), environment_of(url, hub))
         raise typer.Exit(status)
     described, registry = hub_to_run(Where(spec, url, hub))
+    set_up(log_level)
     anyio.run(
         lambda: serve(described, registry=registry, on_started=lambda: announce(spec, described))
     )

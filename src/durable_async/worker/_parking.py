@@ -15,13 +15,17 @@ _log = logging.getLogger("durable_async")
 
 def park(instance_id: str, execution: int | None, reason: str) -> Park:
     """Take an instance out of circulation, which the log tells; what no store could keep of the reason is replaced."""
-    readable = reason.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
-    if len(readable) > REASON_CHARS_MAX:
-        readable = readable[: REASON_CHARS_MAX - 1] + "\N{HORIZONTAL ELLIPSIS}"
-    _log.error(
-        "%s is parked: %s", named(instance_id), readable, extra=about(instance_id, execution)
-    )
-    return Park(instance_id=instance_id, reason=readable, execution=execution)
+    words = readable(reason)
+    _log.error("%s is parked: %s", named(instance_id), words, extra=about(instance_id, execution))
+    return Park(instance_id=instance_id, reason=words, execution=execution)
+
+
+def readable(text: str) -> str:
+    """Return a text as every store and every log can hold it."""
+    text = text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+    if len(text) > REASON_CHARS_MAX:
+        text = text[: REASON_CHARS_MAX - 1] + "\N{HORIZONTAL ELLIPSIS}"
+    return text
 
 
 def named(instance_id: str) -> str:

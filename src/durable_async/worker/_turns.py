@@ -46,7 +46,7 @@ from ._conversations import Conversations
 from ._drafts import Draft, Sent
 from ._entities import EntityTurns
 from ._limits import Limits
-from ._parking import named, park
+from ._parking import named, park, readable
 from ._slots import Slot
 from ._suspects import SUSPECT_ATTEMPTS
 from ._tools import Tools, ignore
@@ -243,8 +243,15 @@ class Turns:
             self._rest(slot)
 
     def _tell_end(self, slot: Slot, commit: TurnCommit) -> None:
-        """Tell those of this process who wait for it."""
+        """Tell those of this process who wait for it; a failure is told in the log, too."""
         ends = self._tools.ends
+        if commit.failure is not None:
+            _log.info(
+                "%s failed: %s",
+                named(commit.instance_id),
+                readable(f"{commit.failure.error_type}: {commit.failure.message}"),
+                extra=about(commit.instance_id, commit.execution),
+            )
         if commit.status is Status.COMPLETED and ends.is_awaited(commit.instance_id):
             name = slot.orchestration.started.name
             ends.tell(End(commit.instance_id, commit.execution, name, commit.output))

@@ -81,6 +81,16 @@ def test_an_error_of_the_module_is_shown_from_its_own_line_on(folder: Path) -> N
     assert "importlib" not in told
 
 
+def test_what_the_library_refuses_needs_no_traceback(folder: Path) -> None:
+    (folder / "refused_of_tests.py").write_text(
+        "from durable_async import TaskHub\nhub = TaskHub.at('nonsense://')\n"
+    )
+    with pytest.raises(ConfigurationError) as caught:
+        load("refused_of_tests:hub")
+    assert "no backend for the scheme 'nonsense'" in str(caught.value)
+    assert "Traceback" not in str(caught.value)
+
+
 def test_two_hubs_have_to_be_told_apart(folder: Path) -> None:
     (folder / "two_of_tests.py").write_text(
         "from durable_async import TaskHub\na = TaskHub.at('memory://')\nb = TaskHub.at('memory://')\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -35,6 +36,10 @@ def stubborn(path: str) -> str:
     pathlib.Path(path).touch()
     time.sleep(60)
     return "never"
+
+@activity
+async def broken(path: str) -> str:
+    raise LookupError(path)
 
 @orchestrator
 async def job(ctx: OrchestrationContext, call: list[str]) -> str:
@@ -120,7 +125,7 @@ def test_a_signal_drains(folder: Path, number: signal.Signals) -> None:
     with process(folder, "worker", "program:hub") as worker:
         lines = read_until(worker, "Process")
         assert lines[0].startswith("program:hub works on sqlite ")
-        assert lines[1:3] == ["  orchestrators: job", "  activities: short, stubborn"]
+        assert lines[1:3] == ["  orchestrators: job", "  activities: broken, short, stubborn"]
         wait_for((folder / "begun").exists)
         worker.send_signal(number)
         out, err = worker.communicate(timeout=SECONDS_MAX)
@@ -139,6 +144,14 @@ def test_a_second_signal_stops_at_once(folder: Path) -> None:
         except subprocess.TimeoutExpired:
             worker.send_signal(signal.SIGTERM)
         assert worker.wait(SECONDS_MAX) == 128 + signal.SIGTERM
+
+
+def test_a_failure_is_logged_where_nobody_set_up_logging(folder: Path) -> None:
+    start_a_job(folder, "broken")
+    with process(folder, "worker", "program:hub") as worker:
+        assert worker.stderr is not None
+        line = next(line for line in worker.stderr if "failed" in line)
+        assert re.search(r" INFO durable_async: orchestration job failed: .*LookupError", line)
 
 
 def test_new_code_is_taken_up(folder: Path) -> None:
