@@ -14,7 +14,9 @@ import anyio
 
 from durable_async.client import Client, EntityState, OrchestrationHandle
 from durable_async.errors import (
+    BackendUnavailableError,
     DecodeError,
+    EntityOperationFailedError,
     LimitExceededError,
     MissingExtraError,
     ScheduleExistsError,
@@ -393,7 +395,12 @@ class Schedules:
 
         async def call(seconds: float) -> T:
             handle = self._client.entity(entity, timeout=seconds, request_id=request_id)
-            return await handle.call(verb, *args, **kwargs)
+            try:
+                return await handle.call(verb, *args, **kwargs)
+            except EntityOperationFailedError as error:  # nothing of it happened
+                if error.failure.is_type("BackendUnavailableError"):
+                    raise BackendUnavailableError(error.failure.message) from None
+                raise
 
         try:
             return await call(FIRST_SECONDS)

@@ -12,6 +12,7 @@ from .entity_life import EntityLife
 from .fan_out import FanOut
 from .poison import Poison
 from .races import Races
+from .schedules import Schedules
 from .stories import Stories
 from .streams import Streams
 from .trees import Trees
@@ -26,6 +27,7 @@ WORKLOADS: tuple[type[Workload], ...] = (
     FanOut,
     Poison,
     Races,
+    Schedules,
     Stories,
     Streams,
     Trees,
