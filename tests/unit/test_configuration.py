@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from durable_async import (
     BackendError,
@@ -19,6 +20,7 @@ from durable_async import (
     TaskHub,
     WorkerSettings,
 )
+from durable_async.cli._app import app
 from durable_async.configuration import VARIABLES, place_of
 
 ROOT = Path(__file__).parents[2]
@@ -105,7 +107,7 @@ def test_variables_of_tools_are_left_alone() -> None:
                 and path != Path(__file__)
             ):
                 text = path.read_text(encoding="utf-8", errors="ignore")
-                found.update(re.findall(r"DURABLE_ASYNC_([A-Z][A-Z_]*[A-Z])\b", text))
+                found.update(re.findall(r"(?<!_)DURABLE_ASYNC_([A-Z][A-Z_]*[A-Z])\b", text))
     tools = {name: "1" for name in found if name not in VARIABLES}
     assert len(tools) > 5
     assert read(**tools) == Settings()
@@ -138,17 +140,17 @@ def test_without_a_url_it_is_said_how_to_give_one(monkeypatch: pytest.MonkeyPatc
 # -- passwords
 
 URLS = (
-    f"postgresql://ada:{CANARY}@localhost:1/orders",
-    f"postgresql://ada:{CANARY}@a:1,b:2/orders?direct_dsn=postgresql://ada:{CANARY}@c:1/orders",
+    f"postgresql://ada:{CANARY}@127.0.0.1:1/orders",
+    f"postgresql://ada:{CANARY}@127.0.0.1:1,127.0.0.1:2/orders?direct_dsn=postgresql://ada:{CANARY}@127.0.0.1:1/orders",
     f"postgresql:///orders?host=/nowhere&port=1&user=ada&password={CANARY}",
-    f"postgresql://ada:a@{CANARY}@localhost:1/orders",
-    f"postgresql://ada:a/{CANARY}@localhost:1/orders",
-    f"postgresql://ada:a#{CANARY}@localhost:1/orders",
-    f"postgresql://ada:a?{CANARY}@localhost:1/orders",
+    f"postgresql://ada:a@{CANARY}@127.0.0.1:1/orders",
+    f"postgresql://ada:a/{CANARY}@127.0.0.1:1/orders",
+    f"postgresql://ada:a#{CANARY}@127.0.0.1:1/orders",
+    f"postgresql://ada:a?{CANARY}@127.0.0.1:1/orders",
     f"postgresql://ada:{CANARY}",
-    f"postgresql://ada:[{CANARY}@localhost:1/orders",
+    f"postgresql://ada:[{CANARY}@127.0.0.1:1/orders",
     f"mysql://ada:{CANARY}@localhost/orders",
-    f"host=localhost port=1 password={CANARY}",
+    f"host=127.0.0.1 port=1 password={CANARY}",
 )
 
 
@@ -169,6 +171,17 @@ async def test_a_password_is_shown_nowhere(
     except (ConfigurationError, BackendError) as error:
         shown.append(_chain(error))
     assert CANARY not in "\n".join(map(str, shown))
+    assert CANARY not in caplog.text
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_the_command_line_shows_no_password(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither by an option nor by a variable; the store is not there."""
+    for given, environ in (["--url", url], None), ([], {"DURABLE_ASYNC_URL": url}):
+        told = CliRunner().invoke(app, ["stats", *given], env=environ)
+        assert told.exit_code != 0
+        assert CANARY not in told.output
+        assert CANARY not in str(_chain(told.exception))
     assert CANARY not in caplog.text
 
 

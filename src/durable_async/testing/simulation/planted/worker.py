@@ -196,7 +196,7 @@ def _letters_overtake(patch: Patch) -> None:
     breaks="locks are given in a conversation although not all of the set are free here",
     rule="P29",
     caught_by="I9",
-    first_seed=2,
+    first_seed=148,
 )
 def _half_a_set_of_locks(patch: Patch) -> None:
     patch.put(Conversations, "_refused", answers(frozenset[int]()))
