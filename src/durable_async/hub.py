@@ -125,6 +125,11 @@ class TaskHub:
         return self._open().backend
 
     @property
+    def retention(self) -> Retention:
+        """How long its workers here keep what has ended."""
+        return self._retention
+
+    @property
     def registry(self) -> Registry:
         """What its workers run by default."""
         return self._registry

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -158,6 +159,21 @@ class ExpiryConformance(ConformanceBase):
         assert found.place is not None
         assert found.place[1] == instance_id
         assert (await look(worker.backend, DAY, limit=1, after=found.place)).names == {}
+
+    async def test_two_who_delete_at_once_share_what_there_is(
+        self, worker: Driver, second: Backend, clock: StoreClock
+    ) -> None:
+        """Each goes once, whoever tells of it; what one leaves to the other is gone soon after."""
+        await start(worker.backend, *[f"i{number}" for number in range(40)])
+        await worker.commit(*[turn(one, status=Status.COMPLETED) for one in await worker.claim()])
+        clock.advance(DAY_SECONDS)
+        told: list[str] = []
+        for _ in range(3):
+            found = await asyncio.gather(
+                worker.backend.expire(DAY, limit=30), second.expire(DAY, limit=30)
+            )
+            told += [instance_id for one in found for instance_id in one.names]
+        assert sorted(told) == sorted(f"i{number}" for number in range(40))
 
     async def test_an_empty_hub_has_nothing_to_tell(self, backend: Backend) -> None:
         """Nor a place to go on from."""
