@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 from datetime import UTC, datetime, timedelta
 
@@ -41,6 +42,18 @@ def test_a_question_needs_somebody() -> None:
     make_sure("Purge?", yes=True)
     with pytest.raises(ConfigurationError, match=r"Purge\?.*--yes"):
         make_sure("Purge?", yes=False)
+
+
+def test_no_is_what_an_empty_answer_means(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Person(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("sys.stdin", Person("\n"))
+    with pytest.raises(ConfigurationError, match="nothing was done"):
+        make_sure("Purge?", yes=False)
+    monkeypatch.setattr("sys.stdin", Person("y\n"))
+    make_sure("Purge?", yes=False)
 
 
 def test_times_are_dates_or_spans() -> None:

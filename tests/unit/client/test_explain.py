@@ -22,6 +22,7 @@ from durable_async import (
     when_all,
 )
 from durable_async.model.explanation import Explanation, ObstacleKind, Stand, Wait, WaitKind
+from durable_async.model.records import HistoryPage, HistoryRow
 from durable_async.testing import VirtualEnvironment, run_virtual
 
 registry = Registry()
@@ -346,6 +347,63 @@ def test_without_the_code_the_history_tells_what_it_knows() -> None:
                 "it has '@account@a' locked",
                 "nothing that its history knows is under way: it waits for an external event",
             )
+
+    run_virtual(story)
+
+
+def test_a_damaged_history_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story(env: VirtualEnvironment) -> None:
+        async with a_hub(env) as hub, hub.worker():
+            await run_to_rest(hub, "one_activity")
+            page = await hub.backend.read_history("one_activity", bytes_max=10**6)
+            rows = (page.rows[0], HistoryRow(turn=1, events=b"\xc1"))
+
+            async def damaged(*_: object, **__: object) -> HistoryPage:
+                return HistoryPage(execution=1, rows=rows)
+
+            monkeypatch.setattr(hub.backend, "read_history", damaged)
+            one = await hub.explain("one_activity")
+            (obstacle,) = one.obstacles
+            assert obstacle.kind is ObstacleKind.DAMAGED
+            assert "cannot be read" in obstacle.text
+            assert (one.waits, one.code) == ((), "its history cannot be read")
+
+    run_virtual(story)
+
+
+def test_a_version_that_is_not_run_here_is_not_replayed() -> None:
+    async def story(env: VirtualEnvironment) -> None:
+        async with a_hub(env) as hub, hub.worker():
+            await hub.client.start(one_activity, instance_id="old", version="1")
+            await asyncio.sleep(5)
+            newer = Registry(accepts=lambda _, version: version != "1")
+            newer.add_orchestrator(one_activity)
+            hub._registry = newer
+            one = await hub.explain("old")
+            assert one.code == "the version '1' is none that runs in this process"
+            assert [wait.name for wait in one.waits] == ["hang"]
+
+    run_virtual(story)
+
+
+def test_a_dead_worker_is_told() -> None:
+    async def story(env: VirtualEnvironment) -> None:
+        async with a_hub(env) as hub:
+            fence = await hub.backend.register_worker("dead", 1.0)
+            await hub.client.start(one_activity, instance_id="i")
+            await hub.backend.fetch(
+                fence,
+                number=1,
+                instances=1,
+                activities=0,
+                names=None,
+                activity_names=None,
+                history_bytes_max=1,
+            )
+            await asyncio.sleep(60)
+            await hub.backend.register_worker("alive", 15.0)
+            (obstacle,) = (await hub.explain("i")).obstacles
+            assert obstacle.text.startswith("the worker that has it, dead, is not alive")
 
     run_virtual(story)
 
