@@ -147,6 +147,7 @@ def test_an_order_survives_a_kill(
             first.wait()
         second = begin(command, listening, cwd=tmp_path)
         try:
+            expect(page.locator("aside")).to_contain_text(f"kill -9 {second.pid}")
             page.get_by_role("button", name="Approve").click()
             see(page, "Shipped")
             assert page.locator(".timeline").inner_text().count("charged") == 1

@@ -44,7 +44,10 @@ function tick() {
 function watch(events) {
   const source = new EventSource(events); // it connects again by itself, also to a server that was started anew
   const offline = (is) => document.body.classList.toggle("offline", is);
-  source.onopen = () => offline(false);
+  source.onopen = () => {
+    offline(false);
+    refresh();
+  };
   source.onerror = () => {
     offline(true);
     if (source.readyState === EventSource.CLOSED) setTimeout(watch, 2000, events);
