@@ -9,13 +9,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 sys.path.append(str(Path(__file__).parent))  # so that tests here find what they share
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 EXPECTED = "DURABLE_ASYNC_EXPECT_CHROMIUM"
 """Where this is set, a browser that is missing is a failure."""
+
+SECONDS_MAX = 30
+"""So long is waited for what a page is expected to show: machines of CI are slow, and it is seen at once."""
+
+expect.set_options(timeout=SECONDS_MAX * 1000)
 
 QUIET = [
     "--no-sandbox",
@@ -52,7 +57,7 @@ def complaints() -> list[str]:
 def page(chromium: Browser, complaints: list[str]) -> Iterator[Page]:
     """A page in a profile of its own. The test fails if a script of it did, or its console showed an error."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(SECONDS_MAX * 1000)
     page = context.new_page()
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)

@@ -12,10 +12,6 @@ from dashboard_shop import HOSTILE
 from playwright.sync_api import Browser, Page, expect
 from serving import serve
 
-expect.set_options(
-    timeout=30_000
-)  # machines of CI are slow, and what is waited for is seen at once
-
 PROGRAM = Path(__file__).with_name("dashboard_shop.py")
 IMAGES = os.environ.get("DURABLE_ASYNC_SCREENSHOTS")
 """A folder to put pictures for the docs into, such as docs/images; with ``-k pictured``, since nothing hostile is there then."""

@@ -14,9 +14,8 @@ from serving import address_of, begin, end, listen, serve, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOP = ROOT / "examples" / "orders"
-IMAGES = ROOT / "docs" / "images"
-SCREENSHOTS = "DURABLE_ASYNC_SCREENSHOTS"
-"""Where this is set, the pictures of the documentation are taken anew."""
+IMAGES = os.environ.get("DURABLE_ASYNC_SCREENSHOTS")
+"""A folder to put pictures for the docs into, such as docs/images; with ``-k fastapi``."""
 
 AIOHTTP = f"""
 import socket, sys
@@ -62,11 +61,10 @@ def see(page: Page, text: str) -> None:
 
 
 def picture(page: Page, name: str, *, height: int, after: float = 0) -> None:
-    if os.environ.get(SCREENSHOTS):
+    if IMAGES:
         page.set_viewport_size({"width": 1280, "height": height})
         page.wait_for_timeout(after * 1000)
-        IMAGES.mkdir(exist_ok=True)
-        page.screenshot(path=IMAGES / f"orders-{name}.png")
+        page.screenshot(path=Path(IMAGES) / f"orders-{name}.png")
 
 
 @both
