@@ -119,6 +119,14 @@ steps = st.one_of(
     st.builds(partial(dict, do="take_over"), by=worker),
     st.builds(partial(dict, do="retire"), by=worker),
     st.builds(partial(dict, do="purge"), ids=some_ids),
+    st.builds(
+        partial(dict, do="expire"),
+        age=st.sampled_from([0, 5, 30]),
+        names=st.sampled_from([(), (), ("o",)]),
+        other_than=st.sampled_from([(), ("unregistered",)]),
+        limit=st.integers(1, 3),
+        deletes=st.sampled_from([True, True, False]),
+    ),
     st.builds(partial(dict, do="discard"), ids=some_ids),
     st.builds(partial(dict, do="unpark"), ids=some_ids),
     st.builds(

@@ -39,6 +39,7 @@ from durable_async.model.records import (
     Will,
 )
 from durable_async.model.status import Status
+from durable_async.model.upkeep import Expiry
 from durable_async.testing.conformance import StoreClock
 
 from .scripts import ENTITIES, IDS, KIND, REQUESTS, Step
@@ -166,6 +167,17 @@ class World:
 
     async def do_purge(self, step: Step) -> Any:
         return sorted(await self.backends[0].purge(step["ids"]))
+
+    async def do_expire(self, step: Step) -> Any:
+        expiry = Expiry(
+            age_us=step["age"] * SECOND_US,
+            statuses=(Status.COMPLETED, Status.FAILED, Status.TERMINATED),
+            names=step["names"],
+            other_than=step["other_than"],
+        )
+        found = await self.backends[0].expire(expiry, limit=step["limit"], deletes=step["deletes"])
+        place = None if found.place is None else found.place[1]
+        return sorted(found.names.items()), place, found.more
 
     async def do_discard(self, step: Step) -> Any:
         return sorted(await self.backends[1].discard_entities(step["ids"]))
