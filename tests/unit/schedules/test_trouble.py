@@ -317,8 +317,8 @@ async def test_a_backfill_has_a_bound(env: VirtualEnvironment) -> None:
 async def test_hundreds_sleep_side_by_side(env: VirtualEnvironment) -> None:
     async with working(env) as hub:
         names = [f"{number:04}" for number in range(200)]
-        await asyncio.gather(*(hub.schedules.create(one, report, every=24 * HOUR) for one in names))
-        await anyio.sleep(24 * HOUR + 10)
+        await asyncio.gather(*(hub.schedules.create(one, report, every=60) for one in names))
+        await anyio.sleep(61)
         assert len([one async for one in hub.schedules.list() if one.started == 1]) == 200
 
 
