@@ -328,17 +328,25 @@ class TaskHub:
         if settings is not None and changes:
             raise ConfigurationError("pass settings, or single settings by name, not both")
         opened = self._open()
-        return self._worker(
+        worker = self._worker(
             opened.backend,
             (registry or self._registry).with_system(opened.system),
             settings or dataclasses.replace(self._settings, **changes),
             opened.ends,
+            self._retention,
         )
+        self._workers.add(worker)
+        return worker
 
     def _worker(
-        self, backend: Backend, registry: Registry, settings: WorkerSettings, ends: Ends
+        self,
+        backend: Backend,
+        registry: Registry,
+        settings: WorkerSettings,
+        ends: Ends,
+        retention: Retention,
     ) -> Worker:
-        worker = Worker(
+        return Worker(
             backend,
             self._environment,
             registry,
@@ -347,10 +355,8 @@ class TaskHub:
             self.name,
             ends,
             self.signals,
-            self._retention,
+            retention,
         )
-        self._workers.add(worker)
-        return worker
 
     def _use(self, backend: Backend) -> _Opened:
         ends = Ends()
@@ -369,7 +375,7 @@ class TaskHub:
             self._payloads,
             backend.now_us,
             self._environment.new_id,
-            lambda: self._worker(backend, system, self._settings, ends),
+            lambda: self._worker(backend, system, self._settings, ends, Retention.OFF),
         )
         return _Opened(backend, client, ends, system, schedules)
 
