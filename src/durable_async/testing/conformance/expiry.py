@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from durable_async.backend import Backend
@@ -182,7 +183,7 @@ class ExpiryConformance(ConformanceBase):
 
 def expiry(**conditions: Any) -> Expiry:
     """Return what is a day old, under more conditions."""
-    return Expiry(**{"age_us": DAY.age_us, "statuses": DAY.statuses, **conditions})
+    return msgspec.structs.replace(DAY, **conditions)
 
 
 def later(link: ParentLink) -> ParentLink:
