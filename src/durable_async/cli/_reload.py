@@ -90,7 +90,8 @@ async def _run_once(
             process.kill()
         with anyio.CancelScope(shield=True):
             await process.wait()
-    return process.returncode or 0
+    status = process.returncode or 0
+    return status if status >= 0 else OF_SIGNALS - status
 
 
 async def _first_of(*events: anyio.Event) -> None:
@@ -105,11 +106,14 @@ async def _first_of(*events: anyio.Event) -> None:
 
 
 async def _pass_on_signals(current: list[Process], stop: anyio.Event) -> None:
-    with anyio.open_signal_receiver(*SIGNALS) as signals:
+    if sys.platform == "win32":
+        await anyio.sleep_forever()  # Ctrl-C raises KeyboardInterrupt there, and reaches both
+    with anyio.open_signal_receiver(*SIGNALS, signal.SIGHUP) as signals:
         async for number in signals:
+            passed_on = number if number in SIGNALS else signal.SIGTERM  # the terminal was closed
             for process in current:
                 if process.returncode is None:
-                    process.send_signal(number)
+                    process.send_signal(passed_on)
             if stop.is_set() and not current:
                 os._exit(OF_SIGNALS + number)
             stop.set()
