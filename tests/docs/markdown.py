@@ -16,6 +16,7 @@ _FENCE = re.compile(
     r"^(?P<fence>`{3,})(?P<language>\S*)[^\n]*\n(?P<text>.*?)^(?P=fence)$", re.MULTILINE | re.DOTALL
 )
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)\)")
+_IMAGE = re.compile(r"!\[[^\]]+\]\((?P<target>[^)\s]+)\)")
 _HEADING = re.compile(r"^#{1,6} +(?P<title>.+?) *$", re.MULTILINE)
 _CODE = re.compile(r"`([^`\n]+)`")
 
@@ -45,6 +46,11 @@ def prose(text: str) -> str:
 
 def links(text: str) -> list[str]:
     return [found["target"] for found in _LINK.finditer(prose(text))]
+
+
+def images(text: str) -> list[str]:
+    """Return where the pictures are that a page shows and describes."""
+    return [found["target"] for found in _IMAGE.finditer(prose(text))]
 
 
 def code_words(text: str) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .markdown import PAGES, ROOT, anchors, blocks, code_words, links, name_of
+from .markdown import PAGES, ROOT, anchors, blocks, code_words, images, links, name_of
 from .running import run_page, run_program
 
 README = ROOT / "README.md"
@@ -66,6 +66,16 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert file.is_relative_to(ROOT), target
         if anchor:
             assert anchor in anchors(file.read_text(encoding="utf-8")), target
+
+
+def test_each_picture_is_shown_and_is_small() -> None:
+    shown = {
+        (page.parent / target).resolve()
+        for page in PAGES
+        for target in images(page.read_text(encoding="utf-8"))
+    }
+    assert set((ROOT / "docs" / "images").iterdir()) <= shown
+    assert [name_of(picture) for picture in shown if picture.stat().st_size > 200_000] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
