@@ -47,6 +47,7 @@ from ._terminal import console, note, say
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="How many at most.")]
 
 PAGE = 100
+LIMIT = 50
 
 
 def list_instances(
@@ -66,7 +67,12 @@ def list_instances(
             help="By when they were created, or ended (only those that have); the latter two begin with the last."
         ),
     ] = QueryOrder.CREATED,
-    limit: Limit = 50,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit", "-n", min=1, help="How many at most; 50, and of --ids all, by default."
+        ),
+    ] = None,
     only_ids: Annotated[
         bool, typer.Option("--ids", help="Only the ids, one a line, for `-` of another command.")
     ] = False,
@@ -88,9 +94,12 @@ def list_instances(
         parent=parent,
         parked=parked,
     )
-    states, more, place = anyio.run(
-        _instances, Where(app, url, hub), filters.conditions(), order, limit
-    )
+    where = Where(app, url, hub)
+    if only_ids and not as_json and limit is None:
+        anyio.run(_all_ids, where, filters.conditions(), order)
+        return
+    limit = limit or LIMIT
+    states, more, place = anyio.run(_instances, where, filters.conditions(), order, limit)
     if as_json:
         for state in states:
             _documents.write(_documents.instance(state))
@@ -104,6 +113,13 @@ def list_instances(
         say(f"There are no {which}orchestrations in {place}.")
     if more:
         _say_more(_first(limit), aside=as_json or only_ids)
+
+
+async def _all_ids(where: Where, conditions: Conditions, order: QueryOrder) -> None:
+    """Print all ids, page by page: who hands them on to another command means all of them."""
+    async with opened(where) as hub:
+        async for state in hub.client.query(order=order, **conditions):
+            typer.echo(state.instance_id)
 
 
 async def _instances(

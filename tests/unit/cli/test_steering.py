@@ -214,3 +214,20 @@ def test_a_reason_is_kept_as_the_output(url: str) -> None:
     (ended,) = run("wait", "o", "--json", "--url", url).documents
     assert (ended["status"], ended["output"]) == ("terminated", "by mistake")
     assert run("explain", "o", "--url", url).status == 0
+
+
+def test_ids_for_another_command_are_all_of_them(url: str) -> None:
+    at = ("--url", url)
+
+    async def fill() -> None:
+        async with TaskHub.open(url) as hub:
+            await asyncio.gather(
+                *(hub.client.start("order", instance_id=f"o-{one:03}") for one in range(120))
+            )
+
+    asyncio.run(fill())
+    assert run("list", "--ids", "--prefix", "o-", *at).lines == [
+        f"o-{one:03}" for one in range(120)
+    ]
+    assert len(run("list", "--ids", "--limit", "7", *at).lines) == 7
+    assert len(run("list", "--json", *at).documents) == 50
