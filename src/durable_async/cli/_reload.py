@@ -108,6 +108,7 @@ async def _first_of(*events: anyio.Event) -> None:
 async def _pass_on_signals(current: list[Process], stop: anyio.Event) -> None:
     if sys.platform == "win32":
         await anyio.sleep_forever()  # Ctrl-C raises KeyboardInterrupt there, and reaches both
+        return
     with anyio.open_signal_receiver(*SIGNALS, signal.SIGHUP) as signals:
         async for number in signals:
             passed_on = number if number in SIGNALS else signal.SIGTERM  # the terminal was closed
