@@ -165,6 +165,24 @@ async def test_changes_count_from_now_on(env: VirtualEnvironment, world: World) 
 
 
 @virtual_time
+async def test_another_end_neither_loses_nor_brings_back_a_tick(
+    env: VirtualEnvironment, world: World
+) -> None:
+    async with running(env, world) as hub:
+        options: Any = {"every": HOUR, "catch_up": CatchUp.ALL, "overlap": Overlap.ALLOW}
+        await hub.schedules.create("s", report, **options)
+    await anyio.sleep(2.5 * HOUR)
+    async with world.hub(env, registry) as hub:  # two ticks are due, and nobody has looked at them
+        await hub.schedules.update("s", end=of(3 * HOUR))
+    async with running(env, world) as hub:
+        await anyio.sleep(2 * HOUR)
+        assert await runs(hub) == ticks(of(HOUR), HOUR, 3)
+        await hub.schedules.update("s", end=None)
+        await anyio.sleep(HOUR)
+        assert await runs(hub) == [*ticks(of(HOUR), HOUR, 3), *ticks(of(5 * HOUR), HOUR, 1)]
+
+
+@virtual_time
 async def test_creating_what_is_there(env: VirtualEnvironment, world: World) -> None:
     async with running(env, world) as hub:
         schedules = hub.schedules

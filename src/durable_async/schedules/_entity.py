@@ -263,7 +263,9 @@ class ScheduleEntity(Entity[ScheduleRecord]):
         now = self.context.now()
         if spec.every != record.spec.every:
             record.anchor = now
-        if spec.timing != record.spec.timing:
+        before = record.spec
+        was_over = before.end is not None and before.end < now
+        if was_over or spec.timing != replace(before, end=spec.end).timing:
             record.looked_until = max(record.looked_until, now)
         record.spec = spec
         self._touch(record)

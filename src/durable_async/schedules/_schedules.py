@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice, takewhile
 from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack, overload
 
-import anyio
-
 from durable_async.client import Client, EntityState, OrchestrationHandle
+from durable_async.client._arguments import check_flag, check_reason
 from durable_async.errors import (
-    BackendUnavailableError,
     DecodeError,
-    EntityOperationFailedError,
     LimitExceededError,
     MissingExtraError,
     ScheduleExistsError,
     ScheduleNotFoundError,
     ValidationError,
-    WaitTimeoutError,
     shown,
 )
 from durable_async.model.identity import EntityId
@@ -30,6 +26,7 @@ from durable_async.model.moments import instant
 from durable_async.registry import Orchestrator
 from durable_async.serialization import DataConverter
 
+from ._asking import Asking
 from ._cron import zone_of
 from ._entity import NAME, ScheduleEntity
 from ._options import changed, check, entity_of, moment_of
@@ -40,17 +37,11 @@ from .state import ScheduleRun, ScheduleState
 
 In = TypeVar("In")
 P = ParamSpec("P")
-T = TypeVar("T")
 
 BACKFILL_MAX = 10_000
 BACKFILL_BATCH = 100
 TICKS_MAX = 1_000
 REASON_CHARS_MAX = 8_192
-
-FIRST_SECONDS = 0.3
-"""So long a verb waits for the workers that are there; then it brings one of its own."""
-
-ANSWER_SECONDS = 30.0
 
 _log = logging.getLogger("durable_async")
 
@@ -82,9 +73,7 @@ class Schedules:
         self._client = client
         self._payloads = payloads
         self._now_us = now_us
-        self._new_id = new_id
-        self._serve = serve
-        self._serving = anyio.Lock()
+        self._asking = Asking(client, new_id, serve)
 
     # -- making and changing
 
@@ -164,8 +153,13 @@ class Schedules:
         there = await self._record(entity)
         is_new = there is None or spec.timing != there.spec.timing
         check(spec, schedule_id, self._now(), is_new_time=is_new)
-        created = await self._ask(
-            entity, ScheduleEntity.create, spec, if_exists, _flag(paused, "paused"), _reason(reason)
+        created = await self._asking.ask(
+            entity,
+            ScheduleEntity.create,
+            spec,
+            if_exists,
+            check_flag(paused, "paused"),
+            _reason(reason),
         )
         if created.was_there and if_exists is IfExists.REJECT:
             raise ScheduleExistsError(schedule_id)
@@ -192,7 +186,7 @@ class Schedules:
             for name in ScheduleSpec.__dataclass_fields__
             if getattr(spec, name) != getattr(before, name)
         ]
-        record = await self._ask(entity, ScheduleEntity.update, spec, fields)
+        record = await self._asking.ask(entity, ScheduleEntity.update, spec, fields)
         return _state(entity, record)
 
     async def pause(self, schedule_id: str, /, reason: str | None = None) -> ScheduleState:
@@ -227,7 +221,7 @@ class Schedules:
         """
         entity = entity_of(schedule_id)
         await self._existing(entity)
-        if not await self._ask(entity, ScheduleEntity.remove):
+        if not await self._asking.ask(entity, ScheduleEntity.remove):
             raise ScheduleNotFoundError(schedule_id)
 
     # -- runs
@@ -240,7 +234,7 @@ class Schedules:
         """
         entity = entity_of(schedule_id)
         await self._existing(entity)
-        instance_id = await self._ask(entity, ScheduleEntity.trigger)
+        instance_id = await self._asking.ask(entity, ScheduleEntity.trigger)
         if instance_id is None:
             raise ScheduleNotFoundError(schedule_id)
         return self._client.handle(instance_id)
@@ -264,13 +258,13 @@ class Schedules:
         entity = entity_of(schedule_id)
         record = await self._existing(entity)
         ticks = self._past_ticks(record, start, end)
-        if _flag(dry_run, "dry_run"):
+        if check_flag(dry_run, "dry_run"):
             ids = [run_id(record.spec, schedule_id, tick) for tick in ticks]
             return [one for one in ids if await self._client.get(one, payloads=False) is None]
         started: list[str] = []
         for first in range(0, len(ticks), BACKFILL_BATCH):
             batch = ticks[first : first + BACKFILL_BATCH]
-            more = await self._ask(entity, ScheduleEntity.backfill, [*batch])
+            more = await self._asking.ask(entity, ScheduleEntity.backfill, [*batch])
             if more is None:
                 raise ScheduleNotFoundError(schedule_id)
             started += more
@@ -381,43 +375,7 @@ class Schedules:
     ) -> ScheduleState:
         entity = entity_of(schedule_id)
         await self._existing(entity)
-        return _state(entity, await self._ask(entity, verb, *args, **kwargs))
-
-    async def _ask(
-        self,
-        entity: EntityId,
-        verb: Callable[Concatenate[ScheduleEntity, P], Coroutine[Any, Any, T]],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
-        """Let the schedule do something, once, and return what came out."""
-        request_id = self._new_id()
-
-        async def call(seconds: float) -> T:
-            handle = self._client.entity(entity, timeout=seconds, request_id=request_id)
-            try:
-                return await handle.call(verb, *args, **kwargs)
-            except EntityOperationFailedError as error:  # nothing of it happened
-                if error.failure.is_type("BackendUnavailableError"):
-                    raise BackendUnavailableError(error.failure.message) from None
-                raise
-
-        try:
-            return await call(FIRST_SECONDS)
-        except WaitTimeoutError:
-            return await self._ask_our_own(call)
-
-    async def _ask_our_own(self, call: Callable[[float], Awaitable[T]]) -> T:
-        """Bring a worker, one for all who ask at the time."""
-        was_first = not self._serving.locked()
-        async with self._serving:
-            if not was_first:
-                try:
-                    return await call(FIRST_SECONDS)  # the one before may have answered this, too
-                except WaitTimeoutError:
-                    pass
-            async with self._serve():
-                return await call(ANSWER_SECONDS)
+        return _state(entity, await self._asking.ask(entity, verb, *args, **kwargs))
 
     async def _existing(self, entity: EntityId) -> ScheduleRecord:
         record = await self._record(entity)
@@ -457,13 +415,6 @@ def _count(count: Any) -> int:
     return count
 
 
-def _flag(flag: Any, field: str) -> bool:
-    if not isinstance(flag, bool):
-        raise ValidationError(field, f"must be True or False, not {shown(flag)}")
-    return flag
-
-
 def _reason(reason: Any) -> str | None:
-    if reason is not None and not isinstance(reason, str):
-        raise ValidationError("reason", f"must be a str, not {shown(reason)}")
+    reason = check_reason(reason)
     return None if reason is None else reason[:REASON_CHARS_MAX].encode("utf-8", "replace").decode()
