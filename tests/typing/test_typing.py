@@ -14,7 +14,7 @@ import pytest
 
 APIS = [
     Path(__file__).with_name(name)
-    for name in ("api.py", "entities.py", "entity_code.py", "durable_task.py")
+    for name in ("api.py", "entities.py", "entity_code.py", "schedules.py", "durable_task.py")
 ]
 ROOT = Path(__file__).parents[2]
 SOURCES = [str(ROOT / "src"), str(ROOT / "compat" / "src")]
