@@ -21,7 +21,6 @@ from durable_async.registry import EntityDefinition
 
 from ._drafts import Draft, Sent
 from ._slots import Slot
-from ._suspects import SUSPECT_ATTEMPTS
 from ._tools import Tools
 
 _log = logging.getLogger("durable_async")
@@ -279,4 +278,4 @@ class EntityTurns:
 
 def _most(slot: Slot) -> int:
     """Return how many operations a turn may have: a suspect's are tried one by one, so that what came through before stays."""
-    return 1 if slot.claims >= SUSPECT_ATTEMPTS else OPERATIONS_MAX
+    return 1 if slot.is_suspect else OPERATIONS_MAX

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from durable_async._kernel.entities.instance import EntityInstance
 from durable_async._kernel.orchestration import Orchestration
+from durable_async.model.records import CLAIMS_COUNTED
 from durable_async.model.status import Status
 
 from ._activities import Attempt
@@ -73,6 +74,11 @@ class Slot:
         """The instance, which is an entity."""
         assert isinstance(self.instance, EntityInstance)
         return self.instance
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether workers died of it, or may have, and it has not shown yet that it is harmless."""
+        return self.claims >= CLAIMS_COUNTED or self.on_trial > 0
 
     @property
     def is_idle(self) -> bool:

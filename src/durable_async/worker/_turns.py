@@ -28,6 +28,7 @@ from durable_async.model.history import (
 )
 from durable_async.model.identity import ENTITY_MARK
 from durable_async.model.records import (
+    CLAIMS_COUNTED,
     NO_WILL,
     Abandon,
     CommitItem,
@@ -47,7 +48,6 @@ from ._entities import EntityTurns
 from ._limits import Limits
 from ._parking import named, park
 from ._slots import Slot
-from ._suspects import SUSPECT_ATTEMPTS
 from ._tools import Tools, ignore
 from .settings import SLICE_SECONDS
 
@@ -191,7 +191,7 @@ class Turns:
             slot.on_trial
         ):  # a turn clears it of suspicion, and what is next in its line may be what kills
             recount = Recount(
-                instance_id=slot.instance_id, attempts=SUSPECT_ATTEMPTS, execution=slot.execution
+                instance_id=slot.instance_id, attempts=CLAIMS_COUNTED, execution=slot.execution
             )
             submit(recount, ignore)
 
@@ -243,7 +243,7 @@ class Turns:
     def _note(self, slot: Slot, commit: TurnCommit) -> None:
         """Take note of what the store holds now."""
         tools = self._tools
-        slot.claims = SUSPECT_ATTEMPTS if slot.on_trial else 0
+        slot.claims = 0
         if commit.events:
             slot.turn += 1
             tools.slots.grow(slot, len(commit.events))
