@@ -154,7 +154,7 @@ class EntityTurns:
                     return done
                 break
             started = clock()
-            self._conclude(slot, letter, operation.run())
+            self._conclude(slot, entity, letter, operation.run())
             ended = clock()
             known.note(ended - started)
             left -= 1
@@ -168,14 +168,17 @@ class EntityTurns:
         return definition
 
     @staticmethod
-    def _conclude(slot: Slot, letter: EntityOperation, outcome: OperationOutcome) -> None:
-        slot.on_trial = max(0, slot.on_trial - 1)
+    def _conclude(
+        slot: Slot, entity: EntityInstance, letter: EntityOperation, outcome: OperationOutcome
+    ) -> None:
+        if slot.on_trial:
+            slot.on_trial -= 1
         failure = outcome.failure
         if failure is not None and letter.caller is None and letter.request_id is None:
             # A signal's failure is told nobody and is in no history, so it would be lost.
             error = EntityOperationFailedError(slot.instance_id, letter.operation, failure)
             _log.warning("%s, and nobody waits for it\n%s", error, failure.stack_trace.rstrip())
-        slot.entity.conclude(outcome)
+        entity.conclude(outcome)
 
     def _known(self, definition: EntityDefinition, letter: EntityOperation) -> _Experience:
         key = (definition.name, letter.operation)
@@ -237,7 +240,7 @@ class EntityTurns:
             if letter is None:
                 break
             operation = Operation(definition, entity, letter, payloads, now_us, new_id)
-            self._conclude(slot, letter, await self._perform(definition, operation))
+            self._conclude(slot, entity, letter, await self._perform(definition, operation))
             left -= 1
             if left == 0 or clock() - begun > BATCH_SECONDS:
                 break

@@ -29,6 +29,7 @@ class Slot:
         elsewhere: Its activities that were given to the hub's queue.
         instance_id: Whose slot it is.
         execution: The execution that is under way.
+        is_suspect: Whether workers died of it, or may have, and it has not shown yet that it is harmless.
         is_held: Whether the worker still has it; one that was let go may be the subject of something that is on its way.
         committing: Whether a turn of it is on its way to the store.
         renewing: Whether that turn ends its execution, and begins the next.
@@ -49,6 +50,7 @@ class Slot:
     elsewhere: set[int] = field(default_factory=set)
     instance_id: str = field(init=False)
     execution: int = field(init=False)
+    is_suspect: bool = field(init=False)
     is_held: bool = field(default=False, init=False)
     committing: bool = field(default=False, init=False)
     renewing: bool = field(default=False, init=False)
@@ -62,6 +64,12 @@ class Slot:
     def __post_init__(self) -> None:
         self.instance_id = self.instance.instance_id
         self.execution = self.instance.execution
+        self.is_suspect = self.claims >= CLAIMS_COUNTED
+
+    def came_through(self) -> None:
+        """Take note that it has harmed nobody, up to now."""
+        self.claims = 0
+        self.is_suspect = self.on_trial > 0
 
     @property
     def orchestration(self) -> Orchestration:
@@ -74,11 +82,6 @@ class Slot:
         """The instance, which is an entity."""
         assert isinstance(self.instance, EntityInstance)
         return self.instance
-
-    @property
-    def is_suspect(self) -> bool:
-        """Whether workers died of it, or may have, and it has not shown yet that it is harmless."""
-        return self.claims >= CLAIMS_COUNTED or self.on_trial > 0
 
     @property
     def is_idle(self) -> bool:

@@ -28,7 +28,6 @@ from durable_async.model.history import (
 )
 from durable_async.model.identity import ENTITY_MARK
 from durable_async.model.records import (
-    CLAIMS_COUNTED,
     NO_WILL,
     Abandon,
     CommitItem,
@@ -187,13 +186,10 @@ class Turns:
         slot.renewing = draft.commit.next_execution is not None
         submit = self._tools.committer.submit
         submit(draft.commit, functools.partial(self._answered, draft))
-        if (
-            slot.on_trial
-        ):  # a turn clears it of suspicion, and what is next in its line may be what kills
-            recount = Recount(
-                instance_id=slot.instance_id, attempts=CLAIMS_COUNTED, execution=slot.execution
-            )
-            submit(recount, ignore)
+        if slot.on_trial:
+            # As if it were given back and claimed anew: what is next in its line is begun for the first time.
+            first = Recount(instance_id=slot.instance_id, attempts=1, execution=slot.execution)
+            submit(first, ignore)
 
     def skip(self, draft: Draft) -> None:
         """Go on after a draft of which nothing is to be written: it only read, and told somebody here."""
@@ -243,7 +239,8 @@ class Turns:
     def _note(self, slot: Slot, commit: TurnCommit) -> None:
         """Take note of what the store holds now."""
         tools = self._tools
-        slot.claims = 0
+        if slot.claims:
+            slot.came_through()
         if commit.events:
             slot.turn += 1
             tools.slots.grow(slot, len(commit.events))
@@ -274,13 +271,16 @@ class Turns:
         wake_us = instance.wake_at_us
         if instance.has_arrivals:
             self._tools.slots.enqueue(slot)
-        elif wake_us is not None:
-            if wake_us <= self._tools.backend.now_us():
-                self._tools.slots.enqueue(slot)
-            else:
-                self._tools.alarms.set(wake_us, slot)
-        if not instance.has_arrivals:
+            return
+        if slot.on_trial:
             slot.on_trial = 0
+            slot.came_through()
+        if wake_us is None:
+            return
+        if wake_us <= self._tools.backend.now_us():
+            self._tools.slots.enqueue(slot)
+        else:
+            self._tools.alarms.set(wake_us, slot)
 
     def _continue(self, slot: Slot, started: ExecutionStarted) -> None:
         """Go on with the next execution, with what is in the mailbox; let it go if its version is not run here."""
