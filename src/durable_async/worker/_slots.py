@@ -71,6 +71,11 @@ class Slot:
         self.claims = 0
         self.is_suspect = self.on_trial > 0
 
+    def end_trial(self) -> None:
+        """Take note that nothing stands in line behind what came through."""
+        self.on_trial = 0
+        self.is_suspect = self.claims >= CLAIMS_COUNTED
+
     @property
     def orchestration(self) -> Orchestration:
         """The instance, which is an orchestration."""

@@ -239,7 +239,7 @@ class Turns:
     def _note(self, slot: Slot, commit: TurnCommit) -> None:
         """Take note of what the store holds now."""
         tools = self._tools
-        if slot.claims:
+        if slot.claims or slot.is_suspect:
             slot.came_through()
         if commit.events:
             slot.turn += 1
@@ -273,8 +273,7 @@ class Turns:
             self._tools.slots.enqueue(slot)
             return
         if slot.on_trial:
-            slot.on_trial = 0
-            slot.came_through()
+            slot.end_trial()
         if wake_us is None:
             return
         if wake_us <= self._tools.backend.now_us():
