@@ -57,7 +57,20 @@ from durable_async.failure import FailureDetails
 
 
 class DurableError(Exception):
-    """Root of every error that durable_async raises on purpose."""
+    """Root of every error that durable_async raises on purpose.
+
+    It can be pickled and copied, with its facts, as on the way out of another process.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # As exceptions do it, `__init__` would be called again, with the message in place of the facts.
+        return _made_anew, (type(self), self.args), self.__dict__
+
+
+def _made_anew(kind: type[DurableError], args: tuple[Any, ...]) -> DurableError:
+    error = kind.__new__(kind)
+    error.args = args
+    return error
 
 
 SHOWN_CHARS_MAX = 200

@@ -22,6 +22,7 @@ from durable_async import (
     OrchestrationTerminatedError,
     Status,
     TaskHub,
+    WaitTimeoutError,
 )
 
 SIZE = 12
@@ -186,6 +187,10 @@ class Customers(ABC):
             except BackendUnavailableError:
                 self.acknowledged.unanswered += 1
                 await asyncio.sleep(_AGAIN_SECONDS)
+            except WaitTimeoutError as error:
+                # While everything is struck all the time a long story takes a minute and more. Nobody is struck any more when it is over.
+                if self._is_over.is_set():
+                    return error
             except DurableError as error:
                 # Stuck or failed: the checker finds out which.
                 return error

@@ -33,7 +33,6 @@ from durable_async.serialization.events import decode_letter
 
 from ._drafts import Draft, Sent, is_empty
 from ._slots import Slot
-from ._suspects import SUSPECT_ATTEMPTS
 from ._tools import Tools
 
 TURNS_MAX = 200
@@ -216,7 +215,7 @@ class Conversations:
         return (
             self._tools.fetches.taken >= slot.speaks_after
             and not slot.is_alone
-            and slot.claims < SUSPECT_ATTEMPTS
+            and not slot.is_suspect
         )
 
     def _may_hear(self, slot: Slot) -> bool:
@@ -229,7 +228,7 @@ class Conversations:
                 slot.committing
                 or slot.is_busy
                 or slot.is_alone
-                or slot.claims >= SUSPECT_ATTEMPTS
+                or slot.is_suspect
                 or slot.instance.outcome is not None
                 or slot.instance_id in self._tools.fetches.owed
             )

@@ -23,7 +23,6 @@ from durable_async.telemetry.logs import about
 
 from ._drafts import Draft, Sent
 from ._slots import Slot
-from ._suspects import SUSPECT_ATTEMPTS
 from ._tools import Tools
 
 _log = logging.getLogger("durable_async")
@@ -158,7 +157,7 @@ class EntityTurns:
                 break
             started = clock()
             outcome = operation.run() if tools.teller is None else self._tell(slot, operation)
-            self._conclude(slot, letter, outcome)
+            self._conclude(slot, entity, letter, outcome)
             ended = clock()
             known.note(ended - started)
             left -= 1
@@ -172,8 +171,11 @@ class EntityTurns:
         return definition
 
     @staticmethod
-    def _conclude(slot: Slot, letter: EntityOperation, outcome: OperationOutcome) -> None:
-        slot.on_trial = max(0, slot.on_trial - 1)
+    def _conclude(
+        slot: Slot, entity: EntityInstance, letter: EntityOperation, outcome: OperationOutcome
+    ) -> None:
+        if slot.on_trial:
+            slot.on_trial -= 1
         failure = outcome.failure
         if failure is not None and letter.caller is None and letter.request_id is None:
             # A signal's failure is told nobody and is in no history, so it would be lost.
@@ -184,7 +186,7 @@ class EntityTurns:
                 failure.stack_trace.rstrip(),
                 extra=about(slot.instance_id, slot.execution),
             )
-        slot.entity.conclude(outcome)
+        entity.conclude(outcome)
 
     def _known(self, definition: EntityDefinition, letter: EntityOperation) -> _Experience:
         key = (definition.name, letter.operation)
@@ -266,7 +268,7 @@ class EntityTurns:
                 outcome = await self._perform(definition, operation)
             else:
                 outcome = await self._perform_and_tell(slot, definition, operation)
-            self._conclude(slot, letter, outcome)
+            self._conclude(slot, entity, letter, outcome)
             left -= 1
             if left == 0 or clock() - begun > BATCH_SECONDS:
                 break
@@ -324,4 +326,4 @@ class EntityTurns:
 
 def _most(slot: Slot) -> int:
     """Return how many operations a turn may have: a suspect's are tried one by one, so that what came through before stays."""
-    return 1 if slot.claims >= SUSPECT_ATTEMPTS else OPERATIONS_MAX
+    return 1 if slot.is_suspect else OPERATIONS_MAX

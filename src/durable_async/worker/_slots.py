@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from durable_async._kernel.entities.instance import EntityInstance
 from durable_async._kernel.orchestration import Orchestration
+from durable_async.model.records import CLAIMS_COUNTED
 from durable_async.model.status import Status
 
 from ._activities import Attempt
@@ -29,6 +30,7 @@ class Slot:
         elsewhere: Its activities that were given to the hub's queue.
         instance_id: Whose slot it is.
         execution: The execution that is under way.
+        is_suspect: Whether workers died of it, or may have, and it has not shown yet that it is harmless.
         is_held: Whether the worker still has it; one that was let go may be the subject of something that is on its way.
         committing: Whether a turn of it is on its way to the store.
         renewing: Whether that turn ends its execution, and begins the next.
@@ -51,6 +53,7 @@ class Slot:
     memo: Memo | None = None
     instance_id: str = field(init=False)
     execution: int = field(init=False)
+    is_suspect: bool = field(init=False)
     is_held: bool = field(default=False, init=False)
     committing: bool = field(default=False, init=False)
     renewing: bool = field(default=False, init=False)
@@ -64,6 +67,17 @@ class Slot:
     def __post_init__(self) -> None:
         self.instance_id = self.instance.instance_id
         self.execution = self.instance.execution
+        self.is_suspect = self.claims >= CLAIMS_COUNTED
+
+    def came_through(self) -> None:
+        """Take note that it has harmed nobody, up to now."""
+        self.claims = 0
+        self.is_suspect = self.on_trial > 0
+
+    def end_trial(self) -> None:
+        """Take note that nothing stands in line behind what came through."""
+        self.on_trial = 0
+        self.is_suspect = self.claims >= CLAIMS_COUNTED
 
     @property
     def orchestration(self) -> Orchestration:

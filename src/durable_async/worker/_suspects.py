@@ -156,7 +156,7 @@ class Suspects:
         if not slot.is_idle:
             return False
         # It was replayed and only waits: that has killed nobody.
-        slot.claims = 0
+        slot.came_through()
         self._tools.committer.submit(_recount(claimed, 0), ignore)
         return True
 

@@ -48,7 +48,6 @@ from ._entities import EntityTurns
 from ._limits import Limits
 from ._parking import named, park, readable
 from ._slots import Slot
-from ._suspects import SUSPECT_ATTEMPTS
 from ._tools import Tools, ignore
 from .settings import SLICE_SECONDS
 
@@ -194,13 +193,10 @@ class Turns:
         slot.renewing = draft.commit.next_execution is not None
         submit = self._tools.committer.submit
         submit(draft.commit, functools.partial(self._answered, draft))
-        if (
-            slot.on_trial
-        ):  # a turn clears it of suspicion, and what is next in its line may be what kills
-            recount = Recount(
-                instance_id=slot.instance_id, attempts=SUSPECT_ATTEMPTS, execution=slot.execution
-            )
-            submit(recount, ignore)
+        if slot.on_trial:
+            # As if it were given back and claimed anew: what is next in its line is begun for the first time.
+            first = Recount(instance_id=slot.instance_id, attempts=1, execution=slot.execution)
+            submit(first, ignore)
 
     def skip(self, draft: Draft) -> None:
         """Go on after a draft of which nothing is to be written: it only read, and told somebody here."""
@@ -259,7 +255,8 @@ class Turns:
     def _note(self, slot: Slot, draft: Draft) -> None:
         """Take note of what the store holds now, and tell it."""
         tools, commit = self._tools, draft.commit
-        slot.claims = SUSPECT_ATTEMPTS if slot.on_trial else 0
+        if slot.claims or slot.is_suspect:
+            slot.came_through()
         if commit.events:
             slot.turn += 1
             tools.slots.grow(slot, len(commit.events))
@@ -292,13 +289,15 @@ class Turns:
         wake_us = instance.wake_at_us
         if instance.has_arrivals:
             self._tools.slots.enqueue(slot)
-        elif wake_us is not None:
-            if wake_us <= self._tools.backend.now_us():
-                self._tools.slots.enqueue(slot)
-            else:
-                self._tools.alarms.set(wake_us, slot)
-        if not instance.has_arrivals:
-            slot.on_trial = 0
+            return
+        if slot.on_trial:
+            slot.end_trial()
+        if wake_us is None:
+            return
+        if wake_us <= self._tools.backend.now_us():
+            self._tools.slots.enqueue(slot)
+        else:
+            self._tools.alarms.set(wake_us, slot)
 
     def _continue(self, slot: Slot, started: ExecutionStarted) -> None:
         """Go on with the next execution, with what is in the mailbox; let it go if its version is not run here."""

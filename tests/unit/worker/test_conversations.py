@@ -101,7 +101,7 @@ async def test_what_a_suspect_asks_goes_through_the_store_so_that_it_is_not_blam
         handle = await hub.client.start(reads_later)
         await anyio.sleep(0.1)
         slot = worker._session._tools.slots.get(handle.instance_id)
-        slot.claims = claims
+        slot.claims, slot.is_suspect = claims, claims >= SUSPECT_ATTEMPTS
         backend.batches.clear()
         await hub.client.raise_event(handle, "now")
         assert await handle.wait() is None

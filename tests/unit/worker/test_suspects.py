@@ -111,6 +111,12 @@ async def waiting(ctx: OrchestrationContext) -> str:
 
 
 @registry.orchestrator
+async def locking(ctx: OrchestrationContext, key: str) -> str:
+    async with ctx.lock_entities([Cellar.entity_id(key)]):
+        return await ctx.wait_for_external_event("answer", str)
+
+
+@registry.orchestrator
 async def waiting_twice(ctx: OrchestrationContext) -> list[str]:
     return [await ctx.wait_for_external_event("answer", str) for _ in range(2)]
 
@@ -293,12 +299,19 @@ async def test_whoever_waits_through_many_deaths_is_not_blamed(env: VirtualEnvir
 
     async def story(hub: TaskHub) -> None:
         handle = await hub.client.start(waiting, instance_id="patient")
+        locked = await hub.client.start(locking, "locked")
+        cellar = hub.client.entity(Cellar.entity_id("locked"))
+        await anyio.sleep(1)
+        await cellar.signal(Cellar.keep, "it has to wait")
         for _ in range(20):
             await anyio.sleep(3)
             kill[0]()
         await anyio.sleep(3)
         await handle.raise_event("answer", "at last")
         assert await handle.wait(timeout=100) == "at last"
+        await locked.raise_event("answer", "unlocked")
+        assert await locked.wait(timeout=100) == "unlocked"
+        assert await cellar.call(Cellar.keep, "last") == ["it has to wait", "last"]
 
     teller = Story(env)
     await teller.tell(story)

@@ -41,6 +41,10 @@ _SOCKET_OPTIONS = (
 )
 """Lets this side notice a server that vanished, without a limit on statements of one that lives. Not on every platform."""
 
+_READ_BYTES = 32 * 1024
+"""What asyncio asks a socket for at a time. By itself it makes room for 256 KiB at each read, of which an answer needs a few hundred bytes, and leaves
+the rest behind a value that may live on. glibc keeps such rests, none of which has room for the next read: workers grew by megabytes an hour."""
+
 _REFUSED_SETTINGS = frozenset({"08P01", "22023", "42501", "42704"})
 _NO_SETTINGS = 3
 
@@ -155,7 +159,7 @@ async def _connect_once(
         pass  # whose words may quote parts of a password
     if connection is None:
         raise ConfigurationError(f"{target.description}: {_UNREADABLE}")
-    _tune_socket(connection)
+    _tune(connection)
     return connection
 
 
@@ -180,8 +184,10 @@ async def _find_out(target: PostgresTarget, connection: asyncpg.Connection) -> b
     return not str(tag).endswith(" 1")
 
 
-def _tune_socket(connection: asyncpg.Connection) -> None:
-    transport: asyncio.BaseTransport | None = getattr(connection, "_transport", None)
+def _tune(connection: asyncpg.Connection) -> None:
+    transport: Any = getattr(connection, "_transport", None)
+    if hasattr(transport, "max_size"):  # that of asyncio's own loop, without TLS
+        transport.max_size = _READ_BYTES
     found = transport.get_extra_info("socket") if transport is not None else None
     if found is None or found.family not in (socket.AF_INET, socket.AF_INET6):
         return

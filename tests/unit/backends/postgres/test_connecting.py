@@ -63,6 +63,13 @@ async def test_a_session_begins_with_its_settings(target: PostgresTarget) -> Non
     }
 
 
+async def test_a_read_makes_room_for_little(target: PostgresTarget) -> None:
+    """Or the heap falls into pieces."""
+    async with connected(target, "work") as connection:
+        assert connection._transport.max_size == connecting._READ_BYTES < 256 * 1024
+        assert len(await connection.fetchval("select repeat('x', 1000000)")) == 1_000_000
+
+
 async def test_only_hints_may_be_lost_in_a_crash(target: PostgresTarget) -> None:
     async with connected(target, "ears") as connection:
         assert await connection.fetchval("show synchronous_commit") == "off"

@@ -115,7 +115,7 @@ def most_begun(kind: str, hand_backs: int) -> int:
     """
     match kind:
         case "box swallow" | "box sip":
-            # What stands before it in line comes through twice: first unsuspected, then on trial.
+            # Twice with what stands before it, which then comes through on trial; the count begins anew with each that did.
             most = BEGINNINGS_MAX + 2
         case "lethal activity":
             most = (
