@@ -78,6 +78,7 @@ def test_what_is_known_surprises_nobody(tmp_path: Path) -> None:
         record("WARNING", "can fetch work again, after 1.5 s"),
         record("WARNING", "worker 'ab12' lost its lease: why; going on under a new identity"),
         record("WARNING", "cannot register: postgres x/y (schema 's', hub 'h') does not answer: E"),
+        record("WARNING", "cannot register: postgres x/y (schema 's') does not answer in time"),
     )
     assert surprises(log) == []
 

@@ -9,7 +9,7 @@ _RECORD = re.compile(r"\d{4}-\d\d-\d\d [\d:,.]+ \d+ (?P<level>[A-Z]+) (?P<messag
 _TRACEBACK = "Traceback (most recent call last)"
 _QUIET = frozenset({"DEBUG", "INFO"})
 _KNOWN = (
-    r"cannot [\w ]+: .* (is not available|does not answer): .*",
+    r"cannot [\w ]+: .* (is not available|does not answer)( in time|: .*)",
     r"can [\w ]+ again, after [\d.]+ s",
     r"worker '\w+' lost its lease: .*; going on under a new identity",
     r"notifications do not arrive from .*",
