@@ -33,9 +33,9 @@ QUIET = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def chromium() -> Iterator[Browser]:
-    """A browser of this process's own."""
+    """A browser of this test's own: as long as one is there its driver runs an event loop, beside which no asynchronous test of this process can."""
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
         if os.environ.get(EXPECTED):
