@@ -16,6 +16,7 @@ from durable_async.testing import VirtualEnvironment, virtual_time
 
 from .stage import call_for
 
+SECRET_HOST = "db-7.internal.example"
 BY_OPERATION = {route.operation: route for route in ROUTES}
 
 
@@ -27,9 +28,11 @@ async def answered(operation: str, hub: TaskHub) -> Answer:
 
 
 @virtual_time
-async def test_a_store_that_is_away_is_to_be_asked_again(env: VirtualEnvironment) -> None:
+async def test_a_store_that_is_away_is_to_be_asked_again(
+    env: VirtualEnvironment, caplog: pytest.LogCaptureFixture
+) -> None:
     async def away(*_: object, **__: object) -> None:
-        raise BackendUnavailableError("nobody at home")
+        raise BackendUnavailableError(f"nobody at home at {SECRET_HOST}")
 
     with pytest.MonkeyPatch.context() as patched:
         for verb in ("create", "read", "send"):
@@ -39,12 +42,14 @@ async def test_a_store_that_is_away_is_to_be_asked_again(env: VirtualEnvironment
                 answer = await answered(operation, hub)
                 assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
                 assert json.loads(answer.body)["type"].endswith(":backend-unavailable")
+                assert SECRET_HOST not in answer.body.decode()
+    assert SECRET_HOST in caplog.text
 
 
 @virtual_time
 async def test_what_is_damaged_is_said_to_be(env: VirtualEnvironment) -> None:
     async def damaged(*_: object, **__: object) -> None:
-        raise CorruptHistoryError("a", "it was on a disk")
+        raise CorruptHistoryError("a", f"it was on a disk of {SECRET_HOST}")
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(MemoryBackend, "read", damaged)
@@ -52,6 +57,7 @@ async def test_what_is_damaged_is_said_to_be(env: VirtualEnvironment) -> None:
             answer = await answered("status", hub)
             assert answer.status == 500
             assert json.loads(answer.body)["instanceId"] == "a"
+            assert SECRET_HOST not in answer.body.decode()
 
 
 @virtual_time

@@ -62,6 +62,12 @@ STATUS_CODES: dict[type[DurableError], int] = {
 
 _RETRYABLE = (429, 503)
 
+_OF_THE_SERVER: dict[int, str] = {
+    500: "what is stored of it cannot be read; the server's log says why",
+    503: "the store did not answer, and whether it was done is unknown; the server's log says why",
+}
+"""What is said of an error whose own words are for who looks after the server: they may name hosts, addresses and schemas."""
+
 
 def problem_of(error: DurableError) -> Answer | None:
     """Return what to answer, or ``None`` if the error is none of the caller's."""
@@ -73,7 +79,7 @@ def problem_of(error: DurableError) -> Answer | None:
         "type": TYPE + kind,
         "title": kind.replace("-", " ").capitalize().replace("json", "JSON"),
         "status": status,
-        "detail": str(error),
+        "detail": _detail(error, status),
         **_facts(error),
     }
     return Answer(
@@ -114,6 +120,10 @@ def _kind_of(error: DurableError) -> str:
 
 def _is_unknown_operation(error: EntityOperationFailedError) -> bool:
     return error.failure.is_type("UnknownOperationError")
+
+
+def _detail(error: DurableError, status: int) -> str:
+    return _OF_THE_SERVER[status] if status in _OF_THE_SERVER else str(error)
 
 
 def _facts(error: DurableError) -> dict[str, Any]:
