@@ -18,6 +18,7 @@ async def home(request: web.Request) -> web.Response:
 
 @routes.post("/orders")
 async def place(request: web.Request) -> web.Response:
+    _check_page(request)
     try:
         order_id = await shop.place(client_of(request), await request.post())
     except ValueError as error:
@@ -35,9 +36,15 @@ async def order(request: web.Request) -> web.Response:
 
 @routes.post("/orders/{order_id}/decision")
 async def decide(request: web.Request) -> web.Response:
+    _check_page(request)
     order_id = request.match_info["order_id"]
     await shop.decide(client_of(request), order_id, await request.post())
     raise web.HTTPSeeOther(f"/orders/{order_id}")
+
+
+def _check_page(request: web.Request) -> None:
+    if not shop.is_own_page(request.url.host, request.headers):
+        raise web.HTTPForbidden(text="A page of another site sent this.")
 
 
 def _html(text: str, status: int = 200) -> web.Response:
@@ -48,7 +55,7 @@ def application() -> web.Application:
     app = web.Application()
     app.cleanup_ctx.append(durable_context(hub))  # opens the hub, and runs a worker
     app.add_routes(routes)
-    app.add_routes(durable_routes(hub, prefix="/api"))
+    app.add_routes(durable_routes(hub, prefix="/api", allowed_hosts=shop.HOSTS))
     app.router.add_static("/static", shop.STATIC)
     return app
 

@@ -15,9 +15,15 @@ from durable_async.dashboard import Dashboard
 from durable_async.integrations.fastapi import DurableRouter, durable_client
 
 app = FastAPI(title="Orders", lifespan=hub.lifespan)  # opens the hub, and runs a worker
-app.include_router(DurableRouter(hub), prefix="/api")
+app.include_router(DurableRouter(hub, allowed_hosts=shop.HOSTS), prefix="/api")
 app.mount("/durable", Dashboard(hub, insecure_local=True))  # on this machine only
 app.mount("/static", StaticFiles(directory=shop.STATIC))
+
+
+async def own_page(request: Request) -> None:
+    if not shop.is_own_page(request.url.hostname, request.headers):
+        raise HTTPException(403, "A page of another site sent this.")
+
 
 Durable = Annotated[Client, Depends(durable_client)]
 
@@ -27,7 +33,7 @@ async def home(client: Durable) -> str:
     return await shop.home_page(client)
 
 
-@app.post("/orders")
+@app.post("/orders", dependencies=[Depends(own_page)])
 async def place(request: Request, client: Durable) -> Response:
     try:
         order_id = await shop.place(client, await request.form())
@@ -44,7 +50,7 @@ async def order(order_id: str, client: Durable) -> str:
     return page
 
 
-@app.post("/orders/{order_id}/decision")
+@app.post("/orders/{order_id}/decision", dependencies=[Depends(own_page)])
 async def decide(order_id: str, request: Request, client: Durable) -> Response:
     await shop.decide(client, order_id, await request.form())
     return RedirectResponse(f"/orders/{order_id}", status_code=303)

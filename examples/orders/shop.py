@@ -23,6 +23,7 @@ from durable_async import (
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
+HOSTS = ["localhost", "127.0.0.1", "::1"]  # nobody logs in here, so it answers to these names alone
 APPROVAL_SECONDS = float(os.environ.get("ORDERS_APPROVAL_SECONDS", "120"))
 
 _templates = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=True)
@@ -46,6 +47,11 @@ class OrderView:
         if self.decide_until is None:
             return 0.0
         return max((self.decide_until - datetime.now(UTC)).total_seconds(), 0.0)
+
+
+def is_own_page(host: str | None, headers: Mapping[str, str]) -> bool:
+    """Tell whether a form was sent by a page of this shop, or by a program; any other page could send one, too."""
+    return host in HOSTS and headers.get("Sec-Fetch-Site", "none") in ("none", "same-origin")
 
 
 async def place(client: Client, form: Mapping[str, Any]) -> str:

@@ -26,6 +26,9 @@ async def walk(get, post):
     while "Shipped" not in await get(order):
         await asyncio.sleep(0.02)
     print("shipped")
+
+STRANGE = {{"Sec-Fetch-Site": "cross-site"}}
+REBOUND = {{"Host": "rebound.example"}}
 """
 
 FASTAPI = """
@@ -42,6 +45,9 @@ async def main():
                 return (await client.post(path, data=form)).headers["location"]
 
             await walk(get, post)
+            for headers in STRANGE, REBOUND:
+                print((await client.post("/orders", headers=headers)).status_code)
+            print((await client.get("/api/instances", headers=REBOUND)).status_code)
 
 asyncio.run(main())
 """
@@ -61,16 +67,21 @@ async def main():
                 return answer.headers["location"]
 
         await walk(get, post)
+        for headers in STRANGE, REBOUND:
+            async with client.post("/orders", headers=headers, raise_for_status=False) as answer:
+                print(answer.status)
+        async with client.get("/api/instances", headers=REBOUND, raise_for_status=False) as answer:
+            print(answer.status)
 
 asyncio.run(main())
 """
 
 
 @pytest.mark.parametrize("drive", [FASTAPI, AIOHTTP], ids=["fastapi", "aiohttp"])
-def test_an_order_is_placed_and_approved(drive: str, tmp_path: Path) -> None:
+def test_an_order_is_placed_and_approved_by_its_own_pages_alone(drive: str, tmp_path: Path) -> None:
     program = tmp_path / "walk.py"
     program.write_text(WALK + drive, encoding="utf-8")
-    assert run_program(program, tmp_path) == "shipped\n"
+    assert run_program(program, tmp_path) == "shipped\n403\n403\n400\n"
     assert (tmp_path / "orders.db").is_file()
 
 

@@ -17,6 +17,7 @@ from durable_async.errors import ConfigurationError, MissingExtraError
 from durable_async.hub import TaskHub
 from durable_async.serialization.converter import PAYLOAD_BYTES_MAX
 
+from ._http.hosts import allowed_names
 from ._http.leaving import Leaving
 from ._http.messages import HEADERS, Answer, Call, Desk, Stream
 from ._http.routes import Operation, Route, prefix_of, respond, routes_for
@@ -88,6 +89,7 @@ def durable_routes(
     body_bytes_max: int = PAYLOAD_BYTES_MAX,
     wait_seconds_max: float = 60.0,
     keep_alive_seconds: float = 15.0,
+    allowed_hosts: Collection[str] | None = None,
 ) -> web.RouteTableDef:
     """Return the routes to a hub's orchestrations and entities: ``app.add_routes(durable_routes(hub, prefix="/durable"))``.
 
@@ -100,12 +102,15 @@ def durable_routes(
         body_bytes_max: The longest body that is read.
         wait_seconds_max: The longest that a request may wait.
         keep_alive_seconds: After so long without news a stream of events says that it is still there.
+        allowed_hosts: The names of this server, each exact or ``*.suffix``, whatever the port; what was sent to another one is answered
+            with 400. By default any name is answered to: give them where nothing else tells who asks.
     """
     desk = Desk(
         hub=hub,
         body_bytes_max=body_bytes_max,
         wait_seconds_max=wait_seconds_max,
         keep_alive_seconds=keep_alive_seconds,
+        allowed_hosts=allowed_names(allowed_hosts),
     )
     table = web.RouteTableDef()
     for route in routes_for(only):

@@ -23,6 +23,7 @@ from durable_async.hub import TaskHub
 from durable_async.registry import Orchestrator
 from durable_async.serialization.converter import PAYLOAD_BYTES_MAX
 
+from ._http.hosts import allowed_names
 from ._http.messages import Desk
 from ._http.openapi import extra_of, responses_of
 from ._http.routes import Operation, Route, routes_for
@@ -59,6 +60,8 @@ class DurableRouter(APIRouter):
         body_bytes_max: The longest body that is read.
         wait_seconds_max: The longest that a request may wait.
         keep_alive_seconds: After so long without news a stream of events says that it is still there.
+        allowed_hosts: The names of this server, each exact or ``*.suffix``, whatever the port; what was sent to another one is answered
+            with 400. By default any name is answered to: give them where nothing else tells who asks.
         **options: Those of ``APIRouter``, such as ``prefix``, ``tags`` and ``dependencies``.
     """
 
@@ -70,6 +73,7 @@ class DurableRouter(APIRouter):
         body_bytes_max: int = PAYLOAD_BYTES_MAX,
         wait_seconds_max: float = 60.0,
         keep_alive_seconds: float = 15.0,
+        allowed_hosts: Collection[str] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -78,6 +82,7 @@ class DurableRouter(APIRouter):
             body_bytes_max=body_bytes_max,
             wait_seconds_max=wait_seconds_max,
             keep_alive_seconds=keep_alive_seconds,
+            allowed_hosts=allowed_names(allowed_hosts),
         )
         for route in routes_for(only):
             if route.operation == "start":

@@ -28,12 +28,14 @@ class Desk:
         body_bytes_max: The longest body that is read.
         wait_seconds_max: The longest that a request waits; who asks for longer waits so long.
         keep_alive_seconds: After so long without news a stream says that it is still there.
+        allowed_hosts: The names that are answered to, as `allowed_names` returns them; ``None`` for any.
     """
 
     hub: TaskHub
     body_bytes_max: int = PAYLOAD_BYTES_MAX
     wait_seconds_max: float = 60.0
     keep_alive_seconds: float = 15.0
+    allowed_hosts: tuple[str, ...] | None = None
 
     @property
     def client(self) -> Client:

@@ -13,6 +13,7 @@ from durable_async.errors import ConfigurationError, DurableError, shown
 from durable_async.telemetry import continue_trace
 
 from . import entities, health, news, orchestrations
+from .hosts import refuse_other_hosts
 from .messages import Answer, Call, Desk, Stream
 from .origins import refuse_strangers
 from .parameters import (
@@ -268,6 +269,7 @@ def routes_for(only: Collection[str] | None) -> list[Route]:
 async def respond(route: Route, desk: Desk, call: Call) -> Answer | Stream:
     """Return what a request comes to. Nothing it began is undone if whoever asked is gone meanwhile: each operation is one call of the client."""
     try:
+        refuse_other_hosts(call, desk.allowed_hosts)
         refuse_strangers(route.method, call)
         with continue_trace(call.headers.get("traceparent")):
             return await route.operate(desk, call)
