@@ -18,12 +18,13 @@ import durable_async
 from .markdown import blocks, name_of
 
 SECONDS_MAX = 60
+AS_A_PROGRAM = 'if __name__ == "__main__":'
 
 
 def run_page(page: Path) -> None:
     """Run a page's Python blocks, one after the other in one namespace, as ``python -m asyncio`` would.
 
-    An ``output`` block says what the Python block before it prints.
+    What a block has for when it is run as a program of its own is run, too. An ``output`` block says what the Python block before it prints.
     """
     module = types.ModuleType("page_" + "".join(filter(str.isalnum, name_of(page))))
     sys.modules[module.__name__] = module
@@ -43,7 +44,7 @@ def _run_block(
     text: str, line: int, page: Path, module: types.ModuleType, runner: asyncio.Runner
 ) -> str:
     code = compile(
-        "\n" * (line - 1) + text,
+        "\n" * (line - 1) + text.replace(AS_A_PROGRAM, "if True:"),
         str(page),
         "exec",
         flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT,

@@ -75,8 +75,20 @@ def _module(name: str) -> ModuleType:
 
 def _not_imported(name: str, error: Exception) -> ConfigurationError:
     """Return the error, with the traceback from the user's own code on."""
+    if isinstance(error, RuntimeError) and "running event loop" in str(error):
+        return ConfigurationError(
+            f"the module {name!r} runs a program when it is imported, {_place_of(error)}: put that under"
+            ' `if __name__ == "__main__":`, so that others can import what stands beside it'
+        )
     told = "".join(traceback.format_exception(type(error), error, _from_user(error.__traceback__)))
     return ConfigurationError(f"the module {name!r} cannot be imported\n{told.rstrip()}")
+
+
+def _place_of(error: Exception) -> str:
+    """Return the line of the user's that called what failed, which is asyncio's or anyio's."""
+    lines = traceback.extract_tb(_from_user(error.__traceback__))
+    line = next((line for line in reversed(lines) if line.name == "<module>"), lines[0])
+    return f"in {line.filename}:{line.lineno}"
 
 
 def _from_user(trace: TracebackType | None) -> TracebackType | None:

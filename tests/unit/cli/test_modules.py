@@ -91,6 +91,27 @@ def test_what_the_library_refuses_needs_no_traceback(folder: Path) -> None:
     assert "Traceback" not in str(caught.value)
 
 
+async def test_a_module_that_runs_a_program_when_it_is_imported_is_told_what_to_do(
+    folder: Path,
+) -> None:
+    (folder / "running_of_tests.py").write_text(
+        """import asyncio
+async def main(): ...
+program = main()
+try:
+    asyncio.run(program)
+finally:
+    program.close()
+"""
+    )
+    (folder / "around_of_tests.py").write_text("import running_of_tests\n")
+    with pytest.raises(
+        ConfigurationError, match=r'running_of_tests\.py:5.*if __name__ == "__main__":'
+    ) as caught:
+        load("around_of_tests")
+    assert "Traceback" not in str(caught.value)
+
+
 def test_two_hubs_have_to_be_told_apart(folder: Path) -> None:
     (folder / "two_of_tests.py").write_text(
         "from durable_async import TaskHub\na = TaskHub.at('memory://')\nb = TaskHub.at('memory://')\n"
