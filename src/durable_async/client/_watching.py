@@ -273,19 +273,24 @@ class Watching(Connection):
 
     async def history(self, instance: Instance) -> list[HistoryEvent]:
         """Return the events of an instance's current execution, in order."""
+        return [event async for events in self.history_pages(instance) for event in events]
+
+    async def history_pages(self, instance: Instance) -> AsyncIterator[list[HistoryEvent]]:
+        """Go through the events of an instance's current execution, a few at a time, for who does not want a long history as a whole."""
         instance_id = id_of(instance)
-        events: list[HistoryEvent] = []
         after = -1
         execution: int | None = None
         while True:
             page = await self._backend.read_history(
                 instance_id, execution=execution, after_turn=after, bytes_max=HISTORY_PAGE_BYTES
             )
+            events: list[HistoryEvent] = []
             for row in page.rows:
                 events.extend(decode_events(instance_id, row.events))
                 after = row.turn
+            yield events
             if not page.more:
-                return events
+                return
             execution = page.execution
 
     async def query(

@@ -18,7 +18,7 @@ async def test_an_entity_is_signalled_called_and_looked_at(shop: httpx.AsyncClie
     found = (await shop.get("entities/counter/a")).json()
     assert found["entityId"] == {"name": "counter", "key": "a"}
     assert (found["state"], found["exists"], found["lockedBy"]) == (7, True, None)
-    listed = (await shop.get("entities?name=counter&keyPrefix=a")).json()
+    listed = (await shop.get("entities?name=counter&keyPrefix=a&showState=true")).json()
     assert [one["state"] for one in listed["entities"]] == [7]
 
 

@@ -247,7 +247,7 @@ def test_openapi_has_the_types_of_the_orchestrators() -> None:
     assert "requestBody" not in paths["/durable/orchestrators/without"]["post"]
     assert "/durable/orchestrators/untold" in paths
     names = {one["name"] for one in paths["/durable/instances/{instance}"]["get"]["parameters"]}
-    assert names == {"instance", "wait", "showInput", "showHistory"}
+    assert names == {"instance", "wait", "showInput", "showHistory", "historyFrom"}
     assert "$defs" not in str(page)
 
 

@@ -49,18 +49,22 @@ def state_document(
     return document
 
 
-def entity_document(state: EntityState[Any], payloads: DataConverter) -> Document:
+def entity_document(
+    state: EntityState[Any], payloads: DataConverter, *, shows_state: bool = True
+) -> Document:
     """Return what is known of an entity; its state was read as `raw_type` says."""
-    return {
+    document: Document = {
         "entityId": {"name": state.entity_id.name, "key": state.entity_id.key},
         "exists": state.has_state,
-        "state": stored(lambda _: state.state, payloads),
         "createdTime": _time(state.created_at),
         "lastUpdatedTime": _time(state.updated_at),
         "backlog": state.backlog,
         "lockedBy": None if state.locked_by is None else state.locked_by.instance_id,
         "parked": state.parked,
     }
+    if shows_state:
+        document["state"] = stored(lambda _: state.state, payloads)
+    return document
 
 
 def history_document(events: Sequence[HistoryEvent]) -> list[Document]:

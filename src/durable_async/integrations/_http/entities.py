@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from durable_async.client import EntityConditions
+from durable_async.client import EntityConditions, EntityState
 from durable_async.errors import WaitTimeoutError
 from durable_async.model.identity import EntityId, check_name
 from durable_async.registry import is_system_name
 
 from . import reading
-from .documents import entity_document, raw, raw_type
+from .documents import Document, entity_document, raw, raw_type
 from .messages import Answer, Call, Desk
 from .orchestrations import LIMIT_DEFAULT, LIMIT_MAX
+from .paging import page_of
 from .problems import RETRY_SECONDS, ProblemError, dump
 from .segments import text_of
 
@@ -31,17 +32,26 @@ async def entity(desk: Desk, call: Call) -> Answer:
 
 async def entities(desk: Desk, call: Call) -> Answer:
     """List entities, page by page."""
-    found, page = await desk.client.query_entities_page(
-        raw_type(desk.hub.payloads),
+    shows = reading.flag(call, "showState")
+    payloads = desk.hub.payloads
+    conditions = _conditions(call)
+
+    async def read(limit: int, page: str | None) -> tuple[list[EntityState[Any]], str | None]:
+        return await desk.client.query_entities_page(
+            raw_type(payloads), limit=limit, page=page, **conditions
+        )
+
+    def document(state: EntityState[Any]) -> Document | None:
+        if is_system_name(state.entity_id.name):
+            return None
+        return entity_document(state, payloads, shows_state=shows)
+
+    documents, page = await page_of(
+        read,
+        document,
         limit=reading.limit(call, LIMIT_DEFAULT, LIMIT_MAX),
         page=reading.text(call, "page"),
-        **_conditions(call),
     )
-    documents = [
-        entity_document(state, desk.hub.payloads)
-        for state in found
-        if not is_system_name(state.entity_id.name)
-    ]
     return Answer(status=200, body=dump({"entities": documents, "nextPage": page}))
 
 

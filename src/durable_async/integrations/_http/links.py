@@ -25,6 +25,11 @@ def status_uri(call: Call, instance_id: str) -> str:
     return f"{call.base}/instances/{segment_of(instance_id)}"
 
 
+def history_uri(call: Call, instance_id: str, first: int) -> str:
+    """Return where the status of an orchestration is with its history from an event on."""
+    return f"{status_uri(call, instance_id)}?showHistory=true&historyFrom={first}"
+
+
 def management(call: Call, instance_id: str) -> dict[str, str]:
     """Return where everything about an orchestration is, under the names that Durable Functions has for it.
 

@@ -94,6 +94,7 @@ def state_schema(input_schema: Schema | None = None, output_schema: Schema | Non
             "parentInstanceId": _MAYBE_TEXT,
             "parked": _MAYBE_TEXT,
             "history": {"type": "array", "items": {"type": "object"}},
+            "historyNextUri": {"type": ["string", "null"]},
         },
         "required": ["instanceId", "name", "runtimeStatus", "createdTime", "lastUpdatedTime"],
     }

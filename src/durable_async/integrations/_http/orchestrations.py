@@ -19,9 +19,10 @@ from durable_async.model.records import QueryOrder
 from durable_async.registry import Orchestrator
 
 from . import reading
-from .documents import history_document, state_document
-from .links import management, status_uri
+from .documents import Document, state_document
+from .links import history_uri, management, status_uri
 from .messages import Answer, Call, Desk
+from .paging import history_part, page_of
 from .problems import RETRY_SECONDS, ProblemError, dump
 from .segments import text_of
 
@@ -64,17 +65,23 @@ async def status(desk: Desk, call: Call) -> Answer:
 async def instances(desk: Desk, call: Call) -> Answer:
     """List orchestrations, page by page."""
     shows = reading.flag(call, "showPayloads")
-    found, page = await desk.client.query_page(
+    order = _order(call)
+    conditions = _conditions(call)
+
+    async def read(limit: int, page: str | None) -> tuple[list[OrchestrationState], str | None]:
+        return await desk.client.query_page(
+            limit=limit, page=page, payloads=shows, order=order, **conditions
+        )
+
+    def document(state: OrchestrationState) -> Document:
+        return state_document(state, desk.hub.payloads, shows_input=shows, shows_output=shows)
+
+    documents, page = await page_of(
+        read,
+        document,
         limit=reading.limit(call, LIMIT_DEFAULT, LIMIT_MAX),
         page=reading.text(call, "page"),
-        payloads=shows,
-        order=_order(call),
-        **_conditions(call),
     )
-    payloads = desk.hub.payloads
-    documents = [
-        state_document(state, payloads, shows_input=shows, shows_output=shows) for state in found
-    ]
     return Answer(status=200, body=dump({"instances": documents, "nextPage": page}))
 
 
@@ -186,6 +193,7 @@ class _View(NamedTuple):
     wait: float | None
     shows_input: bool
     shows_history: bool
+    history_from: int
 
 
 def _view(desk: Desk, call: Call) -> _View:
@@ -193,6 +201,7 @@ def _view(desk: Desk, call: Call) -> _View:
         reading.seconds(call, "wait", desk.wait_seconds_max),
         reading.flag(call, "showInput", default=True),
         reading.flag(call, "showHistory"),
+        reading.count(call, "historyFrom"),
     )
 
 
@@ -218,7 +227,11 @@ async def state_of(desk: Desk, instance_id: str, *, payloads: bool = True) -> Or
 async def _state_answer(desk: Desk, call: Call, state: OrchestrationState, view: _View) -> Answer:
     document = state_document(state, desk.hub.payloads, shows_input=view.shows_input)
     if view.shows_history:
-        document["history"] = history_document(await desk.client.history(state.instance_id))
+        pages = desk.client.history_pages(state.instance_id)
+        document["history"], following = await history_part(pages, view.history_from)
+        document["historyNextUri"] = (
+            None if following is None else history_uri(call, state.instance_id, following)
+        )
     if state.is_ended:
         return Answer(status=200, body=dump(document))
     return Answer(status=202, body=dump(document), headers=_polling(call, state.instance_id))

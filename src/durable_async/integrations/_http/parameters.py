@@ -47,6 +47,11 @@ WAIT = Parameter("wait", "Seconds to wait for the end, or the answer, at most.",
 VIEW = (
     Parameter("showInput", "Whether the input is told; it is by default.", _FLAG),
     Parameter("showHistory", "Whether the history is told.", _FLAG),
+    Parameter(
+        "historyFrom",
+        "So many events at its beginning are left out, as `historyNextUri` says.",
+        {"type": "integer", "minimum": 0, "default": 0},
+    ),
 )
 REASON = Parameter("reason", "Why, for people.")
 RECURSIVE = Parameter(
@@ -93,4 +98,5 @@ ENTITY_CONDITIONS = (
     Parameter("lastUpdatedTimeFrom", "Inclusive.", _TIME),
     Parameter("lastUpdatedTimeTo", "Exclusive.", _TIME),
     Parameter("exists", "Only those that have a state, or only others.", _FLAG),
+    Parameter("showState", "Whether states are told.", _FLAG),
 )

@@ -81,6 +81,16 @@ def limit(call: Call, default: int, at_most: int) -> int:
     return int(given)
 
 
+def count(call: Call, name: str) -> int:
+    """Return a number, zero if it is not given."""
+    given = text(call, name)
+    if given is None:
+        return 0
+    if not (given.isascii() and given.isdigit() and len(given) <= 9):
+        raise ValidationError(name, f"must be a number, not {shown(given)}")
+    return int(given)
+
+
 def moment(call: Call, name: str) -> datetime | None:
     """Return a time of day and year."""
     given = text(call, name)
