@@ -16,6 +16,14 @@ from durable_async.registry import default_registry
 
 SHOWN_MAX = 20
 
+_WITHIN_A_LOOP = (
+    "running event loop",
+    "event loop is already running",
+    "another loop is running",
+    "Already running asyncio",
+)
+"""What asyncio and anyio say who are to run a program in a thread that has one already."""
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -75,7 +83,7 @@ def _module(name: str) -> ModuleType:
 
 def _not_imported(name: str, error: Exception) -> ConfigurationError:
     """Return the error, with the traceback from the user's own code on."""
-    if isinstance(error, RuntimeError) and "running event loop" in str(error):
+    if isinstance(error, RuntimeError) and any(text in str(error) for text in _WITHIN_A_LOOP):
         return ConfigurationError(
             f"the module {name!r} runs a program when it is imported, {_place_of(error)}: put that under"
             ' `if __name__ == "__main__":`, so that others can import what stands beside it'

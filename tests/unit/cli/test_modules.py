@@ -91,15 +91,23 @@ def test_what_the_library_refuses_needs_no_traceback(folder: Path) -> None:
     assert "Traceback" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "runs",
+    [
+        "asyncio.run(program)",
+        "asyncio.get_event_loop().run_until_complete(program)",
+        "anyio.run(main)",
+    ],
+)
 async def test_a_module_that_runs_a_program_when_it_is_imported_is_told_what_to_do(
-    folder: Path,
+    folder: Path, runs: str
 ) -> None:
     (folder / "running_of_tests.py").write_text(
-        """import asyncio
+        f"""import anyio, asyncio
 async def main(): ...
 program = main()
 try:
-    asyncio.run(program)
+    {runs}
 finally:
     program.close()
 """
