@@ -9,11 +9,12 @@ app.add_routes(durable_routes(hub, prefix="/durable"))
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
+from urllib.parse import urlsplit
 
 import anyio
 
 from durable_async.client import Client
-from durable_async.errors import ConfigurationError, MissingExtraError
+from durable_async.errors import ConfigurationError, MissingExtraError, shown
 from durable_async.hub import TaskHub
 from durable_async.serialization.converter import PAYLOAD_BYTES_MAX
 
@@ -90,6 +91,7 @@ def durable_routes(
     wait_seconds_max: float = 60.0,
     keep_alive_seconds: float = 15.0,
     allowed_hosts: Collection[str] | None = None,
+    base_url: str | None = None,
 ) -> web.RouteTableDef:
     """Return the routes to a hub's orchestrations and entities: ``app.add_routes(durable_routes(hub, prefix="/durable"))``.
 
@@ -104,6 +106,8 @@ def durable_routes(
         keep_alive_seconds: After so long without news a stream of events says that it is still there.
         allowed_hosts: The names of this server, each exact or ``*.suffix``, whatever the port; what was sent to another one is answered
             with 400. By default any name is answered to: give them where nothing else tells who asks.
+        base_url: Where the application is for its callers, such as ``https://shop.example``, if a proxy stands before it: the addresses in
+            answers begin with it. By default they begin with what the request itself says, and no header that a proxy adds is believed.
     """
     desk = Desk(
         hub=hub,
@@ -112,19 +116,29 @@ def durable_routes(
         keep_alive_seconds=keep_alive_seconds,
         allowed_hosts=allowed_names(allowed_hosts),
     )
+    outside = None if base_url is None else _checked_url(base_url)
     table = web.RouteTableDef()
     for route in routes_for(only):
-        table.route(route.method, prefix + route.path)(_handler(route, desk))
+        table.route(route.method, prefix + route.path)(_handler(route, desk, outside))
     return table
 
 
-def _handler(route: Route, desk: Desk) -> Handler:
+def _checked_url(base_url: str) -> str:
+    parts = urlsplit(base_url)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+        raise ConfigurationError(
+            f"base_url must be an address such as https://shop.example, not {shown(base_url)}"
+        )
+    return base_url.rstrip("/")
+
+
+def _handler(route: Route, desk: Desk, outside: str | None) -> Handler:
     alone = Leaving()  # for an application that is not told
 
     async def handler(request: web.Request) -> web.StreamResponse:
         path = prefix_of(request.rel_url.raw_path, route)
         call = Call(
-            base=f"{request.scheme}://{request.host}{path}",
+            base=(outside or f"{request.scheme}://{request.host}") + path,
             names=request.match_info,
             query=list(request.query.items()),
             headers=request.headers,

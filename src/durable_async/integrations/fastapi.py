@@ -137,3 +137,12 @@ class DurableRouter(APIRouter):
             responses=responses_of(route, input_schema, output_schema),
             openapi_extra=extra_of(route, input_schema, needs_input=needs_input),
         )
+        if route.operation in ("live", "ready"):  # probes may ask for no more than the status
+            self.add_api_route(
+                route.path,
+                endpoint_of(route, self._desk, names),
+                methods=["HEAD"],
+                response_class=Response,
+                response_model=None,
+                include_in_schema=False,
+            )

@@ -126,3 +126,22 @@ async def test_who_is_gone_is_noticed_without_being_sent_anything(hub: TaskHub, 
             state = await hub.client.get("a")
             assert state is not None
             assert not state.is_ended
+
+
+async def test_addresses_begin_with_what_was_said_and_believe_no_header(hub: TaskHub) -> None:
+    forwarded = {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https"}
+    for base_url, begins in (("https://shop.example/", "https://shop.example/d/"), (None, None)):
+        app = web.Application()
+        app.cleanup_ctx.append(durable_context(hub))
+        app.add_routes(durable_routes(hub, prefix="/d", base_url=base_url))
+        async with served(app) as client:
+            answer = await client.post("/d/orchestrators/doubling", json=1, headers=forwarded)
+            uri = answer.json()["statusQueryGetUri"]
+            assert uri.startswith(begins or f"{client.base_url.join('/d/')}")
+            assert answer.headers["location"] == uri
+
+
+@pytest.mark.parametrize("base_url", ["shop.example", "ftp://shop.example", "https://a/?b", ""])
+def test_a_base_that_is_no_address_is_refused(hub: TaskHub, base_url: str) -> None:
+    with pytest.raises(ConfigurationError, match="base_url"):
+        durable_routes(hub, base_url=base_url)

@@ -14,7 +14,7 @@ from durable_async.integrations._http.messages import Answer, Desk
 from durable_async.integrations._http.routes import ROUTES, respond
 from durable_async.testing import VirtualEnvironment, virtual_time
 
-from .stage import call_for
+from .stage import WAYS, call_for
 
 SECRET_HOST = "db-7.internal.example"
 BY_OPERATION = {route.operation: route for route in ROUTES}
@@ -70,6 +70,13 @@ async def test_a_hub_that_is_not_open_is_alive_and_not_ready(env: VirtualEnviron
     async with hub, hub.worker():
         answer = await answered("ready", hub)
         assert (answer.status, json.loads(answer.body)["problems"]) == (200, [])
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_probes_may_ask_without_a_body(way: str) -> None:
+    async with WAYS[way](TaskHub.at("memory://")) as client:
+        for probe in ("healthz", "readyz"):
+            assert (await client.head(f"/durable/{probe}")).status_code == 200
 
 
 @pytest.mark.parametrize("package", ["fastapi", "starlette", "aiohttp"])
