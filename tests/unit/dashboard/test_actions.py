@@ -209,11 +209,15 @@ async def test_a_broken_book_does_not_undo_what_was_done(caplog: pytest.LogCaptu
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"count": "9" * 5_000},
-        {"count": "-1"},
-        {"count": "\u0663"},
+        {"since_us": "9" * 5_000},
+        {"since_us": "-1"},
+        {"since_us": "\u0663"},
         {"counted_us": "9" * 19},
-        {"count": ""},
+        {"counted_us": ""},
+        {"ids": ""},
+        {"ids": "[" * 100_000},
+        {"ids": '"a"'},
+        {"ids": "[1]"},
     ],
 )
 async def test_numbers_that_no_form_of_ours_sends(wrong: dict[str, str]) -> None:
@@ -222,7 +226,7 @@ async def test_numbers_that_no_form_of_ours_sends(wrong: dict[str, str]) -> None
         browser = Browser(dashboard(hub))
         form = hidden(await browser.get("/bulk", action="terminate"))
         form = {**form, **wrong}
-        answer = await browser.post("/bulk", {**form, "confirmation": form["count"]})
+        answer = await browser.post("/bulk", {**form, "confirmation": "1"})
         assert answer.status_code == 400
         state = await hub.client.get("a")
     assert state is not None

@@ -1,17 +1,20 @@
-"""The same for all instances of a filter: counted first, confirmed by the count, and for no more than those."""
+"""The same for all instances of a filter: counted first, confirmed by the count, and for those that were counted, no others."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from durable_async.client import Conditions
 from durable_async.dashboard import _csrf
 from durable_async.dashboard._filters import Filter, filter_of
 from durable_async.dashboard._forms import read_form
@@ -26,9 +29,18 @@ from .instance import INSTANCES, InstanceAction
 
 NAMES = ("suspend", "resume", "unpark", "rewind", "terminate", "purge")
 INSTANCES_MAX = 10_000
+IDS_BYTES_MAX = 4 * 1024 * 1024
+"""So much of a form their ids may take, as a browser sends them."""
 PAGE = 500
 AT_A_TIME = 50
 SAMPLE = 10
+
+CHILDREN = {
+    "terminate": "Sub-orchestrations are not counted here. They go on, unless you tick the box.",
+    "purge": "Sub-orchestrations are not counted here. They stay, unless you tick the box: then those that have ended are purged, too.",
+    "rewind": "Sub-orchestrations that failed are rewound with it.",
+}
+"""What happens to sub-orchestrations; those of others are left as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +50,27 @@ class Found:
     Attributes:
         ids: The newest first.
         are_all: Whether there are no more.
+        since: When the oldest was started.
     """
 
     ids: list[str]
     are_all: bool
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Those that a page showed, as its form brings them back.
+
+    Attributes:
+        ids: Which.
+        since: When the oldest of them was started.
+        at: When they were counted.
+    """
+
+    ids: frozenset[str]
+    since: datetime
+    at: datetime
 
 
 async def page(visit: Visit) -> Response:
@@ -51,14 +80,15 @@ async def page(visit: Visit) -> Response:
         return await _ask(visit, visit.request.query_params, visit.now)
     form = await read_form(visit.request)
     _csrf.check(visit.request, form)
-    count, counted_at = _number(form, "count"), instant(_number(form, "counted_us"))
-    if form.get("confirmation", "").strip() != str(count):
+    counted = _counted(form)
+    if _typed_number(form) != str(len(counted.ids)):
         problem = "What you typed is not their number. Nothing was done."
-        return await _ask(visit, form, counted_at, problem)
+        return await _ask(visit, form, counted.at, problem)
     action, which = _action_of(form.get("action", "")), _filter_of(form)
-    found = await _find(visit, action, which, counted_at, min(count, INSTANCES_MAX))
-    outcomes = await _carry_out(visit, action, found, form)
-    said = ", ".join(f"{number:,} {what}" for what, number in outcomes.most_common(5))
+    ids = await _still(visit, action, which, counted)
+    outcomes = await _carry_out(visit, action, ids, form)
+    outcomes["moved on meanwhile"] += len(counted.ids) - len(ids)
+    said = ", ".join(f"{number:,} {what}" for what, number in outcomes.most_common(5) if number)
     await record(visit, f"{action.name} all", which.said, form, said or "there were none")
     refused = sum(outcomes.values()) - outcomes["done"]
     return visit.go_to(
@@ -70,7 +100,7 @@ async def _ask(
     visit: Visit, query: QueryParams, counted_at: datetime, problem: str | None = None
 ) -> Response:
     action, which = _action_of(query.get("action", "")), _filter_of(query)
-    found = await _find(visit, action, which, counted_at, INSTANCES_MAX)
+    found = await _find(visit, action, which, counted_at)
     return form_page(
         visit,
         "bulk.html",
@@ -78,7 +108,12 @@ async def _ask(
         which=which,
         found=found,
         sample=found.ids[:SAMPLE],
+        ids=json.dumps(found.ids),
+        since_us=microseconds(found.since),
         counted_us=microseconds(counted_at),
+        children=CHILDREN.get(action.name, "Sub-orchestrations are left as they are."),
+        reaches_children=any(field.name == "recursive" for field in action.fields),
+        is_recursive="recursive" in query,
         problem=problem,
         status=409 if problem else 200,
     )
@@ -104,33 +139,79 @@ def _number(form: Form, name: str) -> int:
     return int(text)
 
 
-async def _find(
-    visit: Visit, action: InstanceAction, which: Filter, counted_at: datetime, limit: int
-) -> Found:
-    """Return those that are meant; what was started after they were counted is not."""
-    conditions = which.conditions
-    until = conditions.get("created_to")
-    conditions["created_to"] = counted_at if until is None else min(until, counted_at)
+def _counted(form: Form) -> Counted:
+    try:
+        ids: Any = json.loads(form.get("ids", ""))
+    except (ValueError, RecursionError):
+        ids = None
+    if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
+        raise HTTPException(400, "That form cannot be read.")
+    since, at = _number(form, "since_us"), _number(form, "counted_us")
+    return Counted(frozenset(ids[:INSTANCES_MAX]), instant(since), instant(at))
+
+
+def _typed_number(form: Form) -> str:
+    """Return what was typed: 1,234 is 1234."""
+    return form.get("confirmation", "").strip().replace(",", "")
+
+
+async def _find(visit: Visit, action: InstanceAction, which: Filter, counted_at: datetime) -> Found:
+    """Return those that are meant, as many as a form can hold."""
+    ids: list[str] = []
+    since, size = counted_at, 0
+    next_page: str | None = None
+    while True:
+        states, next_page = await visit.client.query_page(
+            limit=PAGE, page=next_page, order=QueryOrder.NEWEST, **_until(which, counted_at)
+        )
+        for state in states:
+            if not action.applies(state):
+                continue
+            size += len(quote(json.dumps(state.instance_id))) + len("%2C+")
+            if len(ids) == INSTANCES_MAX or size > IDS_BYTES_MAX:
+                return Found(ids, are_all=False, since=since)
+            ids.append(state.instance_id)
+            since = min(since, state.created_at)
+        if next_page is None:
+            return Found(ids, are_all=True, since=since)
+
+
+async def _still(
+    visit: Visit, action: InstanceAction, which: Filter, counted: Counted
+) -> list[str]:
+    """Return those that were counted and are still like that; one that was started anew under the same id is another."""
+    conditions = _until(which, counted.at)
+    begin = conditions.get("created_from")
+    conditions["created_from"] = counted.since if begin is None else max(begin, counted.since)
     ids: list[str] = []
     next_page: str | None = None
-    while len(ids) < limit:
+    while True:
         states, next_page = await visit.client.query_page(
             limit=PAGE, page=next_page, order=QueryOrder.NEWEST, **conditions
         )
-        ids += [state.instance_id for state in states if action.applies(state)]
-        if next_page is None:
-            return Found(ids[:limit], are_all=len(ids) <= limit)
-    return Found(ids[:limit], are_all=False)
+        ids += [
+            state.instance_id
+            for state in states
+            if state.instance_id in counted.ids and action.applies(state)
+        ]
+        if next_page is None or len(ids) == len(counted.ids):
+            return ids
+
+
+def _until(which: Filter, counted_at: datetime) -> Conditions:
+    """Return a filter's conditions for what was there when they were counted."""
+    until = which.conditions.get("created_to")
+    at = counted_at if until is None else min(until, counted_at)
+    return {**which.conditions, "created_to": at}
 
 
 async def _carry_out(
-    visit: Visit, action: InstanceAction, found: Found, sent: Form
+    visit: Visit, action: InstanceAction, ids: list[str], form: Form
 ) -> Counter[str]:
     """Do it, some at a time, so that they share round trips; returns how many came to what."""
     outcomes: Counter[str] = Counter()
-    form = {"reason": sent.get("reason", ""), "recursive": "yes"}
-    for begin in range(0, len(found.ids), AT_A_TIME):
-        batch = found.ids[begin : begin + AT_A_TIME]
+    for begin in range(0, len(ids), AT_A_TIME):
+        batch = ids[begin : begin + AT_A_TIME]
         results: list[Any] = await asyncio.gather(
             *(action.carry_out(visit.hub, one, form) for one in batch), return_exceptions=True
         )
