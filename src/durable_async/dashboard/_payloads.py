@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
+
+import anyio.to_thread
+import msgspec
 
 from durable_async.errors import DurableError
+from durable_async.serialization import DataConverter, JsonConverter
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 SHOWN_CHARS_MAX = 4_000
+INDENTED_BYTES_MAX = 16 * SHOWN_CHARS_MAX
 PREVIEW_CHARS_MAX = 160
 
 
@@ -33,15 +42,41 @@ class Shown:
 ABSENT = Shown("", is_absent=True)
 
 
+def stored_type(payloads: DataConverter) -> Any:
+    """Return what values are read into: their stored bytes, where these are JSON."""
+    return msgspec.Raw if isinstance(payloads, JsonConverter) else Any
+
+
+async def formatted(of: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Read and format values off the event loop: how long it takes is up to whoever stored them."""
+    return await anyio.to_thread.run_sync(functools.partial(of, *args, **kwargs))
+
+
 def shown(read: Callable[[], Any]) -> Shown:
-    """Return a value as indented JSON, cut where it is long."""
+    """Return a value as indented JSON, cut where it is long; of very long stored bytes, the beginning as it is stored."""
     try:
         value = read()
+        if isinstance(value, msgspec.Raw):
+            return _shown_bytes(bytes(value))
     except DurableError as error:
         return Shown(str(error), is_error=True)
     if value is None:
         return ABSENT
-    text = text_of(value)
+    return _cut(text_of(value))
+
+
+def _shown_bytes(data: bytes) -> Shown:
+    if data == b"null":
+        return ABSENT
+    if len(data) > INDENTED_BYTES_MAX:
+        return Shown(data[: SHOWN_CHARS_MAX * 4].decode("utf-8", "replace")[:SHOWN_CHARS_MAX], True)
+    try:
+        return _cut(msgspec.json.format(data, indent=2).decode("utf-8", "replace"))
+    except (msgspec.DecodeError, RecursionError):
+        return _cut(data.decode("utf-8", "replace"))
+
+
+def _cut(text: str) -> Shown:
     return Shown(text[:SHOWN_CHARS_MAX], is_cut=len(text) > SHOWN_CHARS_MAX)
 
 
@@ -54,7 +89,9 @@ def text_of(value: Any) -> str:
 
 
 def raw(value: Any) -> bytes:
-    """Return all of it, on one line."""
+    """Return all of it: stored bytes as they are, other values as JSON on one line."""
+    if isinstance(value, msgspec.Raw):
+        return bytes(value)
     try:
         text = json.dumps(value, ensure_ascii=False, default=repr)
     except (TypeError, ValueError, RecursionError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,8 @@ from ._access import Operator
 from ._audit import Audit
 from ._overviews import Overviews
 from ._templating import environment
+
+COST_SHARE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,10 @@ class Visit:
     def now(self) -> datetime:
         """What time it is, by the store's clock."""
         return instant(self.house.hub.backend.now_us())
+
+    def seconds_until_next(self, began: datetime, at_least: float) -> int:
+        """Return after how many seconds a page is to be looked at again: many times as long as it took, so that a costly one is no load."""
+        return math.ceil(max(at_least, (self.now - began).total_seconds() * COST_SHARE))
 
     @property
     def may_operate(self) -> bool:

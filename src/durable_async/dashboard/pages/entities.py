@@ -8,12 +8,13 @@ from typing import Any
 from starlette.responses import Response
 
 from durable_async.client import EntityConditions, EntityState
-from durable_async.dashboard._payloads import preview, raw
+from durable_async.dashboard._payloads import formatted, preview, raw, stored_type
 from durable_async.dashboard._visit import Visit
 from durable_async.errors import DurableError, ValidationError
 from durable_async.registry import is_system_name
 
 ROWS = 50
+SECONDS_MIN = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Line:
 
 async def page(visit: Visit) -> Response:
     """Answer with a list, in order of the ids."""
+    began = visit.now
     name, prefix = visit.asked("name"), visit.asked("prefix")
     problem: str | None = None
     found: list[EntityState[Any]] = []
@@ -41,17 +43,21 @@ async def page(visit: Visit) -> Response:
         conditions["has_state"] = True
     try:
         found, next_page = await visit.client.query_entities_page(
-            limit=ROWS, page=visit.request.query_params.get("page"), **conditions
+            stored_type(visit.hub.payloads),
+            limit=ROWS,
+            page=visit.request.query_params.get("page"),
+            **conditions,
         )
     except ValidationError as error:
         problem = str(error)
     return visit.page(
         "entities.html",
-        lines=[_line(entity) for entity in found if name or not _is_ours(entity)],
+        lines=await formatted(_lines, [one for one in found if name or not _is_ours(one)]),
         next_page=next_page,
         problem=problem,
         name=name,
         prefix=prefix,
+        seconds=visit.seconds_until_next(began, SECONDS_MIN),
         status=400 if problem else 200,
     )
 
@@ -59,6 +65,10 @@ async def page(visit: Visit) -> Response:
 def _is_ours(entity: EntityState[Any]) -> bool:
     """Tell whether it is one that durable_async keeps for itself, such as a schedule, and shows elsewhere."""
     return is_system_name(entity.entity_id.name)
+
+
+def _lines(entities: list[EntityState[Any]]) -> list[Line]:
+    return [_line(entity) for entity in entities]
 
 
 def _line(entity: EntityState[Any]) -> Line:

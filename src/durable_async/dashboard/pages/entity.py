@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from durable_async.dashboard._payloads import ABSENT, shown
+from durable_async.dashboard._payloads import ABSENT, formatted, shown, stored_type
 from durable_async.dashboard._visit import Visit
 from durable_async.dashboard.actions import ENTITIES
 from durable_async.errors import CorruptHistoryError, InstanceNotFoundError
@@ -14,7 +14,7 @@ from durable_async.model.identity import EntityId
 async def page(visit: Visit) -> Response:
     """Answer with all that is known of one entity."""
     entity = EntityId.parse(visit.asked_exactly("id"))
-    state = await visit.client.get_entity(entity)
+    state = await visit.client.get_entity(entity, stored_type(visit.hub.payloads))
     if state is None:
         raise InstanceNotFoundError(str(entity))
     try:
@@ -23,7 +23,7 @@ async def page(visit: Visit) -> Response:
             "entity.html",
             state=state,
             damage=None,
-            value=shown(lambda: state.state) if state.has_state else ABSENT,
+            value=await formatted(shown, lambda: state.state) if state.has_state else ABSENT,
             backlog=state.backlog,
             locks=locks,
             parked_operations=state.parked_operations,

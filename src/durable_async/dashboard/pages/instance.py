@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
+from typing import Any
 
-import anyio.to_thread
 from starlette.responses import Response
 
 from durable_async.client import OrchestrationState
 from durable_async.dashboard import _history
-from durable_async.dashboard._payloads import shown
+from durable_async.dashboard._payloads import Shown, formatted, shown, stored_type
 from durable_async.dashboard._visit import Visit
 from durable_async.dashboard.actions import INSTANCES
 from durable_async.dashboard.timeline import ROWS_MAX, Chart, chart_of, lanes_of
@@ -26,8 +25,6 @@ EVENTS_OFFERED = 5
 LANES_MAX = 10**9
 """More than there can be: who asks for no part of a timeline sees the last."""
 SECONDS_MIN = 2.0
-COST_SHARE = 20
-"""A page is looked at again after this many times as long as it took, so that a long history is no load."""
 
 
 async def page(visit: Visit) -> Response:
@@ -60,26 +57,30 @@ async def page(visit: Visit) -> Response:
         explanation=explanation,
         awaited=[] if explanation is None else _awaited(explanation),
         failures=list(_causes(state.failure)),
-        payloads=[
-            ("Input", "input", shown(state.input)),
-            ("Custom status", "status", shown(state.custom_status)),
-            ("Output", "output", shown(state.output)),
-        ],
+        payloads=await formatted(_payloads, state, stored_type(visit.hub.payloads)),
         children=children,
         more_children=more_children is not None,
-        rows=_history.rows_of(events, first),
+        rows=await formatted(_history.rows_of, events, first),
         first=first,
         count=count,
         size=_history.ROWS_MAX,
-        seconds=math.ceil(max(SECONDS_MIN, (visit.now - began).total_seconds() * COST_SHARE)),
+        seconds=visit.seconds_until_next(began, SECONDS_MIN),
     )
+
+
+def _payloads(state: OrchestrationState, into: Any) -> list[tuple[str, str, Shown]]:
+    return [
+        ("Input", "input", shown(lambda: state.input(into))),
+        ("Custom status", "status", shown(lambda: state.custom_status(into))),
+        ("Output", "output", shown(lambda: state.output(into))),
+    ]
 
 
 async def _chart(visit: Visit, state: OrchestrationState, events: list[HistoryEvent]) -> Chart:
     """Draw the timeline, off the event loop: a long history takes a while."""
     wanted = visit.number("lane", LANES_MAX)
     now_us = microseconds(visit.now)
-    return await anyio.to_thread.run_sync(_drawn, state, events, now_us, wanted)
+    return await formatted(_drawn, state, events, now_us, wanted)
 
 
 def _drawn(

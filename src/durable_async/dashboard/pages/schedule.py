@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from durable_async.dashboard._payloads import shown
+from durable_async.dashboard._payloads import formatted, shown
 from durable_async.dashboard._visit import Visit
 from durable_async.dashboard.actions import SCHEDULES
 
@@ -17,6 +17,6 @@ async def page(visit: Visit) -> Response:
     return visit.page(
         "schedule.html",
         schedule=schedule,
-        input=shown(lambda: schedule.spec.input),
+        input=await formatted(shown, lambda: schedule.spec.input),
         actions=SCHEDULES.offered(schedule) if visit.may_operate else [],
     )

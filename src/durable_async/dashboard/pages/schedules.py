@@ -17,5 +17,7 @@ async def page(visit: Visit) -> Response:
             limit=ROWS, page=visit.request.query_params.get("page")
         )
     except ValidationError as error:
-        return visit.page("schedules.html", schedules=(), next_page=None, problem=str(error))
+        return visit.page(
+            "schedules.html", status=400, schedules=(), next_page=None, problem=str(error)
+        )
     return visit.page("schedules.html", schedules=schedules, next_page=next_page, problem=None)
