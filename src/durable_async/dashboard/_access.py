@@ -44,8 +44,9 @@ Auth = Callable[[Request], Awaitable[Operator | None]]
 LOCAL = Operator("local", "operate")
 """Who sits at this machine."""
 
-FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
-"""What a proxy adds: behind one, everybody seems to sit at this machine."""
+FORWARDED = ("forwarded", "true-client-ip", "via", "x-real-ip")
+FORWARDED_PREFIXES = ("cf-", "x-forwarded-")
+"""What a proxy adds: behind one, everybody seems to sit at this machine. One that adds nothing cannot be told."""
 
 
 def door(auth: Auth | None, *, insecure_local: bool) -> Auth:
@@ -81,7 +82,7 @@ def _why_not_local(request: Request) -> str | None:
         return "so it answers this machine alone"
     if not _is_loopback(_host_of(request)):
         return "so it answers only to localhost and 127.0.0.1"
-    if any(name in request.headers for name in FORWARDED):
+    if any(name in FORWARDED or name.startswith(FORWARDED_PREFIXES) for name in request.headers):
         return "so it does not answer through a proxy"
     return None
 

@@ -101,10 +101,25 @@ async def test_nobody_else_is(host: str, peer: Any) -> None:
     assert "memory" not in answer.text
 
 
-async def test_nor_anybody_through_a_proxy() -> None:
+@pytest.mark.parametrize(
+    "header",
+    [
+        "x-forwarded-for",
+        "X-Forwarded-Proto",
+        "x-forwarded-client-cert",
+        "forwarded",
+        "cf-connecting-ip",
+        "CF-Ray",
+        "true-client-ip",
+        "via",
+        "x-real-ip",
+    ],
+)
+async def test_nor_anybody_through_a_proxy(header: str) -> None:
     async with opened() as hub:
-        answer = await local(hub, "localhost", HERE, **{"x-forwarded-for": "203.0.113.9"})
+        answer = await local(hub, "localhost", HERE, **{header: "203.0.113.9"})
     assert answer.status_code == 403
+    assert "through a proxy" in answer.text
 
 
 async def test_nobody_with_two_hosts() -> None:
