@@ -92,14 +92,20 @@ async def test_a_page_of_schedules_that_is_none_is_said() -> None:
 async def test_values_are_formatted_off_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[int] = []
 
-    def noted(value: Any) -> Any:
+    def noted(value: object) -> str:
         threads.append(threading.get_ident())
         return json.dumps(repr(value))
 
-    monkeypatch.setattr(_payloads, "_shown_bytes", lambda data: _payloads.Shown(noted(data)))
+    def noted_bytes(value: object) -> bytes:
+        return noted(value).encode()
+
+    def noted_shown(data: bytes) -> _payloads.Shown:
+        return _payloads.Shown(noted(data))
+
+    monkeypatch.setattr(_payloads, "_shown_bytes", noted_shown)
     monkeypatch.setattr(_payloads, "text_of", noted)
-    monkeypatch.setattr("durable_async.dashboard.pages.entities.raw", lambda v: noted(v).encode())
-    monkeypatch.setattr("durable_async.dashboard.pages.payload.raw", lambda v: noted(v).encode())
+    monkeypatch.setattr("durable_async.dashboard.pages.entities.raw", noted_bytes)
+    monkeypatch.setattr("durable_async.dashboard.pages.payload.raw", noted_bytes)
     async with opened() as hub:
         await (await hub.client.start("welcome", "Mia", instance_id="a")).wait()
         await hub.client.call_entity(EntityId("basket", "mia"), "put", "a pear")
