@@ -10,6 +10,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ._paths import root_of
+
 COOKIE = "durable_async_form"
 FIELD = "csrf"
 
@@ -24,7 +26,7 @@ def keep(token: str, request: Request, response: Response) -> None:
     response.set_cookie(
         COOKIE,
         token,
-        path=request.scope.get("root_path", "") or "/",
+        path=root_of(request.scope) or "/",
         secure=request.url.scheme == "https",
         httponly=True,
         samesite="strict",

@@ -28,6 +28,7 @@ from ._access import Auth, door
 from ._audit import Audit
 from ._headers import Headers
 from ._overviews import Overviews
+from ._paths import mounted
 from ._templating import STATIC
 from ._visit import House, Visit
 from .actions import FORMS, done_text
@@ -105,7 +106,7 @@ class Dashboard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        await self._app(scope, receive, send)
+        await self._app(mounted(scope) if scope["type"] == "http" else scope, receive, send)
 
     def _endpoint(
         self, page: Callable[[Visit], Awaitable[Response]]

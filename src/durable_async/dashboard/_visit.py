@@ -20,6 +20,7 @@ from durable_async.model.moments import instant
 from ._access import Operator
 from ._audit import Audit
 from ._overviews import Overviews
+from ._paths import root_of
 from ._templating import environment
 
 COST_SHARE = 20
@@ -97,9 +98,8 @@ class Visit:
 
     def url(self, path: str, /, **query: object) -> str:
         """Return the address of a page. Ids stand behind the question mark, where browsers and proxies leave ``..`` and ``/`` alone."""
-        root = quote(self.request.scope.get("root_path", "").rstrip("/"))
         wanted = {name: value for name, value in query.items() if value not in (None, "", [])}
-        return f"{root}{path}" + (
+        return f"{root_of(self.request.scope)}{path}" + (
             f"?{urlencode(wanted, doseq=True, quote_via=quote, safe='')}" if wanted else ""
         )
 
