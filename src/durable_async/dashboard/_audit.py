@@ -1,10 +1,10 @@
-"""What was done, by whom: one record for each action, in the log and wherever the application wants it."""
+"""What was done, by whom, and what was refused to whom: records of each action, in the log and wherever the application wants it."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 _log = logging.getLogger("durable_async.audit")
@@ -20,7 +20,8 @@ class AuditRecord:
         action: What, such as ``terminate``.
         target: On what: an instance's or entity's id, or the filter of a bulk action.
         reason: Why, as far as it was said.
-        outcome: ``done``, or the error that came of it.
+        outcome: ``done``, or the error that came of it, or ``refused:`` and why; of a bulk action ``begun`` first, then how many came to what.
+        details: What else was asked for, such as an event's name or the ids of a bulk action; never a value that is stored.
     """
 
     at: datetime
@@ -29,6 +30,7 @@ class AuditRecord:
     target: str
     reason: str | None
     outcome: str
+    details: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
 Audit = Callable[[AuditRecord], Awaitable[None]]

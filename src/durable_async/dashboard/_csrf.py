@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import json
 import secrets
 from collections.abc import Mapping
 
@@ -31,6 +32,19 @@ def keep(token: str, request: Request, response: Response) -> None:
         httponly=True,
         samesite="strict",
     )
+
+
+def seal(request: Request, *said: str) -> str:
+    """Return what shows that this dashboard said something to this browser: nobody makes it without the token."""
+    token = request.cookies.get(COOKIE, "")
+    return hmac.digest(token.encode(), json.dumps(said).encode(), "sha256").hex()[:32]
+
+
+def is_sealed(request: Request, sealed: str, *said: str) -> bool:
+    """Tell whether this dashboard said it to this browser."""
+    if not request.cookies.get(COOKIE):
+        return False
+    return hmac.compare_digest(seal(request, *said).encode(), sealed.encode("utf-8", "replace"))
 
 
 def check(request: Request, form: Mapping[str, str]) -> None:

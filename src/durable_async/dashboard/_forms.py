@@ -1,4 +1,4 @@
-"""What a form sent."""
+"""What a form sent, and whether it was sent before."""
 
 from __future__ import annotations
 
@@ -10,6 +10,29 @@ from starlette.requests import Request
 
 FORM_BYTES_MAX = 8 * 1024 * 1024
 FIELDS_MAX = 100
+REMEMBERED_MAX = 10_000
+TOKEN_CHARS_MAX = 64
+
+
+class SentForms:
+    """Remembers which forms were sent to this process, the last ones."""
+
+    def __init__(self) -> None:
+        self._tokens: dict[str, None] = {}
+
+    def remember(self, token: str) -> None:
+        """Remember a form by the token that was in it.
+
+        Raises:
+            HTTPException: 409, it was sent before; 400, it has no token.
+        """
+        if not 0 < len(token) <= TOKEN_CHARS_MAX:
+            raise HTTPException(400, "That form is not whole: load the page again.")
+        if token in self._tokens:
+            raise HTTPException(409, "That form was sent before, and does its work once.")
+        self._tokens[token] = None
+        if len(self._tokens) > REMEMBERED_MAX:
+            del self._tokens[next(iter(self._tokens))]
 
 
 async def read_form(request: Request) -> QueryParams:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -17,13 +17,17 @@ from durable_async.errors import ConfigurationError
 from durable_async.hub import TaskHub
 from durable_async.model.moments import instant
 
+from . import _csrf
 from ._access import Operator
 from ._audit import Audit
+from ._forms import SentForms
 from ._overviews import Overviews
 from ._paths import root_of
 from ._templating import environment
 
 COST_SHARE = 20
+DONE = ("done", "changed", "refused")
+"""What an address says of an action that was just done: which, and of many how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,7 @@ class House:
         audit: Where else records of actions go.
         overviews: Costly looks that all visits share.
         done: What is said after an action of a name.
+        sent: Which forms were sent.
     """
 
     hub: TaskHub
@@ -43,6 +48,7 @@ class House:
     audit: Audit | None
     overviews: Overviews
     done: Callable[[str], str]
+    sent: SentForms = field(default_factory=SentForms)
 
 
 class Visit:
@@ -107,7 +113,8 @@ class Visit:
         """Return the address of this page with other conditions; those that are ``None`` are left out."""
         given = self.request.query_params
         query: dict[str, Any] = {name: given.getlist(name) for name in given}
-        query.pop("done", None)
+        for name in (*DONE, "seal"):
+            query.pop(name, None)
         return self.url(self.path, **{**query, **changes})
 
     @property
@@ -125,14 +132,27 @@ class Visit:
             return ""
 
     @property
+    def is_done(self) -> bool:
+        """Whether something was just done, by this browser; a link from elsewhere may say so, too, and is not believed."""
+        given = self.request.query_params
+        said = [given.get(name, "") for name in ("id", *DONE)]
+        return _csrf.is_sealed(self.request, given.get("seal", ""), self.path, *said)
+
+    @property
     def done(self) -> str:
-        """What is said of an action that was just done: in words of ours, never in the address's."""
-        return self.house.done(self.asked("done"))
+        """What is said of it: in words of ours, never in the address's."""
+        return self.house.done(self.asked("done")) if self.is_done else ""
 
     def page(self, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
         """Return a page; halves of surrogate pairs, which a payload may hold, are shown as question marks."""
         text = environment().get_template(template).render(visit=self, **values)
         return HTMLResponse(text.encode("utf-8", "replace"), status)
+
+    def go_to_done(self, path: str, done: str, /, **query: object) -> Response:
+        """Send the browser on after an action, to a page that says that it was done."""
+        said = [str(query.get(name, "")) for name in ("id", *DONE[1:])]
+        sealed = _csrf.seal(self.request, path, said[0], done, *said[1:])
+        return self.go_to(path, **query, done=done, seal=sealed)
 
     def go_to(self, path: str, /, **query: object) -> Response:
         """Send the browser on, after something was done: loading again does not repeat it."""

@@ -19,7 +19,7 @@ from durable_async import (
     RetryPolicy,
     TaskHub,
 )
-from durable_async.dashboard import Dashboard, Operator
+from durable_async.dashboard import AuditRecord, Dashboard, Operator
 
 registry = Registry()
 
@@ -110,6 +110,20 @@ async def until(is_so: Callable[[], Awaitable[bool]]) -> None:
     raise AssertionError("it never was")
 
 
+class Book:
+    """A table of the application's own, into which the audit log goes."""
+
+    def __init__(self) -> None:
+        self.records: list[AuditRecord] = []
+
+    async def __call__(self, record: AuditRecord) -> None:
+        self.records.append(record)
+
+    @property
+    def lines(self) -> list[tuple[str, str, str, str | None, str]]:
+        return [(r.operator, r.action, r.target, r.reason, r.outcome) for r in self.records]
+
+
 class Browser:
     """Asks a dashboard as a browser would: keeps cookies, sends forms with their origin."""
 
@@ -138,6 +152,11 @@ class Browser:
         """Look at an action's form, fill it in, and send it."""
         page = await self.get(f"/do/{action}", id=target)
         return await self.post(f"/do/{action}", {**hidden(page), **fields})
+
+
+def place(answer: httpx.Response) -> str:
+    """Return where an answer leads, without the seal that no test can know."""
+    return re.sub(r"&seal=[0-9a-f]{32}$", "", answer.headers["location"])
 
 
 def hidden(page: str) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
@@ -26,6 +26,7 @@ class Field:
         required: Whether it must not be empty.
         value: What is in it at first; of a tick, anything for a ticked one.
         choices: The id of a list on the page, of what it might be.
+        audited: As what it is kept in the audit log; nothing for what is not, such as a value.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Field:
     required: bool = False
     value: str = ""
     choices: str = ""
+    audited: str = ""
 
 
 REASON = Field(name="reason", label="Reason", hint="Kept in the audit log.")
@@ -54,6 +56,7 @@ class Action(Generic[S]):
         fields: What has to be said.
         is_grave: Whether it cannot be undone.
         is_typed: Whether the id has to be typed, to confirm it.
+        is_repeatable: Whether a form's token makes sending it again do nothing more, in whatever process; other forms are refused then.
     """
 
     name: str
@@ -65,6 +68,7 @@ class Action(Generic[S]):
     fields: tuple[Field, ...] = (REASON,)
     is_grave: bool = False
     is_typed: bool = False
+    is_repeatable: bool = False
 
 
 class Kind(Generic[S]):
@@ -96,3 +100,14 @@ class Kind(Generic[S]):
 def reason_of(form: Form) -> str | None:
     """Return why something is done, as far as it is said."""
     return form.get("reason", "").strip()[:REASON_CHARS_MAX] or None
+
+
+def details_of(fields: Iterable[Field], form: Form) -> dict[str, object]:
+    """Return what the audit log keeps of a form: names and ids, never values."""
+    found: dict[str, object] = {}
+    for field in fields:
+        if field.audited and field.kind == "tick":
+            found[field.audited] = field.name in form
+        elif field.audited and (text := form.get(field.name, "").strip()):
+            found[field.audited] = text[:REASON_CHARS_MAX]
+    return found

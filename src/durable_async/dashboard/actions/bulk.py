@@ -15,16 +15,16 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from durable_async.client import Conditions
-from durable_async.dashboard import _csrf
 from durable_async.dashboard._filters import Filter, filter_of
-from durable_async.dashboard._forms import read_form
 from durable_async.dashboard._visit import Visit
 from durable_async.errors import DurableError
+from durable_async.model.identity import ID_CHARS_MAX
 from durable_async.model.moments import instant, microseconds
 from durable_async.model.records import QueryOrder
 
-from .action import Form
-from .confirm import form_page, record, refuse_viewers
+from .action import Form, details_of
+from .attempt import Attempt, refuse_viewers
+from .confirm import form_page
 from .instance import INSTANCES, InstanceAction
 
 NAMES = ("suspend", "resume", "unpark", "rewind", "terminate", "purge")
@@ -34,6 +34,7 @@ IDS_BYTES_MAX = 4 * 1024 * 1024
 PAGE = 500
 AT_A_TIME = 50
 SAMPLE = 10
+SAID_CHARS_MAX = 1_000
 
 CHILDREN = {
     "terminate": "Sub-orchestrations are not counted here. They go on, unless you tick the box.",
@@ -64,35 +65,49 @@ class Counted:
 
     Attributes:
         ids: Which.
+        first_ids: The newest few of them.
         since: When the oldest of them was started.
         at: When they were counted.
     """
 
     ids: frozenset[str]
+    first_ids: list[str]
     since: datetime
     at: datetime
 
 
 async def page(visit: Visit) -> Response:
     """Answer with a count and a form; or do it, to those that were counted."""
+    if visit.request.method == "POST":
+        async with Attempt(visit, "bulk") as attempt:
+            return await _do(visit, attempt)
     refuse_viewers(visit)
-    if visit.request.method != "POST":
-        return await _ask(visit, visit.request.query_params, visit.now)
-    form = await read_form(visit.request)
-    _csrf.check(visit.request, form)
-    counted = _counted(form)
+    return await _ask(visit, visit.request.query_params, visit.now)
+
+
+async def _do(visit: Visit, attempt: Attempt) -> Response:
+    form = await attempt.read("action")
+    action, which, counted = _action_of(form.get("action", "")), _filter_of(form), _counted(form)
+    attempt.action, attempt.target = f"{action.name} all", which.said[:SAID_CHARS_MAX]
+    attempt.details = {
+        **details_of(action.fields, form),
+        "count": len(counted.ids),
+        "first_ids": counted.first_ids,
+    }
     if _typed_number(form) != str(len(counted.ids)):
         problem = "What you typed is not their number. Nothing was done."
+        await attempt.keep(f"refused: {problem}")
         return await _ask(visit, form, counted.at, problem)
-    action, which = _action_of(form.get("action", "")), _filter_of(form)
+    attempt.once()
+    await attempt.keep("begun")
     ids = await _still(visit, action, which, counted)
     outcomes = await _carry_out(visit, action, ids, form)
     outcomes["moved on meanwhile"] += len(counted.ids) - len(ids)
     said = ", ".join(f"{number:,} {what}" for what, number in outcomes.most_common(5) if number)
-    await record(visit, f"{action.name} all", which.said, form, said or "there were none")
+    await attempt.keep(said or "there were none")
     refused = sum(outcomes.values()) - outcomes["done"]
-    return visit.go_to(
-        "/instances", **which.query, done="bulk", changed=outcomes["done"], refused=refused
+    return visit.go_to_done(
+        "/instances", "bulk", **which.query, changed=outcomes["done"], refused=refused
     )
 
 
@@ -147,7 +162,8 @@ def _counted(form: Form) -> Counted:
     if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
         raise HTTPException(400, "That form cannot be read.")
     since, at = _number(form, "since_us"), _number(form, "counted_us")
-    return Counted(frozenset(ids[:INSTANCES_MAX]), instant(since), instant(at))
+    ids = [one[:ID_CHARS_MAX] for one in ids[:INSTANCES_MAX]]
+    return Counted(frozenset(ids), ids[:SAMPLE], instant(since), instant(at))
 
 
 def _typed_number(form: Form) -> str:

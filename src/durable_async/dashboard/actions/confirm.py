@@ -10,17 +10,18 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from durable_async.dashboard import _csrf
-from durable_async.dashboard._audit import AuditRecord, keep
-from durable_async.dashboard._forms import read_form
 from durable_async.dashboard._visit import Visit
 from durable_async.errors import DurableError, InstanceNotFoundError
 
-from .action import Action, Form, Kind, reason_of
+from .action import Action, Form, Kind, details_of
+from .attempt import Attempt, refuse_viewers
 from .entity import ENTITIES
 from .instance import INSTANCES
 from .schedule import SCHEDULES
 
 KINDS: tuple[Kind[Any], ...] = (INSTANCES, ENTITIES, SCHEDULES)
+ACTION_CHARS_MAX = 100
+NEW_ID_CHARS_MAX = 240
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,36 +43,42 @@ class Asked:
 
 async def page(visit: Visit) -> Response:
     """Answer with a form; or do what a form of ours asks for, and go on to where it can be seen."""
+    if visit.request.method == "POST":
+        name = visit.request.path_params["action"][:ACTION_CHARS_MAX]
+        async with Attempt(visit, name) as attempt:
+            return await _do(visit, attempt)
     refuse_viewers(visit)
-    if visit.request.method != "POST":
-        asked = await _asked(visit, visit.asked_exactly("id"))
-        given = {field.name: field.value for field in asked.action.fields}
-        given["name"] = visit.asked("name")  # of an event that is waited for
-        return form_page(visit, "confirm.html", asked=asked, given=given, problem=None)
-    form = await read_form(visit.request)
-    _csrf.check(visit.request, form)
+    asked = await _asked(visit, visit.asked_exactly("id"))
+    given = {field.name: field.value for field in asked.action.fields}
+    given["name"] = visit.asked("name")  # of an event that is waited for
+    given["new_id"] = _new_id(asked.target)
+    return form_page(visit, "confirm.html", asked=asked, given=given, problem=None)
+
+
+async def _do(visit: Visit, attempt: Attempt) -> Response:
+    form = await attempt.read("id")
     asked = await _asked(visit, form.get("id", ""))
+    attempt.details = details_of(asked.action.fields, form)
     if asked.action.is_typed and form.get("confirmation", "").strip() != asked.target.strip():
-        return _again(visit, asked, form, "What you typed is not its id. Nothing was done.")
+        problem = "What you typed is not its id. Nothing was done."
+        await attempt.keep(f"refused: {problem}")
+        return _again(visit, asked, form, problem)
+    if not asked.action.is_repeatable:
+        attempt.once()
     try:
         next_id = await asked.action.carry_out(visit.hub, asked.subject, form)
     except DurableError as error:
-        await record(visit, asked.action.name, asked.target, form, str(error))
+        await attempt.keep(str(error))
         return _again(visit, asked, form, str(error))
-    await record(visit, asked.action.name, asked.target, form, "done")
+    await attempt.keep("done")
     if next_id is None:
-        return visit.go_to(asked.kind.list_page, done=asked.action.name)
-    return visit.go_to(asked.kind.page, id=next_id, done=asked.action.name)
+        return visit.go_to_done(asked.kind.list_page, asked.action.name)
+    return visit.go_to_done(asked.kind.page, asked.action.name, id=next_id)
 
 
-def refuse_viewers(visit: Visit) -> None:
-    """Let only those go on who may change things.
-
-    Raises:
-        HTTPException: 403.
-    """
-    if not visit.may_operate:
-        raise HTTPException(403, "You may look at everything here, and change nothing.")
+def _new_id(target: str) -> str:
+    """Return an id that nobody has, for what is started anew."""
+    return f"{target.strip()[:NEW_ID_CHARS_MAX]}-{secrets.token_hex(4)}"
 
 
 def form_page(visit: Visit, template: str, *, status: int = 200, **values: Any) -> Response:
@@ -80,20 +87,6 @@ def form_page(visit: Visit, template: str, *, status: int = 200, **values: Any) 
     page = visit.page(template, status=status, csrf=token, once=secrets.token_hex(16), **values)
     _csrf.keep(token, visit.request, page)
     return page
-
-
-async def record(visit: Visit, action: str, target: str, form: Form, outcome: str) -> None:
-    """Put what was done, or tried, into the audit log."""
-    assert visit.operator is not None
-    done = AuditRecord(
-        at=visit.now,
-        operator=visit.operator.name,
-        action=action,
-        target=target,
-        reason=reason_of(form),
-        outcome=outcome,
-    )
-    await keep(done, visit.house.audit)
 
 
 def _again(visit: Visit, asked: Asked, form: Form, problem: str) -> Response:

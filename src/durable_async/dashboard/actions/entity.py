@@ -49,10 +49,11 @@ ENTITIES = Kind(
         applies=lambda entity: not is_system_name(entity.entity_id.name),
         carry_out=_signal,
         fields=(
-            Field(name="operation", label="Operation", required=True),
+            Field(name="operation", label="Operation", required=True, audited="operation"),
             Field(name="input", label="Input", kind="json", hint="JSON; nothing for none."),
             REASON,
         ),
+        is_repeatable=True,
     ),
     Action(
         name="retry",

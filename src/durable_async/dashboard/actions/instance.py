@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from durable_async.client import OrchestrationState
-from durable_async.errors import InstanceNotFoundError, InvalidTransitionError
+from durable_async.errors import InstanceNotFoundError, InvalidTransitionError, ValidationError
 from durable_async.hub import TaskHub
 from durable_async.model.status import Status
 
@@ -42,8 +42,14 @@ async def _rewind(hub: TaskHub, instance_id: str, form: Form) -> str:
 
 
 async def _restart(hub: TaskHub, instance_id: str, form: Form) -> str:
-    new_id = form.get("new_id", "").strip() or None
-    return (await hub.client.restart(instance_id, instance_id=new_id)).instance_id
+    new_id = form.get("new_id", "").strip()
+    if not new_id:
+        raise ValidationError(
+            "new_id", "is empty: type the same id to let it take this one's place"
+        )
+    is_same = new_id == instance_id.strip()
+    handle = await hub.client.restart(instance_id, instance_id=None if is_same else new_id)
+    return handle.instance_id
 
 
 async def _unpark(hub: TaskHub, instance_id: str, _: Form) -> str:
@@ -61,7 +67,13 @@ def _is_going_on(state: OrchestrationState) -> bool:
     return not state.is_ended
 
 
-_CHILDREN = Field(name="recursive", label="Its sub-orchestrations, too", kind="tick", value="yes")
+_CHILDREN = Field(
+    name="recursive",
+    label="Its sub-orchestrations, too",
+    kind="tick",
+    value="yes",
+    audited="recursive",
+)
 
 
 async def _find(hub: TaskHub, instance_id: str) -> tuple[str, OrchestrationState | None]:
@@ -80,9 +92,10 @@ INSTANCES = Kind(
         applies=_is_going_on,
         carry_out=_raise_event,
         fields=(
-            Field(name="name", label="Name of the event", required=True),
+            Field(name="name", label="Name of the event", required=True, audited="event"),
             Field(name="payload", label="Value", kind="json", hint="JSON; nothing for none."),
         ),
+        is_repeatable=True,
     ),
     Action(
         name="suspend",
@@ -119,11 +132,20 @@ INSTANCES = Kind(
     Action(
         name="restart",
         label="Restart",
-        means="It begins anew, with the same input. Under the same id, it takes the place of this one, with its history and its output.",
+        means="It begins anew, with the same input. Under the same id, it takes the place of this one, with its history and its output, and that cannot be undone.",
         done="It has begun anew.",
         applies=lambda state: state.is_ended,
         carry_out=_restart,
-        fields=(Field(name="new_id", label="Another id", hint="Nothing for the same."), REASON),
+        fields=(
+            Field(
+                name="new_id",
+                label="Id of the new one",
+                hint="Type the same id to let it take the place of this one.",
+                required=True,
+                audited="new_id",
+            ),
+            REASON,
+        ),
     ),
     Action(
         name="terminate",

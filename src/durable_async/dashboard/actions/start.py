@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from durable_async.dashboard import _csrf
 from durable_async.dashboard._filters import tags_of
-from durable_async.dashboard._forms import read_form
 from durable_async.dashboard._visit import Visit
 from durable_async.errors import DurableError, ValidationError
 from durable_async.hub import TaskHub
 
-from .action import REASON, Field, Form
-from .confirm import form_page, record, refuse_viewers
+from .action import REASON, REASON_CHARS_MAX, Field, Form, details_of
+from .attempt import Attempt, refuse_viewers
+from .confirm import form_page
 from .values import input_of
 
 FIELDS = (
-    Field(name="name", label="Orchestrator", required=True, choices="names"),
+    Field(
+        name="name", label="Orchestrator", required=True, choices="names", audited="orchestrator"
+    ),
     Field(name="input", label="Input", kind="json", hint="JSON; nothing for none."),
-    Field(name="new_id", label="Id", hint="Nothing for one that is made up."),
-    Field(name="version", label="Version", hint="What its code sees; nothing for none."),
+    Field(name="new_id", label="Id", hint="Nothing for one that is made up.", audited="new_id"),
+    Field(
+        name="version",
+        label="Version",
+        hint="What its code sees; nothing for none.",
+        audited="version",
+    ),
     Field(name="tags", label="Tags", hint="Such as team=shop, env=live."),
     REASON,
 )
@@ -27,19 +33,25 @@ FIELDS = (
 
 async def page(visit: Visit) -> Response:
     """Answer with a form; or start what it says, and go on to its page."""
+    if visit.request.method == "POST":
+        async with Attempt(visit, "start") as attempt:
+            return await _do(visit, attempt)
     refuse_viewers(visit)
-    if visit.request.method != "POST":
-        return _ask(visit, {"name": visit.asked("name")})
-    form = await read_form(visit.request)
-    _csrf.check(visit.request, form)
+    return _ask(visit, {"name": visit.asked("name")})
+
+
+async def _do(visit: Visit, attempt: Attempt) -> Response:
+    form = await attempt.read("new_id")
+    attempt.target = attempt.target.strip() or form.get("name", "")[:REASON_CHARS_MAX]
+    attempt.details = details_of(FIELDS, form)
     try:
         instance_id = await _start(visit.hub, form)
     except DurableError as error:
-        target = form.get("new_id", "").strip() or form.get("name", "")
-        await record(visit, "start", target, form, str(error))
+        await attempt.keep(str(error))
         return _ask(visit, form, str(error))
-    await record(visit, "start", instance_id, form, "done")
-    return visit.go_to("/instance", id=instance_id, done="start")
+    attempt.target = instance_id
+    await attempt.keep("done")
+    return visit.go_to_done("/instance", "start", id=instance_id)
 
 
 def _ask(visit: Visit, form: Form, problem: str | None = None) -> Response:
