@@ -5,6 +5,7 @@ Where nobody listens, nothing is made to be told: the engine looks at an attribu
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
@@ -56,7 +57,7 @@ class Telemetry:
 
     Whatever is told has happened: what is committed is told after the commit returned, and nothing is told of a replay. Methods are called
     on the event loop, in the middle of the work: be quick, do no I/O, hand over to a thread or a queue. What they raise is
-    logged once and changes nothing.
+    logged once and changes nothing, and so is what they return that is no `Ongoing`.
     """
 
     def parts(self) -> Sequence[Telemetry]:
@@ -137,8 +138,10 @@ class Signals:
         self.instances_purged: Callable[[InstancesPurged], None] | None
         self.ticks_missed: Callable[[TicksMissed], None] | None
         for name in SIGNALS:
-            heard = [_guarded(one, name) for one in listeners if _listens(one, name)]
-            setattr(self, name, _told(heard, begins=name in _ONGOING) if heard else None)
+            begins = name in _ONGOING
+            guard = _beginning if begins else _guarded
+            heard = [guard(one, name) for one in listeners if _listens(one, name)]
+            setattr(self, name, _told(heard, begins=begins) if heard else None)
 
 
 SIGNALS = tuple(name for name in vars(Telemetry) if not name.startswith("_") and name != "parts")
@@ -189,10 +192,7 @@ class _Several(Ongoing):
 
     def __init__(self, ongoing: list[Ongoing]) -> None:
         self._ongoing = ongoing
-        for one in ongoing:
-            if one.traceparent:
-                self.traceparent = one.traceparent
-                break
+        self.traceparent = next((header for one in ongoing if (header := _header(one))), "")
 
     def ended(self, outcome: Outcome) -> None:
         for one in reversed(self._ongoing):
@@ -225,6 +225,40 @@ def _guarded(one: Any, name: str) -> Callable[..., Any]:
             return None
 
     return call
+
+
+def _beginning(one: Any, name: str) -> Callable[..., Ongoing | None]:
+    """The same of a method whose result is used: what is no `Ongoing` counts as none."""
+    method = getattr(one, name)
+
+    def call(value: Any) -> Ongoing | None:
+        try:
+            return _checked(method(value))
+        except Exception:  # noqa: BLE001 - whatever it is, the work goes on
+            _complain(one, name)
+            return None
+
+    return call
+
+
+def _checked(made: Any) -> Ongoing | None:
+    if made is None or isinstance(made, Ongoing):
+        return made
+    if inspect.iscoroutine(made):
+        made.close()  # nobody awaits it
+    raise TypeError(f"it returned something of type {type(made).__name__}, which is no Ongoing")
+
+
+def _header(one: Ongoing) -> str:
+    """Return where it says that it belongs to; nowhere if it cannot say."""
+    try:
+        header: Any = one.traceparent
+        if isinstance(header, str):
+            return header
+        raise TypeError(f"it is of type {type(header).__name__}, and no text")  # noqa: TRY301 - logged like what it raises
+    except Exception:  # noqa: BLE001 - whatever it is, the work goes on
+        _complain(one, "traceparent")
+        return ""
 
 
 def _complain(one: Any, name: str) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 
-from durable_async import ConfigurationError, TaskHub
+from durable_async import ConfigurationError, Entity, OrchestrationContext, Registry, TaskHub
 from durable_async.telemetry import (
     ActivityRun,
+    ClientCall,
     LeaseLost,
     Ongoing,
+    OperationRun,
     Outcome,
     Telemetry,
     signals_for,
@@ -137,6 +140,96 @@ def test_who_breaks_is_logged_once_and_the_others_hear(caplog: pytest.LogCapture
     assert [record.message for record in caplog.records] == [
         "Broken.lease_lost failed; it is not logged again",
         "Broken.activity_began failed; it is not logged again",
+    ]
+
+
+class Wrong(Telemetry):
+    """One whose author took for granted what is not so."""
+
+    async def activity_began(self, run: ActivityRun) -> None:  # type: ignore[override]
+        pass
+
+    def operation_began(self, run: OperationRun) -> Any:
+        return {"span": 1}
+
+    def client_call_began(self, call: ClientCall) -> Any:
+        return "span"
+
+
+class Traceless(Ongoing):
+    @property
+    def traceparent(self) -> str:  # type: ignore[override]
+        raise RuntimeError("no trace")
+
+
+class Tracing(Telemetry):
+    def __init__(self, made: Ongoing) -> None:
+        self.made = made
+
+    def activity_began(self, run: ActivityRun) -> Ongoing | None:
+        return self.made
+
+
+registry = Registry()
+
+
+@registry.activity
+async def greet(name: str) -> str:
+    return f"Hello, {name}"
+
+
+@registry.orchestrator
+async def greeting(ctx: OrchestrationContext, name: str) -> str:
+    return await ctx.call_activity(greet, name)
+
+
+@registry.entity
+class Counter(Entity[int]):
+    def initial_state(self) -> int:
+        return 0
+
+    def add(self, amount: int) -> int:
+        self.state += amount
+        return self.state
+
+
+async def test_what_is_returned_and_takes_no_time_changes_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    notes: list[str] = []
+    listeners = [Wrong(), Watching("one", notes)]
+    async with TaskHub.open("memory://", registry=registry, telemetry=listeners) as hub:
+        async with hub.worker():
+            for _ in range(2):
+                handle = await hub.client.start(greeting, "Ada")
+                assert await handle.wait(timeout=10) == "Hello, Ada"
+            counter = hub.client.entity(Counter.entity_id("a"), timeout=10)
+            assert await counter.call(Counter.add, 1) == 1
+    assert notes.count("one completed") == 2
+    assert sorted(record.message for record in caplog.records if record.exc_info) == [
+        f"Wrong.{name} failed; it is not logged again"
+        for name in ("activity_began", "client_call_began", "operation_began")
+    ]
+    assert "type str, which is no Ongoing" in caplog.text
+
+
+def test_what_cannot_say_where_it_belongs_belongs_nowhere(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    numbered: Any = Watch("numbered", [])
+    numbered.traceparent = 7
+    notes: list[str] = []
+    signals = signals_for([Tracing(Traceless()), Tracing(numbered), Watching("one", notes, "00-t")])
+    assert signals is not None
+    assert signals.activity_began is not None
+    ongoing = signals.activity_began(RUN)
+    assert ongoing is not None
+    assert ongoing.traceparent == "00-t"
+    ongoing.ended(DONE)
+    assert notes == ["one completed"]
+    assert [record.message for record in caplog.records] == [
+        "Traceless.traceparent failed; it is not logged again",
+        "Watch.traceparent failed; it is not logged again",
     ]
 
 
