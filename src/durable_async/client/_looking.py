@@ -134,6 +134,8 @@ class Lookout(Generic[F]):
         Raises:
             BackendUnavailableError: The store is silent.
         """
+        # That of a wait before was raised, or came too late; who was told of it is still told, and so reads at once.
+        waiter.error = None
         self._waiting[waiter] = None
         self._put_off([waiter])
         if self._leader is not None and waiter.due + LOOK_GAP_SECONDS < self._planned:

@@ -252,6 +252,29 @@ async def test_a_silent_store_is_waited_for_a_while(env: VirtualEnvironment) -> 
 
 
 @virtual_time
+async def test_who_watches_goes_on_when_the_store_is_back(env: VirtualEnvironment) -> None:
+    async with World(env) as world, world.hub.worker():
+        handle = await world.hub.client.start(waits)
+        await world.hub.client.wait_for_start(handle)
+        with world.hub.client.watch(handle) as watch:
+            assert await watch.next() is not None
+            world.backend.is_silent = True
+            for _ in range(2):
+                began = env.monotonic()
+                with pytest.raises(BackendUnavailableError):
+                    await watch.next()
+                assert env.monotonic() - began >= 10, "each time it waits for a while"
+            world.backend.is_silent = False
+            await handle.raise_event("go", "gone")
+            state = await watch.next(timeout=60)
+            while state is not None and not state.is_ended:
+                state = await watch.next(timeout=60)
+            assert state is not None
+            assert state.output() == "gone"
+            assert await watch.next(timeout=5) is None
+
+
+@virtual_time
 async def test_an_instance_that_is_purged_is_waited_for_no_more(env: VirtualEnvironment) -> None:
     async with World(env) as world, world.hub.worker(), anyio.create_task_group() as group:
         handle = await world.hub.client.start(waits)
