@@ -86,6 +86,7 @@ class TaskHub:
         self._settings = settings or WorkerSettings()
         self._retention = _checked(retention)
         self._opened: _Opened | None = None
+        self._is_opening = False
         self._workers: WeakSet[Worker] = WeakSet()
         self._make: Callable[[], Backend] | None = None
         if callable(backend):
@@ -274,19 +275,25 @@ class TaskHub:
         """Open it, as `at` described it; raises what `open` raises."""
         if self._make is None:
             raise ConfigurationError("this hub was made with a store that is open already")
-        if self._opened is not None:
+        if self._opened is not None or self._is_opening:
             raise ConfigurationError(f"the hub {self.name!r} is open already, in this process")
-        backend = self._make()
-        await backend.open()
-        self._opened = self._use(backend)
+        self._is_opening = True
+        try:
+            backend = self._make()
+            await backend.open()
+            self._opened = self._use(backend)
+        finally:
+            self._is_opening = False
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Close it; who waits for something of it is told that it is closed."""
         opened = self._open()
         self._opened = None
-        opened.client.close()
-        await opened.backend.close()
+        try:
+            opened.client.close()
+        finally:
+            await opened.backend.close()
 
     @asynccontextmanager
     async def lifespan(

@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from durable_async import (
+    BackendUnavailableError,
     ConfigurationError,
     OrchestrationContext,
     Registry,
@@ -20,6 +21,7 @@ from durable_async import (
     hub as module,
 )
 from durable_async.backend import Backend
+from durable_async.backends.memory import MemoryBackend
 from durable_async.backends.offload import MemoryPayloads
 from durable_async.backends.postgres import PostgresBackend
 from durable_async.backends.sqlite import SqliteBackend
@@ -95,6 +97,64 @@ async def test_a_hub_that_is_described_is_opened_as_often_as_it_is_needed(tmp_pa
             async with hub:
                 pass
     assert "not open" in repr(hub)
+
+
+async def test_of_two_who_open_a_hub_at_once_one_is_refused(tmp_path: Path) -> None:
+    hub = TaskHub.at(f"sqlite:///{tmp_path / 'hub.db'}", registry=registry)
+    outcomes: list[str] = []
+
+    async def use() -> None:
+        try:
+            async with hub:
+                await anyio.sleep(0.1)
+                await hub.client.start(greeting, "Ada")
+                outcomes.append("used")
+        except ConfigurationError as error:
+            outcomes.append(str(error))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(use)
+        group.start_soon(use)
+    assert outcomes == ["the hub 'default' is open already, in this process", "used"]
+
+
+class Obstinate(MemoryBackend):
+    """A store that cannot be opened at first, and takes down what becomes of it."""
+
+    opens = 0
+    closes = 0
+
+    async def open(self) -> None:
+        self.opens += 1
+        if self.opens == 1:
+            raise BackendUnavailableError("not yet")
+        await super().open()
+
+    async def close(self) -> None:
+        self.closes += 1
+        await super().close()
+
+
+async def test_a_hub_that_could_not_be_opened_may_be_opened_again() -> None:
+    hub = TaskHub.at(Obstinate(environment=SystemEnvironment()))
+    with pytest.raises(BackendUnavailableError):
+        async with hub:
+            pass
+    async with hub:
+        assert await hub.client.get("i") is None
+
+
+async def test_a_store_is_closed_whatever_its_client_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = Obstinate(environment=SystemEnvironment())
+    backend.opens = 1
+
+    def fail() -> None:
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError, match="no"):
+        async with TaskHub.at(backend) as hub:
+            monkeypatch.setattr(hub.client, "close", fail)
+    assert backend.closes == 1
 
 
 async def test_a_hub_that_is_not_open_says_so() -> None:
