@@ -87,6 +87,7 @@ class TaskHub:
         self._retention = _checked(retention)
         self._opened: _Opened | None = None
         self._is_opening = False
+        self._failure: str | None = None
         self._workers: WeakSet[Worker] = WeakSet()
         self._make: Callable[[], Backend] | None = None
         if callable(backend):
@@ -282,6 +283,7 @@ class TaskHub:
             backend = self._make()
             await backend.open()
             self._opened = self._use(backend)
+            self._failure = None
         finally:
             self._is_opening = False
         return self
@@ -341,8 +343,10 @@ class TaskHub:
             settings or dataclasses.replace(self._settings, **changes),
             opened.ends,
             self._retention,
+            self._note_failure,
         )
         self._workers.add(worker)
+        self._failure = None
         return worker
 
     def _worker(
@@ -352,6 +356,7 @@ class TaskHub:
         settings: WorkerSettings,
         ends: Ends,
         retention: Retention,
+        on_failure: Callable[[BaseException], None] | None = None,
     ) -> Worker:
         return Worker(
             backend,
@@ -363,7 +368,13 @@ class TaskHub:
             ends,
             self.signals,
             retention,
+            on_failure,
         )
+
+    def _note_failure(self, error: BaseException) -> None:
+        """Remember that a worker ended, and of what kinds of errors: their words may tell more than a probe is to show."""
+        kinds = ", ".join(dict.fromkeys(type(one).__name__ for one in _leaves(error)))
+        self._failure = f"a worker ended with an exception: {kinds}"
 
     def _use(self, backend: Backend) -> _Opened:
         ends = Ends()
@@ -417,15 +428,24 @@ class TaskHub:
     async def health(self, *, timeout: float = 2.0) -> Health:
         """Look how the hub is in this process, as for ``/healthz`` and ``/readyz``: one small read, and it never raises.
 
-        A hub that is not open yet, or not any more, is alive and not ready.
+        A hub that is not open yet, or not any more, is alive and not ready. One of whose workers ended with an exception is not alive,
+        open or closed, until it gets another worker or is opened again: the application around it may go on as if nothing were.
 
         Args:
             timeout: Seconds that the store may take to answer.
         """
         if self._opened is None:
             problem = "the hub is not open"
-            return Health(is_live=True, is_ready=False, problems=(problem,), details={})
-        return await health_of(self._opened.backend, self._workers, self._environment, timeout)
+            health = Health(is_live=True, is_ready=False, problems=(problem,), details={})
+        else:
+            health = await health_of(
+                self._opened.backend, self._workers, self._environment, timeout
+            )
+        if self._failure is None:
+            return health
+        return dataclasses.replace(
+            health, is_live=False, is_ready=False, problems=(self._failure, *health.problems)
+        )
 
     async def count_expired(self, retention: Retention | None = None) -> dict[str, int]:
         """Count what a retention would delete by now, by the names of orchestrators; the hub's own by default. Nothing is deleted."""
@@ -436,6 +456,14 @@ def _checked(retention: Retention | None) -> Retention:
     if retention is not None and not isinstance(retention, Retention):
         raise ConfigurationError(f"retention must be a Retention, not {shown(retention)}")
     return Retention.OFF if retention is None else retention
+
+
+def _leaves(error: BaseException) -> Generator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for one in error.exceptions:
+            yield from _leaves(one)
+    else:
+        yield error
 
 
 @contextmanager

@@ -12,9 +12,11 @@ import pytest
 
 from durable_async import BackendError, BackendUnavailableError, Registry, TaskHub
 from durable_async.backends.memory import MemoryBackend
+from durable_async.model.health import Health
 from durable_async.model.records import InstanceRecord
 from durable_async.testing import VirtualEnvironment, virtual_time
 from durable_async.worker._health import LOOP_SECONDS_MAX
+from durable_async.worker._session import Session
 
 registry = Registry()
 
@@ -125,6 +127,57 @@ async def test_a_worker_that_is_about_to_stop_gets_no_more(env: VirtualEnvironme
         health = await hub.health()
         assert health.problems == ("a worker is about to stop",)
         await worker.__aexit__(None, None, None)
+
+
+@virtual_time
+async def test_a_worker_that_ended_with_an_exception_is_remembered(
+    env: VirtualEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server may go on when the lifespan of its application has broken down."""
+
+    async def breaks(_: object) -> None:
+        await anyio.sleep(5)
+        raise KeyError("of ada")
+
+    hub = TaskHub.at("memory://", registry=registry, environment=env)
+    seen: list[Health] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(Session, "_sweep_forever", breaks)
+        with pytest.RaisesGroup(KeyError, flatten_subgroups=True):
+            async with hub.lifespan():
+                assert (await hub.health()).is_live
+                try:
+                    await anyio.sleep(60)
+                finally:
+                    with anyio.CancelScope(shield=True):
+                        seen.append(await hub.health())
+    seen.append(await hub.health())
+    for health in seen:
+        assert (health.is_live, health.is_ready) == (False, False)
+        assert health.problems[0] == "a worker ended with an exception: KeyError"
+        assert "ada" not in str(health)
+    assert seen[1].problems[1:] == ("the hub is not open",)
+    async with hub.lifespan():
+        assert (await hub.health()).is_ready
+    assert (await hub.health()).is_live
+
+
+@virtual_time
+async def test_another_worker_takes_the_place_of_one_that_failed(
+    env: VirtualEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def breaks(_: object) -> None:
+        raise KeyError("of ada")
+
+    async with TaskHub.open("memory://", registry=registry, environment=env) as hub:
+        with monkeypatch.context() as patched:
+            patched.setattr(Session, "_sweep_forever", breaks)
+            with pytest.RaisesGroup(KeyError, flatten_subgroups=True):
+                async with hub.worker():
+                    await anyio.sleep(60)
+        assert not (await hub.health()).is_live
+        async with hub.worker():
+            assert (await hub.health()).is_ready
 
 
 async def test_an_event_loop_that_hardly_turns_is_not_alive(

@@ -64,6 +64,7 @@ class Worker:
         ends: Ends,
         signals: Signals | None = None,
         retention: Retention = Retention.OFF,
+        on_failure: Callable[[BaseException], None] | None = None,
     ) -> None:
         self._make_session: Callable[[], Session] = functools.partial(
             Session,
@@ -78,6 +79,7 @@ class Worker:
             retention,
         )
         self._environment = environment
+        self._on_failure = on_failure
         self._session: Session | None = None
         self._group: TaskGroup | None = None
         self._stopped = False
@@ -141,6 +143,10 @@ class Worker:
                 except BackendUnavailableError as error:
                     complaints.cannot("register", error)
                     await patience.pause()
+        except BaseException as error:
+            if self._on_failure is not None and not _is_cancellation(error):
+                self._on_failure(error)
+            raise
         finally:
             self._ended.set()
 
@@ -151,3 +157,7 @@ class Worker:
             self._session.stop()
         if self._group is not None:
             await self._ended.wait()
+
+
+def _is_cancellation(error: BaseException) -> bool:
+    return isinstance(error, anyio.get_cancelled_exc_class())
