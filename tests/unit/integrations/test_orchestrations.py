@@ -214,6 +214,25 @@ async def test_a_key_makes_a_start_one(shop: httpx.AsyncClient, hub: TaskHub) ->
     assert sum((await hub.statistics()).by_status.values()) == 2
 
 
+async def test_a_key_whose_run_was_purged_has_no_end_to_tell(
+    shop: httpx.AsyncClient, hub: TaskHub
+) -> None:
+    async def start() -> httpx.Response:
+        return await shop.post(
+            "orchestrators/doubling?wait=10", json=2, headers={"idempotency-key": "order 8"}
+        )
+
+    ended = await start()
+    assert ended.status_code == 200
+    instance_id = ended.json()["instanceId"]
+    assert (await shop.delete(f"instances/{instance_id}")).status_code == 200
+    gone = await start()
+    assert gone.status_code == 410
+    assert gone.json()["type"] == "urn:durable-async:problem:instance-purged"
+    assert instance_id in gone.json()["detail"]
+    assert sum((await hub.statistics()).by_status.values()) == 0
+
+
 async def test_a_key_makes_an_event_one(shop: httpx.AsyncClient, hub: TaskHub) -> None:
     await shop.post("orchestrators/nobody?instanceId=i")
     for _ in range(2):

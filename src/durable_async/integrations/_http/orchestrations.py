@@ -48,9 +48,18 @@ async def start(desk: Desk, call: Call) -> Answer:
         # With the same key and another body it is another request, which finds the id taken.
         request_id=reading.request_id(call, "start", name, instance_id or "", reading.digest(data)),
     )
-    state = await _ended(desk, call, handle, view.wait)
-    if state is not None:
-        return await _state_answer(desk, call, state, view)
+    try:
+        state = await _ended(desk, call, handle, view.wait)
+        if state is not None:
+            return await _state_answer(desk, call, state, view)
+    except (
+        InstanceNotFoundError
+    ) as error:  # there was one: a start before with the same key made it
+        raise ProblemError(
+            410,
+            "instance-purged",
+            f"instance {error.instance_id!r} was started, and has been deleted since: what became of it is not known any more",
+        ) from error
     return _accepted(call, handle.instance_id)
 
 
