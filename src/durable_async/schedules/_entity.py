@@ -17,7 +17,7 @@ from durable_async.registry import Entity, SystemRegistry
 from durable_async.telemetry import Signals, TicksMissed
 
 from . import _due
-from ._record import FORMAT, RUNS_KEPT, RunRecord, ScheduleRecord
+from ._record import FORMAT, GOING_KEPT, RunRecord, ScheduleRecord
 from ._ticks import MICROSECOND, delay_of, run_id, tick_text
 from .spec import IfExists, Overlap, ScheduleSpec
 
@@ -33,6 +33,8 @@ JUST_STARTED = timedelta(seconds=10)
 """A run that is not in the store is one whose commit is under way, for so long; after that it has been purged."""
 
 PROBLEM_CHARS_MAX = 500
+
+TOO_MANY = f"more than {GOING_KEPT:,} runs go on: the oldest have been forgotten"
 
 _log = logging.getLogger("durable_async")
 
@@ -113,6 +115,7 @@ class ScheduleEntity(Entity[ScheduleRecord]):
         record = self._stored()
         if record is None:
             return None
+        await self._make_room(record, 1)
         now = self.context.now()
         triggers = [run.tick for run in record.runs if run.is_triggered]
         if triggers and now <= triggers[-1]:
@@ -126,6 +129,7 @@ class ScheduleEntity(Entity[ScheduleRecord]):
         record = self._stored()
         if record is None:
             return None
+        await self._make_room(record, len(ticks))
         past = self.context.now() if record.paused else record.looked_until
         started: list[str] = []
         for tick in [tick for tick in ticks if tick <= past]:
@@ -163,7 +167,8 @@ class ScheduleEntity(Entity[ScheduleRecord]):
         if seen is None:
             self._rest(record)
             return
-        record.problem = None
+        if record.problem != TOO_MANY or len(record.going) < GOING_KEPT:
+            record.problem = None
         for tick in _due.decide(record, seen, self.context.now()):
             self._start(record, tick)
         self._tell_missed(seen.missed)
@@ -194,6 +199,10 @@ class ScheduleEntity(Entity[ScheduleRecord]):
                 run.is_over = not self._is_fresh(run)
             else:
                 run.is_over = state.is_ended
+
+    async def _make_room(self, record: ScheduleRecord, count: int) -> None:
+        if len(record.going) + count > GOING_KEPT:
+            await self._see_ends(record)
 
     async def _terminate(self, runs: list[RunRecord]) -> None:
         for run in runs:
@@ -256,7 +265,7 @@ class ScheduleEntity(Entity[ScheduleRecord]):
         run = RunRecord(
             instance_id=instance_id, tick=tick, started_at=now, is_triggered=is_triggered
         )
-        record.runs = [*record.runs, run][-RUNS_KEPT:]
+        record.runs.append(run)
         return instance_id
 
     def _change(self, record: ScheduleRecord, spec: ScheduleSpec) -> None:
@@ -276,6 +285,8 @@ class ScheduleEntity(Entity[ScheduleRecord]):
 
     def _rest(self, record: ScheduleRecord, *, at_once: bool = False) -> None:
         """Sleep until there is something to do, and keep all of it."""
+        if record.forget_runs():
+            record.problem = TOO_MANY
         now = self.context.now()
         moments = [_due.check_at(record, now), self._look_at(record, now, at_once=at_once)]
         known = [moment for moment in moments if moment is not None]

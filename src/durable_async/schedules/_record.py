@@ -7,13 +7,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ._ticks import ticks_after
-from .spec import ScheduleSpec
+from .spec import Overlap, ScheduleSpec
 
 FORMAT = 1
 """Raised by a release whose records an earlier one would spoil."""
 
 RUNS_KEPT = 10
 """So many of the last runs are remembered."""
+
+GOING_KEPT = 1_000
+"""And so many that go on, where overlap counts."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,7 +54,7 @@ class ScheduleRecord:
         next_tick: The next one, as far as is known.
         waiting: Ticks that wait for the end of a run.
         waiting_since: Since when they do, or since another of them was begun.
-        runs: The last runs, oldest first.
+        runs: The last runs, and those before that go on, oldest first.
         started: How many runs were started.
         skipped: How many ticks were not, because of overlap.
         missed: How many ticks were not, because no worker was there in time.
@@ -85,6 +88,21 @@ class ScheduleRecord:
     def going(self) -> list[RunRecord]:
         """The runs that have not been seen to have ended."""
         return [run for run in self.runs if not run.is_over]
+
+    def forget_runs(self) -> bool:
+        """Forget the oldest runs of which there are too many, those that are over first; say whether one was not, though overlap counts."""
+        if self.spec.overlap is Overlap.ALLOW:
+            self.runs = self.runs[-RUNS_KEPT:]
+            return False
+        surplus = len(self.runs) - RUNS_KEPT
+        kept: list[RunRecord] = []
+        for run in self.runs:
+            if surplus > 0 and run.is_over:
+                surplus -= 1
+            else:
+                kept.append(run)
+        self.runs = kept[-GOING_KEPT:]
+        return len(kept) > GOING_KEPT
 
     def forget_waiting(self) -> None:
         """Let what waits for the end of a run be skipped."""

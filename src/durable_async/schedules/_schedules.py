@@ -30,7 +30,7 @@ from ._asking import Asking
 from ._cron import zone_of
 from ._entity import NAME, ScheduleEntity
 from ._options import changed, check, entity_of, moment_of
-from ._record import RunRecord, ScheduleRecord
+from ._record import RUNS_KEPT, RunRecord, ScheduleRecord
 from ._ticks import MICROSECOND, run_id, ticks_after
 from .spec import IfExists, ScheduleChanges, ScheduleOptions, ScheduleSpec
 from .state import ScheduleRun, ScheduleState
@@ -303,7 +303,7 @@ class Schedules:
         """
         record = await self._existing(entity_of(schedule_id))
         state = ScheduleState.of(schedule_id, record)
-        runs = [await self._seen(run) for run in reversed(record.runs)]
+        runs = [await self._seen(run) for run in reversed(record.runs[-RUNS_KEPT:])]
         coming = state.next_ticks if record.paused else self._coming(record, _count(ticks))
         return replace(state, runs=tuple(runs), next_ticks=coming)
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from durable_async.model.status import Status
 
-from ._record import RunRecord, ScheduleRecord
+from ._record import RUNS_KEPT, RunRecord, ScheduleRecord
 from .spec import ScheduleSpec
 
 
@@ -55,7 +55,7 @@ class ScheduleState:
         next_tick: The next one, ``None`` if it is paused or there is none any more; it may be past for a moment, or as long as no worker is there.
         next_ticks: The next ones, as many as were asked for (`Schedules.describe`).
         waiting: Ticks that wait for the end of a run.
-        runs: The last runs, the latest first.
+        runs: The last ten runs, the latest first; those that are over make room for those that go on.
         started: How many runs it has started.
         skipped: How many ticks were passed over because a run was going on.
         missed: How many because no worker was there in time.
@@ -90,7 +90,7 @@ class ScheduleState:
             next_tick=record.next_tick,
             next_ticks=() if record.next_tick is None else (record.next_tick,),
             waiting=tuple(record.waiting),
-            runs=tuple(ScheduleRun.of(run) for run in reversed(record.runs)),
+            runs=tuple(ScheduleRun.of(run) for run in reversed(record.runs[-RUNS_KEPT:])),
             started=record.started,
             skipped=record.skipped,
             missed=record.missed,

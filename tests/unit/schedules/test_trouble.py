@@ -29,7 +29,7 @@ from durable_async.backends.memory.store import MemoryStore
 from durable_async.errors import BackendUnavailableError
 from durable_async.model.records import CommitItem, CommitResult, Fence
 from durable_async.registry import is_system_name
-from durable_async.schedules import CatchUp, IfExists, _entity
+from durable_async.schedules import CatchUp, IfExists, Overlap, _entity, _record
 from durable_async.schedules._record import ScheduleRecord
 from durable_async.testing import VirtualEnvironment, virtual_time
 
@@ -367,3 +367,65 @@ async def test_two_who_create_it_at_once_make_one(env: VirtualEnvironment) -> No
         assert all(one == made[0] for one in made)
         await anyio.sleep(HOUR + 1)
         assert (await hub.schedules.describe("s")).started == 1
+
+
+async def going_on(hub: TaskHub) -> list[str]:
+    found = [one async for one in hub.client.query(tags={"schedule": "s"})]
+    return [one.instance_id.partition(":")[2] for one in found if not one.is_ended]
+
+
+@pytest.mark.parametrize(
+    "overlap", [Overlap.SKIP, Overlap.BUFFER_ONE, Overlap.BUFFER_ALL, Overlap.TERMINATE_PREVIOUS]
+)
+@virtual_time
+async def test_a_run_that_goes_on_is_remembered_whatever_else_is_started(
+    env: VirtualEnvironment, overlap: Overlap
+) -> None:
+    async with working(env) as hub:
+        await hub.schedules.create("s", endless, every=HOUR, overlap=overlap)
+        await anyio.sleep(HOUR + 1)
+        first = await going_on(hub)
+        assert first == ["2026-01-01T01:00:00Z"]
+        for _ in range(15):
+            run = await hub.schedules.trigger("s")
+            await hub.client.raise_event(run.instance_id, "never")
+            await run.wait()
+        await anyio.sleep(2 * HOUR)
+        state = await hub.schedules.describe("s")
+        if overlap is Overlap.TERMINATE_PREVIOUS:
+            assert await going_on(hub) == ["2026-01-01T03:00:00Z"]
+        else:
+            assert await going_on(hub) == first
+            assert state.skipped + len(state.waiting) == 2
+            assert state.runs[-1].tick == BEGIN + timedelta(hours=1)
+        assert len(state.runs) == 10
+
+
+@virtual_time
+async def test_how_many_runs_that_go_on_are_remembered_has_a_bound(
+    env: VirtualEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (_entity, _record):
+        monkeypatch.setattr(module, "GOING_KEPT", 20)
+    async with working(env) as hub:
+        await hub.schedules.create("s", report, every=HOUR)
+        for _ in range(50):
+            await (await hub.schedules.trigger("s")).wait()
+        state = await hub.schedules.get("s")
+        assert state is not None
+        assert state.problem is None  # they have ended
+        await hub.schedules.update("s", orchestrator=endless)
+        for _ in range(25):
+            await hub.schedules.trigger("s")
+        state = await hub.schedules.get("s")
+        assert state is not None
+        assert (state.problem or "").startswith("more than 1,000 runs go on"), state
+        [entity] = [one async for one in hub.client.query_entities(ScheduleRecord)]
+        assert entity.state is not None
+        assert len(entity.state.runs) == 20
+        for one in await going_on(hub):
+            await hub.client.terminate(f"s:{one}", "it is enough")
+        await anyio.sleep(HOUR + 1)
+        state = await hub.schedules.get("s")
+        assert state is not None
+        assert (state.problem, await going_on(hub)) == (None, ["2026-01-01T01:00:00Z"])
