@@ -182,6 +182,41 @@ async def test_another_end_neither_loses_nor_brings_back_a_tick(
         assert await runs(hub) == [*ticks(of(HOUR), HOUR, 3), *ticks(of(5 * HOUR), HOUR, 1)]
 
 
+@pytest.mark.parametrize(
+    ("catch_up", "caught"), [(CatchUp.ALL, 150), (CatchUp.LAST, 1), (CatchUp.NONE, 1)]
+)
+@virtual_time
+async def test_what_is_due_is_dealt_with_before_other_times_count(
+    env: VirtualEnvironment, world: World, catch_up: CatchUp, caught: int
+) -> None:
+    async with running(env, world) as hub:
+        options: Any = {"every": MINUTE, "catch_up": catch_up, "overlap": Overlap.ALLOW}
+        await hub.schedules.create("s", report, **options)
+    await anyio.sleep(150.5 * MINUTE)
+    async with world.hub(env, registry) as hub:  # nobody has looked at them
+        await hub.schedules.update("s", cron="0 9 * * *")
+    async with running(env, world) as hub:
+        await anyio.sleep(HOUR)
+        state = await described(hub)
+        assert (state.started, state.missed) == (caught, 150 - caught)
+        assert await runs(hub) == ticks(of((151 - caught) * MINUTE), MINUTE, caught)
+        assert state.next_tick == of(9 * HOUR)
+
+
+@virtual_time
+async def test_what_waits_is_in_the_way_of_what_is_due_at_a_change(
+    env: VirtualEnvironment, world: World
+) -> None:
+    async with running(env, world) as hub:
+        options: Any = {"every": MINUTE, "catch_up": CatchUp.ALL, "overlap": Overlap.SKIP}
+        await hub.schedules.create("s", lengthy, 30.0, **options)
+    await anyio.sleep(150.5 * MINUTE)
+    async with world.hub(env, registry) as hub:
+        changed = await hub.schedules.update("s", every=HOUR)
+        assert (changed.started, changed.skipped, changed.missed) == (1, 149, 0)
+        assert await runs(hub) == ticks(of(MINUTE), 0, 1)
+
+
 @virtual_time
 async def test_creating_what_is_there(env: VirtualEnvironment, world: World) -> None:
     async with running(env, world) as hub:

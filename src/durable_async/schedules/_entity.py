@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import ClassVar
 
 from durable_async.client import Client
-from durable_async.errors import ConfigurationError, InstanceNotFoundError
+from durable_async.errors import BackendUnavailableError, ConfigurationError, InstanceNotFoundError
 from durable_async.registry import Entity, SystemRegistry
 from durable_async.telemetry import Signals, TicksMissed
 
@@ -31,6 +31,9 @@ RETRY_SECONDS = 30.0
 
 JUST_STARTED = timedelta(seconds=10)
 """A run that is not in the store is one whose commit is under way, for so long; after that it has been purged."""
+
+LOOKS_OF_CHANGE_MAX = 20
+"""So often what is due is looked at before other times count; what is due then still is passed over."""
 
 PROBLEM_CHARS_MAX = 500
 
@@ -68,7 +71,7 @@ class ScheduleEntity(Entity[ScheduleRecord]):
         record = self._stored()
         if record is not None:
             if if_exists is IfExists.UPDATE and spec != record.spec:
-                self._change(record, spec)
+                await self._change(record, spec)
             return Created(record=record, was_there=True)
         now = self.context.now()
         until = now if spec.at is None else min(now, spec.at - MICROSECOND)
@@ -89,7 +92,7 @@ class ScheduleEntity(Entity[ScheduleRecord]):
         record = self._stored()
         if record is not None:
             changes = {name: getattr(spec, name) for name in fields}
-            self._change(record, replace(record.spec, **changes))
+            await self._change(record, replace(record.spec, **changes))
         return record
 
     async def pause(self, reason: str | None) -> ScheduleRecord | None:
@@ -159,7 +162,8 @@ class ScheduleEntity(Entity[ScheduleRecord]):
             record = self._stored()
             if record is None or record.wake_at != due:
                 return
-            seen = await self._look(record)
+            # Its own signal is never early by the store's clock.
+            seen = await self._look(record, max(self.context.now(), due))
         except Exception as error:  # noqa: BLE001 - the store, the zones of this machine, a state of another release
             self._try_again(due, error)
             return
@@ -169,10 +173,13 @@ class ScheduleEntity(Entity[ScheduleRecord]):
             return
         if record.problem != TOO_MANY or len(record.going) < GOING_KEPT:
             record.problem = None
+        self._deal_with(record, seen)
+        self._rest(record, at_once=seen.has_more)
+
+    def _deal_with(self, record: ScheduleRecord, seen: _due.Look) -> None:
         for tick in _due.decide(record, seen, self.context.now()):
             self._start(record, tick)
         self._tell_missed(seen.missed)
-        self._rest(record, at_once=seen.has_more)
 
     def _tell_missed(self, count: int) -> None:
         tell = None if self.signals is None else self.signals.ticks_missed
@@ -180,11 +187,10 @@ class ScheduleEntity(Entity[ScheduleRecord]):
             key = self.context.entity_id.key
             tell(TicksMissed(hub=self.hub, schedule_id=key, count=count))
 
-    async def _look(self, record: ScheduleRecord) -> _due.Look | None:
+    async def _look(self, record: ScheduleRecord, now: datetime) -> _due.Look | None:
         if record.paused:
             return None
-        # Its own signal is never early by the store's clock.
-        seen = _due.look(record, max(self.context.now(), record.wake_at or self.context.now()))
+        seen = _due.look(record, now)
         if record.spec.overlap is not Overlap.ALLOW and (seen.chosen or record.waiting):
             await self._see_ends(record)
             if record.spec.overlap is Overlap.TERMINATE_PREVIOUS:
@@ -268,16 +274,33 @@ class ScheduleEntity(Entity[ScheduleRecord]):
         record.runs.append(run)
         return instance_id
 
-    def _change(self, record: ScheduleRecord, spec: ScheduleSpec) -> None:
-        now = self.context.now()
-        if spec.every != record.spec.every:
-            record.anchor = now
-        before = record.spec
+    async def _change(self, record: ScheduleRecord, spec: ScheduleSpec) -> None:
+        now, before = self.context.now(), record.spec
         was_over = before.end is not None and before.end < now
         if was_over or spec.timing != replace(before, end=spec.end).timing:
+            await self._finish(record, now)
             record.looked_until = max(record.looked_until, now)
+        if spec.every != before.every:
+            record.anchor = now
         record.spec = spec
         self._touch(record)
+
+    async def _finish(self, record: ScheduleRecord, now: datetime) -> None:
+        """Deal with what is due, before other times count."""
+        for _ in range(LOOKS_OF_CHANGE_MAX):
+            try:
+                seen = await self._look(record, now)
+            except BackendUnavailableError:
+                raise
+            except Exception as error:  # noqa: BLE001 - what cannot be computed may be what is changed
+                _log.warning("%s passes over what is due: %s", self._name, _problem(error))
+                return
+            if seen is None:
+                return
+            self._deal_with(record, seen)
+            if not seen.has_more:
+                return
+        _log.warning("%s passes over ticks after %s", self._name, record.looked_until)
 
     def _touch(self, record: ScheduleRecord) -> None:
         record.updated_at = self.context.now()
