@@ -218,6 +218,19 @@ async def test_what_waits_is_in_the_way_of_what_is_due_at_a_change(
 
 
 @virtual_time
+async def test_two_who_change_the_times_at_once_leave_one_of_them(
+    env: VirtualEnvironment, world: World
+) -> None:
+    async with running(env, world) as hub:
+        await hub.schedules.create("s", report, every=HOUR)
+        await asyncio.gather(
+            hub.schedules.update("s", at=of(DAY)), hub.schedules.update("s", every=MINUTE)
+        )
+        spec = (await hub.schedules.update("s", jitter=1)).spec
+        assert (spec.at is None) != (spec.every is None)
+
+
+@virtual_time
 async def test_creating_what_is_there(env: VirtualEnvironment, world: World) -> None:
     async with running(env, world) as hub:
         schedules = hub.schedules

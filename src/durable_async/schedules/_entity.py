@@ -23,6 +23,9 @@ from .spec import IfExists, Overlap, ScheduleSpec
 
 NAME = "durable_async.schedule"
 
+KINDS = frozenset({"cron", "every", "at"})
+"""One of them says when the ticks are."""
+
 SLEEP_MAX = timedelta(days=1)
 """It looks at the calendar at least so often: what a time zone is may have been decided anew."""
 
@@ -91,6 +94,8 @@ class ScheduleEntity(Entity[ScheduleRecord]):
         """Take some fields of a specification over."""
         record = self._stored()
         if record is not None:
+            if not KINDS.isdisjoint(fields):  # whoever asked may not have seen the one that is there
+                fields = [*{*fields, *KINDS}]
             changes = {name: getattr(spec, name) for name in fields}
             await self._change(record, replace(record.spec, **changes))
         return record
