@@ -400,6 +400,34 @@ async def test_a_run_that_is_suspended_or_terminated_or_purged(
         ]
 
 
+@virtual_time
+async def test_a_run_that_was_purged_at_once_is_in_no_tick_s_way(
+    env: VirtualEnvironment, world: World
+) -> None:
+    async with running(env, world) as hub:
+        await hub.schedules.create("s", report, every=1)
+        for number in range(1, 6):
+            await anyio.sleep(1)
+            run = f"s:{ticks(of(number), 0, 1)[0]}"
+            with anyio.fail_after(0.5):
+                while (state := await hub.client.get(run)) is None or not state.is_ended:
+                    await anyio.sleep(0.01)
+            await hub.client.purge(run)
+        state = await described(hub)
+        assert (state.started, state.skipped) == (5, 0)
+
+
+@virtual_time
+async def test_runs_of_one_turn_know_of_each_other(env: VirtualEnvironment, world: World) -> None:
+    async with world.hub(env, registry) as hub:
+        await hub.schedules.create("s", endless, every=MINUTE, paused=True, overlap=Overlap.ALLOW)
+        await anyio.sleep(50.5 * MINUTE)
+        both = await asyncio.gather(*(hub.schedules.backfill("s", of(1), of(DAY)) for _ in "ab"))
+        assert sorted(len(one) for one in both) == [0, 50]
+        state = await described(hub)
+        assert state.started == len(await runs(hub)) == 50
+
+
 @pytest.mark.parametrize(
     ("catch_up", "window", "caught"),
     [

@@ -7,6 +7,7 @@ there are, and however often they die. An operation looks at earlier runs first,
 from __future__ import annotations
 
 import logging
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import ClassVar
@@ -32,9 +33,6 @@ SLEEP_MAX = timedelta(days=1)
 RETRY_SECONDS = 30.0
 """After so long it tries again what went wrong."""
 
-JUST_STARTED = timedelta(seconds=10)
-"""A run that is not in the store is one whose commit is under way, for so long; after that it has been purged."""
-
 LOOKS_OF_CHANGE_MAX = 20
 """So often what is due is looked at before other times count; what is due then still is passed over."""
 
@@ -43,6 +41,9 @@ PROBLEM_CHARS_MAX = 500
 TOO_MANY = f"more than {GOING_KEPT:,} runs go on: the oldest have been forgotten"
 
 _log = logging.getLogger("durable_async")
+
+_uncommitted: ContextVar[set[str] | None] = ContextVar("durable_async_uncommitted", default=None)
+"""Which runs the operations of one turn have started: they are in the store once that is durable. A turn is a task, and so has a context of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +95,9 @@ class ScheduleEntity(Entity[ScheduleRecord]):
         """Take some fields of a specification over."""
         record = self._stored()
         if record is not None:
-            if not KINDS.isdisjoint(fields):  # whoever asked may not have seen the one that is there
+            if not KINDS.isdisjoint(
+                fields
+            ):  # whoever asked may not have seen the one that is there
                 fields = [*{*fields, *KINDS}]
             changes = {name: getattr(spec, name) for name in fields}
             await self._change(record, replace(record.spec, **changes))
@@ -142,7 +145,7 @@ class ScheduleEntity(Entity[ScheduleRecord]):
         started: list[str] = []
         for tick in [tick for tick in ticks if tick <= past]:
             instance_id = run_id(record.spec, self.context.entity_id.key, tick)
-            if not await self._has_run(record, instance_id):
+            if not await self._has_run(instance_id):
                 self._start(record, tick)
                 started.append(instance_id)
         record.waiting = [tick for tick in record.waiting if tick not in ticks]
@@ -206,8 +209,8 @@ class ScheduleEntity(Entity[ScheduleRecord]):
     async def _see_ends(self, record: ScheduleRecord) -> None:
         for run in record.going:
             state = await self.client.get(run.instance_id, payloads=False)
-            if state is None:
-                run.is_over = not self._is_fresh(run)
+            if state is None:  # it was purged, or is not there yet
+                run.is_over = not _is_uncommitted(run.instance_id)
             else:
                 run.is_over = state.is_ended
 
@@ -237,14 +240,10 @@ class ScheduleEntity(Entity[ScheduleRecord]):
 
     # -- parts of the above
 
-    async def _has_run(self, record: ScheduleRecord, instance_id: str) -> bool:
-        for run in record.runs:
-            if run.instance_id == instance_id and self._is_fresh(run):
-                return True
+    async def _has_run(self, instance_id: str) -> bool:
+        if _is_uncommitted(instance_id):
+            return True
         return await self.client.get(instance_id, payloads=False) is not None
-
-    def _is_fresh(self, run: RunRecord) -> bool:
-        return self.context.now() - run.started_at <= JUST_STARTED
 
     def _stored(self) -> ScheduleRecord | None:
         record = self.get_state()
@@ -272,6 +271,7 @@ class ScheduleEntity(Entity[ScheduleRecord]):
             tags={**spec.tags, "schedule": schedule_id},
             start_at=tick + delay if delay else None,
         )
+        _note_uncommitted(instance_id)
         record.started += 1
         run = RunRecord(
             instance_id=instance_id, tick=tick, started_at=now, is_triggered=is_triggered
@@ -343,6 +343,19 @@ class ScheduleEntity(Entity[ScheduleRecord]):
         record.wake_at = moment
         itself = self.context.entity_id
         self.context.signal_entity_at(moment, itself, ScheduleEntity.wake, moment)
+
+
+def _note_uncommitted(instance_id: str) -> None:
+    noted = _uncommitted.get()
+    if noted is None:
+        _uncommitted.set({instance_id})
+    else:
+        noted.add(instance_id)
+
+
+def _is_uncommitted(instance_id: str) -> bool:
+    noted = _uncommitted.get()
+    return noted is not None and instance_id in noted
 
 
 def _problem(error: Exception) -> str:
