@@ -113,11 +113,12 @@ class ScheduleEntity(Entity[ScheduleRecord]):
         return record
 
     async def resume(self) -> ScheduleRecord | None:
-        """Begin with the next tick; those that passed by stay so."""
+        """Begin with the next tick, also if it was dealt with before the clock was set back; those that passed by stay so."""
         record = self._stored()
-        if record is not None and record.paused:
+        now = self.context.now()
+        if record is not None and (record.paused or record.is_ahead(now)):
             record.paused, record.reason = False, None
-            record.looked_until = max(record.looked_until, self.context.now())
+            record.begin_at(now)
             self._touch(record)
         return record
 
@@ -198,13 +199,29 @@ class ScheduleEntity(Entity[ScheduleRecord]):
     async def _look(self, record: ScheduleRecord, now: datetime) -> _due.Look | None:
         if record.paused:
             return None
-        seen = _due.look(record, now)
+        seen = await self._without_known(record, _due.look(record, now))
         if record.spec.overlap is not Overlap.ALLOW and (seen.chosen or record.waiting):
             await self._see_ends(record)
             if record.spec.overlap is Overlap.TERMINATE_PREVIOUS:
                 await self._terminate(record.going)
         next(record.ticks(seen.until), None)  # what cannot be computed fails here
         return seen
+
+    async def _without_known(self, record: ScheduleRecord, seen: _due.Look) -> _due.Look:
+        """Leave out what was dealt with before the clock was set back."""
+        until = record.known_until
+        if until is None or record.looked_until >= until:
+            return seen
+        known = {*record.waiting, *(run.tick for run in record.runs if not run.is_triggered)}
+        chosen: list[datetime] = []
+        for tick in seen.chosen:
+            has_run = tick <= until and (
+                tick in known
+                or await self._has_run(run_id(record.spec, self.context.entity_id.key, tick))
+            )
+            if not has_run:
+                chosen.append(tick)
+        return seen._replace(chosen=chosen)
 
     async def _see_ends(self, record: ScheduleRecord) -> None:
         for run in record.going:
@@ -284,7 +301,7 @@ class ScheduleEntity(Entity[ScheduleRecord]):
         was_over = before.end is not None and before.end < now
         if was_over or spec.timing != replace(before, end=spec.end).timing:
             await self._finish(record, now)
-            record.looked_until = max(record.looked_until, now)
+            record.begin_at(now)
         if spec.every != before.every:
             record.anchor = now
         record.spec = spec

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ._ticks import ticks_after
 from .spec import Overlap, ScheduleSpec
@@ -17,6 +17,10 @@ RUNS_KEPT = 10
 
 GOING_KEPT = 1_000
 """And so many that go on, where overlap counts."""
+
+
+AHEAD_MAX = timedelta(minutes=1)
+"""So far, or an interval if that is longer, ticks may have been dealt with that are yet to come; beyond, the store's clock was set back."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,6 +63,7 @@ class ScheduleRecord:
         skipped: How many ticks were not, because of overlap.
         missed: How many ticks were not, because no worker was there in time.
         problem: What went wrong last, until something goes well.
+        known_until: Ticks up to this moment may have runs from before the clock was set back.
         format: Which releases can carry it on.
     """
 
@@ -78,6 +83,7 @@ class ScheduleRecord:
     skipped: int = 0
     missed: int = 0
     problem: str | None = None
+    known_until: datetime | None = None
     format: int = FORMAT
 
     def ticks(self, after: datetime | None = None) -> Iterator[datetime]:
@@ -88,6 +94,17 @@ class ScheduleRecord:
     def going(self) -> list[RunRecord]:
         """The runs that have not been seen to have ended."""
         return [run for run in self.runs if not run.is_over]
+
+    def is_ahead(self, now: datetime) -> bool:
+        """Say whether the clock was set back, so that it would do nothing for long."""
+        return self.looked_until - now > max(AHEAD_MAX, self.spec.every or AHEAD_MAX)
+
+    def begin_at(self, now: datetime) -> None:
+        """Let ticks up to now be dealt with, and also those after it be yet to come if the clock was set back."""
+        if self.is_ahead(now):
+            self.known_until = max(self.looked_until, self.known_until or now)
+            self.looked_until = now
+        self.looked_until = max(self.looked_until, now)
 
     def forget_runs(self) -> bool:
         """Forget the oldest runs of which there are too many, those that are over first; say whether one was not, though overlap counts."""

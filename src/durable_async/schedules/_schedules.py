@@ -31,7 +31,7 @@ from ._cron import zone_of
 from ._entity import NAME, ScheduleEntity
 from ._options import changed, check, entity_of, moment_of
 from ._record import RUNS_KEPT, RunRecord, ScheduleRecord
-from ._ticks import MICROSECOND, run_id, ticks_after
+from ._ticks import MICROSECOND, run_id, tick_text, ticks_after
 from .spec import IfExists, ScheduleChanges, ScheduleOptions, ScheduleSpec
 from .state import ScheduleRun, ScheduleState
 
@@ -200,7 +200,7 @@ class Schedules:
     async def resume(self, schedule_id: str, /) -> ScheduleState:
         """Let a paused schedule go on with its next tick; for those that passed by there is `backfill`. Twice is once.
 
-        One that is parked is put back.
+        One that is parked is put back. One that waits because the store's clock was set back begins with the next tick that has no run.
 
         Raises:
             ScheduleNotFoundError: There is no such schedule.
@@ -356,7 +356,7 @@ class Schedules:
         states: tuple[ScheduleState, ...] = ()
         for one in found:
             try:
-                record = _record_of(one)
+                record = self._read(one)
             except DecodeError as error:  # must not hide the others
                 _log.warning("schedule %r cannot be read: %s", one.entity_id.key, error)
                 continue
@@ -385,20 +385,24 @@ class Schedules:
 
     async def _record(self, entity: EntityId) -> ScheduleRecord | None:
         found = await self._client.get_entity(entity, ScheduleRecord)
-        return None if found is None else _record_of(found)
+        return None if found is None else self._read(found)
+
+    def _read(self, found: EntityState[ScheduleRecord]) -> ScheduleRecord | None:
+        """Return what is stored of a schedule; that it is parked is its problem, and that it is ahead of the clock."""
+        record = found.state
+        reasons = [found.parked, *(one.reason for one in found.parked_operations)]
+        parked = next((reason for reason in reasons if reason is not None), None)
+        if record is None:
+            return None
+        if parked is not None:
+            record.problem = f"parked: {parked}"
+        elif record.problem is None and not record.paused and record.is_ahead(self._now()):
+            until = tick_text(record.looked_until)
+            record.problem = f"the clock was set back, and ticks up to {until} have been dealt with: it waits until then, or until it is resumed"
+        return record
 
     def _now(self) -> datetime:
         return instant(self._now_us())
-
-
-def _record_of(found: EntityState[ScheduleRecord]) -> ScheduleRecord | None:
-    """Return what is stored of a schedule; that it is parked is its problem."""
-    record = found.state
-    reasons = [found.parked, *(one.reason for one in found.parked_operations)]
-    parked = next((reason for reason in reasons if reason is not None), None)
-    if record is not None and parked is not None:
-        record.problem = f"parked: {parked}"
-    return record
 
 
 def _state(entity: EntityId, record: ScheduleRecord | None) -> ScheduleState:

@@ -59,7 +59,7 @@ class ScheduleState:
         started: How many runs it has started.
         skipped: How many ticks were passed over because a run was going on.
         missed: How many because no worker was there in time.
-        problem: What keeps it from looking at its ticks, or ``None``; it tries again every half a minute, unless it is parked.
+        problem: What keeps it from looking at its ticks, or ``None``; it tries again every half a minute, unless it is parked or the clock was set back.
     """
 
     schedule_id: str

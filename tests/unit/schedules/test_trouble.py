@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -26,6 +27,7 @@ from durable_async import (
 )
 from durable_async.backends.memory import MemoryBackend
 from durable_async.backends.memory.store import MemoryStore
+from durable_async.backends.sqlite import SqliteBackend
 from durable_async.errors import BackendUnavailableError
 from durable_async.model.records import CommitItem, CommitResult, Fence
 from durable_async.registry import is_system_name
@@ -429,3 +431,59 @@ async def test_how_many_runs_that_go_on_are_remembered_has_a_bound(
         state = await hub.schedules.get("s")
         assert state is not None
         assert (state.problem, await going_on(hub)) == (None, ["2026-01-01T01:00:00Z"])
+
+
+@asynccontextmanager
+async def restarted(env: VirtualEnvironment, path: Path) -> AsyncIterator[TaskHub]:
+    """Be another process: in each, the store's clock never goes back."""
+    backend = SqliteBackend(path, environment=env, inline=True)
+    await backend.open()
+    hub = TaskHub(backend, registry=registry, environment=env)
+    async with hub.worker():
+        yield hub
+    hub.client.close()
+    await backend.close()
+
+
+@pytest.mark.parametrize("verb", ["resume", "update", "pause"])
+@virtual_time
+async def test_one_that_a_clock_has_left_ahead_begins_anew(
+    env: VirtualEnvironment, tmp_path: Path, verb: str
+) -> None:
+    path, every = tmp_path / "hub.db", 5 if verb == "update" else 10
+    async with restarted(env, path) as hub:
+        await hub.schedules.create("s", report, cron="*/10 * * * *")
+        await anyio.sleep(1000)  # 00:16:40
+    env.skew_us = 3_600_000_000
+    async with restarted(env, path) as hub:
+        await anyio.sleep(600)
+        jumped = await hub.schedules.get("s")
+        assert jumped is not None
+        assert (jumped.started, jumped.problem) == (3, None)  # 00:10, 01:10, 01:20
+    env.skew_us = 0
+    async with restarted(env, path) as hub:
+        schedules = hub.schedules
+        await anyio.sleep(1000)  # 00:43:20
+        silent = await schedules.get("s")
+        assert silent is not None
+        assert silent.started == jumped.started
+        assert (silent.problem or "").startswith("the clock was set back"), silent
+        match verb:
+            case "resume":
+                await schedules.resume("s")
+            case "update":
+                await schedules.update("s", cron=f"*/{every} * * * *")
+            case _:
+                await schedules.pause("s")
+                await schedules.resume("s")
+        state = await schedules.get("s")
+        assert state is not None
+        assert state.problem is None
+        await anyio.sleep(HOUR)  # 01:43:20
+        found = [one async for one in hub.client.query(tags={"schedule": "s"})]
+        ran = {one.instance_id.partition(":")[2] for one in found}
+        minutes = [10, *range(50 if every == 10 else 45, 104, every)]
+        assert ran == {f"2026-01-01T{one // 60:02}:{one % 60:02}:00Z" for one in minutes}
+        state = await schedules.get("s")
+        assert state is not None
+        assert (state.started, state.missed, state.problem) == (len(ran), jumped.missed, None)
