@@ -115,7 +115,7 @@ class Telemetry:
         """Retention purged a batch."""
 
     def ticks_missed(self, missed: TicksMissed) -> None:
-        """A schedule skipped ticks."""
+        """A schedule passes over ticks. It is told before that is durable, so that after the death of a worker it may be told again."""
 
 
 class Signals:

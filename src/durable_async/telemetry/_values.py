@@ -302,7 +302,7 @@ class InstancesPurged(_Value, frozen=True, kw_only=True, gc=False):
 
 
 class TicksMissed(_Value, frozen=True, kw_only=True, gc=False):
-    """Ticks of a schedule passed without a run of their own."""
+    """Ticks of a schedule passed without a run of their own. How many it were in all is what the schedule's state says; this may be told twice."""
 
     hub: str
     schedule_id: str
