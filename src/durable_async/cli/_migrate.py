@@ -51,7 +51,7 @@ def print_script(url: MaybeUrl = None, schema: Schema = None) -> None:
 def apply(url: Url) -> None:
     """Apply what is missing. One at a time: a second one waits for the first.
 
-    Exit status: 0 up to date, 2 refused.
+    Exit status: 0 up to date, 2 refused, 3 none that this release works with.
     """
     anyio.run(_apply, url)
 
@@ -60,7 +60,8 @@ def apply(url: Url) -> None:
 def check(url: Url) -> None:
     """Say whether a store is up to date; nothing is changed.
 
-    Exit status: 0 it is, or it is newer and serves this release too, 1 steps are missing, 2 cannot be told, 3 too new for this release.
+    Exit status: 0 it is, or it is newer and serves this release too, 1 steps are missing, 2 cannot be told, 3 too new for this release,
+    or of its number and another one.
     """
     raise typer.Exit(anyio.run(_check, url))
 
@@ -144,14 +145,17 @@ async def verdict_of(url: str) -> Verdict:
     from durable_async.backends.sqlite.administration import migrations, version_of
 
     file = _file(url)
+    lack: str | None = None
     if file is not None:
         standing, known = Standing(version_of(file)), len(migrations())
         place, advice = f"sqlite {file}", "It upgrades itself when it is opened."
     else:
         administration = Administration(url)
-        standing, known = await administration.standing(), administration.known
+        (standing, lack), known = await administration.look(), administration.known
         place, advice = administration.description, "`durable-async migrate apply` applies them."
     status, style, said = _verdict(standing.version, standing.serves, known, advice)
+    if status == 0 and lack is not None:
+        status, style, said = NO_STORE, "red", f"Another schema than this release's: {lack}."
     text = f"{place}: version {standing.version}, this release knows {known}. {said}"
     return Verdict(status, text, style)
 

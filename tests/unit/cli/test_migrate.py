@@ -13,7 +13,8 @@ from durable_async import ConfigurationError, TaskHub
 from durable_async.backends.postgres import statements
 from durable_async.backends.postgres.embedded import find_binaries
 from durable_async.cli._app import app
-from durable_async.errors import BackendUnavailableError
+from durable_async.cli._exits import status_of
+from durable_async.errors import BackendUnavailableError, SchemaVersionError
 
 VERSION = len(statements.migrations_in("any"))
 
@@ -96,6 +97,20 @@ def test_a_newer_schema(postgres_database: str, serves: int, status: int, words:
         f"update durable_async.meta set value = case name when 'serves' then {serves} else 99 end",
     )
     assert words in say("check", "--url", postgres_database, status=status)
+
+
+def test_another_schema_of_the_same_number(postgres_database: str) -> None:
+    """As one from between two releases may be; opening refuses it, too."""
+    say("apply", "--url", postgres_database)
+    psql(postgres_database, "drop function durable_async.sweep cascade")
+    said = say("check", "--url", postgres_database, status=3)
+    assert "Another schema than this release's: it lacks sweep as this release calls" in said
+    assert "Up to date" not in said
+    outcome = invoke("apply", "--url", postgres_database)
+    assert isinstance(outcome.exception, SchemaVersionError)
+    assert status_of([outcome.exception]) == 3
+    assert "lacks sweep" in str(outcome.exception)
+    assert "up to date" not in outcome.output
 
 
 def test_grants(postgres_database: str) -> None:

@@ -55,6 +55,18 @@ class Administration:
         async with self._connection() as connection:
             return await schema.standing_of(connection, self.schema)
 
+    async def look(self) -> tuple[Standing, str | None]:
+        """Look where the schema stands and, if its number is this release's or a later one, what it lacks nevertheless, in words.
+
+        Raises:
+            BackendError: The server does not answer, or does not let us look.
+        """
+        async with self._connection() as connection:
+            standing = await schema.standing_of(connection, self.schema)
+            if standing.version < self.known:
+                return standing, None
+            return standing, await schema.lack_of(connection, self.schema)
+
     async def hubs(self) -> list[str]:
         """Return the names of the hubs in the schema, in order.
 
@@ -74,7 +86,7 @@ class Administration:
         Raises:
             BackendError: The server does not answer, or the role may not change the schema.
             BackendUnavailableError: The schema is in use. What was applied stays; try again.
-            SchemaVersionError: It is too new, or workers run that the next step would break.
+            SchemaVersionError: It is too new, or another one of the same number, or workers run that the next step would break.
         """
         async with self._connection() as connection:
             return await schema.upgrade(connection, self.schema)

@@ -93,12 +93,15 @@ async def upgrade(connection: Any, schema: str) -> list[Migration]:
 
     Raises:
         BackendUnavailableError: The schema is in use or another process upgrades it. What was applied stays; try again.
-        SchemaVersionError: It is too new for this release, or the next step would break workers of an earlier one that still run.
+        SchemaVersionError: It is too new for this release, or of its number and another one; or the next step would break workers of an
+            earlier one that still run.
     """
     applied: list[Migration] = []
     try:
         while (step := await _apply_next(connection, schema)) is not None:
             applied.append(step)
+        found = await standing_of(connection, schema)
+        await _check_functions(connection, schema, found.version, len(migrations_in(schema)))
     except asyncpg.LockNotAvailableError as error:
         raise BackendUnavailableError(
             f"the schema {schema!r} is in use or being upgraded by another process, and its locks were not to be had; try again"
@@ -166,27 +169,33 @@ async def prepare(connection: Any, schema: str, *, may_upgrade: bool) -> None:
 
 async def _check_functions(connection: Any, schema: str, found: int, wanted: int) -> None:
     """Find out now, and not in the midst of work, that a schema of the right number is another one than this release's."""
-    functions = _functions_in(schema)
+    lack = await lack_of(connection, schema)
+    if lack is not None:
+        raise SchemaVersionError(found, wanted, f"but {lack}")
+
+
+async def lack_of(connection: Any, schema: str) -> str | None:
+    """Return which functions a schema lacks whose number is this release's or a later one, in words; ``None`` if it has all of them."""
+    functions = _functions_in(migrations_in(schema))
     rows = await connection.fetch(
         statements_in(schema)["missing_functions"],
         schema,
         [name for name, _ in functions],
         [arguments for _, arguments in functions],
     )
-    if rows:
-        missed = ", ".join(row["name"] for row in rows)
-        raise SchemaVersionError(
-            found,
-            wanted,
-            f"but it lacks {missed} as this release calls them, so it was made by a state of durable_async between two releases: use a new"
-            f" schema (?schema=...), or drop the schema {schema!r} if nothing in it is needed",
-        )
+    if not rows:
+        return None
+    missed = ", ".join(row["name"] for row in rows)
+    return (
+        f"it lacks {missed} as this release calls them, so it was made by a state of durable_async between two releases: use a new"
+        f" schema (?schema=...), or drop the schema {schema!r} if nothing in it is needed"
+    )
 
 
 @cache
-def _functions_in(schema: str) -> Sequence[tuple[str, int]]:
+def _functions_in(steps: tuple[Migration, ...]) -> Sequence[tuple[str, int]]:
     """Return the functions of this release's schema, with how many arguments each takes."""
-    script = "\n".join(step.sql for step in migrations_in(schema))
+    script = "\n".join(step.sql for step in steps)
     return [(found[1], _count(found[2])) for found in _FUNCTION.finditer(script)]
 
 
