@@ -331,8 +331,8 @@ class InstanceStore(Protocol):
     ) -> Expired:
         """Delete, as `purge` does, orchestrations that ended long ago, of the next ``limit`` in order of completion after a place.
 
-        A sub-orchestration is kept as long as its parent has not ended and is at the execution that started it. One that somebody else
-        is about to change is left for another time, rather than waited for. ``deletes=False`` only tells which it would be.
+        A sub-orchestration is kept as long as its parent is at the execution of its link and has not ended, or has failed, so that it may
+        be rewound. One that somebody else is about to change is left for another time, rather than waited for. ``deletes=False`` only tells which it would be.
         """
         ...
 

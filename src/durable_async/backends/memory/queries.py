@@ -14,6 +14,7 @@ from durable_async.model.records import (
     InstanceRecord,
     QueryOrder,
 )
+from durable_async.model.status import Status
 from durable_async.model.upkeep import Expired, Expiry, Place
 
 from .rows import Instance
@@ -80,18 +81,18 @@ def _is_expired(hub: HubState, expiry: Expiry, instance: Instance) -> bool:
         instance.status in expiry.statuses
         and (not expiry.names or instance.name in expiry.names)
         and instance.name not in expiry.other_than
-        and not _is_of_one_that_goes_on(hub, instance)
+        and not _is_of_one_that_may_need_it(hub, instance)
     )
 
 
-def _is_of_one_that_goes_on(hub: HubState, instance: Instance) -> bool:
+def _is_of_one_that_may_need_it(hub: HubState, instance: Instance) -> bool:
     link = instance.parent
     parent = None if link is None else hub.instances.get(link.instance_id)
     return (
         link is not None
         and parent is not None
         and parent.execution == link.execution
-        and not parent.status.is_terminal
+        and (parent.status is Status.FAILED or not parent.status.is_terminal)
     )
 
 

@@ -101,8 +101,23 @@ class ExpiryConformance(ConformanceBase):
             await worker.restate(claimed, status=Status.COMPLETED)
         clock.advance(DAY_SECONDS)
         assert sorted(await expired(worker.backend)) == ["of-another", "of-nobody"]
-        await worker.restate(parent, number=2, status=Status.FAILED)
+        await worker.restate(parent, number=2, status=Status.COMPLETED)
         assert sorted(await expired(worker.backend)) == ["of-this-run"]
+
+    async def test_a_child_of_one_that_failed_stays_with_it(
+        self, worker: Driver, clock: StoreClock
+    ) -> None:
+        """However long that is kept: a rewind would ask for what the child returned."""
+        parent = await worker.start("parent")
+        child = new("child", name="leaf", parent=ParentLink("parent", parent.execution, 1))
+        await worker.restate(parent, children=(child,), status=Status.FAILED)
+        [claimed] = (await worker.fetch(names=frozenset({"leaf"}))).claimed
+        await worker.restate(claimed, status=Status.COMPLETED)
+        clock.advance(DAY_SECONDS)
+        leaves = expiry(names=("leaf",))
+        assert await expired(worker.backend, leaves) == {}
+        assert await expired(worker.backend) == {"parent": "checkout"}
+        assert await expired(worker.backend, leaves) == {"child": "leaf"}
 
     async def test_one_that_began_again_is_young(self, worker: Driver, clock: StoreClock) -> None:
         """Replaced by another, or set going again."""

@@ -486,14 +486,16 @@ begin
         return;
     end if;
 
-    -- A child stays as long as the run of its parent goes on that started it.
+    -- A child stays as long as the run of its parent goes on that started it, and when that has failed, which a rewind lets go on. No parent
+    -- whose child is to go comes to need it later, so nobody asks again under the lock.
     select array_agg(i.key) into v_keys
     from {schema}.instances i
     where i.hub = p_hub and i.key = any (v_next) and i.status = any (p_statuses)
         and (p_names is null or i.name = any (p_names)) and i.name <> all (p_other_than)
         and not exists (
             select from {schema}.instances p
-            where p.hub = p_hub and p.id = i.parent_id and p.execution = i.parent_execution and p.completed_at_us is null
+            where p.hub = p_hub and p.id = i.parent_id and p.execution = i.parent_execution
+                and (p.completed_at_us is null or p.status = 'failed')
         );
     if p_deletes then
         select array_agg(o.key) into v_keys

@@ -137,14 +137,16 @@ where
 -- include: latest_first
 
 -- name: expired_instances
--- The next ones along the index instances_by_completion, and whether each is to go: not while the run of its parent goes on that started it.
+-- The next ones along the index instances_by_completion, and whether each is to go: not while the run of its parent goes on that
+-- started it, nor once that has failed, which a rewind lets go on. No parent whose child is to go comes to need it later, so nobody asks again.
 select i.id, i.name, i.execution, i.completed_at_us,
     i.status in (select value from json_each(:statuses))
         and (:names is null or i.name in (select value from json_each(:names)))
         and i.name not in (select value from json_each(:other_than))
         and not exists (
             select 1 from instances p
-            where p.hub = i.hub and p.id = i.parent_id and p.execution = i.parent_execution and p.completed_at_us is null
+            where p.hub = i.hub and p.id = i.parent_id and p.execution = i.parent_execution
+                and (p.completed_at_us is null or p.status = 'failed')
         )
 from instances i
 where i.hub = :hub and i.completed_at_us >= :after_us and i.completed_at_us <= :until_us
