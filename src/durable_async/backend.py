@@ -339,7 +339,8 @@ class InstanceStore(Protocol):
     async def rewrite(self, rewrites: Sequence[Rewrite]) -> bool:
         """Set failed instances going again with another history, all or none.
 
-        False, and nothing written, if one is no longer FAILED at the execution that was read.
+        What ended as a child of that execution is one of the next from then on, so that `expire` keeps it. False, and nothing written,
+        if one is no longer FAILED at the execution that was read.
         """
         ...
 

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import islice
 
+import msgspec
+
 from durable_async.backend import Hearing, Offer
 from durable_async.environment import SystemEnvironment
 from durable_async.errors import (
@@ -369,6 +371,8 @@ class MemoryBackend:
         if len(found) != len(rewrites) or not all(_is_as_read(hub, one) for one in rewrites):
             return False
         for rewrite in rewrites:
+            _take_along(hub, hub.instances[rewrite.instance_id])
+        for rewrite in rewrites:
             _rewrite(hub, hub.instances[rewrite.instance_id], rewrite, now_us)
             for outgoing in rewrite.outgoing():
                 hub.deliver(outgoing, now_us, None)
@@ -534,6 +538,14 @@ def _is_as_read(hub: HubState, rewrite: Rewrite) -> bool:
         and instance.status is Status.FAILED
         and instance.execution == rewrite.execution
     )
+
+
+def _take_along(hub: HubState, parent: Instance) -> None:
+    for instance_id in hub.children.get(parent.instance_id, ()):
+        child = hub.instances[instance_id]
+        link = child.parent
+        if link is not None and link.execution == parent.execution and child.status.is_terminal:
+            child.parent = msgspec.structs.replace(link, execution=link.execution + 1)
 
 
 def _rewrite(hub: HubState, instance: Instance, rewrite: Rewrite, now_us: int) -> None:

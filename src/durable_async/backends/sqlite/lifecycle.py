@@ -65,6 +65,7 @@ def rewrite(tx: Statements, rewrites: Sequence[Rewrite]) -> bool:
 
 
 def _restart(tx: Statements, ledger: Ledger, state: InstanceState, one: Rewrite) -> None:
+    ledger.pending.take_children_along.append((tx.hub, state.id, state.execution))
     ledger.renew(state, one.events)
     state.status = Status.RUNNING
     state.completed_at_us = None

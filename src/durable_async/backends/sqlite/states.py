@@ -151,6 +151,7 @@ WRITES = (
     "save_instances",
     "save_outcomes",
     "save_custom_statuses",
+    "take_children_along",
     "save_parents",
     "save_wills",
     "save_options",
@@ -192,6 +193,7 @@ class Pending:
         self.save_instances: list[Row] = []
         self.save_outcomes: list[Row] = []
         self.save_custom_statuses: list[Row] = []
+        self.take_children_along: list[Row] = []
         self.save_parents: list[Row] = []
         self.save_wills: list[Row] = []
         self.save_options: list[Row] = []

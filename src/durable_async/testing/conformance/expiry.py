@@ -119,6 +119,37 @@ class ExpiryConformance(ConformanceBase):
         assert await expired(worker.backend) == {"parent": "checkout"}
         assert await expired(worker.backend, leaves) == {"child": "leaf"}
 
+    async def test_children_stay_for_a_parent_that_was_rewound(
+        self, worker: Driver, clock: StoreClock
+    ) -> None:
+        """They belong to its next execution then, but for those of others and those that go on."""
+        parent = await worker.start("parent")
+        link = ParentLink("parent", parent.execution, 1, 3)
+        children = (
+            new("done", name="leaf", parent=link),
+            new("of-another", name="leaf", parent=later(later(link))),
+            new("rewound", parent=link),
+            new("goes-on", name="slow", parent=link),
+        )
+        await worker.restate(parent, children=children, status=Status.FAILED)
+        for claimed in (await worker.fetch(names=frozenset({"leaf"}))).claimed:
+            await worker.restate(claimed, status=Status.COMPLETED)
+        await worker.restate(await worker.claim_one(), status=Status.FAILED)
+        rewrites = [
+            Rewrite(instance_id="rewound", execution=1, events=b"again", parent=of_nobody()),
+            Rewrite(instance_id="parent", execution=1, events=b"again", parent=None),
+        ]
+        assert await worker.backend.rewrite(rewrites)
+        ids = [one.instance_id for one in children]
+        records = await worker.backend.read(ids, payloads=False)
+        links = [None if record is None else record.parent for record in records]
+        assert links == [later(link), later(later(link)), of_nobody(), link]
+        clock.advance(DAY_SECONDS)
+        assert await expired(worker.backend) == {"of-another": "leaf"}
+        for claimed in await worker.claim():
+            await worker.restate(claimed, status=Status.COMPLETED)
+        assert await expired(worker.backend) == {"done": "leaf"}
+
     async def test_one_that_began_again_is_young(self, worker: Driver, clock: StoreClock) -> None:
         """Replaced by another, or set going again."""
         await end(worker, "replaced")
@@ -203,7 +234,7 @@ def expiry(**conditions: Any) -> Expiry:
 
 def later(link: ParentLink) -> ParentLink:
     """Return the same operation in another execution of the parent."""
-    return ParentLink(link.instance_id, link.execution + 1, link.seq)
+    return msgspec.structs.replace(link, execution=link.execution + 1)
 
 
 def of_nobody() -> ParentLink:

@@ -169,6 +169,9 @@ MEANT: dict[str, tuple[str, ...]] = {
     "select array_agg(n.key) from": ("instances_by_completion",),
     "i.key = any (v_next) and i.status": ("instances_by_id", "instances_pkey"),
     "i.key = any (v_keys) and i.completed_at_us": ("instances_pkey",),
+    # rewrite_instances
+    "select array_agg(c.id) from unnest(w_id": ("instances_by_parent",),
+    "set parent_execution = i.parent_execution + 1": ("instances_by_id",),
     # clients
     "case when p_payloads then i.output": ("history_pkey", "instances_by_id"),
     "is null or i.tags @> $16::text::jsonb) and i.created_at_us >=": (

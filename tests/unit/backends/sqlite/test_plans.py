@@ -99,6 +99,7 @@ def test_no_statement_reads_a_whole_table(schema: sqlite3.Connection, name: str)
             "USING INDEX instances_by_completion (hub=? AND completed_at_us>? AND completed_at_us<?)",
         ),
         ("expired_instances", "SEARCH p USING INDEX instances_by_id (hub=? AND id=?)"),
+        ("take_children_along", "USING INDEX instances_by_parent (hub=? AND parent_id=?)"),
         ("query_few_ended", "USING COVERING INDEX instances_by_parent (hub=? AND parent_id=?)"),
         (
             "query_newest",

@@ -24,7 +24,7 @@ def touched(call: Call, rows: Rows) -> Iterator[str]:
         case "fetch":
             yield from (claimed.instance_id for claimed in call.answer.claimed)
         case "rewrite":
-            yield from (rewrite.instance_id for rewrite in call.args[0])
+            yield from _touched_by_rewrite(call, rows)
         case "unpark" | "purge" | "discard_entities":
             yield from call.args[0]
         case "expire":
@@ -53,6 +53,12 @@ def _touched_by_commit(call: Call, rows: Rows) -> Iterator[str]:
         if (instance_id := getattr(item, "instance_id", None)) is not None:
             yield instance_id
             yield from _heirs(instance_id, rows)
+
+
+def _touched_by_rewrite(call: Call, rows: Rows) -> Iterator[str]:
+    for rewrite in call.args[0]:
+        yield rewrite.instance_id
+        yield from rows.hub.children.get(rewrite.instance_id, ())
 
 
 def _heirs(instance_id: str, rows: Rows) -> tuple[str, ...]:

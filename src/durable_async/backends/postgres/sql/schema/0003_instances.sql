@@ -394,7 +394,8 @@ begin
 end
 $$;
 
--- Sets failed instances going again as their next execution, all or none; returns whether it did.
+-- Sets failed instances going again as their next execution, all or none; returns whether it did. What ended as a child of theirs is one of
+-- the next execution from then on.
 create function {schema}.rewrite_instances(
     p_hub integer,
     w_id text[],
@@ -414,10 +415,15 @@ as $$
 declare
     v_now_us bigint;
     v_keys bigint[];
+    v_children text[];
     v_none boolean[];
 begin
+    select array_agg(c.id) into v_children
+    from unnest(w_id, w_execution) as w (id, execution)
+    join {schema}.instances c
+        on c.hub = p_hub and c.parent_id = w.id and c.parent_execution = w.execution and c.completed_at_us is not null;
     perform from {schema}.instances i
-    where i.hub = p_hub and i.id = any (w_id)
+    where i.hub = p_hub and i.id = any (w_id || v_children)
     order by i.id
     for no key update;
 
@@ -430,6 +436,10 @@ begin
         return false;
     end if;
 
+    update {schema}.instances i
+    set parent_execution = i.parent_execution + 1
+    where i.hub = p_hub and i.id = any (v_children) and i.completed_at_us is not null
+        and i.parent_execution = w_execution[array_position(w_id, i.parent_id)];
     delete from {schema}.history h where h.hub = p_hub and h.key = any (v_keys);
     delete from {schema}.queued_activities q where q.hub = p_hub and q.key = any (v_keys);
     update {schema}.instances i

@@ -136,6 +136,11 @@ update instances set state = ?, updated_at_us = ?, attempts = 0 where key = ?
 -- Apart from the state, because they change seldom.
 update instances set will_receivers = ?, will_letter = ? where key = ?
 
+-- name: take_children_along
+-- What ended as a child of an execution that is rewritten belongs to the next one.
+update instances set parent_execution = parent_execution + 1
+where hub = ? and parent_id = ? and parent_execution = ? and completed_at_us is not null
+
 -- name: save_parents
 -- A rewritten instance may report to another execution of its parent.
 update instances set parent_id = ?, parent_execution = ?, parent_seq = ?, parent_depth = ? where key = ?
