@@ -143,8 +143,8 @@ class Worker:
                 except BackendUnavailableError as error:
                     complaints.cannot("register", error)
                     await patience.pause()
-        except BaseException as error:
-            if self._on_failure is not None and not _is_cancellation(error):
+        except Exception as error:
+            if self._on_failure is not None:
                 self._on_failure(error)
             raise
         finally:
@@ -157,7 +157,3 @@ class Worker:
             self._session.stop()
         if self._group is not None:
             await self._ended.wait()
-
-
-def _is_cancellation(error: BaseException) -> bool:
-    return isinstance(error, anyio.get_cancelled_exc_class())
