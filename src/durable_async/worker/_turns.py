@@ -20,6 +20,7 @@ from durable_async.errors import (
     CorruptHistoryError,
     LimitExceededError,
 )
+from durable_async.failure import FailureDetails
 from durable_async.model.history import (
     ActivityCompleted,
     ActivityFailed,
@@ -239,13 +240,13 @@ class Turns:
             self._rest(slot)
 
     def _tell_end(self, slot: Slot, commit: TurnCommit) -> None:
-        """Tell those of this process who wait for it; a failure is told in the log, too."""
+        """Tell those of this process who wait for it; a failure is told in the log, too, without its words, which may hold what nobody should log."""
         ends = self._tools.ends
         if commit.failure is not None:
             _log.info(
                 "%s failed: %s",
                 named(commit.instance_id),
-                readable(f"{commit.failure.error_type}: {commit.failure.message}"),
+                readable(_kinds(commit.failure)),
                 extra=about(commit.instance_id, commit.execution),
             )
         if commit.status is Status.COMPLETED and ends.is_awaited(commit.instance_id):
@@ -476,3 +477,12 @@ def _take_back(instance: Orchestration, result: TurnResult) -> None:
 def _mailbox_of(slot: Slot) -> _Mailbox:
     instance = slot.instance
     return instance if isinstance(instance, EntityInstance) else instance.mailbox
+
+
+def _kinds(failure: FailureDetails | None) -> str:
+    """Name the types of a failure and of its causes."""
+    kinds: list[str] = []
+    while failure is not None:
+        kinds.append(failure.error_type)
+        failure = failure.cause
+    return " from ".join(kinds)
