@@ -22,7 +22,7 @@ from .schemas import (
     standing,
 )
 
-REPLACES_A_FUNCTION = "drop function {schema}.claim_work;"
+REPLACES_A_FUNCTION = "alter function {schema}.clock_us rename to clock_of_before; alter function {schema}.clock_of_before rename to clock_us;"
 
 registry = Registry()
 
