@@ -175,6 +175,8 @@ def here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(sys, "path", sys.path.copy())
     for kind in ("_activities", "_orchestrators", "_entities"):
         monkeypatch.setattr(default_registry, kind, {})
+    for name in ("program", "empty"):  # another test of this process may have one of this name
+        monkeypatch.delitem(sys.modules, name, raising=False)
     yield folder
     for name in ("program", "empty"):
         sys.modules.pop(name, None)
