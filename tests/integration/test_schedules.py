@@ -262,6 +262,23 @@ async def test_trigger_starts_one_whatever_is_going_on(
 
 
 @virtual_time
+async def test_who_asks_twice_for_the_same_run_gets_it_twice(
+    env: VirtualEnvironment, world: World
+) -> None:
+    async with running(env, world) as hub:
+        trigger = hub.schedules.trigger
+        await hub.schedules.create("s", report, every=HOUR)
+        at_once = await asyncio.gather(*(trigger("s", request_id="click") for _ in range(2)))
+        await anyio.sleep(MINUTE)
+        later = await trigger("s", request_id="click")
+        other = await trigger("s", request_id="another click")
+        assert {one.instance_id for one in at_once} == {later.instance_id} != {other.instance_id}
+        assert (await described(hub)).started == 2
+        with pytest.raises(ValidationError, match="request_id"):
+            await trigger("s", request_id="")
+
+
+@virtual_time
 async def test_backfill_starts_what_has_no_run(env: VirtualEnvironment, world: World) -> None:
     async with running(env, world) as hub:
         schedules = hub.schedules

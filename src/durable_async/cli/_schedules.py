@@ -193,13 +193,22 @@ def resume(
 @app.command()
 def trigger(
     schedule_id: Id,
+    request_id: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID", help="Of your own: repeating the command with it starts nothing more."
+        ),
+    ] = None,
     as_json: AsJson = False,
     app: App = None,
     url: Url = None,
     hub: Hub = None,
 ) -> None:
     """Start a run now, and say its id; the ticks stay as they are."""
-    handle = _in(Where(app, url, hub), lambda found: found.schedules.trigger(schedule_id))
+    handle = _in(
+        Where(app, url, hub),
+        lambda found: found.schedules.trigger(schedule_id, request_id=request_id),
+    )
     if as_json:
         _documents.write({"id": handle.instance_id})
     else:

@@ -60,7 +60,17 @@ class Asking:
             WaitTimeoutError: It was not answered; it may be carried out still.
             BackendUnavailableError: The store did not answer; nothing was done if it was the operation that asked it.
         """
-        request_id = self._new_id()
+        return await self.ask_once(self._new_id(), entity, verb, *args, **kwargs)
+
+    async def ask_once(
+        self,
+        request_id: str,
+        entity: EntityId,
+        verb: Callable[Concatenate[ScheduleEntity, P], Coroutine[Any, Any, T]],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Do as `ask`; whoever asks again with the same id is given the same answer, and nothing more is done."""
 
         async def call(seconds: float) -> T:
             handle = self._client.entity(entity, timeout=seconds, request_id=request_id)

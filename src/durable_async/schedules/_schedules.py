@@ -21,7 +21,7 @@ from durable_async.errors import (
     ValidationError,
     shown,
 )
-from durable_async.model.identity import EntityId
+from durable_async.model.identity import EntityId, check_name
 from durable_async.model.moments import instant
 from durable_async.registry import Orchestrator
 from durable_async.serialization import DataConverter
@@ -73,6 +73,7 @@ class Schedules:
         self._client = client
         self._payloads = payloads
         self._now_us = now_us
+        self._new_id = new_id
         self._asking = Asking(client, new_id, serve)
 
     # -- making and changing
@@ -226,15 +227,23 @@ class Schedules:
 
     # -- runs
 
-    async def trigger(self, schedule_id: str, /) -> OrchestrationHandle[Any]:
+    async def trigger(
+        self, schedule_id: str, /, *, request_id: str | None = None
+    ) -> OrchestrationHandle[Any]:
         """Start a run now, also if it is paused or another one is going on; its ticks stay as they are.
+
+        Args:
+            schedule_id: Which one.
+            request_id: Repeating a call with the same one gives the same run and starts nothing more.
 
         Raises:
             ScheduleNotFoundError: There is no such schedule.
+            ValidationError: An argument is refused.
         """
         entity = entity_of(schedule_id)
+        once = self._new_id() if request_id is None else check_name(request_id, "request_id")
         await self._existing(entity)
-        instance_id = await self._asking.ask(entity, ScheduleEntity.trigger)
+        instance_id = await self._asking.ask_once(once, entity, ScheduleEntity.trigger)
         if instance_id is None:
             raise ScheduleNotFoundError(schedule_id)
         return self._client.handle(instance_id)

@@ -54,6 +54,15 @@ def test_the_life_of_a_schedule(url: str) -> None:
     assert run("entities", *at).lines[0].startswith("There are no such entities")
 
 
+def test_a_trigger_that_is_repeated_starts_nothing_more(url: str) -> None:
+    at = ("--url", url)
+    run("schedules", "create", "s", "report", "--every", "1h", *at)
+    again = ("schedules", "trigger", "s", "--request-id", "deploy-7", *at)
+    first, second = run(*again), run(*again)
+    assert first.lines == second.lines
+    assert run("schedules", "show", "s", "--json", *at).documents[0]["started"] == 1
+
+
 def test_what_would_be_is_only_said(url: str) -> None:
     said = run("schedules", "create", "s", "report", "--every", "1h", "--dry-run", "--url", url)
     assert len(said.lines) == 5

@@ -13,18 +13,30 @@ from durable_async.dashboard._forms import SentForms
 from .house import Browser, dashboard, hidden, opened
 
 
-async def test_a_schedule_is_triggered_once() -> None:
+async def test_a_schedule_is_triggered_once_in_whatever_process() -> None:
     async with opened() as hub:
         await hub.schedules.create("s", "welcome", "Mia", every=3_600)
-        browser = Browser(dashboard(hub))
+        browser, elsewhere = Browser(dashboard(hub)), Browser(dashboard(hub))
         form = hidden(await browser.get("/do/trigger", id="s"))
-        assert (await browser.post("/do/trigger", form)).status_code == 303
-        again = await browser.post("/do/trigger", form)
-        assert again.status_code == 409
-        assert "was sent before" in again.text
+        elsewhere.client.cookies = browser.client.cookies
+        for one in (browser, browser, elsewhere):
+            assert (await one.post("/do/trigger", form)).status_code == 303
+        without = await browser.post("/do/trigger", {**form, "once": ""})
+        assert without.status_code == 409
         schedule = await hub.schedules.get("s")
         assert schedule is not None
         assert schedule.started == 1
+
+
+async def test_what_has_no_request_id_is_refused_the_second_time() -> None:
+    async with opened() as hub:
+        await (await hub.client.start("welcome", "Mia", instance_id="a")).wait()
+        browser = Browser(dashboard(hub))
+        form = {**hidden(await browser.get("/do/restart", id="a")), "new_id": "b"}
+        assert (await browser.post("/do/restart", form)).status_code == 303
+        again = await browser.post("/do/restart", form)
+        assert again.status_code == 409
+        assert "was sent before" in again.text
 
 
 async def test_a_form_without_its_token_does_nothing() -> None:

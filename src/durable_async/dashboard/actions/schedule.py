@@ -18,8 +18,8 @@ async def _resume(hub: TaskHub, schedule_id: str, _: Form) -> str:
     return schedule_id
 
 
-async def _trigger(hub: TaskHub, schedule_id: str, _: Form) -> str:
-    await hub.schedules.trigger(schedule_id)
+async def _trigger(hub: TaskHub, schedule_id: str, form: Form) -> str:
+    await hub.schedules.trigger(schedule_id, request_id=form.get("once", ""))
     return schedule_id
 
 
@@ -42,6 +42,7 @@ SCHEDULES = Kind(
         done="A run was started.",
         applies=lambda _: True,
         carry_out=_trigger,
+        is_repeatable=True,
     ),
     Action(
         name="pause-schedule",
