@@ -77,7 +77,7 @@ async def test_children_go_only_if_somebody_says_so(
 async def test_what_happens_to_children_is_said_of_each_action() -> None:
     async with opened() as hub:
         browser = Browser(dashboard(hub))
-        for action in bulk.NAMES:
+        for action in bulk.BULK_ACTIONS:
             page = await browser.get("/bulk", action=action)
             assert "ub-orchestrations" in page
             assert 'name="recursive"' not in page  # there are none

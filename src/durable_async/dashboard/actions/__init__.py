@@ -10,6 +10,7 @@ from durable_async.dashboard._visit import Visit
 
 from . import bulk, confirm, start
 from .action import Action, Kind
+from .bulk import BULK_ACTIONS
 from .confirm import done_text
 from .entity import ENTITIES
 from .instance import INSTANCES
@@ -22,4 +23,13 @@ FORMS: dict[str, Callable[[Visit], Awaitable[Response]]] = {
 }
 """Pages with forms, which answer to GET and POST; only POST changes anything."""
 
-__all__ = ("ENTITIES", "FORMS", "INSTANCES", "SCHEDULES", "Action", "Kind", "done_text")
+__all__ = (
+    "BULK_ACTIONS",
+    "ENTITIES",
+    "FORMS",
+    "INSTANCES",
+    "SCHEDULES",
+    "Action",
+    "Kind",
+    "done_text",
+)

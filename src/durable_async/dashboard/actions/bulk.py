@@ -27,7 +27,7 @@ from .attempt import Attempt, refuse_viewers
 from .confirm import form_page
 from .instance import INSTANCES, InstanceAction
 
-NAMES = ("suspend", "resume", "unpark", "rewind", "terminate", "purge")
+BULK_ACTIONS = ("suspend", "resume", "unpark", "rewind", "terminate", "purge")
 INSTANCES_MAX = 10_000
 IDS_BYTES_MAX = 4 * 1024 * 1024
 """So much of a form their ids may take, as a browser sends them."""
@@ -135,7 +135,7 @@ async def _ask(
 
 
 def _action_of(name: str) -> InstanceAction:
-    if name not in NAMES:
+    if name not in BULK_ACTIONS:
         raise HTTPException(400, "That cannot be done with many at once.")
     return INSTANCES.by_name[name]
 

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from durable_async.client import OrchestrationState
 from durable_async.dashboard._filters import Filter, filter_of
 from durable_async.dashboard._visit import Visit
+from durable_async.dashboard.actions import BULK_ACTIONS
 from durable_async.errors import ValidationError
 from durable_async.model.identity import ENTITY_MARK
 from durable_async.model.records import QueryOrder
@@ -31,6 +32,7 @@ async def page(visit: Visit) -> Response:
         next_page=next_page,
         problem=problem,
         statuses=list(Status),
+        bulk_actions=BULK_ACTIONS,
         names=sorted({state.name for state in states} | visit.hub.registry.orchestrators),
         status=400 if problem else 200,
     )

@@ -46,6 +46,7 @@ async def page(visit: Visit) -> Response:
         schedules=schedules,
         entities=max(0, counts.entities - schedules),
         statuses=list(Status),
+        failed=counts.by_status.get(Status.FAILED, 0),
         pulse=pulse,
         columns=columns_of(pulse),
         most=_most(pulse),
