@@ -1,15 +1,16 @@
 """The client starts, watches and steers orchestrations, and signals, calls and reads entities; it needs no worker in its process.
 
-Knows the port and the registry. Read `_client` first; what it stands on is in `_steering`, `_watching` and `_connection`, and for
-entities in `_entity_upkeep`, `_entities` and `_entity_reading`.
+Knows the port and the registry. Begin with `_client`, which starts, and go down: `_steering` changes what is there, `_waiting` waits,
+`_reading` looks, and all stand on `_connection`. What there is for entities is in `_entities`, and `_explaining` says what an orchestration
+waits for.
 """
 
 from __future__ import annotations
 
 from ._client import Client
 from ._conditions import Conditions, EntityConditions
-from ._entity_handle import EntityHandle
-from ._entity_state import (
+from ._entities.handle import EntityHandle
+from ._entities.state import (
     CleanedEntities,
     EntityLockHolder,
     EntityLocks,

@@ -24,10 +24,10 @@ from durable_async.serialization.events import encode_events
 from . import _lineage
 from ._arguments import check_several
 from ._connection import Instance, id_of
-from ._entity_upkeep import EntityUpkeep
+from ._entities.upkeep import EntityUpkeep
 from ._handle import OrchestrationHandle, Since
 from ._steering import Steering
-from ._waiting import News
+from ._waiters import News
 
 In = TypeVar("In")
 R = TypeVar("R")

@@ -34,9 +34,9 @@ from durable_async.telemetry import Signals
 from ._gathering import Gatherer
 from ._handle import OrchestrationHandle
 from ._intake import Intake
-from ._looking import RETRY_SECONDS
+from ._lookout import RETRY_SECONDS
 from ._telling import ClientTeller
-from ._waiting import Waiters
+from ._waiters import Waiters
 
 A = TypeVar("A")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from ._state import OrchestrationState
-from ._waiting import News
+from ._waiters import News
 
 R = TypeVar("R", covariant=True)
 

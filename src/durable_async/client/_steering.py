@@ -27,12 +27,12 @@ from . import _lineage
 from ._arguments import check_event, check_flag, check_limit, check_reason, check_several
 from ._conditions import Conditions, filter_of
 from ._connection import Instance, entity_id_of, id_of
-from ._watching import Watching
+from ._waiting import Waiting
 
 REASON_CHARS_MAX = 8_192
 
 
-class Steering(Watching):
+class Steering(Waiting):
     """The verbs that change an orchestration that is there."""
 
     async def raise_event(

@@ -1,161 +1,269 @@
-"""Waiting for an instance or an answer: hints first, looking again as the guarantee."""
+"""Waiting: for a result, an end, a start, or whatever comes next."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Sequence
-from contextlib import contextmanager
-from typing import Generic, TypeVar
-from weakref import WeakValueDictionary
+import math
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, TypeVar, overload
 
 import anyio
-from anyio.lowlevel import checkpoint
 
-from durable_async.backend import Hearing, Wakeups
-from durable_async.environment import Environment
+from durable_async._engine.ends import End
+from durable_async.errors import (
+    BackendUnavailableError,
+    InstanceNotFoundError,
+    InstanceParkedError,
+    OrchestrationFailedError,
+    OrchestrationTerminatedError,
+    WaitTimeoutError,
+)
+from durable_async.failure import FailureDetails
+from durable_async.model.records import InstanceRecord
+from durable_async.model.status import Status
 
-from ._looking import Lookout, Waiter
+from ._arguments import check_timeout
+from ._connection import Instance, id_of
+from ._handle import OrchestrationHandle, Since
+from ._lookout import Waiter
+from ._reading import Reading
+from ._state import OrchestrationState
+from ._timeouts import instance_standing
+from ._watch import Watch
 
-FEW = 20
-"""So many waiters may as well read at once when anything may have changed."""
+R = TypeVar("R")
+T = TypeVar("T")
 
-F = TypeVar("F")
+_NOT_KEPT = FailureDetails(
+    "durable_async.errors.CorruptHistoryError", "it failed, and why is not in the store"
+)
 
+PARKED_SECONDS = 1.0
+"""So long what is parked is waited for."""
 
-class News:
-    """What has been heard of a key since somebody began to care, as long as he keeps this.
-
-    Attributes:
-        is_changed: Whether it changed, or may have.
-        has_progressed: Whether there was progress, or may have been.
-    """
-
-    __slots__ = ("__weakref__", "has_progressed", "is_changed")
-
-    def __init__(self) -> None:
-        self.is_changed = False
-        self.has_progressed = False
+LAST_LOOK_SECONDS = 1.0
+"""So long a wait that was in vain tries to find out why."""
 
 
-class Waiters(Generic[F]):
-    """Those who wait, in this process, for something of one kind.
+class Waiting(Reading):
+    """The verbs that wait for an orchestration."""
 
-    Args:
-        read: Reads what is under a key, whole; bears with a store that is silent for a while.
-        look: Reads what is under many keys, no more of it than tells whether a wait is over.
-    """
+    @overload
+    async def wait(
+        self, instance: OrchestrationHandle[R], /, *, timeout: float | None = ...
+    ) -> R: ...
+    @overload
+    async def wait(
+        self, instance: Instance, result_type: type[T], /, *, timeout: float | None = ...
+    ) -> T: ...
+    @overload
+    async def wait(
+        self, instance: Instance, result_type: Any = ..., /, *, timeout: float | None = ...
+    ) -> Any: ...
+    async def wait(
+        self, instance: Instance, result_type: Any = None, /, *, timeout: float | None = None
+    ) -> Any:
+        """Wait until an orchestration has ended, and return its result.
 
-    def __init__(
-        self,
-        wakeups: Wakeups,
-        environment: Environment,
-        read: Callable[[str], Awaitable[F | None]],
-        look: Callable[[Sequence[str]], Awaitable[Sequence[F | None]]],
-    ) -> None:
-        self._wakeups = wakeups
-        self._environment = environment
-        self._read = read
-        self._lookout = Lookout(look, wakeups, environment)
-        self._by_key: dict[str, dict[Waiter[F], None]] = {}
-        self._news: WeakValueDictionary[str, News] = WeakValueDictionary()
-        self.close = wakeups.listen(self._lookout.stir, self._on_changed, self._on_progress)
-
-    def news(self, key: str) -> News:
-        """Note what is heard of a key from now on: who asks for something, and may wait for it later, need not look then if there was none."""
-        news = self._news.get(key)
-        if news is None:
-            news = self._news[key] = News()
-        return news
-
-    def is_quiet(self, news: News, *, in_progress: bool) -> bool:
-        """Tell whether nothing has been heard of a key so far, of all that is told here."""
-        if self._wakeups.hearing is Hearing.NEVER:
-            return False
-        return not news.is_changed and not (in_progress and news.has_progressed)
-
-    @contextmanager
-    def waiter(
-        self, key: str, is_over: Callable[[F | None], bool], *, in_progress: bool = False
-    ) -> Generator[Waiter[F]]:
-        """Hear of a key from now on: who asks for something hears of the answer however soon it comes."""
-        waiter: Waiter[F] = Waiter(
-            key, is_over, self._environment.monotonic(), in_progress=in_progress
-        )
-        with self.hearing(waiter):
-            yield waiter
-
-    @contextmanager
-    def hearing(self, waiter: Waiter[F]) -> Generator[None]:
-        """Let a waiter hear of its key from now on."""
-        self._by_key.setdefault(waiter.key, {})[waiter] = None
-        try:
-            yield
-        finally:
-            waiting = self._by_key[waiter.key]
-            waiting.pop(waiter, None)
-            if not waiting:
-                del self._by_key[waiter.key]
-
-    async def wait(self, waiter: Waiter[F], timeout: float | None, *, look_first: bool) -> bool:
-        """Tell whether the wait was over in time; ``waiter.found`` is what was there, unless it was brought what it waits for.
+        Nobody waits for one that is parked, for it may be so for ever. Once it was put back, wait again.
 
         Args:
-            waiter: Who waits.
-            timeout: Seconds to wait at most; ``None`` for ever.
-            look_first: Whether it may be over already; otherwise nothing is read before there is news.
+            instance: An id or a handle.
+            result_type: What the result is read into; a handle of a start knows it.
+            timeout: Seconds to wait at most; ``None`` for ever. The orchestration goes on regardless.
 
         Raises:
-            BackendUnavailableError: The store is silent, and has been for a while.
+            OrchestrationFailedError: It failed.
+            OrchestrationTerminatedError: It was terminated.
+            InstanceParkedError: It is parked, or is being parked meanwhile; the error says why.
+            WaitTimeoutError: It has not ended in time.
+            InstanceNotFoundError: There is no such instance.
         """
-        if timeout is None:
-            await self._until_over(waiter, look_first=look_first)
-            return True
-        with anyio.move_on_after(timeout):
-            await self._until_over(waiter, look_first=look_first)
-            return True
-        return False
+        known = instance.result_type if isinstance(instance, OrchestrationHandle) else Any
+        into = known if result_type is None else result_type
+        state = await self._reach_result(instance, timeout)
+        if isinstance(state, End):
+            return self._payloads.decode(state.output, into, f"orchestrator {state.name!r} result")
+        match state.status:
+            case Status.FAILED:
+                subject = f"orchestration {state.name!r} ({state.instance_id})"
+                raise OrchestrationFailedError(subject, state.failure or _NOT_KEPT)
+            case Status.TERMINATED:
+                raise OrchestrationTerminatedError(state.instance_id, state.output())
+            case _:
+                return state.output(into)
 
-    async def _until_over(self, waiter: Waiter[F], *, look_first: bool) -> None:
-        if not look_first:
-            await self._listen(waiter)
-        while not waiter.is_finished:
-            waiter.is_told = False  # before the query: what changes after it is heard
+    async def wait_for_end(
+        self, instance: Instance, *, timeout: float | None = None
+    ) -> OrchestrationState:
+        """Wait until an orchestration has ended, in whichever way, and return its state; also while it is parked."""
+        return await self._reach(instance, _has_ended, "end", timeout)
+
+    async def wait_for_start(
+        self, instance: Instance, *, timeout: float | None = None
+    ) -> OrchestrationState:
+        """Wait until an orchestration has begun to run, and return its state."""
+        return await self._reach(instance, _has_begun, "start", timeout, in_progress=True)
+
+    @contextmanager
+    def watch(self, instance: Instance) -> Generator[Watch]:
+        """Watch an orchestration: each state that it gets into from now on, the present one first.
+
+            with client.watch("order-1") as watch:
+                async for state in watch:  # ends when the orchestration has ended
+                    print(state.status, state.custom_status())
+
+        Or with ``await watch.next(timeout=15)``, which returns ``None`` where nothing changed in time.
+        """
+        watch = Watch(
+            id_of(instance),
+            self._environment.monotonic(),
+            lambda waiter, timeout, look_first: self._instances.wait(
+                waiter, timeout, look_first=look_first
+            ),
+            lambda record: OrchestrationState(record, self._payloads),
+        )
+        with self._instances.hearing(watch.waiter):
+            yield watch
+
+    async def _reach(
+        self,
+        instance: Instance,
+        reached: Callable[[InstanceRecord], bool],
+        what: str,
+        timeout: float | None,
+        *,
+        in_progress: bool = False,
+    ) -> OrchestrationState:
+        """Return the state once ``reached`` holds; records without payloads are shown to ``reached``, too.
+
+        Raises:
+            InstanceNotFoundError: There is no such instance.
+            WaitTimeoutError: It was not reached in time.
+        """
+        timeout = check_timeout(timeout)
+        with self._waiter(instance, reached, in_progress=in_progress) as waiter:
+            in_time = await self._wait(waiter, instance, timeout)
+        return await self._found(waiter, what, timeout, in_time=in_time)
+
+    async def _reach_result(
+        self, instance: Instance, timeout: float | None
+    ) -> OrchestrationState | End:
+        """Return the state at the end, or the end itself.
+
+        Raises:
+            InstanceParkedError: It is parked, and stays so.
+        """
+        timeout = check_timeout(timeout)
+        monotonic = self._environment.monotonic
+        deadline = math.inf if timeout is None else monotonic() + timeout
+        while True:
+            left = None if timeout is None else max(deadline - monotonic(), 0.0)
+            state = await self._reach_end(instance, left)
+            if isinstance(state, End) or state.is_ended:
+                return state
+            await self._see_it_put_back(instance, state)
+
+    async def _see_it_put_back(self, instance: Instance, state: OrchestrationState) -> None:
+        """Give one that is parked a moment: somebody may have put it back or terminated it just now, before a worker takes it up."""
+        with self._waiter(instance, lambda record: not _is_parked(record)) as waiter:
+            if not await self._wait(waiter, instance, PARKED_SECONDS):
+                raise InstanceParkedError(state.instance_id, state.parked or "")
+
+    async def _reach_end(
+        self, instance: Instance, timeout: float | None
+    ) -> OrchestrationState | End:
+        """Return the state at the end, or when it is parked, or the end itself if a worker of this process brings it.
+
+        Only who started the instance is brought it: he knows whether it can be that of an earlier execution, whose commit was answered late.
+
+        Raises:
+            InstanceNotFoundError: There is no such instance.
+            WaitTimeoutError: It has not ended in time.
+        """
+        since = self._since(instance)
+        if since is None:
+            return await self._reach(instance, _is_over_for_now, "end", timeout)
+        timeout = check_timeout(timeout)
+        brought: list[End] = []
+
+        def bring(end: End) -> None:
+            if end.execution >= since.execution:
+                brought.append(end)
+                waiter.finish()
+
+        waiting = self._waiter(instance, _is_over_for_now)
+        with waiting as waiter, self._ends.awaited(waiter.key, bring):
+            in_time = await self._wait(waiter, instance, timeout)
+        if brought:
+            return brought[0]
+        return await self._found(waiter, "end", timeout, in_time=in_time)
+
+    def _waiter(
+        self,
+        instance: Instance,
+        reached: Callable[[InstanceRecord], bool],
+        *,
+        in_progress: bool = False,
+    ) -> AbstractContextManager[Waiter[InstanceRecord]]:
+        return self._instances.waiter(
+            id_of(instance),
+            lambda record: record is None or reached(record),
+            in_progress=in_progress,
+        )
+
+    async def _wait(
+        self, waiter: Waiter[InstanceRecord], instance: Instance, timeout: float | None
+    ) -> bool:
+        since = self._since(instance)
+        is_quiet = since is not None and self._instances.is_quiet(
+            since.news, in_progress=waiter.in_progress
+        )
+        return await self._instances.wait(waiter, timeout, look_first=not is_quiet)
+
+    def _since(self, instance: Instance) -> Since | None:
+        return instance.since(self) if isinstance(instance, OrchestrationHandle) else None
+
+    async def _found(
+        self,
+        waiter: Waiter[InstanceRecord],
+        what: str,
+        timeout: float | None,
+        *,
+        in_time: bool,
+    ) -> OrchestrationState:
+        record = waiter.found
+        if not in_time and record is None:  # nothing was heard, so nothing was read
+            record = await self._look_at_last(waiter.key)
+            in_time = record is not None and waiter.is_over(record)
+        if not in_time:
+            standing = instance_standing(record)
+            raise WaitTimeoutError(waiter.key, what, timeout or 0.0, standing)
+        if record is None:
+            raise InstanceNotFoundError(waiter.key)
+        return OrchestrationState(record, self._payloads)
+
+    async def _look_at_last(self, instance_id: str) -> InstanceRecord | None:
+        with anyio.move_on_after(LAST_LOOK_SECONDS):
             try:
-                waiter.found = await self._read(waiter.key)
-            except BaseException:
-                waiter.is_told = True  # it has not seen what it was told of, and may wait again
-                raise
-            if waiter.is_over(waiter.found):
-                return
-            await self._listen(waiter)
+                (record,) = await self._store.read([instance_id], payloads=True)
+            except BackendUnavailableError:
+                return None
+            return record
+        return None
 
-    async def _listen(self, waiter: Waiter[F]) -> None:
-        await self._lookout.wait(waiter)
-        if not waiter.is_finished:
-            await checkpoint()  # a hint from this process may be a step ahead of what is brought
 
-    def _on_changed(self, keys: frozenset[str] | None) -> None:
-        self._lookout.stir()
-        for news in self._heard_of(keys):
-            news.is_changed = True
-        if keys is None and len(self._by_key) > FEW:
-            self._lookout.hurry()
-            return
-        for key in self._by_key if keys is None else keys:
-            for waiter in self._by_key.get(key, ()):
-                waiter.tell()
+def _has_ended(record: InstanceRecord) -> bool:
+    return record.status.is_terminal
 
-    def _on_progress(self, keys: frozenset[str] | None) -> None:
-        self._lookout.stir()
-        for news in self._heard_of(keys):
-            news.has_progressed = True
-        for key in self._by_key if keys is None else keys:
-            for waiter in self._by_key.get(key, ()):
-                if waiter.in_progress:
-                    waiter.tell()
 
-    def _heard_of(self, keys: frozenset[str] | None) -> list[News]:
-        if keys is None:
-            return list(self._news.values())
-        if not self._news:
-            return []
-        return [news for key in keys if (news := self._news.get(key)) is not None]
+def _is_parked(record: InstanceRecord) -> bool:
+    return record.parked is not None and not record.status.is_terminal
+
+
+def _is_over_for_now(record: InstanceRecord) -> bool:
+    return record.status.is_terminal or _is_parked(record)
+
+
+def _has_begun(record: InstanceRecord) -> bool:
+    return record.status is not Status.PENDING

@@ -8,7 +8,7 @@ from durable_async.errors import InstanceNotFoundError
 from durable_async.model.records import InstanceRecord
 
 from ._arguments import check_timeout
-from ._looking import Waiter
+from ._lookout import Waiter
 from ._state import OrchestrationState
 
 Wait = Callable[[Waiter[InstanceRecord], float | None, bool], Awaitable[bool]]

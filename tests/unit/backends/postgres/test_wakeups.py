@@ -65,9 +65,9 @@ def hears(hub: TaskHub) -> bool:
 @pytest.fixture
 def rarely_looking(monkeypatch: pytest.MonkeyPatch) -> None:
     """Clients that do not look by themselves, so that nothing but a hint can tell them."""
-    monkeypatch.setattr("durable_async.client._looking.PAUSE_SECONDS_FIRST", NEVER)
+    monkeypatch.setattr("durable_async.client._lookout.PAUSE_SECONDS_FIRST", NEVER)
     pauses = dict.fromkeys(Hearing, NEVER)
-    monkeypatch.setattr("durable_async.client._looking.PAUSE_SECONDS_MAX", pauses)
+    monkeypatch.setattr("durable_async.client._lookout.PAUSE_SECONDS_MAX", pauses)
 
 
 @asynccontextmanager

@@ -7,13 +7,15 @@ from durable_async.model.records import EntityRecord, InstanceRecord
 from durable_async.model.status import Status
 from durable_async.serialization.events import decode_snapshot
 
+PARKED = "it is parked, until the cause is gone and unpark is called"
+
 
 def instance_standing(record: InstanceRecord | None) -> str:
     """Say it of an orchestration, as it was read last; nothing if it never was."""
     if record is None:
         return ""
     if record.parked is not None:
-        return f"it is parked, until its code is corrected and unpark is called: {record.parked}"
+        return f"{PARKED}: {record.parked}"
     match record.status:
         case Status.PENDING if record.start_at_us:
             return "it is pending, and was started with start_at"
@@ -34,7 +36,7 @@ def entity_standing(entity: EntityId, record: EntityRecord | None) -> str:
 
 def _obstacle(entity: EntityId, record: EntityRecord) -> str:
     if record.parked is not None:
-        return f"it is parked, until its code is corrected and unpark is called: {record.parked}"
+        return f"{PARKED}: {record.parked}"
     lock = decode_snapshot(record.instance_id, record.state).lock
     if lock is not None:
         return f"it is locked by {lock.holder.instance_id!r}"

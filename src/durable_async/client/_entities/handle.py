@@ -13,7 +13,7 @@ from durable_async.model.identity import EntityId
 from durable_async.model.policy import Seconds
 from durable_async.registry.entities import DELETE
 
-from ._entity_state import EntityLocks, EntityState
+from .state import EntityLocks, EntityState
 
 P = ParamSpec("P")
 S = TypeVar("S")

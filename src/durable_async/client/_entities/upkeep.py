@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from durable_async.client._arguments import check_limit
+from durable_async.client._connection import entity_id_of
 from durable_async.errors import CorruptHistoryError
 from durable_async.model.entities import EntityLock
 from durable_async.model.history import EntityLockRelease, ParentLink, ParkedOperationsRetried
@@ -11,11 +13,9 @@ from durable_async.model.identity import EntityId
 from durable_async.model.records import EntityFilter, EntityRecord, InstanceRecord
 from durable_async.registry.entities import DELETE
 
-from ._arguments import check_limit
-from ._connection import entity_id_of
-from ._entities import EntityCalling
-from ._entity_reading import LETTERS_READ_MAX
-from ._entity_state import CleanedEntities, EntityLockHolder, OrphanedLock, is_released, lock_of
+from .calling import EntityCalling
+from .reading import LETTERS_READ_MAX
+from .state import CleanedEntities, EntityLockHolder, OrphanedLock, is_released, lock_of
 
 
 class EntityUpkeep(EntityCalling):

@@ -14,6 +14,9 @@ import msgspec
 from durable_async._kernel.entities.context import current_entity
 from durable_async._kernel.operations import OperationCall, encode_operation
 from durable_async._kernel.times import due_us
+from durable_async.client._arguments import check_timeout
+from durable_async.client._connection import entity_id_of
+from durable_async.client._timeouts import entity_standing
 from durable_async.errors import (
     BackendError,
     BackendUnavailableError,
@@ -34,11 +37,8 @@ from durable_async.model.policy import Seconds
 from durable_async.model.records import Delivery, Outgoing
 from durable_async.serialization.events import decode_letter, encode_letter
 
-from ._arguments import check_timeout
-from ._connection import entity_id_of
-from ._entity_handle import EntityHandle, OperationOptions
-from ._entity_reading import EntityReading
-from ._standing import entity_standing
+from .handle import EntityHandle, OperationOptions
+from .reading import EntityReading
 
 P = ParamSpec("P")
 T = TypeVar("T")
