@@ -67,9 +67,9 @@ def entity_document(
     return document
 
 
-def history_document(events: Sequence[HistoryEvent]) -> list[Document]:
-    """Return a history, oldest event first."""
-    return [_event(event) for event in events]
+def event_document(event: HistoryEvent) -> Document:
+    """Return an event of a history."""
+    return {"type": type(event).__name__, **_members(event)}
 
 
 def raw_type(payloads: DataConverter) -> Any:
@@ -88,10 +88,6 @@ def stored(read: Callable[[Any], Any], payloads: DataConverter) -> Any:
 def raw(value: Any) -> Any:
     """Return a payload that was read as `raw_type` says as a part of a document."""
     return orjson.Fragment(bytes(value)) if isinstance(value, msgspec.Raw) else value
-
-
-def _event(event: HistoryEvent) -> Document:
-    return {"type": type(event).__name__, **_members(event)}
 
 
 def _members(struct: msgspec.Struct) -> Document:

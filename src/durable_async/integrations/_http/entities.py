@@ -9,11 +9,12 @@ from durable_async.errors import WaitTimeoutError
 from durable_async.model.identity import EntityId, check_name
 from durable_async.registry import is_system_name
 
-from . import reading
+from . import query
+from .bodies import read_body, value_of
 from .documents import Document, entity_document, raw, raw_type
+from .idempotency import request_id
 from .messages import Answer, Call, Desk
-from .orchestrations import LIMIT_DEFAULT, LIMIT_MAX
-from .paging import page_of
+from .paging import listed
 from .problems import RETRY_SECONDS, ProblemError, dump
 from .segments import text_of
 
@@ -32,7 +33,7 @@ async def entity(desk: Desk, call: Call) -> Answer:
 
 async def entities(desk: Desk, call: Call) -> Answer:
     """List entities, page by page."""
-    shows = reading.flag(call, "showState")
+    shows = query.flag(call, "showState", default=False)
     payloads = desk.hub.payloads
     conditions = _conditions(call)
 
@@ -46,21 +47,15 @@ async def entities(desk: Desk, call: Call) -> Answer:
             return None
         return entity_document(state, payloads, shows_state=shows)
 
-    documents, page = await page_of(
-        read,
-        document,
-        limit=reading.limit(call, LIMIT_DEFAULT, LIMIT_MAX),
-        page=reading.text(call, "page"),
-    )
-    return Answer(status=200, body=dump({"entities": documents, "nextPage": page}))
+    return await listed(call, "entities", read, document)
 
 
 async def signal(desk: Desk, call: Call) -> Answer:
     """Let an entity do something, without waiting for it."""
-    at = reading.start_at(call, "at")
+    at = query.moment_or_delay(call, "at")
     entity_id, operation, value = await _operation(desk, call)
     handle = desk.client.entity(
-        entity_id, request_id=reading.request_id(call, "signal", str(entity_id), operation)
+        entity_id, request_id=request_id(call, "signal", str(entity_id), operation)
     )
     if at is None:
         await handle.signal(operation, value)
@@ -71,12 +66,12 @@ async def signal(desk: Desk, call: Call) -> Answer:
 
 async def call_entity(desk: Desk, call: Call) -> Answer:
     """Let an entity do something, and answer with what came out, if that comes in time."""
-    wait = reading.seconds(call, "wait", desk.wait_seconds_max)
+    wait = query.seconds(call, "wait", desk.wait_seconds_max)
     entity_id, operation, value = await _operation(desk, call)
     handle = desk.client.entity(
         entity_id,
         timeout=CALL_SECONDS if wait is None else wait,
-        request_id=reading.request_id(call, "call", str(entity_id), operation),
+        request_id=request_id(call, "call", str(entity_id), operation),
     )
     payloads = desk.hub.payloads
     try:
@@ -105,18 +100,18 @@ def _no_entity(entity_id: EntityId) -> ProblemError:
 async def _operation(desk: Desk, call: Call) -> tuple[EntityId, str, Any]:
     entity_id = _entity_id(call)
     operation = check_name(text_of(call.names["operation"], "operation"), "operation")
-    data = await reading.body(call, desk.body_bytes_max)
-    return entity_id, operation, reading.value_of(data, desk.hub.payloads)
+    data = await read_body(call, desk.body_bytes_max)
+    return entity_id, operation, value_of(data, desk.hub.payloads)
 
 
 def _conditions(call: Call) -> EntityConditions:
     conditions = EntityConditions(
-        key_prefix=reading.text(call, "keyPrefix") or "",
-        updated_from=reading.moment(call, "lastUpdatedTimeFrom"),
-        updated_to=reading.moment(call, "lastUpdatedTimeTo"),
-        has_state=reading.maybe(call, "exists"),
+        key_prefix=query.text(call, "keyPrefix") or "",
+        updated_from=query.moment(call, "lastUpdatedTimeFrom"),
+        updated_to=query.moment(call, "lastUpdatedTimeTo"),
+        has_state=query.flag(call, "exists", default=None),
     )
-    name = reading.text(call, "name")
+    name = query.text(call, "name")
     if name is not None:
         conditions["name"] = name
     return conditions

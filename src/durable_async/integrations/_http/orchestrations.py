@@ -10,51 +10,44 @@ from durable_async.errors import (
     DecodeError,
     InstanceNotFoundError,
     InvalidTransitionError,
-    ValidationError,
     WaitTimeoutError,
-    shown,
 )
 from durable_async.model.identity import check_instance_id, check_orchestrator_name
-from durable_async.model.records import QueryOrder
 from durable_async.registry import Orchestrator
 
-from . import reading
+from . import query
+from .bodies import read_body, value_of
 from .documents import Document, state_document
+from .idempotency import digest, id_by_key, request_id
 from .links import history_uri, management, status_uri
 from .messages import Answer, Call, Desk
-from .paging import history_part, page_of
+from .paging import history_part, listed
 from .problems import RETRY_SECONDS, ProblemError, dump
 from .segments import text_of
-
-LIMIT_DEFAULT = 100
-LIMIT_MAX = 1_000
-
-_ORDERS = {order.value: order for order in QueryOrder}
 
 
 async def start(desk: Desk, call: Call) -> Answer:
     """Start an orchestration; with ``wait``, answer with its end if that comes in time."""
     name = check_orchestrator_name(text_of(call.names["name"], "name"))
     view = _view(desk, call)
-    data = await reading.body(call, desk.body_bytes_max)
-    instance_id = reading.text(call, "instanceId") or _id_by_key(call, name)
+    data = await read_body(call, desk.body_bytes_max)
+    instance_id = query.text(call, "instanceId") or id_by_key(call, name)
     handle = await desk.client.start(
         _known(desk, name) or name,
         _input(desk, name, data),
         instance_id=instance_id,
-        version=reading.text(call, "version"),
-        tags=reading.tags(call) or None,
-        start_at=reading.start_at(call),
+        version=query.text(call, "version"),
+        tags=query.tags(call) or None,
+        start_at=query.moment_or_delay(call, "startAt"),
         # With the same key and another body it is another request, which finds the id taken.
-        request_id=reading.request_id(call, "start", name, instance_id or "", reading.digest(data)),
+        request_id=request_id(call, "start", name, instance_id or "", digest(data)),
     )
     try:
         state = await _ended(desk, call, handle, view.wait)
         if state is not None:
             return await _state_answer(desk, call, state, view)
-    except (
-        InstanceNotFoundError
-    ) as error:  # there was one: a start before with the same key made it
+    except InstanceNotFoundError as error:
+        # There was one: a start before with the same key made it.
         raise ProblemError(
             410,
             "instance-purged",
@@ -73,8 +66,8 @@ async def status(desk: Desk, call: Call) -> Answer:
 
 async def instances(desk: Desk, call: Call) -> Answer:
     """List orchestrations, page by page."""
-    shows = reading.flag(call, "showPayloads")
-    order = _order(call)
+    shows = query.flag(call, "showPayloads", default=False)
+    order = query.order(call)
     conditions = _conditions(call)
 
     async def read(limit: int, page: str | None) -> tuple[list[OrchestrationState], str | None]:
@@ -85,25 +78,19 @@ async def instances(desk: Desk, call: Call) -> Answer:
     def document(state: OrchestrationState) -> Document:
         return state_document(state, desk.hub.payloads, shows_input=shows, shows_output=shows)
 
-    documents, page = await page_of(
-        read,
-        document,
-        limit=reading.limit(call, LIMIT_DEFAULT, LIMIT_MAX),
-        page=reading.text(call, "page"),
-    )
-    return Answer(status=200, body=dump({"instances": documents, "nextPage": page}))
+    return await listed(call, "instances", read, document)
 
 
 async def raise_event(desk: Desk, call: Call) -> Answer:
     """Raise an event on an orchestration."""
     instance_id = instance_id_of(call)
     name = text_of(call.names["event"], "event")
-    data = await reading.body(call, desk.body_bytes_max)
+    data = await read_body(call, desk.body_bytes_max)
     was_delivered = await desk.client.raise_event(
         instance_id,
         name,
-        reading.value_of(data, desk.hub.payloads),
-        request_id=reading.request_id(call, "event", instance_id, name),
+        value_of(data, desk.hub.payloads),
+        request_id=request_id(call, "event", instance_id, name),
     )
     if not was_delivered:
         raise InvalidTransitionError(instance_id, "raise an event on", "ended", "running")
@@ -113,14 +100,14 @@ async def raise_event(desk: Desk, call: Call) -> Answer:
 async def suspend(desk: Desk, call: Call) -> Answer:
     """Suspend an orchestration."""
     instance_id = instance_id_of(call)
-    await desk.client.suspend(instance_id, reading.text(call, "reason"))
+    await desk.client.suspend(instance_id, query.text(call, "reason"))
     return _done(call, instance_id)
 
 
 async def resume(desk: Desk, call: Call) -> Answer:
     """Let a suspended orchestration go on."""
     instance_id = instance_id_of(call)
-    await desk.client.resume(instance_id, reading.text(call, "reason"))
+    await desk.client.resume(instance_id, query.text(call, "reason"))
     return _done(call, instance_id)
 
 
@@ -129,8 +116,8 @@ async def terminate(desk: Desk, call: Call) -> Answer:
     instance_id = instance_id_of(call)
     await desk.client.terminate(
         instance_id,
-        reading.text(call, "reason"),
-        recursive=reading.flag(call, "recursive", default=True),
+        query.text(call, "reason"),
+        recursive=query.flag(call, "recursive", default=True),
     )
     return _done(call, instance_id)
 
@@ -138,14 +125,14 @@ async def terminate(desk: Desk, call: Call) -> Answer:
 async def rewind(desk: Desk, call: Call) -> Answer:
     """Let a failed orchestration go on."""
     instance_id = instance_id_of(call)
-    await desk.client.rewind(instance_id, reading.text(call, "reason"))
+    await desk.client.rewind(instance_id, query.text(call, "reason"))
     return _done(call, instance_id)
 
 
 async def restart(desk: Desk, call: Call) -> Answer:
     """Start an orchestration that has ended once more, under its own id or another."""
     handle = await desk.client.restart(
-        instance_id_of(call), instance_id=reading.text(call, "instanceId")
+        instance_id_of(call), instance_id=query.text(call, "instanceId")
     )
     return _accepted(call, handle.instance_id)
 
@@ -153,7 +140,7 @@ async def restart(desk: Desk, call: Call) -> Answer:
 async def purge(desk: Desk, call: Call) -> Answer:
     """Purge an orchestration that has ended."""
     instance_id = instance_id_of(call)
-    recursive = reading.flag(call, "recursive", default=True)
+    recursive = query.flag(call, "recursive", default=True)
     count = await desk.client.purge(instance_id, recursive=recursive)
     if not count:
         state = await state_of(desk, instance_id, payloads=False)
@@ -169,12 +156,6 @@ def instance_id_of(call: Call) -> str:
     return check_instance_id(text_of(call.names["instance"], "instance"))
 
 
-def _id_by_key(call: Call, name: str) -> str | None:
-    """Return the id for a start whose caller gave a key and no id: it has to be the same when he asks again."""
-    key = call.headers.get(reading.IDEMPOTENCY_KEY)
-    return None if key is None else reading.digest("instance", name, key)
-
-
 def _known(desk: Desk, name: str) -> Orchestrator[Any, Any] | None:
     """Return an orchestrator that is registered here; others may be where their workers are."""
     registry = desk.hub.registry
@@ -184,7 +165,7 @@ def _known(desk: Desk, name: str) -> Orchestrator[Any, Any] | None:
 def _input(desk: Desk, name: str, data: bytes) -> Any:
     """Return the input of an orchestrator, read as its worker will read it, so that what does not fit is refused now."""
     payloads = desk.hub.payloads
-    value = reading.value_of(data, payloads)
+    value = value_of(data, payloads)
     orchestrator = _known(desk, name)
     if orchestrator is None or value is None or not orchestrator.signature.parameters:
         return value
@@ -207,10 +188,10 @@ class _View(NamedTuple):
 
 def _view(desk: Desk, call: Call) -> _View:
     return _View(
-        reading.seconds(call, "wait", desk.wait_seconds_max),
-        reading.flag(call, "showInput", default=True),
-        reading.flag(call, "showHistory"),
-        reading.count(call, "historyFrom"),
+        query.seconds(call, "wait", desk.wait_seconds_max),
+        query.flag(call, "showInput", default=True),
+        query.flag(call, "showHistory", default=False),
+        query.count(call, "historyFrom"),
     )
 
 
@@ -263,27 +244,16 @@ def _polling(call: Call, instance_id: str) -> dict[str, str]:
     return {"Location": status_uri(call, instance_id), "Retry-After": str(RETRY_SECONDS)}
 
 
-def _order(call: Call) -> QueryOrder:
-    given = reading.text(call, "order")
-    if given is None:
-        return QueryOrder.CREATED
-    try:
-        return _ORDERS[given.lower()]
-    except KeyError:
-        pass
-    raise ValidationError("order", f"must be of {', '.join(_ORDERS)}, not {shown(given)}")
-
-
 def _conditions(call: Call) -> Conditions:
     return Conditions(
-        statuses=reading.statuses(call),
-        names=reading.texts(call, "name"),
-        id_prefix=reading.text(call, "instanceIdPrefix") or "",
-        created_from=reading.moment(call, "createdTimeFrom"),
-        created_to=reading.moment(call, "createdTimeTo"),
-        completed_from=reading.moment(call, "completedTimeFrom"),
-        completed_to=reading.moment(call, "completedTimeTo"),
-        tags=reading.tags(call),
-        parent=reading.text(call, "parentInstanceId"),
-        parked=reading.maybe(call, "parked"),
+        statuses=query.statuses(call),
+        names=query.texts(call, "name"),
+        id_prefix=query.text(call, "instanceIdPrefix") or "",
+        created_from=query.moment(call, "createdTimeFrom"),
+        created_to=query.moment(call, "createdTimeTo"),
+        completed_from=query.moment(call, "completedTimeFrom"),
+        completed_to=query.moment(call, "completedTimeTo"),
+        tags=query.tags(call),
+        parent=query.text(call, "parentInstanceId"),
+        parked=query.flag(call, "parked", default=None),
     )

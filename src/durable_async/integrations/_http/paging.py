@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import orjson
 
 from durable_async.model.history import HistoryEvent
 
-from .documents import Document, history_document
+from . import query
+from .documents import Document, event_document
+from .messages import Answer, Call
 from .problems import dump
 
 T = TypeVar("T")
@@ -23,17 +25,24 @@ READ_AT_ONCE = 25
 Read = Callable[[int, str | None], Awaitable[tuple[list[T], str | None]]]
 
 
-async def page_of(
-    read: Read[T], document: Callable[[T], Document | None], *, limit: int, page: str | None
-) -> tuple[list[orjson.Fragment], str | None]:
-    """Return documents, as JSON, and where the next ones are.
+async def listed(
+    call: Call, member: str, read: Read[T], document: Callable[[T], Document | None]
+) -> Answer:
+    """Return one page of a list.
 
     Args:
+        call: Says how many are wanted, and from which place on.
+        member: What they are called in the answer.
         read: Reads so many from a place on; returns them, and the next place.
         document: What is told of one; ``None`` for nothing.
-        limit: How many are read at most.
-        page: The place.
     """
+    documents, following = await _page(read, document, query.limit(call), query.text(call, "page"))
+    return Answer(status=200, body=dump({member: documents, "nextPage": following}))
+
+
+async def _page(
+    read: Read[T], document: Callable[[T], Document | None], limit: int, page: str | None
+) -> tuple[list[orjson.Fragment], str | None]:
     taken: list[bytes] = []
     while True:
         wanted = min(READ_AT_ONCE, limit)
@@ -56,7 +65,7 @@ async def page_of(
 
 async def history_part(
     pages: AsyncIterable[Sequence[HistoryEvent]], first: int
-) -> tuple[list[Any], int | None]:
+) -> tuple[list[orjson.Fragment], int | None]:
     """Return the events of a history from a number on, as documents, and the number of the first that does not fit any more."""
     parts: list[orjson.Fragment] = []
     number = 0
@@ -66,7 +75,7 @@ async def history_part(
             number += 1
             if number <= first:
                 continue
-            part = dump(history_document([event])[0])
+            part = dump(event_document(event))
             room -= len(part)
             if room < 0 and parts:
                 return parts, number - 1

@@ -7,6 +7,9 @@ from typing import Any
 
 from durable_async.model.status import Status
 
+LIMIT_DEFAULT = 100
+LIMIT_MAX = 1_000
+
 _TEXT = {"type": "string"}
 _TIME = {"type": "string", "format": "date-time"}
 _FLAG = {"type": "boolean"}
@@ -70,7 +73,7 @@ PAGE = (
     Parameter(
         "limit",
         "How many in one answer.",
-        {"type": "integer", "minimum": 1, "maximum": 1_000, "default": 100},
+        {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT},
     ),
     Parameter("page", "`nextPage` of the answer before."),
 )
