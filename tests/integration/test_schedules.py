@@ -165,6 +165,43 @@ async def test_changes_count_from_now_on(env: VirtualEnvironment, world: World) 
 
 
 @virtual_time
+async def test_another_orchestrator_has_the_same_input(
+    env: VirtualEnvironment, world: World
+) -> None:
+    async with running(env, world) as hub:
+        await hub.schedules.create("s", report, "Mia", every=HOUR)
+        other = await hub.schedules.update("s", orchestrator="lengthy")
+        assert (other.spec.orchestrator, other.spec.input) == ("lengthy", "Mia")
+
+
+@virtual_time
+async def test_a_change_is_as_it_was_previewed(env: VirtualEnvironment, world: World) -> None:
+    async with running(env, world) as hub:
+        schedules = hub.schedules
+        before = await schedules.create("s", report, every=HOUR)
+        await anyio.sleep(HOUR + 1)
+        for changes in (
+            {"every": MINUTE},
+            {"end": of(3 * HOUR)},
+            {"end": None, "cron": "0 3 * * *"},
+        ):
+            seen = await schedules.preview_update("s", count=3, **changes)
+            assert await schedules.preview_update("s", count=0) != seen
+            await schedules.update("s", **changes)
+            state = await schedules.describe("s", ticks=3)
+            assert (seen.spec, seen.next_tick) == (state.spec, state.next_tick)
+            assert seen.next_ticks == state.next_ticks != before.next_ticks
+        await schedules.pause("s")
+        resumed = await schedules.preview_update("s", every=2 * HOUR)
+        assert (resumed.paused, resumed.next_tick) == (True, None)
+        assert resumed.next_ticks[0] == of(3 * HOUR + 1)
+        with pytest.raises(ValidationError, match="at: has no tick that is yet to come"):
+            await schedules.preview_update("s", at=of(0))
+        with pytest.raises(ScheduleNotFoundError):
+            await schedules.preview_update("none", every=HOUR)
+
+
+@virtual_time
 async def test_another_end_neither_loses_nor_brings_back_a_tick(
     env: VirtualEnvironment, world: World
 ) -> None:

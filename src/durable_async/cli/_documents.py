@@ -177,10 +177,15 @@ def schedule(one: ScheduleState) -> dict[str, Any]:
         "every_seconds": None if spec.every is None else spec.every.total_seconds(),
         "run_at": _time(spec.at),
         "time_zone": spec.time_zone,
+        "start": _time(spec.start),
+        "end": _time(spec.end),
+        "jitter_seconds": spec.jitter.total_seconds(),
         "overlap": spec.overlap.value,
         "catch_up": spec.catch_up.value,
+        "catch_up_window_seconds": spec.catch_up_window.total_seconds(),
         "version": spec.version,
         "tags": spec.tags,
+        "instance_id": spec.instance_id,
         "paused": one.paused,
         "reason": one.reason,
         "next_ticks": list(map(_time, one.next_ticks)),
@@ -197,6 +202,16 @@ def schedule(one: ScheduleState) -> dict[str, Any]:
         "skipped": one.skipped,
         "missed": one.missed,
         "problem": one.problem,
+    }
+
+
+def schedule_change(before: ScheduleState, after: ScheduleState) -> dict[str, Any]:
+    """Return what a change of a schedule would do."""
+    return {
+        "id": before.schedule_id,
+        "dry_run": True,
+        "before": schedule(before),
+        "after": schedule(after),
     }
 
 

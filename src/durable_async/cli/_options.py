@@ -184,23 +184,32 @@ def span_of(text: str) -> timedelta | None:
 
 
 def moment_of(text: str | None, field: str, *, ahead: bool = False) -> datetime | None:
-    """Return the time that an option says: a date, or so long ago, or so long from now on.
+    """Return the time that an option says; one that does not say its zone is UTC.
+
+    Raises:
+        ValidationError: It is none.
+    """
+    if text is None:
+        return None
+    at = time_of(text, field, ahead=ahead)
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+
+
+def time_of(text: str, field: str, *, ahead: bool = False) -> datetime:
+    """Return a date, in its zone if it says one, or what is so long ago, or so long from now on.
 
     Raises:
         ValidationError: It is neither.
     """
-    if text is None:
-        return None
     now = instant(SystemEnvironment().now_us())
     span = span_of(text)
     try:
         if span is not None:
             return now + span if ahead else now - span
-        at = datetime.fromisoformat(text)
+        return datetime.fromisoformat(text)
     except (ValueError, OverflowError) as error:
         reason = f"{shown(text)} is neither a time, such as 2026-01-31T12:00, nor a duration, such as 15m"
         raise ValidationError(field, reason) from error
-    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

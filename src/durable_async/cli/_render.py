@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -22,7 +24,7 @@ from durable_async import (
 )
 from durable_async.model import history as h
 from durable_async.model.explanation import Explanation, Stand
-from durable_async.schedules import ScheduleState
+from durable_async.schedules import ScheduleSpec, ScheduleState
 
 from ._events import Moment, cut, failed, timeline
 from ._health import Finding, Level
@@ -232,7 +234,7 @@ def schedules(found: Sequence[ScheduleState]) -> Table:
         table.add_row(
             words(one.schedule_id),
             words(one.spec.orchestrator),
-            words(_when(one)),
+            words(_when(one.spec)),
             "" if one.next_tick is None else _time(one.next_tick),
             f"{one.started:,}",
             words(cut(_remarks_on(one))),
@@ -244,10 +246,9 @@ def schedule(one: ScheduleState) -> Table:
     """Return a grid of what is known of a schedule."""
     grid = _grid()
     grid.add_row("id", words(one.schedule_id))
-    grid.add_row("orchestrator", words(one.spec.orchestrator))
-    grid.add_row("when", words(_when(one)))
-    grid.add_row("overlap", one.spec.overlap.value)
-    grid.add_row("catch up", one.spec.catch_up.value)
+    for label, text in _given(one.spec).items():
+        if text:
+            grid.add_row(label, words(text))
     if remarks := _remarks_on(one):
         grid.add_row("remarks", words(remarks))
     for tick in one.next_ticks:
@@ -260,8 +261,48 @@ def schedule(one: ScheduleState) -> Table:
     return grid
 
 
-def _when(one: ScheduleState) -> str:
-    spec = one.spec
+def schedule_change(before: ScheduleState, after: ScheduleState) -> Table:
+    """Return a table of what a change of a schedule would do: what would be other, and the next ticks."""
+    table = _table("", "before", "after")
+    was, is_now = _given(before.spec), _given(after.spec)
+    was["input"], is_now["input"] = _input(before), _input(after)
+    for label, text in was.items():
+        if text != is_now[label]:
+            table.add_row(label, words(cut(text)), words(cut(is_now[label])))
+    for old, new in zip_longest(before.next_ticks, after.next_ticks):
+        table.add_row("next (UTC)", "" if old is None else _time(old), _time(new) if new else "")
+    return table
+
+
+def _given(spec: ScheduleSpec) -> dict[str, str]:
+    """Return what a schedule was created with, or changed to, in lines; those of what is as it mostly is are empty."""
+    usual = ScheduleSpec(orchestrator="")
+    return {
+        "orchestrator": spec.orchestrator,
+        "when": _when(spec),
+        "start": _time_or_nothing(spec.start),
+        "end": _time_or_nothing(spec.end),
+        "jitter": f"{spec.jitter}" if spec.jitter else "",
+        "overlap": spec.overlap.value,
+        "catch up": spec.catch_up.value,
+        "window": ""
+        if spec.catch_up_window == usual.catch_up_window
+        else f"{spec.catch_up_window}",
+        "version": spec.version or "",
+        "tags": ", ".join(f"{key}={value}" for key, value in spec.tags.items()),
+        "ids": "" if spec.instance_id == usual.instance_id else spec.instance_id,
+    }
+
+
+def _input(one: ScheduleState) -> str:
+    return json.dumps(one.spec.input, ensure_ascii=False)
+
+
+def _time_or_nothing(at: datetime | None) -> str:
+    return "" if at is None else f"{_time(at)} UTC"
+
+
+def _when(spec: ScheduleSpec) -> str:
     if spec.cron is not None:
         return f"{spec.cron} ({spec.time_zone})"
     if spec.every is not None:

@@ -1,22 +1,15 @@
-"""Schedules: list, show, create, pause, resume, trigger, backfill, delete."""
+"""Schedules: list, show, create, update, pause, resume, trigger, backfill, delete."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import anyio
 import typer
 
-from durable_async import TaskHub, ValidationError
-from durable_async.schedules import (
-    CatchUp,
-    IfExists,
-    Overlap,
-    ScheduleOptions,
-    ScheduleState,
-)
+from durable_async import ConfigurationError, TaskHub
+from durable_async.schedules import IfExists, ScheduleChanges, ScheduleState
 
 from . import _documents, _render
 from ._existing import opened
@@ -31,11 +24,27 @@ from ._options import (
     Value,
     Where,
     Yes,
-    moment_of,
     payload_of,
     said_once,
-    span_of,
-    tags_of,
+    time_of,
+)
+from ._schedule_options import (
+    At,
+    CatchingUp,
+    Cron,
+    End,
+    Every,
+    Jitter,
+    Overlapping,
+    Removable,
+    RunId,
+    RunTags,
+    Said,
+    Start,
+    Version,
+    Window,
+    Zone,
+    without,
 )
 from ._terminal import console, make_sure, note, say
 
@@ -46,9 +55,6 @@ app = typer.Typer(
 )
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The schedule's id.")]
-Time = Annotated[
-    str | None, typer.Option(metavar="TIME", help="Such as 2026-01-31T12:00, or 15m from now on.")
-]
 
 
 @app.command("list")
@@ -104,26 +110,19 @@ def create(
     orchestrator: Annotated[str, typer.Argument(metavar="NAME", help="What it starts.")],
     value: Value = None,
     payload: Payload = None,
-    cron: Annotated[
-        str | None, typer.Option(help="Five fields, such as '0 9 * * MON-FRI', or @daily.")
-    ] = None,
-    every: Annotated[str | None, typer.Option(metavar="SPAN", help="Such as 90s, 15m, 1d.")] = None,
-    at: Time = None,
-    time_zone: Annotated[str, typer.Option(help="In which --cron is meant.")] = "UTC",
-    start: Time = None,
-    end: Time = None,
-    jitter: Annotated[
-        str | None, typer.Option(metavar="SPAN", help="Begin so much later at most.")
-    ] = None,
-    overlap: Annotated[Overlap, typer.Option(help="At a tick while a run goes on.")] = Overlap.SKIP,
-    catch_up: Annotated[
-        CatchUp, typer.Option(help="With ticks at which no worker was there.")
-    ] = CatchUp.LAST,
-    version: Annotated[str | None, typer.Option("--version", help="Of the runs.")] = None,
-    tag: Annotated[
-        list[str] | None,
-        typer.Option("--tag", metavar="KEY=VALUE", help="Of the runs; may be repeated."),
-    ] = None,
+    cron: Cron = None,
+    every: Every = None,
+    at: At = None,
+    time_zone: Zone = None,
+    start: Start = None,
+    end: End = None,
+    jitter: Jitter = None,
+    overlap: Overlapping = None,
+    catch_up: CatchingUp = None,
+    catch_up_window: Window = None,
+    version: Version = None,
+    tag: RunTags = None,
+    instance_id: RunId = None,
     if_exists: Annotated[IfExists, typer.Option(help="If the id is taken.")] = IfExists.REJECT,
     paused: Annotated[bool, typer.Option("--paused", help="Begin paused.")] = False,
     reason: Reason = None,
@@ -136,16 +135,26 @@ def create(
     hub: Hub = None,
 ) -> None:
     """Create a schedule: exactly one of --cron, --every and --at."""
-    options = _options(cron, every, at, start, end, jitter)
-    options["time_zone"] = time_zone
-    options["overlap"], options["catch_up"] = overlap, catch_up
-    options["version"], options["tags"] = version, tags_of(tag)
+    options = Said(
+        cron=cron,
+        every=every,
+        at=at,
+        time_zone=time_zone,
+        start=start,
+        end=end,
+        jitter=jitter,
+        overlap=overlap,
+        catch_up=catch_up,
+        catch_up_window=catch_up_window,
+        version=version,
+        tag=tag,
+        instance_id=instance_id,
+    ).options()
     given = payload_of(said_once(value, payload))
 
     async def run(found: TaskHub) -> ScheduleState | None:
         if dry_run:
-            ticks = found.schedules.preview(**options)
-            for tick in ticks:
+            for tick in found.schedules.preview(**options):
                 say(_documents.time_of(tick))
             return None
         return await found.schedules.create(
@@ -161,6 +170,78 @@ def create(
     state = _in(Where(app, url, hub), run)
     if state is not None:
         _tell(state, as_json=as_json)
+
+
+@app.command()
+def update(
+    schedule_id: Id,
+    orchestrator: Annotated[
+        str | None, typer.Option("--name", help="The orchestrator that it starts.")
+    ] = None,
+    payload: Payload = None,
+    cron: Cron = None,
+    every: Every = None,
+    at: At = None,
+    time_zone: Zone = None,
+    start: Start = None,
+    end: End = None,
+    jitter: Jitter = None,
+    overlap: Overlapping = None,
+    catch_up: CatchingUp = None,
+    catch_up_window: Window = None,
+    version: Version = None,
+    tag: RunTags = None,
+    instance_id: RunId = None,
+    removed: Annotated[
+        list[Removable] | None,
+        typer.Option("--without", help="Take it away; may be repeated."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be other, and the next ticks.")
+    ] = False,
+    as_json: AsJson = False,
+    app: App = None,
+    url: Url = None,
+    hub: Hub = None,
+) -> None:
+    """Change what is said of a schedule, and nothing else; what runs is left alone."""
+    said = Said(
+        cron=cron,
+        every=every,
+        at=at,
+        time_zone=time_zone,
+        start=start,
+        end=end,
+        jitter=jitter,
+        overlap=overlap,
+        catch_up=catch_up,
+        catch_up_window=catch_up_window,
+        version=version,
+        tag=tag,
+        instance_id=instance_id,
+    ).options()
+    changes: ScheduleChanges = {**said, **without(removed, said)}
+    if orchestrator is not None:
+        changes["orchestrator"] = orchestrator
+    if payload is not None:
+        changes["input"] = payload_of(payload)
+    if not changes:
+        raise ConfigurationError("say what is to be changed, such as --every 1h")
+
+    async def looked(found: TaskHub) -> tuple[ScheduleState, ScheduleState]:
+        preview = found.schedules.preview_update
+        return await preview(schedule_id), await preview(schedule_id, **changes)
+
+    where = Where(app, url, hub)
+    if not dry_run:
+        state = _in(where, lambda found: found.schedules.update(schedule_id, **changes))
+        _tell(state, as_json=as_json)
+        return
+    before, after = _in(where, looked)
+    if as_json:
+        _documents.write(_documents.schedule_change(before, after))
+    else:
+        console().print(_render.schedule_change(before, after))
 
 
 @app.command()
@@ -232,9 +313,7 @@ def backfill(
     hub: Hub = None,
 ) -> None:
     """Start the runs of past ticks that have none in the store. They are counted before."""
-    first, last = moment_of(start, "--from"), moment_of(end, "--to")
-    assert first is not None
-    assert last is not None
+    first, last = time_of(start, "--from"), time_of(end, "--to")
     where = Where(app, url, hub)
     ids = _in(where, lambda found: found.schedules.backfill(schedule_id, first, last, dry_run=True))
     if not dry_run and ids:
@@ -282,30 +361,3 @@ def _tell(state: ScheduleState, *, as_json: bool) -> None:
         _documents.write(_documents.schedule(state))
     else:
         console().print(_render.schedule(state))
-
-
-def _options(
-    cron: str | None,
-    every: str | None,
-    at: str | None,
-    start: str | None,
-    end: str | None,
-    jitter: str | None,
-) -> ScheduleOptions:
-    """Return when, as the options say it; what was not said is left out."""
-    found: dict[str, Any] = {"cron": cron, "every": _span(every, "--every")}
-    for name, text in (("at", at), ("start", start), ("end", end)):
-        found[name] = moment_of(text, f"--{name}", ahead=True)
-    found["jitter"] = _span(jitter, "--jitter")
-    options: ScheduleOptions = {}
-    options.update({name: value for name, value in found.items() if value is not None})  # type: ignore[typeddict-item]
-    return options
-
-
-def _span(text: str | None, field: str) -> timedelta | None:
-    if text is None:
-        return None
-    span = span_of(text)
-    if span is None:
-        raise ValidationError(field, f"{text!r} is no duration, such as 90s, 15m, 2h or 1d")
-    return span

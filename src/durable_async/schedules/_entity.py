@@ -297,14 +297,10 @@ class ScheduleEntity(Entity[ScheduleRecord]):
         return instance_id
 
     async def _change(self, record: ScheduleRecord, spec: ScheduleSpec) -> None:
-        now, before = self.context.now(), record.spec
-        was_over = before.end is not None and before.end < now
-        if was_over or spec.timing != replace(before, end=spec.end).timing:
+        now = self.context.now()
+        if record.begins_anew(spec, now):
             await self._finish(record, now)
-            record.begin_at(now)
-        if spec.every != before.every:
-            record.anchor = now
-        record.spec = spec
+        record.take(spec, now)
         self._touch(record)
 
     async def _finish(self, record: ScheduleRecord, now: datetime) -> None:

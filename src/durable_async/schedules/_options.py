@@ -80,7 +80,8 @@ def _with_start(
     """Say what is started, and with which input."""
     if "orchestrator" not in options and "input" not in options:
         return spec
-    orchestrator, value = options.get("orchestrator", spec.orchestrator), options.get("input")
+    orchestrator = options.get("orchestrator", spec.orchestrator)
+    value = options.get("input", spec.input)
     if isinstance(orchestrator, Orchestrator):
         name = orchestrator.name
         data = orchestrator.encode_input(payloads, value)

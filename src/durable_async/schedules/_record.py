@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from ._ticks import ticks_after
@@ -98,6 +98,21 @@ class ScheduleRecord:
     def is_ahead(self, now: datetime) -> bool:
         """Say whether the clock was set back, so that it would do nothing for long."""
         return self.looked_until - now > max(AHEAD_MAX, self.spec.every or AHEAD_MAX)
+
+    def begins_anew(self, spec: ScheduleSpec, now: datetime) -> bool:
+        """Say whether with another specification ticks count from now on; not if only an end that is yet to come is another one."""
+        end = self.spec.end
+        return (end is not None and end < now) or (
+            spec.timing != replace(self.spec, end=spec.end).timing
+        )
+
+    def take(self, spec: ScheduleSpec, now: datetime) -> None:
+        """Take another specification over; what is due has been dealt with."""
+        if self.begins_anew(spec, now):
+            self.begin_at(now)
+        if spec.every != self.spec.every:
+            self.anchor = now
+        self.spec = spec
 
     def begin_at(self, now: datetime) -> None:
         """Let ticks up to now be dealt with, and also those after it be yet to come if the clock was set back."""

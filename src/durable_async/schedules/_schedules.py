@@ -179,9 +179,7 @@ class Schedules:
         """
         entity = entity_of(schedule_id)
         before = (await self._existing(entity)).spec
-        spec = changed(before, changes, self._payloads)
-        is_new = spec.timing != replace(before, end=spec.end).timing  # an end may be now
-        check(spec, schedule_id, self._now(), is_new_time=is_new)
+        spec = self._changed(schedule_id, before, changes)
         fields = [
             name
             for name in ScheduleSpec.__dataclass_fields__
@@ -189,6 +187,35 @@ class Schedules:
         ]
         record = await self._asking.ask(entity, ScheduleEntity.update, spec, fields)
         return _state(entity, record)
+
+    async def preview_update(
+        self, schedule_id: str, /, *, count: int = 5, **changes: Unpack[ScheduleChanges]
+    ) -> ScheduleState:
+        """Return a schedule as `update` would leave it, with its next ticks; nothing is changed.
+
+        Of one that is paused they are the ticks that it would have if it was resumed now.
+
+        Raises:
+            ScheduleNotFoundError: There is no such schedule.
+            ValidationError: A change is refused.
+            MissingExtraError: ``cron`` is asked for, and the extra ``schedules`` is not installed.
+        """
+        record, now = await self._existing(entity_of(schedule_id)), self._now()
+        record.take(self._changed(schedule_id, record.spec, changes), now)
+        if record.paused:
+            record.begin_at(now)
+        ticks = tuple(islice(record.ticks(), _count(count)))
+        coming = None if record.paused else next(record.ticks(), None)
+        return replace(ScheduleState.of(schedule_id, record), next_tick=coming, next_ticks=ticks)
+
+    def _changed(
+        self, schedule_id: str, before: ScheduleSpec, changes: ScheduleChanges
+    ) -> ScheduleSpec:
+        """Return a specification with changes, if that can be carried out."""
+        spec = changed(before, changes, self._payloads)
+        is_new = spec.timing != replace(before, end=spec.end).timing  # an end may be now
+        check(spec, schedule_id, self._now(), is_new_time=is_new)
+        return spec
 
     async def pause(self, schedule_id: str, /, reason: str | None = None) -> ScheduleState:
         """Let ticks pass by until it is resumed; what runs goes on. Twice is once, with the later reason.
@@ -327,9 +354,11 @@ class Schedules:
             return () if record.next_tick is None else (record.next_tick,)
 
     def preview(
-        self, *, count: int = 5, **options: Unpack[ScheduleOptions]
+        self, *, count: int = 5, **options: Unpack[ScheduleChanges]
     ) -> tuple[datetime, ...]:
         """Return the next ticks that a schedule with these options would have, UTC; nothing is created.
+
+        What it would start, and with which input, may be left out.
 
         Raises:
             ValidationError: The options are refused.

@@ -54,6 +54,48 @@ def test_the_life_of_a_schedule(url: str) -> None:
     assert run("entities", *at).lines[0].startswith("There are no such entities")
 
 
+def test_what_is_said_of_a_schedule_is_changed_and_nothing_else(url: str) -> None:
+    at = ("--url", url)
+    run(
+        *("schedules", "create", "s", "report", '"Mia"', "--every", "1h", "--tag", "a=b", *at),
+        *("--time-zone", "Europe/Berlin", "--overlap", "allow", "--end", "2999-01-01T00:00"),
+    )
+    change = ("schedules", "update", "s", "--every", "2h", "--input", "null", "--without", "end")
+    table = run(*change, "--dry-run", *at)
+    assert [line for line in table.lines if not line.startswith("next")] == [
+        "before after",
+        "when every 1:00:00 every 2:00:00",
+        "end 2998-12-31 23:00:00 UTC",
+        'input "Mia" null',
+    ]
+    assert len(table.lines) == 4 + 5
+    (dry,) = run(*change, "--dry-run", "--json", *at).documents
+    assert (dry["before"]["every_seconds"], dry["after"]["every_seconds"]) == (3600, 7200)
+    assert dry["before"]["next_ticks"] < dry["after"]["next_ticks"]
+    assert run("schedules", "show", "s", "--json", *at).documents[0]["every_seconds"] == 3600
+    (made,) = run(*change, "--without", "tags", "--json", *at).documents
+    assert (made["every_seconds"], made["end"], made["input"]) == (7200, None, None)
+    assert (made["overlap"], made["time_zone"], made["tags"]) == ("allow", "Europe/Berlin", {})
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (("s",), 2, "say what is to be changed"),
+        (("s", "--every", "soon"), 2, "no duration"),
+        (("s", "--end", "1d", "--without", "end"), 2, "given a value, too"),
+        (("s", "--at", "2000-01-01"), 2, "no tick that is yet to come"),
+        (("s", "--without", "cron"), 2, "cron"),
+        (("none", "--every", "1h"), 1, "none"),
+        (("none", "--every", "1h", "--dry-run"), 1, "none"),
+    ],
+)
+def test_what_cannot_be_changed(url: str, words: tuple[str, ...], status: int, said: str) -> None:
+    run("schedules", "create", "s", "report", "--every", "1h", "--url", url)
+    answer = run("schedules", "update", *words, "--url", url)
+    assert (answer.status, said in answer.err) == (status, True), answer.err
+
+
 def test_a_trigger_that_is_repeated_starts_nothing_more(url: str) -> None:
     at = ("--url", url)
     run("schedules", "create", "s", "report", "--every", "1h", *at)
