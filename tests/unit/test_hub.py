@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import anyio
 import pytest
@@ -18,7 +19,6 @@ from durable_async import (
     TaskHub,
     ValidationError,
     WorkerSettings,
-    hub as module,
 )
 from durable_async.backend import Backend
 from durable_async.backends.memory import MemoryBackend
@@ -26,6 +26,8 @@ from durable_async.backends.offload import MemoryPayloads
 from durable_async.backends.postgres import PostgresBackend
 from durable_async.backends.sqlite import SqliteBackend
 from durable_async.environment import SystemEnvironment
+from durable_async.hub._options import HubOptions
+from durable_async.worker.settings import WorkerChanges
 
 Make = Callable[[str], Backend]
 
@@ -190,14 +192,26 @@ async def test_an_application_has_a_hub_and_a_worker_as_long_as_it_lives() -> No
         assert (await hub.statistics()).by_status[Status.PENDING] == 1
 
 
+def test_what_can_be_said_of_a_hub_is_the_same_everywhere() -> None:
+    for take in (TaskHub.at, TaskHub.open):
+        parameters = dict(signature(take).parameters)
+        url = parameters.pop("url")
+        assert url.kind is url.POSITIONAL_OR_KEYWORD
+        assert list(parameters) == list(HubOptions.__annotations__)
+
+
+def test_all_settings_of_a_worker_may_be_changed_by_name() -> None:
+    assert get_type_hints(WorkerChanges) == get_type_hints(WorkerSettings)
+
+
 async def test_a_worker_has_the_settings_of_its_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[WorkerSettings] = []
 
     class Made:
-        def __init__(self, *args: Any) -> None:
-            made.append(args[4])
+        def __init__(self, *_: Any, settings: WorkerSettings, **__: Any) -> None:
+            made.append(settings)
 
-    monkeypatch.setattr(module, "Worker", Made)
+    monkeypatch.setattr("durable_async.hub._hub.Worker", Made)
     hub = TaskHub.at("memory://", settings=WorkerSettings(activities_max=3))
     async with hub:
         hub.worker()

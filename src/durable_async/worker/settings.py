@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, TypedDict
 
 from durable_async.errors import ConfigurationError, shown
 
@@ -95,6 +95,34 @@ class WorkerSettings:
                 f"lease_seconds ({self.lease_seconds:g}) must be three heartbeats or more "
                 f"({self.heartbeat_seconds:g} s each)"
             )
+
+
+class WorkerChanges(TypedDict, total=False):
+    """Single `WorkerSettings` by name."""
+
+    instances_max: int
+    history_bytes_max: int
+    activities_max: int
+    backlog_max: int
+    threads_max: int
+    operations_max: int
+    claim_batch: int
+    turns_ahead: int
+    batch_turns_max: int
+    batch_bytes_max: int
+    lease_seconds: float
+    heartbeat_seconds: float
+    stall_seconds_max: float
+    sweep_seconds: float
+    poll_seconds: float
+    attempts_max: int
+    instance_events_max: int
+    instance_bytes_max: int
+    turn_calls_max: int
+    turn_seconds_max: float
+    unregistered_grace_seconds: float
+    shutdown_seconds: float
+    divergence: Divergence
 
 
 def _check(name: str, value: Any) -> None:

@@ -6,8 +6,7 @@ import dataclasses
 import functools
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, Unpack
 from weakref import WeakSet
 
 from durable_async._engine.ends import Ends
@@ -18,7 +17,6 @@ from durable_async.environment import Environment, SystemEnvironment
 from durable_async.errors import ConfigurationError, shown
 from durable_async.model.explanation import Explanation
 from durable_async.model.health import Health
-from durable_async.model.identity import check_name
 from durable_async.model.records import HubStatistics
 from durable_async.model.retention import DEFAULT_RETENTION, Retention
 from durable_async.registry import Registry, SystemRegistry, default_registry
@@ -27,6 +25,10 @@ from durable_async.serialization import DataConverter, JsonConverter
 from durable_async.serialization.converter import PAYLOAD_BYTES_MAX
 from durable_async.telemetry import HubCounted, Telemetry, signals_for
 from durable_async.worker import Worker, WorkerSettings, health_of
+from durable_async.worker.settings import WorkerChanges
+
+from ._options import HubOptions
+from ._stores import check_url, made, name_of
 
 if TYPE_CHECKING:
     from durable_async.backends.offload import PayloadStore
@@ -37,9 +39,9 @@ class _Opened(NamedTuple):
 
     backend: Backend
     client: Client
-    ends: Ends
-    system: SystemRegistry
     schedules: Schedules
+    system: SystemRegistry
+    make_worker: Callable[..., Worker]
 
 
 class TaskHub:
@@ -179,13 +181,12 @@ class TaskHub:
         """
         environment = environment or SystemEnvironment()
         url = url_from() if url is None else url
-        hub = _hub_name(url, hub)
-        if isinstance(url, str):
-            _backend(url, hub, environment)  # says now what is wrong with the URL
+        hub = name_of(url, hub)
+        check_url(url, hub, environment)
         if payloads is None and payload_store is not None:
             payloads = JsonConverter(payload_bytes_warn=PAYLOAD_BYTES_MAX)
         return cls(
-            functools.partial(_made, url, hub, payload_store, environment),
+            functools.partial(made, url, hub, payload_store, environment),
             name=hub,
             registry=registry,
             payloads=payloads,
@@ -197,24 +198,27 @@ class TaskHub:
         )
 
     @classmethod
-    def from_environment(cls, **changes: Any) -> TaskHub:
+    def from_environment(
+        cls, *, url: str | Backend | None = None, **options: Unpack[HubOptions]
+    ) -> TaskHub:
         """Describe a hub by environment variables, ``DURABLE_ASYNC_URL`` and others; see `durable_async.configuration.Settings`.
 
         Args:
-            **changes: What `at` takes, in place of what variables say.
+            url: As for `at`, in place of what the variable says.
+            **options: The same of all that `at` takes.
 
         Raises:
             ConfigurationError: A variable makes no sense, or there is no such setting, or nothing says where the store is.
         """
         found = Settings.from_environment()
-        url = changes.pop("url", found.url)
-        given: dict[str, Any] = {
+        described: HubOptions = {
             "hub": found.hub,
             "pending_max": found.pending_max,
             "settings": found.worker,
             "retention": found.retention,
         }
-        return cls.at(url, **{**given, **changes})
+        described.update(options)
+        return cls.at(found.url if url is None else url, **described)
 
     @classmethod
     @asynccontextmanager
@@ -325,7 +329,7 @@ class TaskHub:
         registry: Registry | None = None,
         *,
         settings: WorkerSettings | None = None,
-        **changes: Any,
+        **changes: Unpack[WorkerChanges],
     ) -> Worker:
         """Return a worker for an ``async with`` block; it runs in this event loop, as long as the block.
 
@@ -337,39 +341,15 @@ class TaskHub:
         if settings is not None and changes:
             raise ConfigurationError("pass settings, or single settings by name, not both")
         opened = self._open()
-        worker = self._worker(
-            opened.backend,
-            (registry or self._registry).with_system(opened.system),
-            settings or dataclasses.replace(self._settings, **changes),
-            opened.ends,
-            self._retention,
-            self._note_failure,
+        worker = opened.make_worker(
+            registry=(registry or self._registry).with_system(opened.system),
+            settings=settings or dataclasses.replace(self._settings, **changes),
+            retention=self._retention,
+            on_failure=self._note_failure,
         )
         self._workers.add(worker)
         self._failure = None
         return worker
-
-    def _worker(
-        self,
-        backend: Backend,
-        registry: Registry,
-        settings: WorkerSettings,
-        ends: Ends,
-        retention: Retention,
-        on_failure: Callable[[BaseException], None] | None = None,
-    ) -> Worker:
-        return Worker(
-            backend,
-            self._environment,
-            registry,
-            self._payloads,
-            settings,
-            self.name,
-            ends,
-            self.signals,
-            retention,
-            on_failure,
-        )
 
     def _note_failure(self, error: BaseException) -> None:
         """Remember that a worker ended, and of what kinds of errors: their words may tell more than a probe is to show."""
@@ -388,14 +368,23 @@ class TaskHub:
             hub=self.name,
         )
         system = system_of(client, self.signals, self.name)
+        make_worker = functools.partial(
+            Worker,
+            backend,
+            self._environment,
+            payloads=self._payloads,
+            hub=self.name,
+            ends=ends,
+            signals=self.signals,
+        )
         schedules = Schedules(
             client,
             self._payloads,
             backend.now_us,
             self._environment.new_id,
-            lambda: self._worker(backend, system, self._settings, ends, Retention.OFF),
+            lambda: make_worker(registry=system, settings=self._settings),
         )
-        return _Opened(backend, client, ends, system, schedules)
+        return _Opened(backend, client, schedules, system, make_worker)
 
     def _open(self) -> _Opened:
         if self._opened is None:
@@ -490,65 +479,3 @@ def _counted(hub: str, found: HubStatistics) -> HubCounted:
         letters=found.letters,
         queued_activities=found.queued_activities,
     )
-
-
-def _hub_name(url: str | Backend, asked: str | None) -> str:
-    """Return one name for both sides: idempotency keys begin with it, so all processes have to agree."""
-    told = None if isinstance(url, str) else getattr(url, "hub_name", None)
-    if asked is not None and told is not None and asked != told:
-        raise ConfigurationError(
-            f"the backend was made for the hub {told!r} and cannot be opened as {asked!r}: leave the name out here"
-        )
-    return check_name((told or "default") if asked is None else asked, "hub")
-
-
-def _made(
-    url: str | Backend, hub: str, payload_store: PayloadStore | None, environment: Environment
-) -> Backend:
-    backend = _backend(url, hub, environment) if isinstance(url, str) else url
-    if payload_store is not None:
-        backend = _offloading(backend, payload_store, environment)
-    return backend
-
-
-def _backend(url: str, hub: str, environment: Environment) -> Backend:
-    scheme = _scheme(url)
-    match scheme:
-        case "memory":
-            from durable_async.backends.memory import MemoryBackend
-
-            return MemoryBackend(hub=hub, environment=environment)
-        case "sqlite":
-            from durable_async.backends.sqlite import SqliteBackend
-
-            return SqliteBackend(_sqlite_path(url), hub=hub, environment=environment)
-        case "postgresql" | "postgres":
-            from durable_async.backends.postgres import PostgresBackend
-
-            return PostgresBackend(url, hub=hub, environment=environment)
-        case _:
-            raise ConfigurationError(
-                f"no backend for the scheme {scheme!r}: "
-                "use postgresql://host/database, sqlite:///file.db or memory://"
-            )
-
-
-def _offloading(backend: Backend, store: PayloadStore, environment: Environment) -> Backend:
-    from durable_async.backends.offload import OffloadingBackend
-
-    return OffloadingBackend(backend, store, environment=environment)
-
-
-def _scheme(url: str) -> str:
-    try:
-        return urlsplit(url).scheme
-    except ValueError:
-        pass  # whose words may quote a password
-    raise ConfigurationError("the URL of the store cannot be read")
-
-
-def _sqlite_path(url: str) -> str:
-    path = unquote(urlsplit(url).path)
-    if not path.startswith("/") or len(path) < 2:
-        raise ConfigurationError("a SQLite URL has three slashes and a path: sqlite:///file.db")
-    return path[1:]
