@@ -63,6 +63,7 @@ BOUNDS: dict[tuple[str, str], str] = {
     ("client/_gathering.py", "deque"): "waiting_max, then OverloadedError",
     ("environment.py", "Thread"): "two for each session of a worker",
     ("integrations/_asgi.py", "start_soon"): "one for each stream of news that somebody listens to",
+    ("integrations/aiohttp.py", "create_task"): "one for each application",
     ("worker/_activities.py", "create_task"): "activities_max",
     ("worker/_activities.py", "deque"): "backlog_max; what is beyond goes to the hub's queue",
     (

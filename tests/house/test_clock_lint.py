@@ -53,6 +53,10 @@ ALLOWED: dict[tuple[str, str], str] = {
     ): "a secret of a browser's session, which no simulation has",
     ("dashboard/actions/confirm.py", "secrets.token_hex"): "names a form, of which the same holds",
     ("environment.py", "*"): "the injected environment is where the real world enters",
+    (
+        "integrations/aiohttp.py",
+        "asyncio.create_task",
+    ): "the life of an application of aiohttp, which no simulation has",
     ("backends/sqlite/connection.py", "threading.Thread"): (
         "one thread owns the writing connection; inline mode does without"
     ),

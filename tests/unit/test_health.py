@@ -131,9 +131,9 @@ async def test_a_worker_that_is_about_to_stop_gets_no_more(env: VirtualEnvironme
 
 @virtual_time
 async def test_a_worker_that_ended_with_an_exception_is_remembered(
-    env: VirtualEnvironment, monkeypatch: pytest.MonkeyPatch
+    env: VirtualEnvironment, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A server may go on when the lifespan of its application has broken down."""
+    """A server may go on when the lifespan of its application has broken down, and may say nothing of it."""
 
     async def breaks(_: object) -> None:
         await anyio.sleep(5)
@@ -157,6 +157,8 @@ async def test_a_worker_that_ended_with_an_exception_is_remembered(
         assert health.problems[0] == "a worker ended with an exception: KeyError"
         assert "ada" not in str(health)
     assert seen[1].problems[1:] == ("the hub is not open",)
+    (record,) = [one for one in caplog.records if one.levelname == "ERROR"]
+    assert record.exc_info is not None
     async with hub.lifespan():
         assert (await hub.health()).is_ready
     assert (await hub.health()).is_live

@@ -8,7 +8,10 @@ app.add_routes(durable_routes(hub, prefix="/durable"))
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
@@ -56,11 +59,43 @@ def durable_context(
                 leaving.tell()
 
             app.on_shutdown.append(leave)
-        async with hub.lifespan(app, works=works):
+        async with _in_one_task(hub.lifespan(app, works=works)):
             app[_HUB] = hub
             yield
 
     return context
+
+
+@asynccontextmanager
+async def _in_one_task(life: AbstractAsyncContextManager[Any]) -> AsyncGenerator[None, None]:
+    """Enter and leave something in a task of its own: a runner may be set up in one task and cleaned up in another, which cancel scopes do not bear.
+
+    What breaks down in between cancels the task that entered, if that is still there.
+    """
+    host = asyncio.current_task()
+    begun, over = asyncio.Event(), asyncio.Event()
+
+    async def live() -> None:
+        try:
+            async with life:
+                begun.set()
+                await over.wait()
+        finally:
+            if begun.is_set() and not over.is_set() and host is not None:
+                host.cancel()
+            begun.set()
+
+    task = asyncio.create_task(live())
+    try:
+        await begun.wait()
+        if task.done():
+            await task
+        yield
+    finally:
+        over.set()
+        if not begun.is_set():
+            task.cancel()
+        await task
 
 
 def hub_of(request: web.Request) -> TaskHub:

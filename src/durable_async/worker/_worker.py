@@ -144,6 +144,8 @@ class Worker:
                     complaints.cannot("register", error)
                     await patience.pause()
         except Exception as error:
+            # A server may swallow what its application's lifespan raises, as uvicorn does.
+            _log.exception("worker %s ended with an exception", self.worker_id)
             if self._on_failure is not None:
                 self._on_failure(error)
             raise

@@ -21,6 +21,7 @@ from durable_async.integrations.aiohttp import (
     durable_routes,
     hub_of,
 )
+from durable_async.worker._session import Session
 
 from .stage import Order, approval, doubling, registry
 
@@ -104,6 +105,69 @@ async def test_no_signal_handlers_are_taken(hub: TaskHub) -> None:
     async with served(app):
         assert [signal.getsignal(number) for number in numbers] == before
     assert [signal.getsignal(number) for number in numbers] == before
+
+
+async def test_it_may_begin_in_one_task_and_end_in_another(hub: TaskHub) -> None:
+    """As in fixtures of a test, or where a signal's task cleans up: no scope is to be left in one and missed in the other."""
+    app = web.Application()
+    app.cleanup_ctx.append(durable_context(hub))
+    runner = web.AppRunner(app)
+    tasks = asyncio.all_tasks()
+    with anyio.fail_after(20):
+        await asyncio.create_task(runner.setup())
+        handle = await hub.client.start(doubling, 21)
+        assert await handle.wait(timeout=10) == 42
+    await asyncio.create_task(runner.cleanup())
+    assert "not open" in repr(hub)
+    assert asyncio.all_tasks() == tasks
+
+
+@pytest.mark.parametrize("steps", range(6))
+async def test_who_is_cancelled_while_it_begins_leaves_nothing_behind(steps: int) -> None:
+    hub = TaskHub.at("memory://", registry=registry)
+    app = web.Application()
+    app.cleanup_ctx.append(durable_context(hub))
+    runner = web.AppRunner(app)
+    tasks = asyncio.all_tasks()
+    beginning = asyncio.create_task(runner.setup())
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    beginning.cancel()
+    await asyncio.wait([beginning])
+    await runner.cleanup()
+    assert "not open" in repr(hub)
+    assert asyncio.all_tasks() == tasks
+
+
+async def test_what_keeps_it_from_beginning_is_told() -> None:
+    hub = TaskHub.at("sqlite:////nowhere/at/all.db", registry=registry)
+    app = web.Application()
+    app.cleanup_ctx.append(durable_context(hub))
+    with pytest.raises(ConfigurationError, match="nowhere"):
+        await web.AppRunner(app).setup()
+
+
+async def test_a_worker_that_breaks_down_ends_the_application(
+    hub: TaskHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def breaks(_: object) -> None:
+        raise KeyError("of ada")
+
+    monkeypatch.setattr(Session, "_sweep_forever", breaks)
+
+    async def run() -> None:
+        app = web.Application()
+        app.cleanup_ctx.append(durable_context(hub))
+        runner = web.AppRunner(app)
+        try:
+            await runner.setup()
+            await asyncio.sleep(60)
+        finally:
+            await runner.cleanup()
+
+    with pytest.RaisesGroup(KeyError, flatten_subgroups=True):
+        await run()
+    assert not (await hub.health()).is_live
 
 
 @pytest.mark.parametrize("path", ["/instances/a?wait=50", "/instances/a/events"])

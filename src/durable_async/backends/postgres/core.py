@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
+import anyio
+
 from durable_async.environment import Environment, SystemEnvironment
 from durable_async.errors import (
     BackendError,
@@ -135,13 +137,14 @@ class PostgresCore:
             raise
 
     async def close(self) -> None:
-        """Let go of every connection and thread. Safe to repeat."""
+        """Let go of every connection and thread, also for who is cancelled: it takes seconds at most. Safe to repeat."""
         self._is_open = False
         self._near.clear()
-        await self._ears.close()
-        await self._lifelines.close()
-        for link in (self._work, self._commits, self._clients):
-            await link.close()
+        with anyio.CancelScope(shield=True):
+            await self._ears.close()
+            await self._lifelines.close()
+            for link in (self._work, self._commits, self._clients):
+                await link.close()
 
     def now_us(self) -> int:
         """Return the server's clock, as far as it is known to have come; it never goes back here."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
 import asyncpg
 import pytest
 
@@ -180,6 +183,35 @@ async def test_a_hub_opens_again_after_it_was_closed_or_could_not_open(
         assert await backend.read(["nobody"], payloads=True) == [None]
         await backend.close()
         await backend.close()
+
+
+def _threads_of_ours() -> list[str]:
+    names = (thread.name for thread in threading.enumerate())
+    return [name for name in names if name.startswith("durable-async")]
+
+
+async def test_whoever_is_cancelled_lets_go_of_everything(
+    postgres_server: ThrowawayPostgres, fresh_name: str
+) -> None:
+    """A cancelled scope cancels each await inside it, those of closing, too."""
+    async with database(postgres_server.dsn, fresh_name) as dsn:
+        tasks = asyncio.all_tasks()
+        with anyio.CancelScope() as scope:
+            async with TaskHub.open(dsn, registry=Registry()) as hub, hub.worker():
+                await hub.client.get("nobody")
+                scope.cancel()
+                await anyio.sleep_forever()
+        assert (asyncio.all_tasks(), _threads_of_ours()) == (tasks, [])
+
+        with anyio.CancelScope() as scope:
+            backend = PostgresBackend(dsn)
+            asyncio.get_running_loop().call_soon(scope.cancel)
+            await backend.open()
+        assert (asyncio.all_tasks(), _threads_of_ours()) == (tasks, [])
+        connection: Any = await asyncpg.connect(postgres_server.dsn)
+        count = "select count(*) from pg_stat_activity where datname = $1"
+        assert await connection.fetchval(count, fresh_name) == 0
+        await connection.close()
 
 
 async def test_a_url_that_cannot_be_read_is_not_repeated() -> None:
