@@ -11,7 +11,7 @@ from durable_async import ConfigurationError, ValidationError, WorkerSettings
 from durable_async.backends.postgres.address import for_driver, has_several_hosts
 from durable_async.environment import SystemEnvironment
 from durable_async.errors import DurableError
-from durable_async.hub import _backend, _hub_name
+from durable_async.hub._stores import name_of, store_of
 
 from . import strategies as s
 from .target import Target
@@ -50,7 +50,7 @@ def _probe_url(case: tuple[str, Any]) -> None:
     """Make a backend of a URL, as opening a hub does, without going there; no message tells a password."""
     url, hub = case
     try:
-        backend = _backend(url, _hub_name(url, hub), SystemEnvironment())
+        backend = store_of(url, name_of(url, hub), SystemEnvironment())
         described = backend.description
         if "postgres" in url[:10].lower():
             target: Any = backend

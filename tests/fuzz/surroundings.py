@@ -13,7 +13,7 @@ from durable_async.backends.postgres.address import unprotected_hosts
 from durable_async.backends.postgres.embedded import BINARIES_VARIABLE, find_binaries
 from durable_async.environment import SystemEnvironment
 from durable_async.errors import DurableError
-from durable_async.hub import _backend
+from durable_async.hub._stores import store_of
 from durabletask._runtime.addresses import URL_VARIABLE, resolve
 
 from . import strategies as s
@@ -38,7 +38,7 @@ def _probe_url(told: str) -> None:
         found = resolve(None, None)
         again = resolve(found.url, found.hub)
         assert again == found, "what was found leads elsewhere"
-        _backend(found.url, found.hub, SystemEnvironment())
+        store_of(found.url, found.hub, SystemEnvironment())
 
 
 def _probe_host(told: str) -> None:

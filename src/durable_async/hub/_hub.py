@@ -28,7 +28,7 @@ from durable_async.worker import Worker, WorkerSettings, health_of
 from durable_async.worker.settings import WorkerChanges
 
 from ._options import HubOptions
-from ._stores import check_url, made, name_of
+from ._stores import made, name_of, store_of
 
 if TYPE_CHECKING:
     from durable_async.backends.offload import PayloadStore
@@ -182,7 +182,8 @@ class TaskHub:
         environment = environment or SystemEnvironment()
         url = url_from() if url is None else url
         hub = name_of(url, hub)
-        check_url(url, hub, environment)
+        if isinstance(url, str):
+            store_of(url, hub, environment)  # says now what is wrong with the URL
         if payloads is None and payload_store is not None:
             payloads = JsonConverter(payload_bytes_warn=PAYLOAD_BYTES_MAX)
         return cls(

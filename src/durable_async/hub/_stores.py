@@ -24,27 +24,22 @@ def name_of(url: str | Backend, asked: str | None) -> str:
     return check_name((told or "default") if asked is None else asked, "hub")
 
 
-def check_url(url: str | Backend, hub: str, environment: Environment) -> None:
-    """Say what is wrong with a URL before anything is opened.
-
-    Raises:
-        ConfigurationError: It names no backend that exists, or cannot be read.
-    """
-    if isinstance(url, str):
-        _backend(url, hub, environment)
-
-
 def made(
     url: str | Backend, hub: str, payload_store: PayloadStore | None, environment: Environment
 ) -> Backend:
-    """Return the store that a URL names, not open yet; or the one that is given."""
-    backend = _backend(url, hub, environment) if isinstance(url, str) else url
+    """Return the store of a hub, not open yet: the one that is given, or that a URL names."""
+    backend = store_of(url, hub, environment) if isinstance(url, str) else url
     if payload_store is not None:
         backend = _offloading(backend, payload_store, environment)
     return backend
 
 
-def _backend(url: str, hub: str, environment: Environment) -> Backend:
+def store_of(url: str, hub: str, environment: Environment) -> Backend:
+    """Return the store that a URL names, not open yet.
+
+    Raises:
+        ConfigurationError: It names no backend that exists, or cannot be read.
+    """
     scheme = _scheme(url)
     match scheme:
         case "memory":
