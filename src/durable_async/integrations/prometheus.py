@@ -10,9 +10,7 @@ from collections.abc import Iterable
 
 from durable_async.errors import ConfigurationError, MissingExtraError
 from durable_async.telemetry.metering import (
-    ITEMS_BUCKETS,
     METRICS,
-    SECONDS_BUCKETS,
     Metering,
     Metric,
 )
@@ -55,7 +53,7 @@ class Prometheus(Metering):
                     metric.meaning,
                     metric.labels,
                     registry=registry,
-                    buckets=SECONDS_BUCKETS if metric.unit == "seconds" else ITEMS_BUCKETS,
+                    buckets=metric.buckets,
                 )
                 for metric in METRICS
                 if metric.kind == "histogram"

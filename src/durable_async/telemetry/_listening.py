@@ -5,6 +5,7 @@ Where nobody listens, nothing is made to be told: the engine looks at an attribu
 
 from __future__ import annotations
 
+import functools
 import inspect
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -30,7 +31,7 @@ from ._values import (
     WorkFetched,
 )
 
-S = TypeVar("S")
+T = TypeVar("T")
 
 _log = logging.getLogger("durable_async")
 
@@ -139,8 +140,7 @@ class Signals:
         self.ticks_missed: Callable[[TicksMissed], None] | None
         for name in SIGNALS:
             begins = name in _ONGOING
-            guard = _beginning if begins else _guarded
-            heard = [guard(one, name) for one in listeners if _listens(one, name)]
+            heard = [_guarded(one, name, begins=begins) for one in listeners if _listens(one, name)]
             setattr(self, name, _told(heard, begins=begins) if heard else None)
 
 
@@ -192,53 +192,33 @@ class _Several(Ongoing):
 
     def __init__(self, ongoing: list[Ongoing]) -> None:
         self._ongoing = ongoing
-        self.traceparent = next((header for one in ongoing if (header := _header(one))), "")
+        headers = (_tried(one, "traceparent", _header, one) for one in ongoing)
+        self.traceparent = next(filter(None, headers), "")
 
     def ended(self, outcome: Outcome) -> None:
         for one in reversed(self._ongoing):
-            try:
-                one.ended(outcome)
-            except Exception:  # noqa: BLE001 - whatever it is, the work goes on
-                _complain(one, "ended")
+            _tried(one, "ended", one.ended, outcome)
 
     def recorded(self) -> None:
         for one in self._ongoing:
-            try:
-                one.recorded()
-            except Exception:  # noqa: BLE001 - whatever it is, the work goes on
-                _complain(one, "recorded")
+            _tried(one, "recorded", one.recorded)
 
 
-_broken: set[tuple[type[Any], str]] = set()
-"""Methods that raised; bounded by the program's code."""
+def _guarded(one: Telemetry, name: str, *, begins: bool) -> Callable[[Any], Any]:
+    """Return a method that cannot do harm. Of one whose result is used, what is no `Ongoing` counts as none."""
+    method: Callable[[Any], Any] = getattr(one, name)
+    if not begins:
+        return functools.partial(_tried, one, name, method)
+    return functools.partial(_tried, one, name, lambda value: _checked(method(value)))
 
 
-def _guarded(one: Any, name: str) -> Callable[..., Any]:
-    """Return a method that cannot do harm: what it raises is logged the first time."""
-    method = getattr(one, name)
-
-    def call(value: Any) -> Any:
-        try:
-            return method(value)
-        except Exception:  # noqa: BLE001 - whatever it is, the work goes on
-            _complain(one, name)
-            return None
-
-    return call
-
-
-def _beginning(one: Any, name: str) -> Callable[..., Ongoing | None]:
-    """The same of a method whose result is used: what is no `Ongoing` counts as none."""
-    method = getattr(one, name)
-
-    def call(value: Any) -> Ongoing | None:
-        try:
-            return _checked(method(value))
-        except Exception:  # noqa: BLE001 - whatever it is, the work goes on
-            _complain(one, name)
-            return None
-
-    return call
+def _tried(one: object, name: str, call: Callable[..., T], *args: Any) -> T | None:
+    """Let a listener do something; what it raises is logged the first time, and the work goes on."""
+    try:
+        return call(*args)
+    except Exception:  # noqa: BLE001 - it may be anything
+        _complain(one, name)
+        return None
 
 
 def _checked(made: Any) -> Ongoing | None:
@@ -250,18 +230,18 @@ def _checked(made: Any) -> Ongoing | None:
 
 
 def _header(one: Ongoing) -> str:
-    """Return where it says that it belongs to; nowhere if it cannot say."""
-    try:
-        header: Any = one.traceparent
-        if isinstance(header, str):
-            return header
-        raise TypeError(f"it is of type {type(header).__name__}, and no text")  # noqa: TRY301 - logged like what it raises
-    except Exception:  # noqa: BLE001 - whatever it is, the work goes on
-        _complain(one, "traceparent")
-        return ""
+    """Return where it says that it belongs to."""
+    header: Any = one.traceparent
+    if isinstance(header, str):
+        return header
+    raise TypeError(f"it is of type {type(header).__name__}, and no text")
 
 
-def _complain(one: Any, name: str) -> None:
+_broken: set[tuple[type[Any], str]] = set()
+"""Methods that raised; bounded by the program's code."""
+
+
+def _complain(one: object, name: str) -> None:
     key = (type(one), name)
     if key not in _broken:
         _broken.add(key)

@@ -70,6 +70,11 @@ class Metric(NamedTuple):
     labels: tuple[str, ...]
     meaning: str
 
+    @property
+    def buckets(self) -> tuple[float, ...]:
+        """Of a histogram: the sizes up to which observations are counted together."""
+        return SECONDS_BUCKETS if self.unit == "seconds" else ITEMS_BUCKETS
+
 
 CLIENT_CALLS = Metric(
     "client.calls",

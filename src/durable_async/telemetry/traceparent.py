@@ -55,7 +55,7 @@ class TraceParent(NamedTuple):
         """Return the span of this trace that belongs to a place: the same for the same place, in every process."""
         known = repr(
             (self.trace_id, *place)
-        ).encode()  # an id may hold what would separate it from the next
+        ).encode()  # no two places read alike, whatever ids hold
         span_id = int.from_bytes(hashlib.blake2b(known, digest_size=8).digest(), "big")
         return self._replace(span_id=span_id or 1)
 
@@ -78,7 +78,7 @@ class TraceParent(NamedTuple):
         return self.derived("attempt", instance_id, execution, seq, attempt)
 
     def sent(self, place: int) -> TraceParent:
-        """Return the span of the letter or start that the operation of this span made as its so-and-so-manieth."""
+        """Return the span of a letter or a start that the operation of this span asked for, by its place among these."""
         return self.derived("sent", self.span_id, place)
 
     def operation(self, entity_id: str) -> TraceParent:

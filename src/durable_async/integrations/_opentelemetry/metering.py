@@ -8,9 +8,7 @@ from typing import Any
 from opentelemetry import metrics
 
 from durable_async.telemetry.metering import (
-    ITEMS_BUCKETS,
     METRICS,
-    SECONDS_BUCKETS,
     Metering,
     Metric,
 )
@@ -59,12 +57,11 @@ class OpenTelemetryMetering(Metering):
 
 
 def _histogram(meter: metrics.Meter, metric: Metric) -> metrics.Histogram:
-    buckets = SECONDS_BUCKETS if metric.unit == "seconds" else ITEMS_BUCKETS
     unit = "s" if metric.unit == "seconds" else "1"
     name, meaning = PREFIX + metric.name, metric.meaning
     make: Any = meter.create_histogram
     try:
-        histogram = make(name, unit, meaning, explicit_bucket_boundaries_advisory=buckets)
+        histogram = make(name, unit, meaning, explicit_bucket_boundaries_advisory=metric.buckets)
     except TypeError:  # an API that takes no advice; views of the SDK set them
         histogram = make(name, unit, meaning)
     return histogram  # type: ignore[no-any-return]
