@@ -11,11 +11,12 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from durable_async.client import Client
-from durable_async.errors import ConfigurationError
+from durable_async.errors import ConfigurationError, DurableError
 from durable_async.hub import TaskHub
 
 from ._http.leaving import Leaving
 from ._http.messages import HEADERS, Answer, Call, Desk, Stream
+from ._http.problems import answer_to
 from ._http.routes import Route, prefix_of, respond
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -43,6 +44,17 @@ def hub_of(request: HTTPConnection) -> TaskHub:
 def client_of(request: HTTPConnection) -> Client:
     """Return the client of the application's hub; see `hub_of`."""
     return hub_of(request).client
+
+
+async def durable_problem(request: Request, error: Exception) -> Response:
+    """Answer an error of the library in a route of your own as the hub's routes do: ``FastAPI(exception_handlers={DurableError: durable_problem})``.
+
+    What is not there is a 404, what is taken or has ended a 409 or 410, a store that is away a 503. An error that is none of the caller's is raised
+    again, and remains a 500.
+    """
+    if not isinstance(error, DurableError):
+        raise error
+    return _response(answer_to(error, f"{request.method} {request.url.path}"))
 
 
 def endpoint_of(route: Route, desk: Desk, names: dict[str, str] | None = None) -> Endpoint:

@@ -17,13 +17,14 @@ from urllib.parse import urlsplit
 import anyio
 
 from durable_async.client import Client
-from durable_async.errors import ConfigurationError, MissingExtraError, shown
+from durable_async.errors import ConfigurationError, DurableError, MissingExtraError, shown
 from durable_async.hub import TaskHub
 from durable_async.serialization.converter import PAYLOAD_BYTES_MAX
 
 from ._http.hosts import allowed_names
 from ._http.leaving import Leaving
 from ._http.messages import HEADERS, Answer, Call, Desk, Stream
+from ._http.problems import answer_to
 from ._http.routes import Operation, Route, prefix_of, respond, routes_for
 
 try:
@@ -31,7 +32,7 @@ try:
 except ImportError as error:  # pragma: no cover - the tests have it
     raise MissingExtraError("aiohttp", "aiohttp", "durable_async.integrations.aiohttp") from error
 
-__all__ = ("client_of", "durable_context", "durable_routes", "hub_of")
+__all__ = ("client_of", "durable_context", "durable_problems", "durable_routes", "hub_of")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -115,6 +116,19 @@ def hub_of(request: web.Request) -> TaskHub:
 def client_of(request: web.Request) -> Client:
     """Return the client of the application's hub; see `hub_of`."""
     return hub_of(request).client
+
+
+@web.middleware
+async def durable_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer errors of the library in your own handlers as the hub's routes do: ``web.Application(middlewares=[durable_problems])``.
+
+    What is not there is a 404, what is taken or has ended a 409 or 410, a store that is away a 503. An error that is none of the caller's is raised
+    again, and remains a 500.
+    """
+    try:
+        return await handler(request)
+    except DurableError as error:
+        return _response(answer_to(error, f"{request.method} {request.path}"))
 
 
 def durable_routes(

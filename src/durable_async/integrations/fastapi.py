@@ -36,10 +36,10 @@ try:
 except ImportError as error:  # pragma: no cover - the tests have it
     raise MissingExtraError("fastapi", "fastapi", "durable_async.integrations.fastapi") from error
 
-from ._asgi import client_of, endpoint_of, hub_of
+from ._asgi import client_of, durable_problem, endpoint_of, hub_of
 from ._schemas import Schema, schema_of
 
-__all__ = ("DurableRouter", "durable_client", "hub_of")
+__all__ = ("DurableRouter", "durable_client", "durable_problem", "hub_of")
 
 
 async def durable_client(request: HTTPConnection) -> Client:

@@ -23,9 +23,9 @@ except ImportError as error:  # pragma: no cover - the tests have it
         "starlette", "starlette", "durable_async.integrations.starlette"
     ) from error
 
-from ._asgi import client_of, endpoint_of, hub_of
+from ._asgi import client_of, durable_problem, endpoint_of, hub_of
 
-__all__ = ("client_of", "durable_routes", "hub_of")
+__all__ = ("client_of", "durable_problem", "durable_routes", "hub_of")
 
 
 def durable_routes(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Any
 
@@ -22,6 +23,8 @@ from durable_async.errors import (
 )
 
 from .messages import Answer
+
+_log = logging.getLogger("durable_async")
 
 PROBLEM = "application/problem+json"
 TYPE = "urn:durable-async:problem:"
@@ -67,6 +70,21 @@ _OF_THE_SERVER: dict[int, str] = {
     503: "the store did not answer, and whether it was done is unknown; the server's log says why",
 }
 """What is said of an error whose own words are for who looks after the server: they may name hosts, addresses and schemas."""
+
+
+def answer_to(error: DurableError, where: str) -> Answer:
+    """Return what to answer to who asked for something; an error that is none of the caller's is raised again.
+
+    Args:
+        error: What came of it.
+        where: What was asked for, as the log calls it.
+    """
+    answer = problem_of(error)
+    if answer is None:
+        raise error
+    if answer.status >= 500:
+        _log.warning("%s is answered with %d: %s", where, answer.status, error)
+    return answer
 
 
 def problem_of(error: DurableError) -> Answer | None:

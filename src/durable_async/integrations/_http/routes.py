@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import re
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ from .parameters import (
     WAIT,
     Parameter,
 )
-from .problems import problem_of
+from .problems import answer_to
 
 Operation = Literal[
     "start",
@@ -54,7 +53,6 @@ Operation = Literal[
 ]
 """What can be asked for over HTTP; each is a route."""
 
-_log = logging.getLogger("durable_async")
 
 OPERATIONS: frozenset[Operation] = frozenset(get_args(Operation))
 
@@ -274,12 +272,7 @@ async def respond(route: Route, desk: Desk, call: Call) -> Answer | Stream:
         with continue_trace(call.headers.get("traceparent")):
             return await route.operate(desk, call)
     except DurableError as error:
-        answer = problem_of(error)
-        if answer is None:
-            raise
-        if answer.status >= 500:
-            _log.warning("%s is answered with %d: %s", route.name, answer.status, error)
-        return answer
+        return answer_to(error, route.name)
 
 
 def prefix_of(path: str, route: Route) -> str:
