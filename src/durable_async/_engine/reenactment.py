@@ -6,29 +6,41 @@ The code runs, as in every replay: what it does outside of durable calls, such a
 from __future__ import annotations
 
 import linecache
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from durable_async._kernel.futures import EventFuture
 from durable_async._kernel.orchestration import Orchestration
 from durable_async._kernel.places import Place
 from durable_async._kernel.program import Program
-from durable_async.errors import DurableError
+from durable_async.errors import DurableError, TurnBudgetError
 from durable_async.model.explanation import SourceLine, Stand
 from durable_async.model.history import ExecutionStarted, HistoryEvent, TurnStarted
+
+WatchTurn = Callable[[str, Callable[[], object]], object]
+"""Calls what runs an instance's code, and interrupts it if it does not come back, as a worker's watchdog does."""
 
 
 class Reenactment:
     """One execution, replayed turn by turn, until `close`.
 
     Attributes:
-        error: Why it cannot be replayed: the code does not fit the history, or does what no replay can repeat.
+        error: Why it cannot be replayed: the code does not fit the history, does what no replay can repeat, or does not come back.
     """
 
     def __init__(
-        self, instance_id: str, execution: int, started: ExecutionStarted, program: Program
+        self,
+        instance_id: str,
+        execution: int,
+        started: ExecutionStarted,
+        program: Program,
+        watch: WatchTurn,
     ) -> None:
         self.error: DurableError | None = None
+        self._instance_id = instance_id
+        self._watch = watch
         self._orchestration = Orchestration(instance_id, execution, started, program)
         self._turn_at_us = 0
         self._since_us: dict[EventFuture[Any], int] = {}
@@ -38,7 +50,7 @@ class Reenactment:
         if self.error is not None:
             return
         try:
-            self._orchestration.replay(turn)
+            self._watch(self._instance_id, partial(self._orchestration.replay, turn))
         except DurableError as error:
             self.error = error
             return
@@ -60,7 +72,8 @@ class Reenactment:
 
     def close(self) -> None:
         """Let the code go."""
-        self._orchestration.evict()
+        with suppress(TurnBudgetError):
+            self._watch(self._instance_id, self._orchestration.evict)
 
 
 def _stand(place: Place) -> Stand:

@@ -24,7 +24,7 @@ from durable_async.schedules import Schedules, system_of
 from durable_async.serialization import DataConverter, JsonConverter
 from durable_async.serialization.converter import PAYLOAD_BYTES_MAX
 from durable_async.telemetry import HubCounted, Telemetry, signals_for
-from durable_async.worker import Worker, WorkerSettings, health_of
+from durable_async.worker import Watchdog, Worker, WorkerSettings, health_of
 from durable_async.worker.settings import WorkerChanges
 
 from ._options import HubOptions
@@ -405,7 +405,8 @@ class TaskHub:
         """Say what an orchestration waits for, since when, and what is in its way.
 
         If its orchestrator is registered here, its history is replayed with the code as it is now, from which come the source lines and the
-        external events that are waited for; nothing else comes of the replay, and nothing is changed.
+        external events that are waited for; nothing else comes of the replay, and nothing is changed. A turn that takes longer than
+        ``turn_seconds_max`` of the hub's settings is interrupted, as in a worker, and then in the way.
 
         Args:
             instance: An id or a handle.
@@ -413,7 +414,14 @@ class TaskHub:
         Raises:
             InstanceNotFoundError: There is no such instance.
         """
-        return await explain(instance, self.backend, self._registry, self._payloads)
+        watchdog = Watchdog(self._environment, self._settings.turn_seconds_max)
+        watch = watchdog.start()
+        try:
+            return await explain(
+                instance, self.backend, self._registry, self._payloads, watchdog.watch
+            )
+        finally:
+            watch.stop()
 
     async def health(self, *, timeout: float = 2.0) -> Health:
         """Look how the hub is in this process, as for ``/healthz`` and ``/readyz``: one small read, and it never raises.

@@ -6,7 +6,8 @@ Knows the engine and the port. Read `_session` first: one identity's life, from 
 from __future__ import annotations
 
 from ._health import health_of
+from ._watchdog import Watchdog
 from ._worker import Worker
 from .settings import Divergence, WorkerSettings
 
-__all__ = ("Divergence", "Worker", "WorkerSettings", "health_of")
+__all__ = ("Divergence", "Watchdog", "Worker", "WorkerSettings", "health_of")

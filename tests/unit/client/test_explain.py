@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from durable_async import (
     Status,
     TaskHub,
     ValidationError,
+    WorkerSettings,
     when_all,
 )
 from durable_async.model.explanation import Explanation, ObstacleKind, Stand, Wait, WaitKind
@@ -406,6 +408,28 @@ def test_a_dead_worker_is_told() -> None:
             assert obstacle.text.startswith("the worker that has it, dead, is not alive")
 
     run_virtual(story)
+
+
+async def test_code_that_does_not_come_back_is_interrupted_and_said_to_be_in_the_way(
+    tmp_path: Path,
+) -> None:
+    restless = Registry()
+
+    @restless.orchestrator
+    async def approval(ctx: OrchestrationContext) -> None:
+        while True:
+            pass
+
+    url, settings = f"sqlite:///{tmp_path}/hub.db", WorkerSettings(turn_seconds_max=0.05)
+    async with TaskHub.open(url, registry=registry) as hub, hub.worker():
+        await hub.client.start("approval", instance_id="a")
+        await hub.client.wait_for_start("a", timeout=30)
+    async with TaskHub.open(url, registry=restless, settings=settings) as hub:
+        one = await hub.explain("a")
+    assert (one.stands, one.code) == ((), "its code does not come to rest")
+    (obstacle,) = (found for found in one.obstacles if found.kind is ObstacleKind.DIVERGENT)
+    assert "it ran for more than 0.05 s" in obstacle.text
+    assert "in approval" in obstacle.text
 
 
 def test_the_end_is_told_with_the_failure() -> None:

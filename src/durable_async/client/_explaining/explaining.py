@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from durable_async._engine.open_ends import OpenEnds
+from durable_async._engine.reenactment import WatchTurn
 from durable_async.backend import Backend
 from durable_async.client._connection import Instance, id_of
 from durable_async.errors import InstanceNotFoundError
@@ -20,9 +21,13 @@ from .waits import waits_of
 
 
 async def explain(
-    instance: Instance, backend: Backend, registry: Registry, payloads: DataConverter
+    instance: Instance,
+    backend: Backend,
+    registry: Registry,
+    payloads: DataConverter,
+    watch: WatchTurn,
 ) -> Explanation:
-    """Say what an orchestration waits for; see ``TaskHub.explain``."""
+    """Say what an orchestration waits for; see ``TaskHub.explain``. Its code is run by ``watch``."""
     instance_id = id_of(instance)
     (record,) = await backend.read([instance_id], payloads=False)
     if record is None:
@@ -30,7 +35,7 @@ async def explain(
     if record.status.is_terminal:
         return _ended(record, backend.now_us())
     story = await read_story(instance_id, backend)
-    code = await reenact(instance_id, story, registry, payloads)
+    code = await reenact(instance_id, story, registry, payloads, watch)
     try:
         return await _of_one_under_way(record, story, code, backend, registry)
     finally:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 import anyio.lowlevel
 
-from durable_async._engine.reenactment import Reenactment
+from durable_async._engine.reenactment import Reenactment, WatchTurn
 from durable_async.backend import Backend
 from durable_async.client._reading import HISTORY_PAGE_BYTES
-from durable_async.errors import CorruptHistoryError
+from durable_async.errors import CorruptHistoryError, TurnBudgetError
 from durable_async.model.explanation import Stand
 from durable_async.model.history import EventRaised, ExecutionStarted, HistoryEvent
 from durable_async.registry import Registry
@@ -94,7 +94,7 @@ async def read_mail(instance_id: str, execution: int, backend: Backend) -> tuple
 
 
 async def reenact(
-    instance_id: str, story: Story, registry: Registry, payloads: DataConverter
+    instance_id: str, story: Story, registry: Registry, payloads: DataConverter, watch: WatchTurn
 ) -> Code:
     started = story.started
     if story.damage is not None or started is None:
@@ -107,7 +107,8 @@ async def reenact(
         return Code(unknown="its code has not begun")
     orchestrator = registry.find_orchestrator(started.name)
     assert orchestrator is not None
-    reenactment = Reenactment(instance_id, story.execution, started, orchestrator.program(payloads))
+    program = orchestrator.program(payloads)
+    reenactment = Reenactment(instance_id, story.execution, started, program, watch)
     try:
         for number, turn in enumerate(story.turns):
             reenactment.show(turn)
@@ -119,7 +120,7 @@ async def reenact(
     if reenactment.error is not None:
         error = reenactment.error
         reenactment.close()
-        return Code(
-            unknown="its code does not fit its history", error=f"{type(error).__name__}: {error}"
-        )
+        is_restless = isinstance(error, TurnBudgetError)
+        unknown = f"its code does not {'come to rest' if is_restless else 'fit its history'}"
+        return Code(unknown=unknown, error=f"{type(error).__name__}: {error}")
     return Code(reenactment=reenactment)
