@@ -47,6 +47,7 @@ ALLOWED: dict[tuple[str, str], str] = {
         "*",
     ): "a thread of real connections, which no simulation has",
     ("backends/postgres/link.py", "*"): "jitter of a connection that no simulation has",
+    ("cli/_tied.py", "threading.Thread"): "waits for a real parent, which no simulation has",
     (
         "dashboard/_csrf.py",
         "secrets.token_urlsafe",

@@ -14,11 +14,8 @@ from anyio.abc import Process
 
 from durable_async import MissingExtraError
 
-from ._serving import OF_SIGNALS, SIGNALS
+from ._serving import DRAIN_SECONDS, OF_SIGNALS, SIGNALS
 from ._terminal import note
-
-DRAIN_SECONDS = 15.0
-"""A worker that has not ended so long after it was told to is killed; others take over."""
 
 
 async def keep_fresh(
@@ -70,8 +67,8 @@ async def _run_once(
 ) -> int:
     """Run it until the code changes, or a signal ended it. One that ended by itself is waited with until then: its code is wrong."""
     process = await anyio.open_process(
-        [sys.executable, "-m", "durable_async", *arguments],
-        stdin=subprocess.DEVNULL,
+        [sys.executable, "-m", "durable_async.cli._tied", *arguments],
+        stdin=subprocess.PIPE,
         stdout=None,
         stderr=None,
         env={**os.environ, **(environment or {})},
@@ -90,6 +87,8 @@ async def _run_once(
             process.kill()
         with anyio.CancelScope(shield=True):
             await process.wait()
+            assert process.stdin is not None
+            await process.stdin.aclose()
     status = process.returncode or 0
     return status if status >= 0 else OF_SIGNALS - status
 

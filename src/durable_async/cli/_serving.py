@@ -15,6 +15,8 @@ from durable_async import Registry, TaskHub
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 OF_SIGNALS = 128
 """What the number of a signal is added to for the exit status of what ends by it."""
+DRAIN_SECONDS = 15.0
+"""A worker that was told to stop by another process of ours, and has not so long after, is ended; others take over."""
 
 
 async def serve(

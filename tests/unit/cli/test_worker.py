@@ -168,6 +168,17 @@ def test_new_code_is_taken_up(folder: Path) -> None:
         assert worker.returncode == 0
 
 
+def test_a_worker_that_is_reloaded_ends_with_its_parent(folder: Path) -> None:
+    start_a_job(folder, "short")
+    with process(folder, "worker", "program:hub", "--reload") as parent:
+        (line,) = (line for line in read_until(parent, "Process") if line.startswith("Process"))
+        assert int(line.split()[1].rstrip(".")) != parent.pid
+        wait_for((folder / "begun").exists)
+        parent.kill()
+        assert read_until(parent, "Drained.") == ["Drained."]
+    assert result(folder) == "first"
+
+
 @pytest.fixture
 def here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Commands run in this process, in the folder of the program."""
