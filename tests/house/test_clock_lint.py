@@ -55,6 +55,10 @@ ALLOWED: dict[tuple[str, str], str] = {
     ("dashboard/actions/confirm.py", "secrets.token_hex"): "names a form, of which the same holds",
     ("environment.py", "*"): "the injected environment is where the real world enters",
     (
+        "integrations/_http/idempotency.py",
+        "secrets.token_hex",
+    ): "names a request of HTTP, which no simulation has",
+    (
         "integrations/aiohttp.py",
         "asyncio.create_task",
     ): "the life of an application of aiohttp, which no simulation has",

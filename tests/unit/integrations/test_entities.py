@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import anyio
 import httpx
+import pytest
 
-from durable_async import TaskHub
+from durable_async import EntityId, TaskHub
+from durable_async.integrations._http.entities import call_entity
+from durable_async.integrations._http.leaving import Leaving
+from durable_async.integrations._http.messages import Answer, Desk
+from durable_async.testing import VirtualEnvironment, virtual_time
 
-from .stage import doubling
+from .stage import call_for, doubling, registry
 
 ABSENT = "urn:durable-async:problem:entity-not-found"
 
@@ -42,6 +48,34 @@ async def test_an_answer_that_does_not_come_is_no_failure(shop: httpx.AsyncClien
     again = await shop.post("entities/elsewhere/a/calls/add?wait=0", json=1, headers=keyed)
     assert again.status_code == 202
     assert (await shop.get("entities/elsewhere/a")).json()["backlog"] == 1
+
+
+@pytest.mark.parametrize("seconds", [0, 3])
+@virtual_time
+async def test_a_server_that_exits_waits_for_no_answer_and_loses_no_call(
+    env: VirtualEnvironment, seconds: int
+) -> None:
+    leaving, answers = Leaving(), list[Answer]()
+    names = {"entity": "elsewhere", "key": "a", "operation": "add"}
+    request = call_for(names, query=[("wait", "50")], body=b"1", leaving=leaving)
+    async with TaskHub.open("memory://", registry=registry, environment=env) as hub:
+
+        async def ask() -> None:
+            answers.append(await call_entity(Desk(hub=hub), request))
+
+        async with anyio.create_task_group() as group:
+            if seconds:
+                group.start_soon(ask)
+                await anyio.sleep(seconds)
+            leaving.tell()
+            began = env.monotonic()
+            if not seconds:
+                group.start_soon(ask)
+        assert env.monotonic() - began < 1
+        assert [answer.status for answer in answers] == [202]
+        state = await hub.client.get_entity(EntityId("elsewhere", "a"))
+        assert state is not None
+        assert state.backlog == 1
 
 
 async def test_a_key_makes_a_call_one(shop: httpx.AsyncClient) -> None:

@@ -12,7 +12,7 @@ from durable_async.registry import is_system_name
 from . import query
 from .bodies import read_body, value_of
 from .documents import Document, entity_document, raw, raw_type
-from .idempotency import request_id
+from .idempotency import fresh_request_id, request_id
 from .messages import Answer, Call, Desk
 from .paging import listed
 from .problems import RETRY_SECONDS, ProblemError, dump
@@ -68,21 +68,29 @@ async def call_entity(desk: Desk, call: Call) -> Answer:
     """Let an entity do something, and answer with what came out, if that comes in time."""
     wait = query.seconds(call, "wait", desk.wait_seconds_max)
     entity_id, operation, value = await _operation(desk, call)
-    handle = desk.client.entity(
-        entity_id,
-        timeout=CALL_SECONDS if wait is None else wait,
-        request_id=request_id(call, "call", str(entity_id), operation),
+    once = request_id(call, "call", str(entity_id), operation) or fresh_request_id()
+
+    async def answer(seconds: float) -> Answer:
+        handle = desk.client.entity(entity_id, timeout=seconds, request_id=once)
+        into = raw_type(desk.hub.payloads)
+        try:
+            result = await handle.call(operation, value, result_type=into)
+        except WaitTimeoutError:
+            return _unanswered(entity_id, operation)
+        return Answer(status=200, body=dump(raw(result)))
+
+    with call.interrupting():
+        return await answer(CALL_SECONDS if wait is None else wait)
+    # Nobody waits any longer, and it may not have been taken down yet: asking once more sees to that, and does nothing twice.
+    return await answer(0)
+
+
+def _unanswered(entity_id: EntityId, operation: str) -> Answer:
+    return Answer(
+        status=202,
+        body=dump({"entityId": str(entity_id), "operation": operation}),
+        headers={"Retry-After": str(RETRY_SECONDS)},
     )
-    payloads = desk.hub.payloads
-    try:
-        result = await handle.call(operation, value, result_type=raw_type(payloads))
-    except WaitTimeoutError:
-        return Answer(
-            status=202,
-            body=dump({"entityId": str(entity_id), "operation": operation}),
-            headers={"Retry-After": str(RETRY_SECONDS)},
-        )
-    return Answer(status=200, body=dump(raw(result)))
 
 
 def _entity_id(call: Call) -> EntityId:

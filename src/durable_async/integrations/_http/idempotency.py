@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 
 from durable_async.model.identity import check_name
 
@@ -15,6 +16,11 @@ def request_id(call: Call, *about: str) -> str | None:
     """Return the id of a request whose caller gave it a key, which is for one operation on one thing; ``None`` for a fresh one."""
     key = call.headers.get(IDEMPOTENCY_KEY)
     return None if key is None else f"http-{digest(check_name(key, 'Idempotency-Key'), *about)}"
+
+
+def fresh_request_id() -> str:
+    """Return the id of a request whose caller gave it no key, for who may have to repeat it himself."""
+    return f"http-{secrets.token_hex(16)}"
 
 
 def id_by_key(call: Call, orchestrator: str) -> str | None:
