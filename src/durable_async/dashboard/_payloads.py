@@ -12,7 +12,6 @@ import anyio.to_thread
 import msgspec
 
 from durable_async.errors import DurableError
-from durable_async.serialization import DataConverter, JsonConverter
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -40,11 +39,6 @@ class Shown:
 
 
 ABSENT = Shown("", is_absent=True)
-
-
-def stored_type(payloads: DataConverter) -> Any:
-    """Return what values are read into: their stored bytes, where these are JSON."""
-    return msgspec.Raw if isinstance(payloads, JsonConverter) else Any
 
 
 async def formatted(of: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -15,7 +15,7 @@ from durable_async.errors import ConfigurationError, DurableError
 from durable_async.hub import TaskHub
 
 from ._http.leaving import Leaving
-from ._http.messages import HEADERS, Answer, Call, Desk, Stream
+from ._http.messages import HEADERS, Answer, Api, Call, Stream
 from ._http.problems import answer_to
 from ._http.routes import Route, prefix_of, respond
 
@@ -57,12 +57,12 @@ async def durable_problem(request: Request, error: Exception) -> Response:
     return _response(answer_to(error, f"{request.method} {request.url.path}"))
 
 
-def endpoint_of(route: Route, desk: Desk, names: dict[str, str] | None = None) -> Endpoint:
+def endpoint_of(route: Route, api: Api, names: dict[str, str] | None = None) -> Endpoint:
     """Return what Starlette calls for a route.
 
     Args:
         route: The route.
-        desk: What all requests have in common.
+        api: What all requests have in common.
         names: What stands in the path for good.
     """
     leaving = Leaving()
@@ -77,7 +77,7 @@ def endpoint_of(route: Route, desk: Desk, names: dict[str, str] | None = None) -
             leaving=leaving,
         )
         try:
-            return _response(await respond(route, desk, call))
+            return _response(await respond(route, api, call))
         except ClientDisconnect:
             return Response(status_code=499)  # nobody reads it
 

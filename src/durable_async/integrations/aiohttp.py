@@ -23,7 +23,7 @@ from durable_async.serialization.converter import PAYLOAD_BYTES_MAX
 
 from ._http.hosts import allowed_names
 from ._http.leaving import Leaving
-from ._http.messages import HEADERS, Answer, Call, Desk, Stream
+from ._http.messages import HEADERS, Answer, Api, Call, Stream
 from ._http.problems import answer_to
 from ._http.routes import Operation, Route, prefix_of, respond, routes_for
 
@@ -158,7 +158,7 @@ def durable_routes(
         base_url: Where the application is for its callers, such as ``https://shop.example``, if a proxy stands before it: the addresses in
             answers begin with it. By default they begin with what the request itself says, and no header that a proxy adds is believed.
     """
-    desk = Desk(
+    api = Api(
         hub=hub,
         body_bytes_max=body_bytes_max,
         wait_seconds_max=wait_seconds_max,
@@ -168,7 +168,7 @@ def durable_routes(
     outside = None if base_url is None else _checked_url(base_url)
     table = web.RouteTableDef()
     for route in routes_for(only):
-        table.route(route.method, prefix + route.path)(_handler(route, desk, outside))
+        table.route(route.method, prefix + route.path)(_handler(route, api, outside))
     return table
 
 
@@ -181,7 +181,7 @@ def _checked_url(base_url: str) -> str:
     return base_url.rstrip("/")
 
 
-def _handler(route: Route, desk: Desk, outside: str | None) -> Handler:
+def _handler(route: Route, api: Api, outside: str | None) -> Handler:
     alone = Leaving()  # for an application that is not told
 
     async def handler(request: web.Request) -> web.StreamResponse:
@@ -195,7 +195,7 @@ def _handler(route: Route, desk: Desk, outside: str | None) -> Handler:
             leaving=request.config_dict.get(_LEAVING, alone),
             is_gone=lambda: request.transport is None or request.transport.is_closing(),
         )
-        answer = await respond(route, desk, call)
+        answer = await respond(route, api, call)
         if isinstance(answer, Stream):
             return await _streamed(request, answer)
         return _response(answer)

@@ -24,7 +24,7 @@ from durable_async.registry import Orchestrator
 from durable_async.serialization.converter import PAYLOAD_BYTES_MAX
 
 from ._http.hosts import allowed_names
-from ._http.messages import Desk
+from ._http.messages import Api
 from ._http.openapi import extra_of, responses_of
 from ._http.routes import Operation, Route, routes_for
 from ._http.segments import segment_of
@@ -77,7 +77,7 @@ class DurableRouter(APIRouter):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self._desk = Desk(
+        self._api = Api(
             hub=hub,
             body_bytes_max=body_bytes_max,
             wait_seconds_max=wait_seconds_max,
@@ -90,7 +90,7 @@ class DurableRouter(APIRouter):
             self._add(route)
 
     def _add_registered(self, route: Route) -> None:
-        registry = self._desk.hub.registry
+        registry = self._api.hub.registry
         for name in sorted(registry.orchestrators):
             orchestrator = registry.find_orchestrator(name)
             if orchestrator is not None:
@@ -126,7 +126,7 @@ class DurableRouter(APIRouter):
     ) -> None:
         self.add_api_route(
             route.path,
-            endpoint_of(route, self._desk, names),
+            endpoint_of(route, self._api, names),
             methods=[route.method],
             name=route.name,
             summary=summary or route.summary,
@@ -140,7 +140,7 @@ class DurableRouter(APIRouter):
         if route.operation in ("live", "ready"):  # probes may ask for no more than the status
             self.add_api_route(
                 route.path,
-                endpoint_of(route, self._desk, names),
+                endpoint_of(route, self._api, names),
                 methods=["HEAD"],
                 response_class=Response,
                 response_model=None,

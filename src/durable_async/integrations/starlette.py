@@ -13,7 +13,7 @@ from durable_async.hub import TaskHub
 from durable_async.serialization.converter import PAYLOAD_BYTES_MAX
 
 from ._http.hosts import allowed_names
-from ._http.messages import Desk
+from ._http.messages import Api
 from ._http.routes import Operation, routes_for
 
 try:
@@ -48,7 +48,7 @@ def durable_routes(
         allowed_hosts: The names of this server, each exact or ``*.suffix``, whatever the port; what was sent to another one is answered
             with 400. By default any name is answered to: give them where nothing else tells who asks.
     """
-    desk = Desk(
+    api = Api(
         hub=hub,
         body_bytes_max=body_bytes_max,
         wait_seconds_max=wait_seconds_max,
@@ -56,6 +56,6 @@ def durable_routes(
         allowed_hosts=allowed_names(allowed_hosts),
     )
     return [
-        Route(route.path, endpoint_of(route, desk), methods=[route.method], name=route.name)
+        Route(route.path, endpoint_of(route, api), methods=[route.method], name=route.name)
         for route in routes_for(only)
     ]

@@ -16,7 +16,7 @@ from starlette.routing import Mount
 
 from durable_async import Status, TaskHub
 from durable_async.integrations import aiohttp as on_aiohttp
-from durable_async.integrations._http.messages import Desk
+from durable_async.integrations._http.messages import Api
 from durable_async.integrations._http.orchestrations import start
 from durable_async.integrations.starlette import durable_routes
 from durable_async.testing import VirtualEnvironment, run_virtual, virtual_time
@@ -26,8 +26,8 @@ from .stage import Order, approval, call_for, registry
 KEYED = {"idempotency-key": "k"}
 
 
-async def begun(desk: Desk) -> Any:
-    return await start(desk, call_for({"name": "doubling"}, headers=KEYED, body=b"21"))
+async def begun(api: Api) -> Any:
+    return await start(api, call_for({"name": "doubling"}, headers=KEYED, body=b"21"))
 
 
 @pytest.mark.parametrize("means", ["scope", "task"])
@@ -38,11 +38,11 @@ def test_a_start_that_is_cancelled_happened_or_did_not(steps: int, means: str) -
             TaskHub.open("memory://", registry=registry, environment=env) as hub,
             hub.worker(),
         ):
-            desk = Desk(hub=hub)
-            await _cancelled_after(steps, means, desk)
+            api = Api(hub=hub)
+            await _cancelled_after(steps, means, api)
             count = sum((await hub.statistics()).by_status.values())
             assert count in (0, 1)
-            answer = await begun(desk)
+            answer = await begun(api)
             assert answer.status == 202
             instances = [state.instance_id async for state in hub.client.query()]
             assert len(instances) == 1
@@ -51,12 +51,12 @@ def test_a_start_that_is_cancelled_happened_or_did_not(steps: int, means: str) -
     run_virtual(story)
 
 
-async def _cancelled_after(steps: int, means: str, desk: Desk) -> None:
+async def _cancelled_after(steps: int, means: str, api: Api) -> None:
     scope = anyio.CancelScope()
 
     async def request() -> None:
         with scope:
-            await begun(desk)
+            await begun(api)
 
     task = asyncio.ensure_future(request())
     for _ in range(steps):

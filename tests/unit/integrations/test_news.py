@@ -13,7 +13,7 @@ import pytest
 from durable_async import TaskHub
 from durable_async.integrations._http import news as module
 from durable_async.integrations._http.leaving import Leaving
-from durable_async.integrations._http.messages import Answer, Desk, Stream
+from durable_async.integrations._http.messages import Answer, Api, Stream
 from durable_async.integrations._http.news import news
 from durable_async.testing import VirtualEnvironment, virtual_time
 
@@ -21,16 +21,16 @@ from .stage import Order, approval, call_for, registry
 
 
 @asynccontextmanager
-async def a_shop(env: VirtualEnvironment) -> AsyncGenerator[Desk, None]:
+async def a_shop(env: VirtualEnvironment) -> AsyncGenerator[Api, None]:
     async with TaskHub.open("memory://", registry=registry, environment=env) as hub, hub.worker():
-        yield Desk(hub=hub)
+        yield Api(hub=hub)
 
 
 async def pieces_of(
-    desk: Desk, instance_id: str, last: str | None = None, leaving: Leaving | None = None
+    api: Api, instance_id: str, last: str | None = None, leaving: Leaving | None = None
 ) -> Any:
     headers = {} if last is None else {"last-event-id": last}
-    answer = await news(desk, call_for({"instance": instance_id}, headers=headers, leaving=leaving))
+    answer = await news(api, call_for({"instance": instance_id}, headers=headers, leaving=leaving))
     assert isinstance(answer, Stream)
     return answer.pieces
 
@@ -42,12 +42,12 @@ def read(piece: bytes) -> dict[str, str]:
 
 @virtual_time
 async def test_each_change_is_told_once_and_the_end_is_the_last(env: VirtualEnvironment) -> None:
-    async with a_shop(env) as desk:
-        handle = await desk.client.start(approval, Order("desk"), instance_id="a")
+    async with a_shop(env) as api:
+        handle = await api.client.start(approval, Order("desk"), instance_id="a")
         told: list[tuple[str, str, Any]] = []
 
         async def listen() -> None:
-            async for piece in await pieces_of(desk, "a"):
+            async for piece in await pieces_of(api, "a"):
                 if b"data: " in piece:
                     event = read(piece)
                     state = json.loads(event["data"])
@@ -71,14 +71,14 @@ async def test_each_change_is_told_once_and_the_end_is_the_last(env: VirtualEnvi
 
 @virtual_time
 async def test_who_comes_again_is_told_what_changed_since(env: VirtualEnvironment) -> None:
-    async with a_shop(env) as desk:
-        handle = await desk.client.start(approval, Order("desk"), instance_id="a")
+    async with a_shop(env) as api:
+        handle = await api.client.start(approval, Order("desk"), instance_id="a")
         await anyio.sleep(1)
-        pieces = await pieces_of(desk, "a")
+        pieces = await pieces_of(api, "a")
         assert await anext(pieces) == b"retry: 2000\n\n"
         first = read(await anext(pieces))
         await pieces.aclose()
-        pieces = await pieces_of(desk, "a", first["id"])
+        pieces = await pieces_of(api, "a", first["id"])
         await anext(pieces)
         assert await anext(pieces) == b": still here\n\n"
         await handle.raise_event("approved", "Mia")
@@ -87,12 +87,10 @@ async def test_who_comes_again_is_told_what_changed_since(env: VirtualEnvironmen
         assert json.loads(last["data"])["output"] == {"product": "desk", "approved_by": "Mia"}
         with pytest.raises(StopAsyncIteration):
             await anext(pieces)
-        answer = await news(
-            desk, call_for({"instance": "a"}, headers={"last-event-id": last["id"]})
-        )
+        answer = await news(api, call_for({"instance": "a"}, headers={"last-event-id": last["id"]}))
         assert isinstance(answer, Answer)
         assert answer.status == 204
-        assert [read(piece).get("event") async for piece in await pieces_of(desk, "a", "x")] == [
+        assert [read(piece).get("event") async for piece in await pieces_of(api, "a", "x")] == [
             None,
             "end",
         ]
@@ -100,25 +98,25 @@ async def test_who_comes_again_is_told_what_changed_since(env: VirtualEnvironmen
 
 @virtual_time
 async def test_what_is_purged_meanwhile_is_gone(env: VirtualEnvironment) -> None:
-    async with a_shop(env) as desk:
-        handle = await desk.client.start(approval, Order("desk"), instance_id="a")
+    async with a_shop(env) as api:
+        handle = await api.client.start(approval, Order("desk"), instance_id="a")
         await anyio.sleep(1)
-        pieces = await pieces_of(desk, "a")
+        pieces = await pieces_of(api, "a")
         await anext(pieces)
         await anext(pieces)
         await handle.terminate()
-        await desk.client.wait_for_end("a")
-        assert await desk.client.purge("a") == 1
+        await api.client.wait_for_end("a")
+        assert await api.client.purge("a") == 1
         assert read(await anext(pieces))["event"] == "gone"
 
 
 @virtual_time
 async def test_listeners_share_their_looks_at_the_store(env: VirtualEnvironment) -> None:
-    async with a_shop(env) as desk:
-        await desk.client.start(approval, Order("desk"), instance_id="a")
+    async with a_shop(env) as api:
+        await api.client.start(approval, Order("desk"), instance_id="a")
         await anyio.sleep(1)
         reads: list[int] = []
-        store: Any = desk.hub.backend
+        store: Any = api.hub.backend
         original = store.read
 
         async def counted(ids: Any, *, payloads: bool) -> Any:
@@ -126,7 +124,7 @@ async def test_listeners_share_their_looks_at_the_store(env: VirtualEnvironment)
             return await original(ids, payloads=payloads)
 
         async def listen() -> None:
-            async for _ in await pieces_of(desk, "a"):
+            async for _ in await pieces_of(api, "a"):
                 pass
 
         async with anyio.create_task_group() as group:
@@ -141,14 +139,14 @@ async def test_listeners_share_their_looks_at_the_store(env: VirtualEnvironment)
 
 @virtual_time
 async def test_a_listener_that_leaves_leaves_nothing(env: VirtualEnvironment) -> None:
-    async with a_shop(env) as desk:
-        await desk.client.start(approval, Order("desk"), instance_id="a")
-        waiters = desk.client._instances._by_key
+    async with a_shop(env) as api:
+        await api.client.start(approval, Order("desk"), instance_id="a")
+        waiters = api.client._instances._by_key
         with anyio.move_on_after(20):
-            async for _ in await pieces_of(desk, "a"):
+            async for _ in await pieces_of(api, "a"):
                 assert "a" in waiters
         assert waiters == {}
-        state = await desk.client.get("a")
+        state = await api.client.get("a")
         assert state is not None
         assert not state.is_ended
 
@@ -158,13 +156,13 @@ async def test_a_stream_ends_when_its_server_is_to_exit(
     env: VirtualEnvironment,
 ) -> None:
     leaving = Leaving()
-    async with a_shop(env) as desk:
-        await desk.client.start(approval, Order("desk"), instance_id="a")
+    async with a_shop(env) as api:
+        await api.client.start(approval, Order("desk"), instance_id="a")
         began = env.monotonic()
         async with anyio.create_task_group() as group:
 
             async def listen() -> None:
-                async for _ in await pieces_of(desk, "a", leaving=leaving):
+                async for _ in await pieces_of(api, "a", leaving=leaving):
                     pass
 
             group.start_soon(listen)
@@ -186,12 +184,12 @@ async def test_a_stream_looks_whether_its_server_is_to_exit(env: VirtualEnvironm
             "durable_async.integrations._http.leaving.signal.getsignal",
             lambda _: server.handle_exit,
         )
-        async with a_shop(env) as desk:
-            await desk.client.start(approval, Order("desk"), instance_id="a")
+        async with a_shop(env) as api:
+            await api.client.start(approval, Order("desk"), instance_id="a")
             async with anyio.create_task_group() as group:
 
                 async def listen() -> None:
-                    async for _ in await pieces_of(desk, "a"):
+                    async for _ in await pieces_of(api, "a"):
                         pass
 
                 group.start_soon(listen)

@@ -10,7 +10,7 @@ import pytest
 
 from durable_async import BackendUnavailableError, CorruptHistoryError, MissingExtraError, TaskHub
 from durable_async.backends.memory import MemoryBackend
-from durable_async.integrations._http.messages import Answer, Desk
+from durable_async.integrations._http.messages import Answer, Api
 from durable_async.integrations._http.routes import ROUTES, respond
 from durable_async.testing import VirtualEnvironment, virtual_time
 
@@ -22,7 +22,7 @@ BY_OPERATION = {route.operation: route for route in ROUTES}
 
 async def answered(operation: str, hub: TaskHub) -> Answer:
     names = {"name": "a", "instance": "a", "event": "a"}
-    answer = await respond(BY_OPERATION[operation], Desk(hub=hub), call_for(names))
+    answer = await respond(BY_OPERATION[operation], Api(hub=hub), call_for(names))
     assert isinstance(answer, Answer)
     return answer
 

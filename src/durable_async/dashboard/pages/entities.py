@@ -8,10 +8,11 @@ from typing import Any
 from starlette.responses import Response
 
 from durable_async.client import EntityConditions, EntityState
-from durable_async.dashboard._payloads import formatted, preview, raw, stored_type
+from durable_async.dashboard._payloads import formatted, preview, raw
 from durable_async.dashboard._visit import Visit
 from durable_async.errors import DurableError, ValidationError
 from durable_async.registry import is_system_name
+from durable_async.serialization.stored import stored_type
 
 ROWS = 50
 SECONDS_MIN = 3.0

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from durable_async.dashboard._payloads import ABSENT, formatted, shown, stored_type
+from durable_async.dashboard._payloads import ABSENT, formatted, shown
 from durable_async.dashboard._visit import Visit
 from durable_async.dashboard.actions import ENTITIES
 from durable_async.errors import CorruptHistoryError, InstanceNotFoundError
 from durable_async.model.identity import EntityId
+from durable_async.serialization.stored import stored_type
 
 
 async def page(visit: Visit) -> Response:

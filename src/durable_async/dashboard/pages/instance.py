@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from durable_async.client import OrchestrationState
 from durable_async.dashboard import _history
-from durable_async.dashboard._payloads import Shown, formatted, shown, stored_type
+from durable_async.dashboard._payloads import Shown, formatted, shown
 from durable_async.dashboard._visit import Visit
 from durable_async.dashboard.actions import INSTANCES
 from durable_async.dashboard.timeline import ROWS_MAX, Chart, chart_of, lanes_of
@@ -19,6 +19,7 @@ from durable_async.model.explanation import Explanation, WaitKind
 from durable_async.model.history import HistoryEvent
 from durable_async.model.moments import microseconds
 from durable_async.model.records import QueryOrder
+from durable_async.serialization.stored import stored_type
 
 CHILDREN_SHOWN = 25
 EVENTS_OFFERED = 5

@@ -6,10 +6,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from durable_async.dashboard._history import payload_of
-from durable_async.dashboard._payloads import formatted, raw, stored_type
+from durable_async.dashboard._payloads import formatted, raw
 from durable_async.dashboard._visit import Visit
 from durable_async.errors import InstanceNotFoundError
 from durable_async.model.identity import ENTITY_MARK, EntityId
+from durable_async.serialization.stored import stored_type
 
 
 async def page(visit: Visit) -> Response:

@@ -14,7 +14,8 @@ from durable_async.errors import DurableError
 from durable_async.failure import FailureDetails
 from durable_async.model.history import HistoryEvent
 from durable_async.model.moments import instant
-from durable_async.serialization import DataConverter, JsonConverter
+from durable_async.serialization import DataConverter
+from durable_async.serialization.stored import stored_type
 
 Document = dict[str, Any]
 
@@ -52,7 +53,7 @@ def state_document(
 def entity_document(
     state: EntityState[Any], payloads: DataConverter, *, shows_state: bool = True
 ) -> Document:
-    """Return what is known of an entity; its state was read as `raw_type` says."""
+    """Return what is known of an entity; its state was read as `stored_type` says."""
     document: Document = {
         "entityId": {"name": state.entity_id.name, "key": state.entity_id.key},
         "exists": state.has_state,
@@ -72,21 +73,16 @@ def event_document(event: HistoryEvent) -> Document:
     return {"type": type(event).__name__, **_members(event)}
 
 
-def raw_type(payloads: DataConverter) -> Any:
-    """Return what a payload is read into, to be passed on as it is stored."""
-    return msgspec.Raw if isinstance(payloads, JsonConverter) else Any
-
-
 def stored(read: Callable[[Any], Any], payloads: DataConverter) -> Any:
     """Return a payload as it is stored, or why it cannot be read."""
     try:
-        return raw(read(raw_type(payloads)))
+        return raw(read(stored_type(payloads)))
     except DurableError as error:
         return {"unreadable": str(error)}
 
 
 def raw(value: Any) -> Any:
-    """Return a payload that was read as `raw_type` says as a part of a document."""
+    """Return a payload that was read as `stored_type` says as a part of a document."""
     return orjson.Fragment(bytes(value)) if isinstance(value, msgspec.Raw) else value
 
 

@@ -8,12 +8,13 @@ from durable_async.client import EntityConditions, EntityState
 from durable_async.errors import WaitTimeoutError
 from durable_async.model.identity import EntityId, check_name
 from durable_async.registry import is_system_name
+from durable_async.serialization.stored import stored_type
 
 from . import query
 from .bodies import read_body, value_of
-from .documents import Document, entity_document, raw, raw_type
+from .documents import Document, entity_document, raw
 from .idempotency import fresh_request_id, request_id
-from .messages import Answer, Call, Desk
+from .messages import Answer, Api, Call
 from .paging import listed
 from .problems import RETRY_SECONDS, ProblemError, dump
 from .segments import text_of
@@ -22,24 +23,24 @@ CALL_SECONDS = 10.0
 """So long a caller waits for an entity's answer who does not say how long."""
 
 
-async def entity(desk: Desk, call: Call) -> Answer:
+async def entity(api: Api, call: Call) -> Answer:
     """Tell the state of an entity."""
     entity_id = _entity_id(call)
-    state = await desk.client.get_entity(entity_id, raw_type(desk.hub.payloads))
+    state = await api.client.get_entity(entity_id, stored_type(api.hub.payloads))
     if state is None:
         raise _no_entity(entity_id)
-    return Answer(status=200, body=dump(entity_document(state, desk.hub.payloads)))
+    return Answer(status=200, body=dump(entity_document(state, api.hub.payloads)))
 
 
-async def entities(desk: Desk, call: Call) -> Answer:
+async def entities(api: Api, call: Call) -> Answer:
     """List entities, page by page."""
     shows = query.flag(call, "showState", default=False)
-    payloads = desk.hub.payloads
+    payloads = api.hub.payloads
     conditions = _conditions(call)
 
     async def read(limit: int, page: str | None) -> tuple[list[EntityState[Any]], str | None]:
-        return await desk.client.query_entities_page(
-            raw_type(payloads), limit=limit, page=page, **conditions
+        return await api.client.query_entities_page(
+            stored_type(payloads), limit=limit, page=page, **conditions
         )
 
     def document(state: EntityState[Any]) -> Document | None:
@@ -50,11 +51,11 @@ async def entities(desk: Desk, call: Call) -> Answer:
     return await listed(call, "entities", read, document)
 
 
-async def signal(desk: Desk, call: Call) -> Answer:
+async def signal(api: Api, call: Call) -> Answer:
     """Let an entity do something, without waiting for it."""
     at = query.moment_or_delay(call, "at")
-    entity_id, operation, value = await _operation(desk, call)
-    handle = desk.client.entity(
+    entity_id, operation, value = await _operation(api, call)
+    handle = api.client.entity(
         entity_id, request_id=request_id(call, "signal", str(entity_id), operation)
     )
     if at is None:
@@ -64,15 +65,15 @@ async def signal(desk: Desk, call: Call) -> Answer:
     return Answer(status=202)
 
 
-async def call_entity(desk: Desk, call: Call) -> Answer:
+async def call_entity(api: Api, call: Call) -> Answer:
     """Let an entity do something, and answer with what came out, if that comes in time."""
-    wait = query.seconds(call, "wait", desk.wait_seconds_max)
-    entity_id, operation, value = await _operation(desk, call)
+    wait = query.seconds(call, "wait", api.wait_seconds_max)
+    entity_id, operation, value = await _operation(api, call)
     once = request_id(call, "call", str(entity_id), operation) or fresh_request_id()
 
     async def answer(seconds: float) -> Answer:
-        handle = desk.client.entity(entity_id, timeout=seconds, request_id=once)
-        into = raw_type(desk.hub.payloads)
+        handle = api.client.entity(entity_id, timeout=seconds, request_id=once)
+        into = stored_type(api.hub.payloads)
         try:
             result = await handle.call(operation, value, result_type=into)
         except WaitTimeoutError:
@@ -105,11 +106,11 @@ def _no_entity(entity_id: EntityId) -> ProblemError:
     return ProblemError(404, "entity-not-found", f"no entity {entity_id} in this task hub")
 
 
-async def _operation(desk: Desk, call: Call) -> tuple[EntityId, str, Any]:
+async def _operation(api: Api, call: Call) -> tuple[EntityId, str, Any]:
     entity_id = _entity_id(call)
     operation = check_name(text_of(call.names["operation"], "operation"), "operation")
-    data = await read_body(call, desk.body_bytes_max)
-    return entity_id, operation, value_of(data, desk.hub.payloads)
+    data = await read_body(call, api.body_bytes_max)
+    return entity_id, operation, value_of(data, api.hub.payloads)
 
 
 def _conditions(call: Call) -> EntityConditions:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from durable_async.model.health import Health
 
-from .messages import Answer, Call, Desk
+from .messages import Answer, Api, Call
 from .problems import dump
 
 
-async def live(desk: Desk, _: Call) -> Answer:
+async def live(api: Api, _: Call) -> Answer:
     """Tell whether the process can go on."""
-    health = await desk.hub.health()
+    health = await api.hub.health()
     return _answer(health, is_well=health.is_live)
 
 
-async def ready(desk: Desk, _: Call) -> Answer:
+async def ready(api: Api, _: Call) -> Answer:
     """Tell whether the process is fit for requests."""
-    health = await desk.hub.health()
+    health = await api.hub.health()
     return _answer(health, is_well=health.is_ready)
 
 

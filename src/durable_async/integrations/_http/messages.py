@@ -20,8 +20,8 @@ HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
-    """What all requests to one set of routes have in common.
+class Api:
+    """The routes to one hub: what all requests to them have in common.
 
     Attributes:
         hub: Whose orchestrations and entities these are.

@@ -9,7 +9,7 @@ from durable_async.client import OrchestrationState
 from durable_async.errors import DurableError, InstanceNotFoundError
 
 from .documents import state_document, stored
-from .messages import Answer, Call, Desk, Stream
+from .messages import Answer, Api, Call, Stream
 from .orchestrations import instance_id_of, state_of
 from .problems import dump
 
@@ -25,7 +25,7 @@ _HEADERS = {"X-Accel-Buffering": "no"}
 _STILL_HERE = b": still here\n\n"
 
 
-async def news(desk: Desk, call: Call) -> Answer | Stream:
+async def news(api: Api, call: Call) -> Answer | Stream:
     """Tell of each change of an orchestration's status and custom status, until it has ended.
 
     Who comes again with the id of the last event that reached him is told what changed since then. If that was the end, there is nothing
@@ -33,23 +33,23 @@ async def news(desk: Desk, call: Call) -> Answer | Stream:
     """
     instance_id = instance_id_of(call)
     seen = call.headers.get(LAST_EVENT_ID)
-    state = await state_of(desk, instance_id)
-    if state.is_ended and seen == _event_id(desk, state):
+    state = await state_of(api, instance_id)
+    if state.is_ended and seen == _event_id(api, state):
         return Answer(status=204)
-    return Stream(pieces=_pieces(desk, call, instance_id, seen), headers=_HEADERS)
+    return Stream(pieces=_pieces(api, call, instance_id, seen), headers=_HEADERS)
 
 
 async def _pieces(
-    desk: Desk, call: Call, instance_id: str, seen: str | None
+    api: Api, call: Call, instance_id: str, seen: str | None
 ) -> AsyncGenerator[bytes, None]:
     last: OrchestrationState | None = None
-    with desk.client.watch(instance_id) as watch:
+    with api.client.watch(instance_id) as watch:
         yield b"retry: %d\n\n" % RECONNECT_MILLISECONDS
         while not call.leaving.is_near and not (last is not None and last.is_ended):
             state: OrchestrationState | None = None
             try:
                 with call.interrupting():
-                    state = await watch.next(timeout=desk.keep_alive_seconds)
+                    state = await watch.next(timeout=api.keep_alive_seconds)
             except InstanceNotFoundError:
                 yield _event(GONE, None, dump({"instanceId": instance_id}))
                 return
@@ -58,9 +58,9 @@ async def _pieces(
             if state is None:
                 yield _STILL_HERE
                 continue
-            event_id = _event_id(desk, state)
+            event_id = _event_id(api, state)
             if event_id != seen:
-                yield _event(_kind(last, state), event_id, _data(desk, state))
+                yield _event(_kind(last, state), event_id, _data(api, state))
             seen, last = None, state
 
 
@@ -76,14 +76,14 @@ def _standing(state: OrchestrationState) -> tuple[object, ...]:
     return state.status, state.execution, state.parked
 
 
-def _event_id(desk: Desk, state: OrchestrationState) -> str:
+def _event_id(api: Api, state: OrchestrationState) -> str:
     """Return what stands for all that events tell of: the same state has the same id, whoever serves it."""
-    told = dump([state.parked, stored(state.custom_status, desk.hub.payloads)])
+    told = dump([state.parked, stored(state.custom_status, api.hub.payloads)])
     return f"{state.execution}-{state.status.value}-{zlib.crc32(told):08x}"
 
 
-def _data(desk: Desk, state: OrchestrationState) -> bytes:
-    return dump(state_document(state, desk.hub.payloads))
+def _data(api: Api, state: OrchestrationState) -> bytes:
+    return dump(state_document(state, api.hub.payloads))
 
 
 def _event(kind: str, event_id: str | None, data: bytes) -> bytes:

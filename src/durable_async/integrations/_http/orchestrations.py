@@ -20,21 +20,21 @@ from .bodies import read_body, value_of
 from .documents import Document, state_document
 from .idempotency import digest, id_by_key, request_id
 from .links import history_uri, management, status_uri
-from .messages import Answer, Call, Desk
+from .messages import Answer, Api, Call
 from .paging import history_part, listed
 from .problems import RETRY_SECONDS, ProblemError, dump
 from .segments import text_of
 
 
-async def start(desk: Desk, call: Call) -> Answer:
+async def start(api: Api, call: Call) -> Answer:
     """Start an orchestration; with ``wait``, answer with its end if that comes in time."""
     name = check_orchestrator_name(text_of(call.names["name"], "name"))
-    view = _view(desk, call)
-    data = await read_body(call, desk.body_bytes_max)
+    view = _view(api, call)
+    data = await read_body(call, api.body_bytes_max)
     instance_id = query.text(call, "instanceId") or id_by_key(call, name)
-    handle = await desk.client.start(
-        _known(desk, name) or name,
-        _input(desk, name, data),
+    handle = await api.client.start(
+        _known(api, name) or name,
+        _input(api, name, data),
         instance_id=instance_id,
         version=query.text(call, "version"),
         tags=query.tags(call) or None,
@@ -43,9 +43,9 @@ async def start(desk: Desk, call: Call) -> Answer:
         request_id=request_id(call, "start", name, instance_id or "", digest(data)),
     )
     try:
-        state = await _ended(desk, call, handle, view.wait)
+        state = await _ended(api, call, handle, view.wait)
         if state is not None:
-            return await _state_answer(desk, call, state, view)
+            return await _state_answer(api, call, state, view)
     except InstanceNotFoundError as error:
         # There was one: a start before with the same key made it.
         raise ProblemError(
@@ -56,40 +56,40 @@ async def start(desk: Desk, call: Call) -> Answer:
     return _accepted(call, handle.instance_id)
 
 
-async def status(desk: Desk, call: Call) -> Answer:
+async def status(api: Api, call: Call) -> Answer:
     """Tell where an orchestration stands; with ``wait``, as soon as it has ended, or when the time is over."""
     instance_id = instance_id_of(call)
-    view = _view(desk, call)
-    state = await _ended(desk, call, instance_id, view.wait) or await state_of(desk, instance_id)
-    return await _state_answer(desk, call, state, view)
+    view = _view(api, call)
+    state = await _ended(api, call, instance_id, view.wait) or await state_of(api, instance_id)
+    return await _state_answer(api, call, state, view)
 
 
-async def instances(desk: Desk, call: Call) -> Answer:
+async def instances(api: Api, call: Call) -> Answer:
     """List orchestrations, page by page."""
     shows = query.flag(call, "showPayloads", default=False)
     order = query.order(call)
     conditions = _conditions(call)
 
     async def read(limit: int, page: str | None) -> tuple[list[OrchestrationState], str | None]:
-        return await desk.client.query_page(
+        return await api.client.query_page(
             limit=limit, page=page, payloads=shows, order=order, **conditions
         )
 
     def document(state: OrchestrationState) -> Document:
-        return state_document(state, desk.hub.payloads, shows_input=shows, shows_output=shows)
+        return state_document(state, api.hub.payloads, shows_input=shows, shows_output=shows)
 
     return await listed(call, "instances", read, document)
 
 
-async def raise_event(desk: Desk, call: Call) -> Answer:
+async def raise_event(api: Api, call: Call) -> Answer:
     """Raise an event on an orchestration."""
     instance_id = instance_id_of(call)
     name = text_of(call.names["event"], "event")
-    data = await read_body(call, desk.body_bytes_max)
-    was_delivered = await desk.client.raise_event(
+    data = await read_body(call, api.body_bytes_max)
+    was_delivered = await api.client.raise_event(
         instance_id,
         name,
-        value_of(data, desk.hub.payloads),
+        value_of(data, api.hub.payloads),
         request_id=request_id(call, "event", instance_id, name),
     )
     if not was_delivered:
@@ -97,24 +97,24 @@ async def raise_event(desk: Desk, call: Call) -> Answer:
     return _done(call, instance_id)
 
 
-async def suspend(desk: Desk, call: Call) -> Answer:
+async def suspend(api: Api, call: Call) -> Answer:
     """Suspend an orchestration."""
     instance_id = instance_id_of(call)
-    await desk.client.suspend(instance_id, query.text(call, "reason"))
+    await api.client.suspend(instance_id, query.text(call, "reason"))
     return _done(call, instance_id)
 
 
-async def resume(desk: Desk, call: Call) -> Answer:
+async def resume(api: Api, call: Call) -> Answer:
     """Let a suspended orchestration go on."""
     instance_id = instance_id_of(call)
-    await desk.client.resume(instance_id, query.text(call, "reason"))
+    await api.client.resume(instance_id, query.text(call, "reason"))
     return _done(call, instance_id)
 
 
-async def terminate(desk: Desk, call: Call) -> Answer:
+async def terminate(api: Api, call: Call) -> Answer:
     """End an orchestration; the reason becomes its output."""
     instance_id = instance_id_of(call)
-    await desk.client.terminate(
+    await api.client.terminate(
         instance_id,
         query.text(call, "reason"),
         recursive=query.flag(call, "recursive", default=True),
@@ -122,28 +122,28 @@ async def terminate(desk: Desk, call: Call) -> Answer:
     return _done(call, instance_id)
 
 
-async def rewind(desk: Desk, call: Call) -> Answer:
+async def rewind(api: Api, call: Call) -> Answer:
     """Let a failed orchestration go on."""
     instance_id = instance_id_of(call)
-    await desk.client.rewind(instance_id, query.text(call, "reason"))
+    await api.client.rewind(instance_id, query.text(call, "reason"))
     return _done(call, instance_id)
 
 
-async def restart(desk: Desk, call: Call) -> Answer:
+async def restart(api: Api, call: Call) -> Answer:
     """Start an orchestration that has ended once more, under its own id or another."""
-    handle = await desk.client.restart(
+    handle = await api.client.restart(
         instance_id_of(call), instance_id=query.text(call, "instanceId")
     )
     return _accepted(call, handle.instance_id)
 
 
-async def purge(desk: Desk, call: Call) -> Answer:
+async def purge(api: Api, call: Call) -> Answer:
     """Purge an orchestration that has ended."""
     instance_id = instance_id_of(call)
     recursive = query.flag(call, "recursive", default=True)
-    count = await desk.client.purge(instance_id, recursive=recursive)
+    count = await api.client.purge(instance_id, recursive=recursive)
     if not count:
-        state = await state_of(desk, instance_id, payloads=False)
+        state = await state_of(api, instance_id, payloads=False)
         raise InvalidTransitionError(instance_id, "purge", state.status.value, "ended")
     return Answer(status=200, body=dump({"instancesDeleted": count}))
 
@@ -156,17 +156,17 @@ def instance_id_of(call: Call) -> str:
     return check_instance_id(text_of(call.names["instance"], "instance"))
 
 
-def _known(desk: Desk, name: str) -> Orchestrator[Any, Any] | None:
+def _known(api: Api, name: str) -> Orchestrator[Any, Any] | None:
     """Return an orchestrator that is registered here; others may be where their workers are."""
-    registry = desk.hub.registry
+    registry = api.hub.registry
     return registry.find_orchestrator(name) if name in registry.orchestrators else None
 
 
-def _input(desk: Desk, name: str, data: bytes) -> Any:
+def _input(api: Api, name: str, data: bytes) -> Any:
     """Return the input of an orchestrator, read as its worker will read it, so that what does not fit is refused now."""
-    payloads = desk.hub.payloads
+    payloads = api.hub.payloads
     value = value_of(data, payloads)
-    orchestrator = _known(desk, name)
+    orchestrator = _known(api, name)
     if orchestrator is None or value is None or not orchestrator.signature.parameters:
         return value
     into = orchestrator.signature.input_type
@@ -186,9 +186,9 @@ class _View(NamedTuple):
     history_from: int
 
 
-def _view(desk: Desk, call: Call) -> _View:
+def _view(api: Api, call: Call) -> _View:
     return _View(
-        query.seconds(call, "wait", desk.wait_seconds_max),
+        query.seconds(call, "wait", api.wait_seconds_max),
         query.flag(call, "showInput", default=True),
         query.flag(call, "showHistory", default=False),
         query.count(call, "historyFrom"),
@@ -196,28 +196,28 @@ def _view(desk: Desk, call: Call) -> _View:
 
 
 async def _ended(
-    desk: Desk, call: Call, instance: str | OrchestrationHandle[Any], wait: float | None
+    api: Api, call: Call, instance: str | OrchestrationHandle[Any], wait: float | None
 ) -> OrchestrationState | None:
     """Return an orchestration that ends in the time that the caller waits, or the server stays."""
     if not wait:
         return None
     with call.interrupting(), suppress(WaitTimeoutError):
-        return await desk.client.wait_for_end(instance, timeout=wait)
+        return await api.client.wait_for_end(instance, timeout=wait)
     return None
 
 
-async def state_of(desk: Desk, instance_id: str, *, payloads: bool = True) -> OrchestrationState:
+async def state_of(api: Api, instance_id: str, *, payloads: bool = True) -> OrchestrationState:
     """Return where an orchestration stands; `InstanceNotFoundError` if there is none."""
-    state = await desk.client.get(instance_id, payloads=payloads)
+    state = await api.client.get(instance_id, payloads=payloads)
     if state is None:
         raise InstanceNotFoundError(instance_id)
     return state
 
 
-async def _state_answer(desk: Desk, call: Call, state: OrchestrationState, view: _View) -> Answer:
-    document = state_document(state, desk.hub.payloads, shows_input=view.shows_input)
+async def _state_answer(api: Api, call: Call, state: OrchestrationState, view: _View) -> Answer:
+    document = state_document(state, api.hub.payloads, shows_input=view.shows_input)
     if view.shows_history:
-        pages = desk.client.history_pages(state.instance_id)
+        pages = api.client.history_pages(state.instance_id)
         document["history"], following = await history_part(pages, view.history_from)
         document["historyNextUri"] = (
             None if following is None else history_uri(call, state.instance_id, following)

@@ -13,7 +13,7 @@ from durable_async.telemetry import continue_trace
 
 from . import entities, health, news, orchestrations
 from .hosts import refuse_other_hosts
-from .messages import Answer, Call, Desk, Stream
+from .messages import Answer, Api, Call, Stream
 from .origins import refuse_strangers
 from .parameters import (
     AT,
@@ -56,7 +56,7 @@ Operation = Literal[
 
 OPERATIONS: frozenset[Operation] = frozenset(get_args(Operation))
 
-Operate = Callable[[Desk, Call], Awaitable[Answer | Stream]]
+Operate = Callable[[Api, Call], Awaitable[Answer | Stream]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,13 +264,13 @@ def routes_for(only: Collection[str] | None) -> list[Route]:
     return [route for route in ROUTES if route.operation in only]
 
 
-async def respond(route: Route, desk: Desk, call: Call) -> Answer | Stream:
+async def respond(route: Route, api: Api, call: Call) -> Answer | Stream:
     """Return what a request comes to. Nothing it began is undone if whoever asked is gone meanwhile: each operation is one call of the client."""
     try:
-        refuse_other_hosts(call, desk.allowed_hosts)
+        refuse_other_hosts(call, api.allowed_hosts)
         refuse_strangers(route.method, call)
         with continue_trace(call.headers.get("traceparent")):
-            return await route.operate(desk, call)
+            return await route.operate(api, call)
     except DurableError as error:
         return answer_to(error, route.name)
 
