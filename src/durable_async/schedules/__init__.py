@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from ._entity import system_of
 from ._schedules import Schedules
+from ._ticks import tick_of
 from .spec import CatchUp, IfExists, Overlap, ScheduleChanges, ScheduleOptions, ScheduleSpec
 from .state import ScheduleRun, ScheduleState
 
@@ -23,4 +24,5 @@ __all__ = (
     "ScheduleState",
     "Schedules",
     "system_of",
+    "tick_of",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +11,8 @@ from ._cron import cron_ticks, zone_of
 from .spec import ScheduleSpec
 
 MICROSECOND = timedelta(microseconds=1)
+
+_TICK = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{6})?Z")
 
 
 def ticks_after(spec: ScheduleSpec, anchor: datetime, after: datetime) -> Iterator[datetime]:
@@ -57,6 +60,21 @@ def run_id(spec: ScheduleSpec, schedule_id: str, tick: datetime) -> str:
     """Return the instance id of a tick's run: the same whoever starts it."""
     with_tick = spec.instance_id.replace("{tick}", tick_text(tick))
     return with_tick.replace("{schedule}", schedule_id)
+
+
+def tick_of(instance_id: str) -> datetime | None:
+    """Return the moment that a run is for, UTC, by its id: ``tick_of(ctx.instance_id)``; ``None`` if no schedule started it.
+
+    A run that was delayed, caught up with or backfilled begins later, even days later. Of one that was triggered it is when that was asked for. Of
+    several moments in an id the last one counts.
+    """
+    found = _TICK.findall(instance_id)
+    if not found:
+        return None
+    try:
+        return datetime.fromisoformat(found[-1])
+    except ValueError:  # it only looks like one
+        return None
 
 
 def delay_of(spec: ScheduleSpec, schedule_id: str, tick: datetime) -> timedelta:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given, settings, strategies as st
 
 from durable_async.errors import ValidationError
-from durable_async.schedules import ScheduleSpec
+from durable_async.schedules import ScheduleSpec, tick_of
 from durable_async.schedules._cron import cron_ticks, zone_of
 from durable_async.schedules._ticks import delay_of, run_id, ticks_after
 
@@ -217,3 +217,28 @@ def test_jitter_is_the_same_for_a_tick_always_and_spread_over_ticks() -> None:
 
 def test_a_runs_id_takes_the_schedules_as_it_is() -> None:
     assert run_id(spec(), "{tick}", at("2026-01-01T09:00")) == "{tick}:2026-01-01T09:00:00Z"
+
+
+@given(
+    tick=st.datetimes(timezones=st.just(UTC)),
+    schedule_id=st.sampled_from(["nightly", "a/b", "2026-01-01", "{tick}"]),
+    instance_id=st.sampled_from(
+        ["{schedule}:{tick}", "{tick}", "{tick}-of-{schedule}", "9{tick}9"]
+    ),
+)
+def test_a_runs_id_says_which_tick_it_is_for(
+    tick: datetime, schedule_id: str, instance_id: str
+) -> None:
+    found = tick_of(run_id(spec(instance_id=instance_id), schedule_id, tick))
+    assert found == tick
+    assert found.tzinfo is UTC
+
+
+@pytest.mark.parametrize("instance_id", ["order-17", "", "2026-11-26", "a:2026-13-26T09:00:00Z"])
+def test_what_no_schedule_started_is_for_no_tick(instance_id: str) -> None:
+    assert tick_of(instance_id) is None
+
+
+def test_of_several_moments_in_an_id_the_last_one_counts() -> None:
+    runs = run_id(spec(), "since 2020-01-01T00:00:00Z", at("2026-01-01T09:00"))
+    assert tick_of(runs) == at("2026-01-01T09:00")
