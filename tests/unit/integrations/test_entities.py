@@ -9,7 +9,7 @@ import pytest
 from durable_async import EntityId, TaskHub
 from durable_async.integrations._http.entities import call_entity
 from durable_async.integrations._http.leaving import Leaving
-from durable_async.integrations._http.messages import Answer, Desk
+from durable_async.integrations._http.messages import Answer, Api
 from durable_async.testing import VirtualEnvironment, virtual_time
 
 from .stage import call_for, doubling, registry
@@ -61,7 +61,7 @@ async def test_a_server_that_exits_waits_for_no_answer_and_loses_no_call(
     async with TaskHub.open("memory://", registry=registry, environment=env) as hub:
 
         async def ask() -> None:
-            answers.append(await call_entity(Desk(hub=hub), request))
+            answers.append(await call_entity(Api(hub=hub), request))
 
         async with anyio.create_task_group() as group:
             if seconds:
