@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from inspect import signature
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -11,8 +11,10 @@ import anyio
 import pytest
 
 from durable_async import (
+    BackendError,
     BackendUnavailableError,
     ConfigurationError,
+    EntityId,
     OrchestrationContext,
     Registry,
     Status,
@@ -27,6 +29,7 @@ from durable_async.backends.postgres import PostgresBackend
 from durable_async.backends.sqlite import SqliteBackend
 from durable_async.environment import SystemEnvironment
 from durable_async.hub._options import HubOptions
+from durable_async.testing import VirtualEnvironment, virtual_time
 from durable_async.worker.settings import WorkerChanges
 
 Make = Callable[[str], Backend]
@@ -157,6 +160,29 @@ async def test_a_store_is_closed_whatever_its_client_says(monkeypatch: pytest.Mo
         async with TaskHub.at(backend) as hub:
             monkeypatch.setattr(hub.client, "close", fail)
     assert backend.closes == 1
+
+
+@virtual_time
+async def test_who_waits_is_told_at_once_that_the_hub_is_closed(env: VirtualEnvironment) -> None:
+    """However long ago it began, so that it would be long before it looked again."""
+    told: list[BackendError] = []
+
+    async with anyio.create_task_group() as group:
+        async with TaskHub.open("memory://", registry=registry, environment=env) as hub:
+            handle = await hub.client.start(greeting, "Ada")
+            client = hub.client
+
+            async def wait(waiting: Awaitable[object]) -> None:
+                with pytest.raises(BackendError, match="not open") as closed:
+                    await waiting
+                told.append(closed.value)
+
+            group.start_soon(wait, handle.wait())
+            group.start_soon(wait, client.call_entity(EntityId("nobody", "a"), "do"))
+            await anyio.sleep(3_600)
+        began = env.monotonic()
+    assert len(told) == 2
+    assert env.monotonic() - began < 1
 
 
 async def test_a_hub_that_is_not_open_says_so() -> None:

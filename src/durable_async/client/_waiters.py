@@ -57,7 +57,14 @@ class Waiters(Generic[F]):
         self._lookout = Lookout(look, wakeups, environment)
         self._by_key: dict[str, dict[Waiter[F], None]] = {}
         self._news: WeakValueDictionary[str, News] = WeakValueDictionary()
-        self.close = wakeups.listen(self._lookout.stir, self._on_changed, self._on_progress)
+        self._unlisten = wakeups.listen(self._lookout.stir, self._on_changed, self._on_progress)
+
+    def close(self) -> None:
+        """Listen no more, and have all who wait see that the store is closed, which it is by the time that they read."""
+        self._unlisten()
+        for waiters in self._by_key.values():
+            for waiter in waiters:
+                waiter.tell()
 
     def news(self, key: str) -> News:
         """Note what is heard of a key from now on: who asks for something, and may wait for it later, need not look then if there was none."""
