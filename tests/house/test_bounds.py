@@ -65,6 +65,7 @@ BOUNDS: dict[tuple[str, str], str] = {
     ("integrations/_asgi.py", "start_soon"): "one for each stream of news that somebody listens to",
     ("integrations/aiohttp.py", "create_task"): "one for each application",
     ("worker/_activities.py", "create_task"): "activities_max",
+    ("schedules/_cron.py", "deque"): "times that a clock shows twice: mostly those of an hour",
     ("worker/_activities.py", "deque"): "backlog_max; what is beyond goes to the hub's queue",
     (
         "worker/_committer.py",
