@@ -117,9 +117,8 @@ class Settings:
                 retention=Retention(**_part(values, _OF_RETENTION)),
                 worker=WorkerSettings(**_part(values, _OF_WORKERS)),
             )
-        except (
-            ValidationError
-        ) as error:  # of the retention; the worker's is a ConfigurationError already
+        except ValidationError as error:
+            # Of the retention: what is wrong with a worker's settings is a ConfigurationError already.
             name = error.field.partition("[")[0].upper()
             raise ConfigurationError(f"{prefix}{_RETENTION}{name}: {error.reason}") from error
 

@@ -31,7 +31,7 @@
     │   ├── ForbiddenOperationError              something a replay cannot repeat
     │   ├── TurnBudgetError                      a turn that does not come to rest
     │   ├── StalledOrchestrationError            waits for something that nothing durable will complete
-    │   └── NotRegisteredError (LookupError)     this worker does not know the name
+    │   └── NotRegisteredError (LookupError)     no worker registered the activity in time
     ├── UnknownOperationError (AttributeError)   an entity has no such operation
     ├── EntityStateAbsentError (LookupError)     an entity has no state yet, and no initial one
     ├── PoisonedOperationError                   an entity's operation was parked: its workers died of it

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, TypeVar, overload
 
 from durable_async.errors import InstanceExistsError, ValidationError, shown
+from durable_async.model.arguments import check_several
 from durable_async.model.history import ExecutionStarted
 from durable_async.model.identity import (
     check_instance_id,
@@ -22,7 +23,6 @@ from durable_async.registry import Orchestrator
 from durable_async.serialization.events import encode_events
 
 from . import _lineage
-from ._arguments import check_several
 from ._connection import Instance, id_of
 from ._entities.upkeep import EntityUpkeep
 from ._handle import OrchestrationHandle, Since
@@ -126,12 +126,7 @@ class Client(Steering, EntityUpkeep):
         )
         # What is asked again may have been answered, and be over, long ago.
         news = self._instances.news(new.instance_id) if request_id is None else None
-        if self._intake is not None:
-            await self._admit(1, self._intake)
-        if self._teller is None:
-            outcome = await self._persist(lambda: self._create.ask(new))
-        else:
-            (outcome,) = await self._teller.create([new], self._create_each)
+        outcome = await self._create_one(new)
         return self._started(new, outcome, orchestrator, news)
 
     async def start_many(
@@ -147,6 +142,15 @@ class Client(Steering, EntityUpkeep):
         reuse: ReusePolicy = ReusePolicy.REJECT,
     ) -> list[OrchestrationHandle[R]]:
         """Start one orchestration for each input, in one commit.
+
+        Args:
+            orchestrator: The decorated function, or its name.
+            inputs: One for each.
+            instance_ids: As many ids; 32 random hex digits each by default.
+            version: As for `start`, like all others.
+            tags: To find them by.
+            start_at: When they begin.
+            reuse: What to do if an id is taken.
 
         Raises:
             InstanceExistsError: An id is taken; the others were started.
@@ -165,25 +169,32 @@ class Client(Steering, EntityUpkeep):
             for value, instance_id in zip(inputs, ids, strict=True)
         ]
         news = [self._instances.news(one.instance_id) for one in new]
-        if self._intake is not None:
-            await self._admit(len(new), self._intake)
-        outcomes: Sequence[StartOutcome] = []
-        if new and self._teller is None:
-            outcomes = await self._persist(lambda: self._backend.create(new))
-        elif new and self._teller is not None:
-            outcomes = await self._teller.create(new, self._create_all)
+        outcomes = await self._create_all(new) if new else []
         return [
             self._started(one, outcome, orchestrator, heard)
             for one, outcome, heard in zip(new, outcomes, news, strict=True)
         ]
 
-    async def _create_all(self, new: Sequence[NewInstance]) -> Sequence[StartOutcome]:
-        """Create several in one commit."""
-        return await self._persist(lambda: self._backend.create(new))
+    async def _create_one(self, new: NewInstance) -> StartOutcome:
+        """Create one, in a commit that is shared with other callers."""
+        await self._admit(1)
+        if self._teller is None:
+            return await self._persist(lambda: self._create.ask(new))
+        (outcome,) = await self._teller.create([new], self._ask_for_each)
+        return outcome
 
-    async def _create_each(self, new: Sequence[NewInstance]) -> Sequence[StartOutcome]:
-        """Create one or a few, in commits that are shared with other callers."""
+    async def _ask_for_each(self, new: Sequence[NewInstance]) -> Sequence[StartOutcome]:
         return [await self._persist(functools.partial(self._create.ask, one)) for one in new]
+
+    async def _create_all(self, new: Sequence[NewInstance]) -> Sequence[StartOutcome]:
+        """Create several, in one commit of their own."""
+        await self._admit(len(new))
+        if self._teller is None:
+            return await self._ask_for_all(new)
+        return await self._teller.create(new, self._ask_for_all)
+
+    async def _ask_for_all(self, new: Sequence[NewInstance]) -> Sequence[StartOutcome]:
+        return await self._persist(lambda: self._backend.create(new))
 
     def _new(
         self,
@@ -275,10 +286,5 @@ class Client(Steering, EntityUpkeep):
             record, instance_id, self._backend.now_us(), self._environment.new_id()
         )
         news = self._instances.news(new.instance_id)
-        if self._intake is not None:
-            await self._admit(1, self._intake)
-        if self._teller is None:
-            outcome = await self._persist(lambda: self._create.ask(new))
-        else:
-            (outcome,) = await self._teller.create([new], self._create_each)
+        outcome = await self._create_one(new)
         return self._started(new, outcome, instance, news)

@@ -8,6 +8,7 @@ from typing import Any, TypedDict, TypeVar
 
 from durable_async._kernel.entities.authoring import Entity
 from durable_async.errors import ValidationError, shown
+from durable_async.model.arguments import check_maybe, check_moment, check_several
 from durable_async.model.identity import (
     ENTITY_MARK,
     EntityId,
@@ -20,7 +21,6 @@ from durable_async.model.records import EntityFilter, InstanceFilter
 from durable_async.model.status import Status
 from durable_async.registry import FunctionEntity
 
-from ._arguments import check_maybe, check_moment, check_several
 from ._connection import Instance, id_of
 
 T = TypeVar("T")

@@ -94,8 +94,15 @@ class Connection:
         refuse_inside()
         return self._store
 
-    async def _admit(self, starts: int, intake: Intake) -> None:
-        await self._persist(lambda: intake.admit(starts))
+    async def _admit(self, starts: int) -> None:
+        """Let some starts in, if there is a bound for them.
+
+        Raises:
+            OverloadedError: With these there would be too many.
+        """
+        intake = self._intake
+        if intake is not None:
+            await self._persist(lambda: intake.admit(starts))
 
     async def _count_pending(self) -> int:
         return (await self._store.statistics()).by_status.get(Status.PENDING, 0)

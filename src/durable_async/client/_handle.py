@@ -77,7 +77,7 @@ class OrchestrationHandle(Generic[R]):
     def __repr__(self) -> str:
         return f"<OrchestrationHandle {self.instance_id!r}>"
 
-    def since(self, client: object) -> Since | None:
+    def _since_of(self, client: object) -> Since | None:
         """Return what a client knows of its own start; nothing if it is another's, or was no start."""
         return self._since if client is self._client else None
 

@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator
 from typing import Unpack
 
 from durable_async.errors import ValidationError, shown
+from durable_async.model.arguments import check_flag, check_limit, check_page
 from durable_async.model.history import HistoryEvent
-from durable_async.model.records import QueryOrder
+from durable_async.model.records import InstanceRecord, QueryOrder
 from durable_async.model.retention import Retention
 from durable_async.model.upkeep import Place
 from durable_async.serialization.events import decode_events
 
-from ._arguments import check_flag, check_limit, check_page
 from ._conditions import Conditions, filter_of
 from ._connection import Connection, Instance, id_of
 from ._state import OrchestrationState
@@ -33,7 +33,7 @@ class Reading(Connection):
             record = await self._read.ask(instance_id)
         else:
             (record,) = await self._backend.read([instance_id], payloads=False)
-        return None if record is None else OrchestrationState(record, self._payloads)
+        return None if record is None else self._state_of(record)
 
     async def history(self, instance: Instance) -> list[HistoryEvent]:
         """Return the events of an instance's current execution, in order."""
@@ -70,7 +70,7 @@ class Reading(Connection):
         Args:
             payloads: Whether inputs and outputs are wanted.
             page_size: How many are read at a time.
-            order: Oldest first, or, of those that have ended, those first that ended first.
+            order: Oldest first by default; see `QueryOrder`.
         """
         page: str | None = None
         while True:
@@ -107,7 +107,7 @@ class Reading(Connection):
             payloads=payloads,
             order=order,
         )
-        return [OrchestrationState(item, self._payloads) for item in found.items], found.next_page
+        return [self._state_of(item) for item in found.items], found.next_page
 
     async def count_expired(self, retention: Retention) -> dict[str, int]:
         """Count what a retention would delete by now, by the names of orchestrators, in their order; nothing is deleted."""
@@ -124,6 +124,9 @@ class Reading(Connection):
                 counts.update(found.names.values())
                 place, more = found.place, found.more
         return dict(sorted(counts.items()))
+
+    def _state_of(self, record: InstanceRecord) -> OrchestrationState:
+        return OrchestrationState(record, self._payloads)
 
     async def workers(self) -> list[WorkerState]:
         """Return the workers that are registered with the hub, in order of their ids."""

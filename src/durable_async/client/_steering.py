@@ -10,6 +10,13 @@ from durable_async.errors import (
     InvalidTransitionError,
     OverloadedError,
 )
+from durable_async.model.arguments import (
+    check_event,
+    check_flag,
+    check_limit,
+    check_reason,
+    check_several,
+)
 from durable_async.model.history import (
     EventRaised,
     ExecutionResumed,
@@ -24,12 +31,9 @@ from durable_async.model.status import Status
 from durable_async.serialization.events import encode_letter
 
 from . import _lineage
-from ._arguments import check_event, check_flag, check_limit, check_reason, check_several
 from ._conditions import Conditions, filter_of
 from ._connection import Instance, entity_id_of, id_of
 from ._waiting import Waiting
-
-REASON_CHARS_MAX = 8_192
 
 
 class Steering(Waiting):
@@ -83,7 +87,7 @@ class Steering(Waiting):
             InvalidTransitionError: It has ended.
             InstanceNotFoundError: There is no such instance.
         """
-        if not await self._deliver(instance, ExecutionSuspended(_storable(reason)), urgent=True):
+        if not await self._deliver(instance, ExecutionSuspended(check_reason(reason)), urgent=True):
             raise InvalidTransitionError(id_of(instance), "suspend", "ended", "running")
 
     async def resume(self, instance: Instance, reason: str | None = None) -> None:
@@ -93,7 +97,7 @@ class Steering(Waiting):
             InvalidTransitionError: It has ended.
             InstanceNotFoundError: There is no such instance.
         """
-        if not await self._deliver(instance, ExecutionResumed(_storable(reason)), urgent=True):
+        if not await self._deliver(instance, ExecutionResumed(check_reason(reason)), urgent=True):
             raise InvalidTransitionError(id_of(instance), "resume", "ended", "suspended")
 
     async def terminate(
@@ -155,7 +159,7 @@ class Steering(Waiting):
             InvalidTransitionError: It has not failed, or a sub-orchestration that it waited for is still going on.
             InstanceNotFoundError: There is no such instance.
         """
-        stored_reason = _storable(reason)
+        stored_reason = check_reason(reason)
         record = await self._record(instance)
         if record.status is not Status.FAILED:
             raise InvalidTransitionError(
@@ -229,11 +233,3 @@ class Steering(Waiting):
         if not record.status.is_terminal:
             raise InvalidTransitionError(record.instance_id, verb, record.status.value, "ended")
         return record
-
-
-def _storable(reason: str | None) -> str | None:
-    """Return a reason as UTF-8 can hold it, cut at 8,192 characters: it is for people, and no cause to refuse anything."""
-    reason = check_reason(reason)
-    if reason is None:
-        return None
-    return reason[:REASON_CHARS_MAX].encode("utf-8", "replace").decode("utf-8")

@@ -87,20 +87,14 @@ class Waiters(Generic[F]):
         waiter: Waiter[F] = Waiter(
             key, is_over, self._environment.monotonic(), in_progress=in_progress
         )
-        with self.hearing(waiter):
-            yield waiter
-
-    @contextmanager
-    def hearing(self, waiter: Waiter[F]) -> Generator[None]:
-        """Let a waiter hear of its key from now on."""
-        self._by_key.setdefault(waiter.key, {})[waiter] = None
+        self._by_key.setdefault(key, {})[waiter] = None
         try:
-            yield
+            yield waiter
         finally:
-            waiting = self._by_key[waiter.key]
+            waiting = self._by_key[key]
             waiting.pop(waiter, None)
             if not waiting:
-                del self._by_key[waiter.key]
+                del self._by_key[key]
 
     async def wait(self, waiter: Waiter[F], timeout: float | None, *, look_first: bool) -> bool:
         """Tell whether the wait was over in time; ``waiter.found`` is what was there, unless it was brought what it waits for.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar, overload
 
 import anyio
@@ -19,17 +19,17 @@ from durable_async.errors import (
     WaitTimeoutError,
 )
 from durable_async.failure import FailureDetails
+from durable_async.model.arguments import check_timeout
 from durable_async.model.records import InstanceRecord
 from durable_async.model.status import Status
 
-from ._arguments import check_timeout
 from ._connection import Instance, id_of
 from ._handle import OrchestrationHandle, Since
 from ._lookout import Waiter
 from ._reading import Reading
 from ._state import OrchestrationState
 from ._timeouts import instance_standing
-from ._watch import Watch
+from ._watch import Watch, watching
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -105,8 +105,7 @@ class Waiting(Reading):
         """Wait until an orchestration has begun to run, and return its state."""
         return await self._reach(instance, _has_begun, "start", timeout, in_progress=True)
 
-    @contextmanager
-    def watch(self, instance: Instance) -> Generator[Watch]:
+    def watch(self, instance: Instance) -> AbstractContextManager[Watch]:
         """Watch an orchestration: each state that it gets into from now on, the present one first.
 
             with client.watch("order-1") as watch:
@@ -115,16 +114,7 @@ class Waiting(Reading):
 
         Or with ``await watch.next(timeout=15)``, which returns ``None`` where nothing changed in time.
         """
-        watch = Watch(
-            id_of(instance),
-            self._environment.monotonic(),
-            lambda waiter, timeout, look_first: self._instances.wait(
-                waiter, timeout, look_first=look_first
-            ),
-            lambda record: OrchestrationState(record, self._payloads),
-        )
-        with self._instances.hearing(watch.waiter):
-            yield watch
+        return watching(id_of(instance), self._instances, self._state_of)
 
     async def _reach(
         self,
@@ -222,7 +212,9 @@ class Waiting(Reading):
         return await self._instances.wait(waiter, timeout, look_first=not is_quiet)
 
     def _since(self, instance: Instance) -> Since | None:
-        return instance.since(self) if isinstance(instance, OrchestrationHandle) else None
+        if not isinstance(instance, OrchestrationHandle):
+            return None
+        return instance._since_of(self)  # noqa: SLF001 - what only a client has to know of its handles
 
     async def _found(
         self,
@@ -241,7 +233,7 @@ class Waiting(Reading):
             raise WaitTimeoutError(waiter.key, what, timeout or 0.0, standing)
         if record is None:
             raise InstanceNotFoundError(waiter.key)
-        return OrchestrationState(record, self._payloads)
+        return self._state_of(record)
 
     async def _look_at_last(self, instance_id: str) -> InstanceRecord | None:
         with anyio.move_on_after(LAST_LOOK_SECONDS):

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Generator
+from contextlib import contextmanager
 
 from durable_async.errors import InstanceNotFoundError
+from durable_async.model.arguments import check_timeout
 from durable_async.model.records import InstanceRecord
 
-from ._arguments import check_timeout
 from ._lookout import Waiter
 from ._state import OrchestrationState
+from ._waiters import Waiters
 
-Wait = Callable[[Waiter[InstanceRecord], float | None, bool], Awaitable[bool]]
-"""Waits until a wait is over, or for some seconds; looks at the store first, or not before there is news."""
+StateOf = Callable[[InstanceRecord], OrchestrationState]
+
+
+class _Seen:
+    """What was seen last of an orchestration."""
+
+    def __init__(self) -> None:
+        self.face: tuple[object, ...] | None = None
+
+    def is_old(self, record: InstanceRecord) -> bool:
+        return _face(record) == self.face
 
 
 class Watch:
@@ -24,19 +35,17 @@ class Watch:
 
     def __init__(
         self,
-        instance_id: str,
-        now: float,
-        wait: Wait,
-        state_of: Callable[[InstanceRecord], OrchestrationState],
+        waiter: Waiter[InstanceRecord],
+        waiters: Waiters[InstanceRecord],
+        seen: _Seen,
+        state_of: StateOf,
     ) -> None:
-        self.instance_id = instance_id
-        self._wait = wait
+        self.instance_id = waiter.key
+        self._waiter = waiter
+        self._waiters = waiters
+        self._seen = seen
         self._state_of = state_of
-        self._seen: tuple[object, ...] | None = None
         self._last: OrchestrationState | None = None
-        self.waiter: Waiter[InstanceRecord] = Waiter(
-            instance_id, self._is_news, now, in_progress=True
-        )
 
     async def next(self, timeout: float | None = None) -> OrchestrationState | None:
         """Return the next state that differs from the last one, or ``None`` if there was none in time.
@@ -46,13 +55,16 @@ class Watch:
         Raises:
             InstanceNotFoundError: There is no such instance, or not any more.
         """
-        in_time = await self._wait(self.waiter, check_timeout(timeout), self._seen is None)
-        record = self.waiter.found
+        is_first = self._seen.face is None
+        in_time = await self._waiters.wait(
+            self._waiter, check_timeout(timeout), look_first=is_first
+        )
+        record = self._waiter.found
         if not in_time:
             return None
         if record is None:
             raise InstanceNotFoundError(self.instance_id)
-        self._seen = _face(record)
+        self._seen.face = _face(record)
         self._last = self._state_of(record)
         return self._last
 
@@ -67,8 +79,17 @@ class Watch:
         assert state is not None  # without a timeout there is one
         return state
 
-    def _is_news(self, record: InstanceRecord | None) -> bool:
-        return record is None or _face(record) != self._seen
+
+@contextmanager
+def watching(
+    instance_id: str, waiters: Waiters[InstanceRecord], state_of: StateOf
+) -> Generator[Watch]:
+    """Hear of an orchestration from now on."""
+    seen = _Seen()
+    with waiters.waiter(
+        instance_id, lambda record: record is None or not seen.is_old(record), in_progress=True
+    ) as waiter:
+        yield Watch(waiter, waiters, seen, state_of)
 
 
 def _face(record: InstanceRecord) -> tuple[object, ...]:

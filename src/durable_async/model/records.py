@@ -424,8 +424,8 @@ class InstanceRecord(_Record, frozen=True, kw_only=True, gc=False):
     """An instance as a client sees it.
 
     Attributes:
-        input: Taken from turn 0 of its current execution by the reader; encoded ``[ExecutionStarted]``.
         parked: Why it was taken out of circulation, or ``None``.
+        started_events: Turn 0 of its current execution, encoded ``[ExecutionStarted]``, from which a reader takes the input.
     """
 
     instance_id: str
@@ -470,17 +470,16 @@ class InstanceFilter(_Record, frozen=True, kw_only=True, gc=False):
 
 
 class QueryOrder(Enum):
-    """In which order a query goes through instances; those of the same time in byte order of their ids.
-
-    CREATED: Oldest first. COMPLETED: Those that ended first come first, and those that have not ended are left out. Where they end at
-    the same time as they are gone through, the last ones may be missed. NEWEST: As CREATED, from the other end, ids as well.
-    LATEST: As COMPLETED, from the other end; what ends meanwhile is not on the pages that follow.
-    """
+    """In which order a query goes through instances; those of the same time in byte order of their ids."""
 
     CREATED = "created"
+    """Oldest first."""
     COMPLETED = "completed"
+    """Those that ended first come first, and those that have not ended are left out; of those that end meanwhile, the last may be missed."""
     NEWEST = "newest"
+    """As CREATED, from the other end, ids as well."""
     LATEST = "latest"
+    """As COMPLETED, from the other end; what ends meanwhile is not on the pages that follow."""
 
     @property
     def is_by_creation(self) -> bool:
@@ -584,12 +583,15 @@ class EntityPage(_Record, frozen=True, kw_only=True, gc=False):
 
 
 class HubStatistics(_Record, frozen=True, kw_only=True, gc=False):
-    """Counts of a task hub.
+    """How much a task hub holds.
 
     Attributes:
-        by_status: Orchestrations.
+        by_status: Orchestrations, by where they stand.
         entities: Entities, also those that hold nothing.
-        parked: Orchestrations and entities.
+        parked: Orchestrations and entities that are out of circulation.
+        workers: Workers that are registered, in whichever process.
+        letters: What lies in mailboxes, and no turn has taken yet.
+        queued_activities: Activities that wait for any worker, or that one has taken from the queue.
     """
 
     by_status: dict[Status, int]

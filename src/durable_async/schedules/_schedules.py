@@ -11,7 +11,6 @@ from itertools import islice, takewhile
 from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack, overload
 
 from durable_async.client import Client, EntityState, OrchestrationHandle
-from durable_async.client._arguments import check_flag, check_reason
 from durable_async.errors import (
     DecodeError,
     LimitExceededError,
@@ -21,6 +20,7 @@ from durable_async.errors import (
     ValidationError,
     shown,
 )
+from durable_async.model.arguments import check_flag, check_reason
 from durable_async.model.identity import EntityId, check_name
 from durable_async.model.moments import instant
 from durable_async.registry import Orchestrator
@@ -41,7 +41,6 @@ P = ParamSpec("P")
 BACKFILL_MAX = 10_000
 BACKFILL_BATCH = 100
 TICKS_MAX = 1_000
-REASON_CHARS_MAX = 8_192
 
 _log = logging.getLogger("durable_async")
 
@@ -160,7 +159,7 @@ class Schedules:
             spec,
             if_exists,
             check_flag(paused, "paused"),
-            _reason(reason),
+            check_reason(reason),
         )
         if created.was_there and if_exists is IfExists.REJECT:
             raise ScheduleExistsError(schedule_id)
@@ -223,7 +222,7 @@ class Schedules:
         Raises:
             ScheduleNotFoundError: There is no such schedule.
         """
-        return await self._steer(schedule_id, ScheduleEntity.pause, _reason(reason))
+        return await self._steer(schedule_id, ScheduleEntity.pause, check_reason(reason))
 
     async def resume(self, schedule_id: str, /) -> ScheduleState:
         """Let a paused schedule go on with its next tick; for those that passed by there is `backfill`. Twice is once.
@@ -455,8 +454,3 @@ def _count(count: Any) -> int:
             "ticks", f"must be a whole number, 0 to {TICKS_MAX:,}, not {shown(count)}"
         )
     return count
-
-
-def _reason(reason: Any) -> str | None:
-    reason = check_reason(reason)
-    return None if reason is None else reason[:REASON_CHARS_MAX].encode("utf-8", "replace").decode()

@@ -14,7 +14,6 @@ import msgspec
 from durable_async._kernel.entities.context import current_entity
 from durable_async._kernel.operations import OperationCall, encode_operation
 from durable_async._kernel.times import due_us
-from durable_async.client._arguments import check_timeout
 from durable_async.client._connection import entity_id_of
 from durable_async.client._timeouts import entity_standing
 from durable_async.errors import (
@@ -25,6 +24,7 @@ from durable_async.errors import (
     OverloadedError,
     WaitTimeoutError,
 )
+from durable_async.model.arguments import check_timeout
 from durable_async.model.history import (
     EntityCallCompleted,
     EntityCallFailed,

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from typing import Any, TypeVar, Unpack, overload
 
 from durable_async._kernel.entities.authoring import Entity
-from durable_async.client._arguments import check_limit, check_page
 from durable_async.client._conditions import EntityConditions, entity_filter_of
 from durable_async.client._connection import Connection, entity_id_of
+from durable_async.model.arguments import check_limit, check_page
 from durable_async.model.identity import EntityId
 
 from .state import EntityLocks, EntityState, lock_of, locks_of, state_type_of

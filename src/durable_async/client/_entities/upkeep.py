@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from durable_async.client._arguments import check_limit
 from durable_async.client._connection import entity_id_of
 from durable_async.errors import CorruptHistoryError
+from durable_async.model.arguments import check_limit
 from durable_async.model.entities import EntityLock
 from durable_async.model.history import EntityLockRelease, ParentLink, ParkedOperationsRetried
 from durable_async.model.identity import EntityId

@@ -15,6 +15,7 @@ LIMIT_MAX = 2**31 - 1
 """The largest number of rows that all stores can be asked for at once."""
 
 PAGE_CHARS_MAX = 4_096
+REASON_CHARS_MAX = 8_192
 
 
 def check_limit(limit: Any, field: str = "limit") -> int:
@@ -60,10 +61,15 @@ def check_page(page: Any) -> str | None:
 
 
 def check_reason(reason: Any) -> str | None:
-    """Return a reason, if it is a text or none; ``ValidationError`` otherwise."""
-    if reason is not None and not isinstance(reason, str):
+    """Return a reason, if it is a text or none, as UTF-8 can hold it and cut at 8,192 characters; ``ValidationError`` otherwise.
+
+    It is for people, and no cause to refuse anything but what is no text at all.
+    """
+    if reason is None:
+        return None
+    if not isinstance(reason, str):
         raise ValidationError("reason", f"must be a str, not {shown(reason)}")
-    return reason
+    return reason[:REASON_CHARS_MAX].encode("utf-8", "replace").decode()
 
 
 def check_moment(at: Any, field: str) -> int | None:
