@@ -89,9 +89,8 @@ async def agent(ctx: OrchestrationContext, conversation: list[Message]) -> str:
         ctx.set_custom_status([call for call in answer.calls if call.tool in FOR_A_PERSON_TO_ALLOW])
         found = await asyncio.gather(*(use(ctx, call) for call in answer.calls))
         conversation += [answer, *found]
-    ctx.continue_as_new(
-        conversation
-    )  # so that the history, with all that the model read, stays short
+    # The history holds all that the model was ever given: begin a new one.
+    ctx.continue_as_new(conversation)
 
 
 async def first_question(hub: TaskHub, handle: OrchestrationHandle[str]) -> ToolCall:
@@ -108,9 +107,8 @@ async def main() -> None:
             handle = await hub.client.start(agent, [Message("user", "I need a desk and a boat.")])
             call = await first_question(hub, handle)
             print(f"a person is asked: may it {call.tool} a {call.argument}?")
-        async with (
-            hub.worker()
-        ):  # as after a deployment: another worker, which knows only what was recorded
+        # As after a deployment: another worker, which knows only what was recorded.
+        async with hub.worker():
             await handle.raise_event(f"allow-{call.id}", True)
             print(await handle.wait())
 
