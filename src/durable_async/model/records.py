@@ -448,11 +448,9 @@ class InstanceRecord(_Record, frozen=True, kw_only=True, gc=False):
 
 
 class InstanceFilter(_Record, frozen=True, kw_only=True, gc=False):
-    """Which instances: all conditions that are set must hold.
+    """Which instances: all conditions that are set must hold; times from are inclusive, times to exclusive.
 
     Attributes:
-        created_from_us: Inclusive.
-        created_to_us: Exclusive.
         tags: Each of these keys with this value.
         parked: Only parked ones (``True``), only others (``False``), or both.
     """
@@ -560,12 +558,10 @@ class EntityRecord(_Record, frozen=True, kw_only=True, gc=False):
 
 
 class EntityFilter(_Record, frozen=True, kw_only=True, gc=False):
-    """Which entities: all conditions that are set must hold.
+    """Which entities: all conditions that are set must hold; times from are inclusive, times to exclusive.
 
     Attributes:
         id_prefix: Begins with ``@``; ``@name@`` stands for all of one kind.
-        updated_from_us: Inclusive.
-        updated_to_us: Exclusive.
         has_state: Only those that have a snapshot (``True``), only others (``False``), or both.
     """
 
