@@ -218,8 +218,9 @@ async def _streamed(request: web.Request, stream: Stream) -> web.StreamResponse:
     response = web.StreamResponse(headers=headers)
     try:
         await response.prepare(request)
-        async for piece in stream.pieces:
-            await response.write(piece)
+        if request.method != "HEAD":  # what it wrote would be taken for the next answer
+            async for piece in stream.pieces:
+                await response.write(piece)
         await response.write_eof()
     except ConnectionError:
         pass  # nobody listens any more

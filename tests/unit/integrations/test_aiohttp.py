@@ -192,6 +192,24 @@ async def test_who_is_gone_is_noticed_without_being_sent_anything(hub: TaskHub, 
             assert not state.is_ended
 
 
+async def test_a_head_of_news_has_no_body_that_would_be_taken_for_the_next_answer(
+    hub: TaskHub,
+) -> None:
+    app = web.Application()
+    app.cleanup_ctx.append(durable_context(hub))
+    app.add_routes(durable_routes(hub))
+    async with TestServer(app) as server:
+        await hub.client.start(approval, Order("desk"), instance_id="a")
+        reader, writer = await asyncio.open_connection(server.host, server.port)
+        for request in ("HEAD /instances/a/events", "GET /instances/a"):
+            writer.write(f"{request} HTTP/1.1\r\nHost: shop.example\r\n\r\n".encode())
+        with anyio.fail_after(20):
+            assert b"text/event-stream" in await reader.readuntil(b"\r\n\r\n")
+            assert await reader.readline() == b"HTTP/1.1 202 Accepted\r\n"
+        writer.close()
+        assert hub.client._instances._by_key == {}
+
+
 async def test_addresses_begin_with_what_was_said_and_believe_no_header(hub: TaskHub) -> None:
     forwarded = {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https"}
     for base_url, begins in (("https://shop.example/", "https://shop.example/d/"), (None, None)):
