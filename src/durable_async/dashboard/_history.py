@@ -11,12 +11,22 @@ from durable_async.failure import FailureDetails
 from durable_async.model import history as h
 from durable_async.model.moments import instant
 
+from ._slices import Slice
+
 ROWS_MAX = 100
 
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _PAYLOADS = ("input", "result", "payload", "details", "output")
 _SUBJECTS = ("name", "operation", "reason")
 _TARGETS = ("instance_id", "entity_id")
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """Some rows of a history, and which ones they are."""
+
+    rows: list[HistoryRow]
+    slice: Slice
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +56,15 @@ class HistoryRow:
     failure: FailureDetails | None
 
 
-def count_of(events: Sequence[h.HistoryEvent]) -> int:
-    """Return how many rows there are. When turns began is not a row of its own: it is the time of those that follow."""
-    return sum(not isinstance(event, h.TurnStarted) for event in events)
+def page_of(events: Sequence[h.HistoryEvent], wanted: int) -> HistoryPage:
+    """Return the rows from one on. When turns began is not a row of its own: it is the time of those that follow."""
+    count = sum(not isinstance(event, h.TurnStarted) for event in events)
+    part = Slice.at(wanted, count, ROWS_MAX)
+    return HistoryPage(_rows(events, part), part)
 
 
-def rows_of(events: Sequence[h.HistoryEvent], first: int) -> list[HistoryRow]:
-    """Return a page of rows, without making those of all other pages."""
+def _rows(events: Sequence[h.HistoryEvent], part: Slice) -> list[HistoryRow]:
+    """Return the rows of a slice, without making all others."""
     names: dict[int, str] = {}
     at: datetime | None = None
     rows: list[HistoryRow] = []
@@ -64,10 +76,10 @@ def rows_of(events: Sequence[h.HistoryEvent], first: int) -> list[HistoryRow]:
         seq: int | None = getattr(event, "seq", None)
         if seq is not None and seq not in names:
             names[seq] = _first(event, _SUBJECTS)
-        if place >= first:
+        if place >= part.first:
             rows.append(_row(number, at, event, seq, names))
         place += 1
-        if len(rows) == ROWS_MAX:
+        if place == part.end:
             break
     return rows
 
@@ -75,11 +87,6 @@ def rows_of(events: Sequence[h.HistoryEvent], first: int) -> list[HistoryRow]:
 def payload_of(event: h.HistoryEvent) -> bytes | None:
     """Return the value that an event carries."""
     return next((data for name in _PAYLOADS if (data := getattr(event, name, None))), None)
-
-
-def last_page(count: int, size: int) -> int:
-    """Return where the last page of so many rows begins."""
-    return max(0, (count - 1) // size * size)
 
 
 def _row(

@@ -107,7 +107,7 @@ def test_long_fan_outs_are_drawn_in_parts() -> None:
     found = lanes_of("x", 0, events, 9 * SECOND, None)
     chart = chart_of(found, now_us=9 * SECOND, first=100)
     assert len(chart.rows) == 101
-    assert (chart.before, chart.after, chart.count) == (0, 200, 250)
+    assert (chart.slice.before, chart.slice.after, chart.slice.count) == (0, 200, 250)
 
 
 @given(st.lists(st.integers(-(2**60), 2**60), min_size=1, max_size=40))

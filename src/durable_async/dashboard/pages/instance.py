@@ -8,11 +8,12 @@ from typing import Any
 from starlette.responses import Response
 
 from durable_async.client import OrchestrationState
-from durable_async.dashboard import _history
+from durable_async.dashboard._history import page_of
 from durable_async.dashboard._payloads import Shown, formatted, shown
+from durable_async.dashboard._slices import LAST
 from durable_async.dashboard._visit import Visit
 from durable_async.dashboard.actions import INSTANCES
-from durable_async.dashboard.timeline import ROWS_MAX, Chart, chart_of, lanes_of
+from durable_async.dashboard.timeline import Chart, chart_of, lanes_of
 from durable_async.errors import CorruptHistoryError, DurableError, InstanceNotFoundError
 from durable_async.failure import FailureDetails
 from durable_async.model.explanation import Explanation, WaitKind
@@ -23,8 +24,6 @@ from durable_async.serialization.stored import stored_type
 
 CHILDREN_SHOWN = 25
 EVENTS_OFFERED = 5
-LANES_MAX = 10**9
-"""More than there can be: who asks for no part of a timeline sees the last."""
 SECONDS_MIN = 2.0
 
 
@@ -35,19 +34,11 @@ async def page(visit: Visit) -> Response:
     state = await visit.client.get(instance_id)
     if state is None:
         raise InstanceNotFoundError(instance_id)
-    events: list[HistoryEvent] = []
-    damage: str | None = None
-    try:
-        events = await visit.client.history(instance_id)
-    except CorruptHistoryError as error:
-        damage = str(error)  # what else is known of it is worth to be shown
+    events, damage = await _events(visit, instance_id)
     children, more_children = await visit.client.query_page(
         parent=instance_id, order=QueryOrder.NEWEST, limit=CHILDREN_SHOWN
     )
     explanation = None if state.is_ended else await _explanation(visit, instance_id)
-    count = _history.count_of(events)
-    last = _history.last_page(count, _history.ROWS_MAX)
-    first = min(visit.number("event", last), last)
     return visit.page(
         "instance.html",
         state=state,
@@ -61,12 +52,17 @@ async def page(visit: Visit) -> Response:
         payloads=await formatted(_payloads, state, stored_type(visit.hub.payloads)),
         children=children,
         more_children=more_children is not None,
-        rows=await formatted(_history.rows_of, events, first),
-        first=first,
-        count=count,
-        size=_history.ROWS_MAX,
+        history=await formatted(page_of, events, visit.number("event", LAST)),
         seconds=visit.seconds_until_next(began, SECONDS_MIN),
     )
+
+
+async def _events(visit: Visit, instance_id: str) -> tuple[list[HistoryEvent], str | None]:
+    """Return the history, or why it cannot be read: what else is known of it is worth to be shown."""
+    try:
+        return await visit.client.history(instance_id), None
+    except CorruptHistoryError as error:
+        return [], str(error)
 
 
 def _payloads(state: OrchestrationState, into: Any) -> list[tuple[str, str, Shown]]:
@@ -79,18 +75,15 @@ def _payloads(state: OrchestrationState, into: Any) -> list[tuple[str, str, Show
 
 async def _chart(visit: Visit, state: OrchestrationState, events: list[HistoryEvent]) -> Chart:
     """Draw the timeline, off the event loop: a long history takes a while."""
-    wanted = visit.number("lane", LANES_MAX)
+    first = visit.number("lane", LAST)
     now_us = microseconds(visit.now)
-    return await formatted(_drawn, state, events, now_us, wanted)
+    return await formatted(_drawn, state, events, now_us, first)
 
 
-def _drawn(
-    state: OrchestrationState, events: list[HistoryEvent], now_us: int, wanted: int
-) -> Chart:
+def _drawn(state: OrchestrationState, events: list[HistoryEvent], now_us: int, first: int) -> Chart:
     ended_us = None if state.completed_at is None else microseconds(state.completed_at)
     found = lanes_of(state.name, microseconds(state.created_at), events, now_us, ended_us)
-    last = _history.last_page(len(found.lanes), ROWS_MAX)
-    return chart_of(found, now_us=now_us if ended_us is None else None, first=min(wanted, last))
+    return chart_of(found, now_us=now_us if ended_us is None else None, first=first)
 
 
 async def _explanation(visit: Visit, instance_id: str) -> Explanation | None:

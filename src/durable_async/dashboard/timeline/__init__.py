@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .chart import ROWS_MAX, Chart, chart_of
+from .chart import Chart, chart_of
 from .lanes import lanes_of
 
-__all__ = ("ROWS_MAX", "Chart", "chart_of", "lanes_of")
+__all__ = ("Chart", "chart_of", "lanes_of")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from durable_async.dashboard._slices import Slice
 from durable_async.dashboard._times import duration, stamp
 from durable_async.model.moments import instant
 
@@ -83,8 +84,7 @@ class Chart:
         suspended: Where it was suspended.
         looks: What the bars that are there mean: their classes in the style sheet, and what they are called.
         now: Where now is, if it still goes on.
-        first: The number of the first lane, from 0.
-        count: How many lanes there are.
+        slice: Which lanes they are.
     """
 
     rows: list[Row]
@@ -93,19 +93,7 @@ class Chart:
     suspended: list[Bar]
     looks: list[tuple[str, str]]
     now: float | None
-    first: int
-    count: int
-
-    @property
-    def before(self) -> int | None:
-        """Where the chart before begins, or ``None``."""
-        return max(0, self.first - ROWS_MAX) if self.first else None
-
-    @property
-    def after(self) -> int | None:
-        """Where the next chart begins, or ``None``."""
-        following = self.first + ROWS_MAX
-        return following if following < self.count else None
+    slice: Slice
 
 
 def chart_of(found: Lanes, *, now_us: int | None, first: int = 0) -> Chart:
@@ -116,8 +104,8 @@ def chart_of(found: Lanes, *, now_us: int | None, first: int = 0) -> Chart:
         now_us: What time it is, if it still goes on.
         first: Which lane comes first.
     """
-    first = first if first < len(found.lanes) else 0
-    lanes = [found.whole, *found.lanes[first : first + ROWS_MAX]]
+    part = Slice.at(first, len(found.lanes), ROWS_MAX)
+    lanes = [found.whole, *found.lanes[part.first : part.end]]
     axis = Axis(_moments(lanes, found.suspended))
     return Chart(
         rows=[_row(lane, axis) for lane in lanes],
@@ -136,8 +124,7 @@ def chart_of(found: Lanes, *, now_us: int | None, first: int = 0) -> Chart:
         suspended=[_bar(stretch, axis) for stretch in found.suspended],
         looks=_looks(lanes, found.suspended),
         now=None if now_us is None else axis.place(now_us),
-        first=first,
-        count=len(found.lanes),
+        slice=part,
     )
 
 
