@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from dataclasses import asdict
+from typing import NamedTuple
 
 import anyio
 import anyio.lowlevel
@@ -22,6 +23,12 @@ _NOBODY = "a look of the hub's health"
 """An id that is read, by an index, and that nobody has to have."""
 
 
+class _StoreLook(NamedTuple):
+    answers: bool
+    seconds: float
+    error: str | None
+
+
 async def health_of(
     backend: Backend, workers: Iterable[Worker], environment: Environment, seconds_max: float
 ) -> Health:
@@ -31,22 +38,23 @@ async def health_of(
     loop_seconds = environment.monotonic() - began_at
     store = await _ask(backend, environment, seconds_max)
     standings = [standing for worker in workers if (standing := worker.standing()) is not None]
-    is_live = loop_seconds < LOOP_SECONDS_MAX
-    problems = [*_problems(loop_seconds, store), *(_problem(one) for one in standings)]
-    found = tuple(problem for problem in problems if problem)
+    problems = (
+        *_problems(loop_seconds, store),
+        *(problem for standing in standings if (problem := standing.problem) is not None),
+    )
     return Health(
-        is_live=is_live,
-        is_ready=not found,
-        problems=found,
+        is_live=loop_seconds < LOOP_SECONDS_MAX,
+        is_ready=not problems,
+        problems=problems,
         details={
             "event_loop": {"seconds": round(loop_seconds, 3)},
-            "store": store,
-            "workers": standings,
+            "store": store._asdict(),
+            "workers": [asdict(standing) for standing in standings],
         },
     )
 
 
-async def _ask(backend: Backend, environment: Environment, seconds_max: float) -> dict[str, Any]:
+async def _ask(backend: Backend, environment: Environment, seconds_max: float) -> _StoreLook:
     began_at = environment.monotonic()
     error: str | None = "no answer in time"
     with anyio.move_on_after(seconds_max):
@@ -56,23 +64,11 @@ async def _ask(backend: Backend, environment: Environment, seconds_max: float) -
         except BackendError as caught:
             error = type(caught).__name__  # its words may tell more than a probe is to show
     seconds = round(environment.monotonic() - began_at, 3)
-    return {"answers": error is None, "seconds": seconds, "error": error}
+    return _StoreLook(answers=error is None, seconds=seconds, error=error)
 
 
-def _problems(loop_seconds: float, store: dict[str, Any]) -> Iterator[str]:
+def _problems(loop_seconds: float, store: _StoreLook) -> Iterator[str]:
     if loop_seconds >= LOOP_SECONDS_MAX:
         yield f"the event loop was blocked for {loop_seconds:.1f} s"
-    if not store["answers"]:
-        yield f"the store does not answer: {store['error']}"
-
-
-def _problem(standing: dict[str, Any]) -> str | None:
-    match standing:
-        case {"is_stopping": True}:
-            return "a worker is about to stop"
-        case {"is_registered": False}:
-            return "a worker is not registered"
-        case {"holds_lease": False}:
-            return "a worker has not renewed its lease in time"
-        case _:
-            return None
+    if not store.answers:
+        yield f"the store does not answer: {store.error}"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
@@ -41,6 +42,36 @@ class _Once(TaskStatus[None]):
         if not self._is_told:
             self._is_told = True
             self._status.started(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a worker is at the moment.
+
+    Attributes:
+        worker_id: Its identity in the store.
+        is_registered: Whether the store knows it.
+        is_stopping: Whether it was asked to stop.
+        holds_lease: Whether its lease was renewed in time.
+        seconds_since_renewal: How long ago that was.
+    """
+
+    worker_id: str | None
+    is_registered: bool
+    is_stopping: bool
+    holds_lease: bool
+    seconds_since_renewal: float
+
+    @property
+    def problem(self) -> str | None:
+        """Why it is not ready for work."""
+        if self.is_stopping:
+            return "a worker is about to stop"
+        if not self.is_registered:
+            return "a worker is not registered"
+        if not self.holds_lease:
+            return "a worker has not renewed its lease in time"
+        return None
 
 
 class Worker:
@@ -90,18 +121,18 @@ class Worker:
         """Its identity in the store at the moment."""
         return None if self._session is None else self._session.worker_id
 
-    def standing(self) -> dict[str, Any] | None:
-        """Return how it is, as JSON can hold it; ``None`` if it has not begun yet, or has ended."""
+    def standing(self) -> Standing | None:
+        """Return how it is; ``None`` if it has not begun yet, or has ended."""
         session = self._session
         if session is None or self._ended.is_set():
             return None
-        return {
-            "worker_id": session.worker_id,
-            "is_registered": session.is_registered,
-            "is_stopping": self._stopped,
-            "holds_lease": session.silent_seconds < session.lease_seconds,
-            "seconds_since_renewal": round(session.silent_seconds, 3),
-        }
+        return Standing(
+            worker_id=session.worker_id,
+            is_registered=session.is_registered,
+            is_stopping=self._stopped,
+            holds_lease=session.silent_seconds < session.lease_seconds,
+            seconds_since_renewal=round(session.silent_seconds, 3),
+        )
 
     async def __aenter__(self) -> Self:
         self._group = anyio.create_task_group()
