@@ -232,7 +232,7 @@ class InstanceExistsError(InstanceError):
         self.status = status
         super().__init__(
             instance_id,
-            f"instance {instance_id!r} exists with status {status}: choose another id, or pass a reuse policy",
+            f"instance {instance_id!r} exists with status {status}: choose another id, or say what to do with reuse=...",
         )
 
 

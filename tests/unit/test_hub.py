@@ -198,6 +198,11 @@ def test_a_hub_is_not_described_with_a_url_that_nobody_knows(url: str) -> None:
         TaskHub.at(url)
 
 
+def test_a_url_is_no_backend() -> None:
+    with pytest.raises(ConfigurationError, match=r"TaskHub\.at"):
+        TaskHub("memory://")  # type: ignore[arg-type]
+
+
 async def test_a_hub_with_an_open_store_cannot_be_opened() -> None:
     async with TaskHub.open("memory://") as opened:
         with pytest.raises(ConfigurationError, match="open already"):

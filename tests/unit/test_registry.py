@@ -12,10 +12,12 @@ from durable_async import (
     ActivityOptions,
     EntityContext,
     FunctionEntity,
+    JsonConverter,
     OrchestrationContext,
     Orchestrator,
     RegistrationError,
     Registry,
+    RetryPolicy,
     ValidationError,
 )
 from durable_async.registry import EntityDefinition
@@ -70,11 +72,21 @@ async def test_a_method_of_an_object_is_a_function() -> None:
         ({"retry": 3}, "retry: must be a RetryPolicy, not 3"),
         ({"heartbeat": "5s"}, "heartbeat: must be seconds or a timedelta, not '5s'"),
         ({"start_to_close": -1}, "start_to_close: must be 0 or more seconds"),
+        (
+            {"timeout": 5},
+            "timeout: there is no such option of an activity; there are name, retry, start_to_close,",
+        ),
     ],
 )
 def test_options_that_mean_nothing(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         Registry().activity(name="price", **options)(Shop().price)
+
+
+async def test_an_option_at_a_call_is_told_where_it_stands() -> None:
+    price = Registry().activity(Shop().price)
+    with pytest.raises(ValidationError, match=r"stands in price\.with_options\(retry=\.\.\.\)"):
+        price.encode_input(JsonConverter(), "desk", retry=RetryPolicy())  # type: ignore[call-arg]
 
 
 class Anything:

@@ -92,6 +92,10 @@ class TaskHub:
         self._failure: str | None = None
         self._workers: WeakSet[Worker] = WeakSet()
         self._make: Callable[[], Backend] | None = None
+        if isinstance(backend, str):
+            raise ConfigurationError(
+                "a hub is made of a backend: for a URL there are TaskHub.at(...) and TaskHub.open(...)"
+            )
         if callable(backend):
             self._make = backend
         else:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from durable_async._kernel.context import current_context
-from durable_async.errors import ForbiddenOperationError, RegistrationError
+from durable_async.errors import ForbiddenOperationError, RegistrationError, ValidationError
 from durable_async.model.identity import check_name
 from durable_async.model.policy import (
     DEFAULT_ACTIVITY_OPTIONS,
@@ -24,6 +24,8 @@ from ._naming import name_of
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
 T = TypeVar("T")
+
+_OPTIONS = tuple(field.name for field in dataclasses.fields(ActivityOptions))
 
 
 class Activity(Generic[P, R]):
@@ -85,7 +87,15 @@ class Activity(Generic[P, R]):
 
     def encode_input(self, payloads: DataConverter, *args: P.args, **kwargs: P.kwargs) -> bytes:
         """Return a call's arguments as one payload."""
-        return self.signature.encode(payloads, args, kwargs, self.input_place)
+        try:
+            return self.signature.encode(payloads, args, kwargs, self.input_place)
+        except ValidationError as error:
+            if error.field not in _OPTIONS or error.field not in kwargs:
+                raise
+            raise ValidationError(
+                error.field,
+                f"{self.name}() has no such argument; what holds for one call stands in {self.name}.with_options({error.field}=...)",
+            ) from None
 
     def decode_input(self, payloads: DataConverter, data: bytes) -> Arguments:
         """Return the arguments that a payload holds."""
@@ -109,6 +119,12 @@ class ActivityDecorator:
         options: dict[str, Any],
     ) -> None:
         self._add = add
+        for option in options:
+            if option not in _OPTIONS:
+                known = ", ".join(("name", *_OPTIONS))
+                raise ValidationError(
+                    option, f"there is no such option of an activity; there are {known}"
+                )
         self._name = name
         self._options = options
 

@@ -72,7 +72,7 @@ def _no_json(kind: type) -> str:
     if issubclass(kind, type):
         return "a class is not a value that can be stored: pass its name"
     if hasattr(kind, "__await__"):
-        return f"a {kind.__qualname__} is not a result yet: await it, and pass what it returns"
+        return f"the {kind.__qualname__} is not a result yet: await it, and pass what it returns"
     return (
         f"a value of type {type_name(kind)!r} does not become JSON: "
         "use a dataclass, a pydantic model, a msgspec.Struct, or plain lists and dicts"

@@ -65,7 +65,7 @@ class SqliteCore:
         """
         if str(path) in ("", ":memory:"):
             raise ConfigurationError(
-                "a SQLite task hub needs a file; use the memory backend if nothing has to be kept"
+                "a SQLite task hub needs a file; use memory:// if nothing has to be kept"
             )
         if "\0" in str(path):
             raise ConfigurationError(f"{str(path)!r} has a zero byte in it, and can be no file")

@@ -126,7 +126,7 @@ async def test_a_file_from_between_two_releases_is_told_apart(tmp_path: Path) ->
 
 @pytest.mark.parametrize("path", ["", ":memory:"])
 def test_there_must_be_a_file(path: str) -> None:
-    with pytest.raises(ConfigurationError, match="memory backend"):
+    with pytest.raises(ConfigurationError, match="memory://"):
         make(path)
 
 
