@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
@@ -14,7 +14,7 @@ from durable_async.client import OrchestrationState
 from durable_async.hub import TaskHub
 from durable_async.model.moments import instant
 from durable_async.model.records import HubStatistics, QueryOrder
-from durable_async.model.status import TERMINAL, Status
+from durable_async.model.status import Status
 
 T = TypeVar("T")
 
@@ -93,53 +93,50 @@ class Overviews:
         now = instant(self._hub.backend.now_us())
         until = now.replace(second=0, microsecond=0) + timedelta(minutes=1)
         begin = until - timedelta(minutes=MINUTES)
-        started: Counter[int] = Counter()
-        ended: dict[Status, Counter[int]] = {status: Counter() for status in TERMINAL}
-        seen_from = begin
         client = self._hub.client
-        async for states, is_last in _pages(
+        started, started_from = await _latest(
             lambda page: client.query_page(
                 created_from=begin, order=QueryOrder.NEWEST, limit=PULSE_PAGE, page=page
-            )
-        ):
-            started.update(_minute(state.created_at, begin) for state in states)
-            if not is_last:
-                seen_from = max(seen_from, states[-1].created_at)
-        async for states, is_last in _pages(
+            ),
+            lambda state: state.created_at,
+        )
+        ended, ended_from = await _latest(
             lambda page: client.query_page(
                 completed_from=begin, order=QueryOrder.LATEST, limit=PULSE_PAGE, page=page
-            )
-        ):
-            for state in states:
-                ended[state.status][_minute(state.completed_at or now, begin)] += 1
-            if not is_last:
-                seen_from = max(seen_from, states[-1].completed_at or now)
+            ),
+            lambda state: state.completed_at or now,
+        )
+
+        def ended_as(wanted: Status) -> list[int]:
+            return _by_minute((at for at, status in ended if status is wanted), begin)
+
         return Pulse(
             until=until,
-            started=_by_minute(started),
-            completed=_by_minute(ended[Status.COMPLETED]),
-            failed=_by_minute(ended[Status.FAILED]),
-            terminated=_by_minute(ended[Status.TERMINATED]),
-            seen_from=None if seen_from == begin else seen_from,
+            started=_by_minute((at for at, _ in started), begin),
+            completed=ended_as(Status.COMPLETED),
+            failed=ended_as(Status.FAILED),
+            terminated=ended_as(Status.TERMINATED),
+            seen_from=max(filter(None, (started_from, ended_from)), default=None),
         )
 
 
-async def _pages(
+async def _latest(
     ask: Callable[[str | None], Awaitable[tuple[list[OrchestrationState], str | None]]],
-) -> AsyncIterator[tuple[list[OrchestrationState], bool]]:
-    """Yield pages, as many as are counted, and whether a page leaves nothing out after it."""
+    at: Callable[[OrchestrationState], datetime],
+) -> tuple[list[tuple[datetime, Status]], datetime | None]:
+    """Return the latest moments, and since when none is left out; ``None`` if none is."""
+    found: list[tuple[datetime, Status]] = []
     page: str | None = None
-    for number in range(PULSE_INSTANCES_MAX // PULSE_PAGE):
+    for _ in range(PULSE_INSTANCES_MAX // PULSE_PAGE):
         states, page = await ask(page)
-        is_cut = page is not None and number + 1 == PULSE_INSTANCES_MAX // PULSE_PAGE
-        yield states, not is_cut
+        found += [(at(state), state.status) for state in states]
         if page is None:
-            return
+            return found, None
+    return found, found[-1][0]
 
 
-def _minute(at: datetime, begin: datetime) -> int:
-    return min(int((at - begin).total_seconds() // 60), MINUTES - 1)
-
-
-def _by_minute(counts: Counter[int]) -> list[int]:
-    return [counts[minute] for minute in range(MINUTES)]
+def _by_minute(moments: Iterable[datetime], begin: datetime) -> list[int]:
+    """Count moments, minute by minute; what came while it was counted is in the last one."""
+    passed = ((at - begin) // timedelta(minutes=1) for at in moments)
+    minutes = Counter(min(minute, MINUTES - 1) for minute in passed)
+    return [minutes[minute] for minute in range(MINUTES)]

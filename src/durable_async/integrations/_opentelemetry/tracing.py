@@ -164,28 +164,33 @@ class Tracing(Telemetry):
             "execution": turn.execution,
         }
         if self._turns:
-            span = self._start(
-                f"turn:{turn.name}",
-                SpanKind.INTERNAL,
-                header.turn(turn.instance_id, turn.execution, turn.turn),
-                execution,
-                turn.begun_us,
-                _attributes(
-                    "turn",
-                    **known,
-                    name=turn.name,
-                    turn=turn.turn,
-                    events=turn.events,
-                    event_bytes=turn.event_bytes,
-                    seconds=turn.seconds,
-                ),
-            )
-            span.end(turn.ended_us * 1_000)
+            self._write_turn(turn, header, execution, known)
         for act in turn.acts:
             if act.kind == "timer":
                 self._write_timer(turn, act, execution, known)
             else:
                 self.write_act(act, execution, turn.ended_us, known)
+
+    def _write_turn(
+        self,
+        turn: TurnCommitted,
+        header: TraceParent,
+        parent: TraceParent,
+        known: Mapping[str, Any],
+    ) -> None:
+        own = header.turn(turn.instance_id, turn.execution, turn.turn)
+        attributes = _attributes(
+            "turn",
+            **known,
+            name=turn.name,
+            turn=turn.turn,
+            events=turn.events,
+            event_bytes=turn.event_bytes,
+            seconds=turn.seconds,
+        )
+        name = f"turn:{turn.name}"
+        span = self._start(name, SpanKind.INTERNAL, own, parent, turn.begun_us, attributes)
+        span.end(turn.ended_us * 1_000)
 
     def _write_timer(
         self, turn: TurnCommitted, act: Act, parent: TraceParent, known: Mapping[str, Any]
