@@ -82,9 +82,8 @@ class Stock(Entity[int]):
 @activity
 async def charge(order: Order) -> str:
     await asyncio.sleep(0.5)
-    key = (
-        activity_context().idempotency_key
-    )  # the same if a crash makes it run twice: give it to the payment service
+    # The same if a crash makes it run twice: give it to the payment service.
+    key = activity_context().idempotency_key
     return f"payment of {order.price} € ({key})"
 
 

@@ -65,9 +65,8 @@ async def _serve(
 
 async def _heed_signals(stop: anyio.Event, opening: anyio.CancelScope) -> None:
     if sys.platform == "win32":
-        await (
-            anyio.sleep_forever()
-        )  # Ctrl-C raises KeyboardInterrupt there, and there is no second one
+        # Ctrl-C raises KeyboardInterrupt there, and there is no second one.
+        await anyio.sleep_forever()
     with anyio.open_signal_receiver(*SIGNALS) as signals:
         async for number in signals:
             if stop.is_set():
