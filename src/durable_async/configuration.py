@@ -10,6 +10,7 @@ import difflib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
@@ -40,6 +41,13 @@ class Variable:
 
     field: str
     kind: Any
+
+    @property
+    def choices(self) -> str:
+        """What it has to be, if that is one of a few words."""
+        if not (isinstance(self.kind, type) and issubclass(self.kind, Enum)):
+            return ""
+        return f"must be {' or '.join(one.value for one in self.kind)}"
 
     def read(self, text: str) -> Any:
         """Return what a text stands for; ``msgspec.ValidationError`` if it stands for nothing of the kind."""
@@ -107,7 +115,7 @@ class Settings:
             prefix: What their names begin with.
 
         Raises:
-            ConfigurationError: A value makes no sense, or there is no such setting. It names the variable, and quotes nothing of its value.
+            ConfigurationError: A value makes no sense, or there is no such setting. It names the variable, and quotes nothing of its value but a number.
         """
         given = dict(_given(os.environ if environ is None else environ, prefix))
         values = {name: _read(prefix, name, text) for name, text in given.items()}
@@ -115,7 +123,7 @@ class Settings:
             return cls(
                 **_part(values, _OF_THE_HUB),
                 retention=Retention(**_part(values, _OF_RETENTION)),
-                worker=WorkerSettings(**_part(values, _OF_WORKERS)),
+                worker=_worker(prefix, _part(values, _OF_WORKERS)),
             )
         except ValidationError as error:
             # Of the retention: what is wrong with a worker's settings is a ConfigurationError already.
@@ -166,10 +174,22 @@ def _given(environ: Mapping[str, str], prefix: str) -> Iterator[tuple[str, str]]
 
 
 def _read(prefix: str, name: str, text: str) -> Any:
+    variable = VARIABLES[name]
     try:
-        return VARIABLES[name].read(text)
+        return variable.read(text)
     except msgspec.MsgspecError as error:
-        raise ConfigurationError(f"{prefix}{name}: {error}") from None
+        reason = variable.choices or str(error)
+    except UnicodeError:
+        reason = "is no text in UTF-8"
+    raise ConfigurationError(f"{prefix}{name}: {reason}")  # out of reach of an error that may quote
+
+
+def _worker(prefix: str, values: Mapping[str, Any]) -> WorkerSettings:
+    try:
+        return WorkerSettings(**values)
+    except ConfigurationError as error:
+        field, _, reason = str(error).partition(" ")
+        raise ConfigurationError(f"{prefix}{field.upper()} {reason}") from error
 
 
 def _part(values: Mapping[str, Any], variables: Mapping[str, Variable]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import re
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +83,9 @@ def test_another_prefix_is_another_program_s() -> None:
         ({"url": "memory://"}, "there is no setting DURABLE_ASYNC_url"),
         ({"ACTIVITIES_MAX": "many"}, "DURABLE_ASYNC_ACTIVITIES_MAX: Expected `int`"),
         ({"ACTIVITIES_MAX": ""}, "DURABLE_ASYNC_ACTIVITIES_MAX: "),
-        ({"ACTIVITIES_MAX": "0"}, "activities_max must be a whole number above 0"),
+        ({"ACTIVITIES_MAX": "0"}, "DURABLE_ASYNC_ACTIVITIES_MAX must be a whole number above 0"),
         ({"LEASE_SECONDS": "3"}, "must be three heartbeats or more"),
-        ({"DIVERGENCE": "explode"}, "DURABLE_ASYNC_DIVERGENCE: "),
+        ({"DIVERGENCE": "explode"}, "DURABLE_ASYNC_DIVERGENCE: must be park or fail"),
         ({"RETENTION_AGE": "1"}, "DURABLE_ASYNC_RETENTION_AGE: must be a minute or more"),
         ({"RETENTION_BY_NAME": "ping=1"}, "DURABLE_ASYNC_RETENTION_BY_NAME: "),
         ({"RETENTION_BY_NAME": '{"ping": 1}'}, "DURABLE_ASYNC_RETENTION_BY_NAME: must be a minute"),
@@ -94,6 +95,17 @@ def test_another_prefix_is_another_program_s() -> None:
 def test_what_makes_no_sense_is_refused_by_name(variables: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         read(**variables)
+
+
+@pytest.mark.parametrize("name", sorted(VARIABLES.keys() - {"URL", "HUB"}))
+@pytest.mark.parametrize("value", ["hunter2", "\udcff", '{"a": "hunter2"}', "0"])
+def test_each_refusal_names_its_variable_and_quotes_no_text(name: str, value: str) -> None:
+    """What stands in a wrong variable may be what belongs into another one."""
+    if (name, value) == ("PENDING_MAX", "0"):
+        return  # refused where the hub is opened
+    with pytest.raises(ConfigurationError, match=rf"^DURABLE_ASYNC_{name}\b") as refusal:
+        Settings.from_environment({f"DURABLE_ASYNC_{name}": value})
+    assert "hunter2" not in "".join(traceback.format_exception(refusal.value))
 
 
 def test_variables_of_tools_are_left_alone() -> None:

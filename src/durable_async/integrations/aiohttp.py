@@ -24,7 +24,7 @@ from durable_async.serialization.converter import PAYLOAD_BYTES_MAX
 from ._http.hosts import allowed_names
 from ._http.leaving import Leaving
 from ._http.messages import HEADERS, Answer, Api, Call, Stream
-from ._http.problems import answer_to
+from ._http.problems import ProblemError, answer_to
 from ._http.routes import Operation, Route, prefix_of, respond, routes_for
 
 try:
@@ -191,7 +191,7 @@ def _handler(route: Route, api: Api, outside: str | None) -> Handler:
             names=request.match_info,
             query=list(request.query.items()),
             headers=request.headers,
-            body=request.content.iter_any(),
+            body=_body(request),
             leaving=request.config_dict.get(_LEAVING, alone),
             is_gone=lambda: request.transport is None or request.transport.is_closing(),
         )
@@ -203,6 +203,16 @@ def _handler(route: Route, api: Api, outside: str | None) -> Handler:
     handler.__name__ = route.name
     handler.__doc__ = route.operate.__doc__
     return handler
+
+
+async def _body(request: web.Request) -> AsyncGenerator[bytes, None]:
+    try:
+        async for piece in request.content.iter_any():
+            yield piece
+    except web.RequestPayloadError:
+        raise ProblemError(
+            400, "not-readable", "the body is not what its headers say that it is"
+        ) from None
 
 
 def _response(answer: Answer) -> web.Response:

@@ -210,6 +210,17 @@ async def test_a_head_of_news_has_no_body_that_would_be_taken_for_the_next_answe
         assert hub.client._instances._by_key == {}
 
 
+async def test_a_body_that_cannot_be_read_is_its_senders_mistake(hub: TaskHub) -> None:
+    app = web.Application()
+    app.cleanup_ctx.append(durable_context(hub))
+    app.add_routes(durable_routes(hub))
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    async with served(app) as client:
+        answer = await client.post("/orchestrators/doubling", content=b"21", headers=headers)
+        assert answer.status_code == 400
+        assert answer.json()["type"] == "urn:durable-async:problem:not-readable"
+
+
 async def test_addresses_begin_with_what_was_said_and_believe_no_header(hub: TaskHub) -> None:
     forwarded = {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https"}
     for base_url, begins in (("https://shop.example/", "https://shop.example/d/"), (None, None)):
