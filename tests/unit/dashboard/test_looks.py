@@ -60,6 +60,14 @@ def test_buttons_stand_out(scheme: str) -> None:
     assert contrast(colour(colours["card"]), colour(colours["failed"])) >= 4.5
 
 
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("ground", ["paper", "card"])
+def test_where_to_type_is_seen(scheme: str, ground: str) -> None:
+    """3 to 1, as what is no text needs it."""
+    colours, _ = SCHEMES[scheme]
+    assert contrast(colour(colours["edge"]), colour(colours[ground])) >= 3
+
+
 @pytest.mark.parametrize("package", ["jinja2", "starlette"])
 def test_a_package_that_is_missing_is_named(package: str) -> None:
     code = f"import sys; sys.modules[{package!r}] = None; import durable_async.dashboard"
