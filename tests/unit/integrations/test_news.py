@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -171,13 +171,37 @@ async def test_a_stream_ends_when_its_server_is_to_exit(
         assert env.monotonic() - began < 3.5
 
 
+class Listening:
+    """What a server listens by."""
+
+    is_open = True
+
+    def is_serving(self) -> bool:
+        return self.is_open
+
+
+class Server:
+    """As much of uvicorn as is looked at."""
+
+    def __init__(self) -> None:
+        self.should_exit = False
+        self.servers = [Listening()]
+
+    def handle_exit(self, *_: object) -> None: ...
+
+    def is_told(self) -> None:
+        self.should_exit = True
+
+    def has_had_enough(self) -> None:
+        """As after ``--limit-max-requests``, of which nobody is told."""
+        self.servers[0].is_open = False
+
+
+@pytest.mark.parametrize("end", [Server.is_told, Server.has_had_enough])
 @virtual_time
-async def test_a_stream_looks_whether_its_server_is_to_exit(env: VirtualEnvironment) -> None:
-    class Server:
-        should_exit = False
-
-        def handle_exit(self, *_: object) -> None: ...
-
+async def test_a_stream_looks_whether_its_server_is_to_exit(
+    env: VirtualEnvironment, end: Callable[[Server], None]
+) -> None:
     server = Server()
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(
@@ -194,7 +218,8 @@ async def test_a_stream_looks_whether_its_server_is_to_exit(env: VirtualEnvironm
 
                 group.start_soon(listen)
                 await anyio.sleep(3)
-                server.should_exit = True
+
+                end(server)
                 began = env.monotonic()
             assert env.monotonic() - began <= 1.0
 

@@ -73,9 +73,14 @@ class Leaving:
 
 def _uvicorn_is_exiting() -> bool:
     """Tell whether the server whose handler waits for signals is on its way out."""
-    return any(_server_of(number) for number in (signal.SIGTERM, signal.SIGINT))
+    handlers = map(signal.getsignal, (signal.SIGTERM, signal.SIGINT))
+    return any(_is_exiting(getattr(handler, "__self__", None)) for handler in handlers)
 
 
-def _server_of(number: signal.Signals) -> bool:
-    handler: Any = signal.getsignal(number)
-    return getattr(getattr(handler, "__self__", None), "should_exit", False) is True
+def _is_exiting(server: Any) -> bool:
+    """Tell whether it was told to, or listens no more: after ``--limit-max-requests`` it tells nobody."""
+    told = getattr(server, "should_exit", None)
+    if not isinstance(told, bool):
+        return False  # some other handler
+    listening = getattr(server, "servers", ())
+    return told or (bool(listening) and not any(one.is_serving() for one in listening))
