@@ -13,27 +13,31 @@ R = TypeVar("R", covariant=True)
 class Verbs(Protocol):
     """What a handle asks of its client."""
 
-    async def wait(self, instance: Any, /, *, timeout: float | None) -> Any:
+    async def wait(self, handle: OrchestrationHandle[Any], /, *, timeout: float | None) -> Any:
         """Return the result when it is there."""
         ...
 
-    async def get(self, instance: Any) -> OrchestrationState | None:
+    async def get(self, handle: OrchestrationHandle[Any], /) -> OrchestrationState | None:
         """Return the state now."""
         ...
 
-    async def raise_event(self, instance: Any, name: str, payload: Any) -> bool:
+    async def raise_event(
+        self, handle: OrchestrationHandle[Any], /, name: str, payload: Any
+    ) -> bool:
         """Raise an event."""
         ...
 
-    async def suspend(self, instance: Any, reason: str | None) -> None:
+    async def suspend(self, handle: OrchestrationHandle[Any], /, reason: str | None) -> None:
         """Suspend it."""
         ...
 
-    async def resume(self, instance: Any, reason: str | None) -> None:
+    async def resume(self, handle: OrchestrationHandle[Any], /, reason: str | None) -> None:
         """Resume it."""
         ...
 
-    async def terminate(self, instance: Any, output: Any, *, recursive: bool) -> None:
+    async def terminate(
+        self, handle: OrchestrationHandle[Any], /, output: Any, *, recursive: bool
+    ) -> None:
         """Terminate it."""
         ...
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -11,7 +11,14 @@ from durable_async.environment import Environment
 from durable_async.model.history import Origin
 from durable_async.model.records import NewInstance, StartOutcome
 from durable_async.serialization.events import decode_start, encode_events
-from durable_async.telemetry import ClientCall, Ongoing, Outcome, Signals, incoming_trace
+from durable_async.telemetry import (
+    ClientCall,
+    ClientVerb,
+    Ongoing,
+    Outcome,
+    Signals,
+    incoming_trace,
+)
 
 T = TypeVar("T")
 
@@ -61,7 +68,7 @@ class ClientTeller:
 
     async def around(
         self,
-        verb: Any,
+        verb: ClientVerb,
         name: str,
         instance_id: str,
         do: Callable[[Origin], Awaitable[T]],
@@ -97,7 +104,7 @@ class ClientTeller:
             one.ended()
         return outcomes
 
-    def _ask(self, verb: Any, name: str, instance_id: str, operation: str = "") -> _Asked:
+    def _ask(self, verb: ClientVerb, name: str, instance_id: str, operation: str = "") -> _Asked:
         tell = self._signals.client_call_began
         ongoing = None
         if tell is not None:

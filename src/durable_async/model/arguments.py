@@ -18,7 +18,7 @@ PAGE_CHARS_MAX = 4_096
 REASON_CHARS_MAX = 8_192
 
 
-def check_limit(limit: Any, field: str = "limit") -> int:
+def check_limit(limit: object, field: str = "limit") -> int:
     """Return how many of something are wanted, if that is a whole number from 1 on; ``ValidationError`` otherwise."""
     if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= LIMIT_MAX:
         raise ValidationError(
@@ -27,19 +27,19 @@ def check_limit(limit: Any, field: str = "limit") -> int:
     return limit
 
 
-def check_flag(flag: Any, field: str) -> bool:
+def check_flag(flag: object, field: str) -> bool:
     """Return yes or no, if it is one of them; ``ValidationError`` otherwise."""
     if not isinstance(flag, bool):
         raise ValidationError(field, f"must be True or False, not {shown(flag)}")
     return flag
 
 
-def check_maybe(flag: Any, field: str) -> bool | None:
+def check_maybe(flag: object, field: str) -> bool | None:
     """Return yes, no, or ``None`` for either; ``ValidationError`` if it is something else."""
     return None if flag is None else check_flag(flag, field)
 
 
-def check_timeout(timeout: Any) -> float | None:
+def check_timeout(timeout: object) -> float | None:
     """Return how many seconds somebody waits, ``None`` for ever; ``ValidationError`` if it is no number.
 
     What is negative stands for not at all, what is 1,000 years or longer for ever.
@@ -51,7 +51,7 @@ def check_timeout(timeout: Any) -> float | None:
     return None if timeout >= SECONDS_MAX else float(max(timeout, 0))
 
 
-def check_page(page: Any) -> str | None:
+def check_page(page: object) -> str | None:
     """Return where a query goes on, if that can be the end of an earlier page; ``ValidationError`` otherwise."""
     if page is None:
         return None
@@ -60,7 +60,7 @@ def check_page(page: Any) -> str | None:
     return page
 
 
-def check_reason(reason: Any) -> str | None:
+def check_reason(reason: object) -> str | None:
     """Return a reason, if it is a text or none, as UTF-8 can hold it and cut at 8,192 characters; ``ValidationError`` otherwise.
 
     It is for people, and no cause to refuse anything but what is no text at all.
@@ -72,7 +72,7 @@ def check_reason(reason: Any) -> str | None:
     return reason[:REASON_CHARS_MAX].encode("utf-8", "replace").decode()
 
 
-def check_moment(at: Any, field: str) -> int | None:
+def check_moment(at: object, field: str) -> int | None:
     """Return a time as the store has it; ``ValidationError`` if it is no ``datetime``."""
     if at is None:
         return None
@@ -81,14 +81,14 @@ def check_moment(at: Any, field: str) -> int | None:
     return microseconds(at)
 
 
-def check_several(given: Any, field: str, kind: str) -> Sequence[Any]:
+def check_several(given: object, field: str, kind: str) -> Sequence[Any]:
     """Return several things as a list; ``ValidationError`` for what has none in it, or is one text or bytes, which would be taken apart."""
     if isinstance(given, (str, bytes, bytearray)) or not isinstance(given, Iterable):
         raise ValidationError(field, f"must be a list of {kind}, not {shown(given)}")
     return given if isinstance(given, (list, tuple)) else list(given)
 
 
-def check_event(given: Any) -> tuple[Any, Any, Any]:
+def check_event(given: object) -> tuple[Any, Any, Any]:
     """Return an event as it is raised with others; ``ValidationError`` if it is not three things."""
     if not isinstance(given, (tuple, list)) or len(given) != 3:
         raise ValidationError(

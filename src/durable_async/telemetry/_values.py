@@ -31,6 +31,9 @@ class Outcome(_Value, frozen=True, kw_only=True, gc=False):
 # -- what takes time, told when it begins
 
 
+ClientVerb = Literal["start", "raise_event", "signal_entity", "call_entity"]
+
+
 class ClientCall(_Value, frozen=True, kw_only=True, gc=False):
     """A client asks for something.
 
@@ -43,7 +46,7 @@ class ClientCall(_Value, frozen=True, kw_only=True, gc=False):
 
     hub: str
     begun_us: int
-    verb: Literal["start", "raise_event", "signal_entity", "call_entity"]
+    verb: ClientVerb
     name: str
     instance_id: str
     operation: str = ""

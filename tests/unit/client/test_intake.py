@@ -7,7 +7,8 @@ import asyncio
 import anyio
 import pytest
 
-from durable_async import OrchestrationContext, OverloadedError, Registry, TaskHub
+from durable_async import HubStatistics, OrchestrationContext, OverloadedError, Registry, TaskHub
+from durable_async.backends.memory import MemoryBackend
 from durable_async.client._intake import Intake
 from durable_async.errors import ConfigurationError
 from durable_async.testing import VirtualEnvironment, virtual_time
@@ -38,11 +39,16 @@ async def test_a_backlog_is_no_longer_than_it_may_be(env: VirtualEnvironment) ->
             assert await (await hub.client.restart(last)).wait(timeout=10) == "done"
 
 
+class Uncounted(MemoryBackend):
+    async def statistics(self) -> HubStatistics:
+        raise AssertionError("it was counted")
+
+
 @virtual_time
 async def test_without_a_bound_nothing_is_counted(env: VirtualEnvironment) -> None:
-    async with TaskHub.open("memory://", registry=registry, environment=env) as hub:
-        assert hub.client._intake is None
+    async with TaskHub.open(Uncounted(environment=env), registry=registry, environment=env) as hub:
         await hub.client.start_many(quick, [None] * 1_000)
+        await hub.client.start(quick)
 
 
 @virtual_time
