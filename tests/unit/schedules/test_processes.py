@@ -1,12 +1,15 @@
-"""Real processes that are killed, on one file: no tick is lost, and none has two runs."""
+"""Real processes that are killed, on one store: no tick is lost, and none has two runs."""
 
 from __future__ import annotations
 
 import os
-import subprocess
+import random
 import sys
 from collections import Counter
-from datetime import timedelta
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
 
 import anyio
@@ -14,84 +17,95 @@ import pytest
 
 from durable_async import TaskHub
 from durable_async.schedules import CatchUp, Overlap, ScheduleState
-from durable_async.schedules._ticks import ticks_after
+from durable_async.schedules._ticks import run_id, ticks_after
 
-from .test_laws import book, registry
+from .test_laws import book, noted, registry
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs kill -9")
 
-ROOT = Path(__file__).resolve().parents[3]
-
-WORKER = """
-import asyncio, sys
-from durable_async import TaskHub
-from test_laws import SETTINGS, registry
-
-async def main():
-    async with TaskHub.open(sys.argv[1], registry=registry) as hub, hub.worker(settings=SETTINGS):
-        await asyncio.Event().wait()
-
-asyncio.run(main())
-"""
-TICKS = 8
-EVERY = 0.4
+SOURCE = Path(__file__).resolve().parents[3] / "src"
+PROGRAM = Path(__file__).with_name("mortal_worker.py")
+WORKERS = 3
+DEATHS = 4
+"""So many at least, half of them before its times are changed."""
+MOMENTS = ["before", "during", "after"]
+COMMITS_MAX = 6
+"""At one of its first so many commits a worker dies."""
+KILLED = -9
 
 
 class Workers:
-    """Two processes; whichever is killed is followed by another one."""
+    """Some processes. Each of them dies at some commit, and is followed by another one."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._running = [self._begin(), self._begin()]
+    def __init__(self, url: str, name: str) -> None:
+        self._where = [url, name]
+        self._deaths = 0
+        self._is_peace = False
 
-    def _begin(self) -> subprocess.Popen[bytes]:
-        paths = os.pathsep.join([str(ROOT / "src"), str(Path(__file__).parent)])
-        return subprocess.Popen(
-            [sys.executable, "-c", WORKER, self._url], env=os.environ | {"PYTHONPATH": paths}
-        )
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[None]:
+        """Let them work, and die, during the block."""
+        async with anyio.create_task_group() as group:
+            for _ in range(WORKERS):
+                group.start_soon(self._one_after_the_other)
+            yield
+            group.cancel_scope.cancel()
 
-    def kill(self, which: int) -> None:
-        self._running[which].kill()
-        self._running[which].wait(timeout=30)
-        self._running[which] = self._begin()
+    async def die(self, times: int) -> None:
+        """Wait until so many have died."""
+        with anyio.fail_after(60):
+            while self._deaths < times:
+                await anyio.sleep(0.02)
 
-    def end(self) -> None:
-        for process in self._running:
-            process.kill()
-            process.wait(timeout=30)
+    def make_peace(self) -> None:
+        """Let those that follow live."""
+        self._is_peace = True
 
-
-async def reaches(hub: TaskHub, runs: int) -> ScheduleState:
-    """Wait until a schedule has started so many runs, or has no tick any more."""
-    with anyio.fail_after(60):
+    async def _one_after_the_other(self) -> None:
+        environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
         while True:
-            state = await hub.schedules.describe("s")
-            if state.started >= runs or state.next_tick is None:
-                return state
-            await anyio.sleep(0.05)
+            moment = "never" if self._is_peace else random.choice(MOMENTS)
+            number = random.randint(1, COMMITS_MAX)
+            print(f"one dies {moment} its commit {number}")  # shown where the test fails
+            command = [sys.executable, str(PROGRAM), *self._where, moment, str(number)]
+            async with await anyio.open_process(
+                command, env=environment, stdout=None, stderr=None
+            ) as process:
+                assert await process.wait() == KILLED
+            self._deaths += 1
 
 
-async def test_kill_9_loses_and_doubles_no_tick(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'hub.db'}"
-    async with TaskHub.open(url, registry=registry) as hub:
-        workers = Workers(url)
-        try:
-            made = await hub.schedules.create(
-                "s", "noted", 0.0, every=EVERY, overlap=Overlap.ALLOW, catch_up=CatchUp.ALL
-            )
-            end = made.created_at + timedelta(seconds=EVERY * TICKS)
-            await hub.schedules.update("s", end=end)
-            for started in range(1, TICKS, 2):
-                await reaches(hub, started)
-                workers.kill(started // 2 % 2)
-            await reaches(hub, TICKS)
-            with anyio.fail_after(60):
-                while len(found := await book(hub)) < TICKS:
-                    await anyio.sleep(0.05)
-        finally:
-            workers.end()
-        state = await hub.schedules.describe("s")
-        ticks = [*ticks_after(state.spec, made.created_at, made.created_at)]
-        expected = {f"s:{tick.replace(tzinfo=None).isoformat()}Z" for tick in ticks}
-        assert found == Counter(expected)
-        assert (state.started, state.missed, state.skipped) == (TICKS, 0, 0)
+def ids(state: ScheduleState, after: datetime, until: datetime) -> set[str]:
+    """Return the ids of the runs of all ticks between two moments."""
+    ticks = takewhile(lambda tick: tick <= until, ticks_after(state.spec, after, after))
+    return {run_id(state.spec, "s", tick) for tick in ticks}
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'hub.db'}"
+    return str(request.getfixturevalue("postgres_database"))
+
+
+async def test_kill_9_loses_and_doubles_no_tick(url: str, fresh_name: str) -> None:
+    """Nor does a change of its times. Where processes die is drawn, around any of their commits."""
+    workers = Workers(url, fresh_name)
+    async with TaskHub.open(url, hub=fresh_name, registry=registry) as hub, workers.at_work():
+        made = await hub.schedules.create(
+            "s", noted, 0.0, every=0.2, overlap=Overlap.ALLOW, catch_up=CatchUp.ALL
+        )
+        await workers.die(DEATHS // 2)
+        changed = await hub.schedules.update("s", every=0.3)
+        await workers.die(DEATHS)
+        workers.make_peace()
+        ended = await hub.schedules.update("s", every=timedelta(days=1))  # deals with what is due
+
+        expected = ids(made, made.created_at, changed.updated_at)
+        expected |= ids(changed, changed.updated_at, ended.updated_at)
+        with anyio.fail_after(60):
+            while len(await book(hub)) < len(expected):
+                await anyio.sleep(0.05)
+        there = [one.instance_id async for one in hub.client.query(tags={"schedule": "s"})]
+        assert Counter(there) == await book(hub) == Counter(expected)
+        assert (ended.started, ended.missed, ended.skipped) == (len(expected), 0, 0)
