@@ -1,4 +1,4 @@
-"""The tracing test: real processes, a real file, SIGKILL; all spans of all processes are one trace, and none is there twice."""
+"""The tracing test: real processes, a real store, SIGKILL; all spans of all processes are one trace, and none is there twice."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 import durable_async
 
 from .tracing import Span, check_one_trace, tree
+from .worlds import POSTGRES, SQLITE
 
 PROGRAM = Path(__file__).with_name("tracing_program.py")
 SECONDS_MAX = 60
@@ -33,10 +34,10 @@ create_orchestration:checkout
 """.splitlines()
 
 
-def begin(folder: Path, job: str) -> subprocess.Popen[str]:
+def begin(url: str, folder: Path, job: str) -> subprocess.Popen[str]:
     source = str(Path(durable_async.__file__).parents[1])
     return subprocess.Popen(
-        [sys.executable, "-W", "error", str(PROGRAM), str(folder), job],
+        [sys.executable, "-W", "error", str(PROGRAM), url, str(folder), job],
         env={**os.environ, "PYTHONPATH": source},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -49,9 +50,16 @@ def spans_of(folder: Path, job: str) -> list[Span]:
     return [Span(**json.loads(line)) for line in lines]
 
 
+@pytest.fixture(params=[SQLITE, POSTGRES])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == SQLITE:
+        return f"sqlite:///{tmp_path / 'hub.db'}"
+    return str(request.getfixturevalue("postgres_database"))
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills by signal")
-def test_one_trace_and_no_doubles_after_a_kill(tmp_path: Path) -> None:
-    first = begin(tmp_path, "start")
+def test_one_trace_and_no_doubles_after_a_kill(url: str, tmp_path: Path) -> None:
+    first = begin(url, tmp_path, "start")
     end = time.monotonic() + SECONDS_MAX
     while not (tmp_path / "charging").exists():
         assert first.poll() is None, first.communicate()
@@ -59,9 +67,10 @@ def test_one_trace_and_no_doubles_after_a_kill(tmp_path: Path) -> None:
         time.sleep(0.01)
     first.kill()
     first.communicate()
-    second = begin(tmp_path, "work")
+    second = begin(url, tmp_path, "work")
     out, err = second.communicate(timeout=SECONDS_MAX)
-    assert (second.returncode, out, err) == (0, "ORDER-1 for 5\n", "")
+    assert (second.returncode, out) == (0, "ORDER-1 for 5\n"), err
+    assert [line for line in err.splitlines() if "fsync is off" not in line] == []
 
     before, after = spans_of(tmp_path, "start"), spans_of(tmp_path, "work")
     assert {"create_orchestration:checkout", "activity:reserve"} <= {one.name for one in before}

@@ -1,7 +1,7 @@
 """A process of the tracing test: it starts an order, or only works, and writes its spans to a file, one a line.
 
-``tracing_program.py FOLDER start`` starts the order and hangs in its second activity, to be killed there; ``tracing_program.py FOLDER work`` is
-whoever goes on.
+``tracing_program.py URL FOLDER start`` starts the order and hangs in its second activity, to be killed there; ``tracing_program.py URL FOLDER work``
+is whoever goes on.
 """
 
 from __future__ import annotations
@@ -77,21 +77,20 @@ async def checkout(ctx: OrchestrationContext, folder: str) -> str:
     return f"{shipped} for {amount}"
 
 
-async def run(folder: Path, job: str) -> None:
-    url = f"sqlite:///{folder / 'hub.db'}"
+async def run(url: str, folder: Path, job: str) -> None:
     async with TaskHub.open(url, telemetry=OpenTelemetry()) as hub, hub.worker():
         if job == "start":
             await hub.client.start(checkout, str(folder), instance_id=ORDER)
         print(await hub.client.handle(ORDER, str).wait(timeout=60))
 
 
-def main(folder: Path, job: str) -> None:
+def main(url: str, folder: Path, job: str) -> None:
     provider = TracerProvider()
     with (folder / f"spans-{job}.jsonl").open("w", encoding="utf-8") as file:
         provider.add_span_processor(SimpleSpanProcessor(ToFile(file)))
         trace.set_tracer_provider(provider)
-        asyncio.run(run(folder, job))
+        asyncio.run(run(url, folder, job))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3])
