@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -80,6 +81,7 @@ def test_hostile_strings_are_text(page: Page, address: str, complaints: list[str
         "/entities",
         f"/entity?id={quote(f'@stock@{HOSTILE[:100]}')}",
         "/schedules",
+        f"/create-schedule?name={quote(HOSTILE)}",
         "/workers",
         f"/instance?id={quote('none' + HOSTILE)}",
     ):
@@ -119,6 +121,45 @@ def test_everything_works_without_javascript(chromium: Browser, address: str) ->
             break
     expect(page.locator(".sub .status")).to_have_text("terminated")
     expect(page.locator(".values")).to_contain_text("the customer left")
+    context.close()
+
+
+def test_a_schedule_is_looked_after_without_javascript_pictured(
+    chromium: Browser, address: str
+) -> None:
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{address}/schedules")
+    page.get_by_role("link", name="Create").click()
+    page.get_by_label("Id", exact=True).fill("stocktaking")
+    page.get_by_label("Orchestrator").fill("nightly")
+    page.get_by_label("When", exact=True).fill("0 9 * * MON-FRY")
+    page.get_by_label("Time zone").fill("Europe/Berlin")
+    look = page.get_by_role("button", name="See its next ticks")
+    look.click()
+    wrong = page.get_by_label("When", exact=True)
+    expect(wrong).to_have_accessible_description(re.compile("no cron expression"))
+    wrong.fill("0 9 * * MON-FRI")
+    look.click()
+    expect(page.locator(".ticks li")).to_have_count(5)
+    page.get_by_role("button", name="Create it").click()
+    expect(page.get_by_text("It was created.")).to_be_visible()
+    page.get_by_role("link", name="Edit").click()
+    page.get_by_label("When", exact=True).fill("30 9 * * *")
+    page.get_by_label("If no worker was there").select_option("start each one that was missed")
+    look.click()
+    expect(page.get_by_role("row", name="When cron 0 9 * * MON-FRI")).to_be_visible()
+    picture(page, "schedule", height=680)
+    page.get_by_role("button", name="Change it").click()
+    expect(page.get_by_text("It was changed.")).to_be_visible()
+    page.get_by_role("link", name="Backfill").click()
+    page.get_by_label("From").fill("2026-01-05T00:00+01:00")
+    page.get_by_label("To", exact=True).fill("2026-01-06T00:00+01:00")
+    page.get_by_role("button", name="Count them").click()
+    page.get_by_label("Type their number to confirm: 1").fill("1")
+    page.get_by_role("button", name="Start 1").click()
+    expect(page.get_by_text("Started 1.")).to_be_visible()
+    expect(page.get_by_role("table", name="Last runs")).to_contain_text("2026-01-05T08:30:00Z")
     context.close()
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +18,7 @@ from durable_async.client import Conditions
 from durable_async.environment import SystemEnvironment
 from durable_async.errors import shown
 from durable_async.model.moments import instant
+from durable_async.model.spans import span_of
 
 _WHERE = "Which hub"
 _WHICH = "Which orchestrations"
@@ -171,16 +171,6 @@ def tags_of(texts: Sequence[str] | None) -> dict[str, str]:
             raise ValidationError("--tag", f"{shown(text)} is not of the form KEY=VALUE")
         tags[key] = value
     return tags
-
-
-_SPAN = re.compile(r"(\d{1,9}(?:\.\d+)?)(s|m|h|d|w)")
-_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400}
-
-
-def span_of(text: str) -> timedelta | None:
-    """Return how long ``15m`` is; ``None`` if it is not of that form."""
-    found = _SPAN.fullmatch(text)
-    return None if found is None else timedelta(seconds=float(found[1]) * _SECONDS[found[2]])
 
 
 def moment_of(text: str | None, field: str, *, ahead: bool = False) -> datetime | None:

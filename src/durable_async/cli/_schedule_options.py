@@ -11,9 +11,10 @@ from typing import Annotated
 import typer
 
 from durable_async import ValidationError
+from durable_async.model.spans import span_of
 from durable_async.schedules import CatchUp, Overlap, ScheduleChanges, ScheduleOptions
 
-from ._options import span_of, tags_of, time_of
+from ._options import tags_of, time_of
 
 Cron = Annotated[
     str | None, typer.Option(help="Five fields, such as '0 9 * * MON-FRI', or @daily.")

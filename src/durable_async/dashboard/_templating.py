@@ -30,6 +30,7 @@ def environment() -> Environment:
         ago=_times.ago,
         clock=_times.clock,
         duration=_times.duration,
+        local=_times.local,
         preview=preview,
         stamp=_times.stamp,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 
@@ -10,6 +11,14 @@ MINUTE, HOUR, DAY = 60, 3_600, 86_400
 def stamp(at: datetime) -> str:
     """Return ``2026-11-26 03:12:45``."""
     return at.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def local(at: datetime, zone: str) -> str:
+    """Return what clocks in a time zone show: ``Thu 04:12 CET``; nothing where that zone is not known."""
+    try:
+        return f"{at.astimezone(ZoneInfo(zone)):%a %H:%M %Z}"
+    except (LookupError, ValueError, OSError, OverflowError):
+        return ""
 
 
 def clock(at: datetime) -> str:

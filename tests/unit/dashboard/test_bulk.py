@@ -107,4 +107,4 @@ async def test_a_form_holds_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_number_may_be_typed_as_it_is_shown() -> None:
-    assert bulk._typed_number({"confirmation": " 1,234 "}) == "1234"
+    assert bulk.typed_number({"confirmation": " 1,234 "}) == "1234"

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from durable_async.dashboard._visit import Visit
 
-from . import bulk, confirm, start
+from . import backfill, bulk, confirm, schedule_form, start
 from .action import Action, Kind
 from .bulk import BULK_ACTIONS
 from .confirm import done_text
@@ -20,6 +20,9 @@ FORMS: dict[str, Callable[[Visit], Awaitable[Response]]] = {
     "/do/{action}": confirm.page,
     "/bulk": bulk.page,
     "/start": start.page,
+    "/create-schedule": schedule_form.create,
+    "/edit-schedule": schedule_form.edit,
+    "/backfill": backfill.page,
 }
 """Pages with forms, which answer to GET and POST; only POST changes anything."""
 

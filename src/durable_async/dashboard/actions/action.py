@@ -21,21 +21,23 @@ class Field:
     Attributes:
         name: What it is sent as.
         label: What stands before it.
-        kind: What it takes: a line, JSON, or a tick.
+        kind: What it takes: a line, JSON, a tick, or one of its options.
         hint: What stands under it.
         required: Whether it must not be empty.
         value: What is in it at first; of a tick, anything for a ticked one.
         choices: The id of a list on the page, of what it might be.
+        options: What it can be, and how that reads.
         audited: As what it is kept in the audit log; nothing for what is not, such as a value.
     """
 
     name: str
     label: str
-    kind: Literal["line", "json", "tick"] = "line"
+    kind: Literal["line", "json", "tick", "option"] = "line"
     hint: str = ""
     required: bool = False
     value: str = ""
     choices: str = ""
+    options: tuple[tuple[str, str], ...] = ()
     audited: str = ""
 
 

@@ -94,7 +94,7 @@ async def _do(visit: Visit, attempt: Attempt) -> Response:
         "count": len(counted.ids),
         "first_ids": counted.first_ids,
     }
-    if _typed_number(form) != str(len(counted.ids)):
+    if typed_number(form) != str(len(counted.ids)):
         problem = "What you typed is not their number. Nothing was done."
         await attempt.keep(f"refused: {problem}")
         return await _ask(visit, form, counted.at, problem)
@@ -166,7 +166,7 @@ def _counted(form: Form) -> Counted:
     return Counted(frozenset(ids), ids[:SAMPLE], instant(since), instant(at))
 
 
-def _typed_number(form: Form) -> str:
+def typed_number(form: Form) -> str:
     """Return what was typed: 1,234 is 1234."""
     return form.get("confirmation", "").strip().replace(",", "")
 

@@ -20,6 +20,12 @@ from .instance import INSTANCES
 from .schedule import SCHEDULES
 
 KINDS: tuple[Kind[Any], ...] = (INSTANCES, ENTITIES, SCHEDULES)
+DONE = {
+    "start": "It was started.",
+    "create-schedule": "It was created.",
+    "edit-schedule": "It was changed.",
+}
+"""What is said after what has a form of its own."""
 ACTION_CHARS_MAX = 100
 NEW_ID_CHARS_MAX = 240
 
@@ -116,6 +122,6 @@ async def _asked(visit: Visit, target: str) -> Asked:
 
 def done_text(name: str) -> str:
     """Return what is said after an action; nothing for what is none of ours."""
-    if name == "start":
-        return "It was started."
-    return next((one.by_name[name].done for one in KINDS if name in one.by_name), "")
+    return DONE.get(name) or next(
+        (one.by_name[name].done for one in KINDS if name in one.by_name), ""
+    )
