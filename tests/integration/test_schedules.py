@@ -165,13 +165,15 @@ async def test_changes_count_from_now_on(env: VirtualEnvironment, world: World) 
 
 
 @virtual_time
-async def test_another_orchestrator_has_the_same_input(
+async def test_another_orchestrator_has_the_same_input_unless_it_takes_none(
     env: VirtualEnvironment, world: World
 ) -> None:
     async with running(env, world) as hub:
         await hub.schedules.create("s", report, "Mia", every=HOUR)
         other = await hub.schedules.update("s", orchestrator="lengthy")
         assert (other.spec.orchestrator, other.spec.input) == ("lengthy", "Mia")
+        none = await hub.schedules.update("s", orchestrator=endless)
+        assert (none.spec.orchestrator, none.spec.input) == ("endless", None)
 
 
 @virtual_time

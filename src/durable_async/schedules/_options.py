@@ -83,6 +83,8 @@ def _with_start(
     orchestrator = options.get("orchestrator", spec.orchestrator)
     value = options.get("input", spec.input)
     if isinstance(orchestrator, Orchestrator):
+        if "input" not in options and not orchestrator.signature.parameters:
+            value = None  # what the one before was given
         name = orchestrator.name
         data = orchestrator.encode_input(payloads, value)
     else:

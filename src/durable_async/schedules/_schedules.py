@@ -170,7 +170,8 @@ class Schedules:
     ) -> ScheduleState:
         """Change some of what a schedule was created with; the rest stays. What runs is not touched.
 
-        Another ``cron``, ``every`` or ``at`` takes the place of the one before. Other times count from now on.
+        Another ``cron``, ``every`` or ``at`` takes the place of the one before. Other times count from now on. Another ``orchestrator`` is
+        given the same input, unless it takes none.
 
         Raises:
             ScheduleNotFoundError: There is no such schedule.
