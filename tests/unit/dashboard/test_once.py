@@ -28,6 +28,31 @@ async def test_a_schedule_is_triggered_once_in_whatever_process() -> None:
         assert schedule.started == 1
 
 
+async def test_a_form_that_says_something_else_the_second_time_is_another() -> None:
+    """As after a step back in the browser: what is said to be done is done, and so the audit log says."""
+    async with opened() as hub:
+        browser = Browser(dashboard(hub))
+        form = hidden(await browser.get("/start"))
+        for new_id in ("a", "a", "b"):
+            answer = await browser.post("/start", {**form, "name": "approval", "new_id": new_id})
+            assert answer.status_code == 303
+        started = [state.instance_id async for state in hub.client.query()]
+        assert sorted(started) == ["a", "b"]
+
+        await hub.client.suspend("a")
+        form = {**hidden(await browser.get("/do/raise-event", id="a")), "name": "hint"}
+        for value in ("1", "1", "2"):
+            answer = await browser.post("/do/raise-event", {**form, "payload": value})
+            assert answer.status_code == 303
+        explanation = await hub.explain("a")
+        assert explanation.unclaimed == (("hint", 2),)
+
+        form = {**hidden(await browser.get("/start")), "name": "welcome"}
+        assert (await browser.post("/start", {**form, "input": '"Mia"'})).status_code == 303
+        other = await browser.post("/start", {**form, "input": '"Ada"'})
+        assert (other.status_code, "exists" in other.text) == (409, True)
+
+
 async def test_what_has_no_request_id_is_refused_the_second_time() -> None:
     async with opened() as hub:
         await (await hub.client.start("welcome", "Mia", instance_id="a")).wait()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
@@ -12,6 +14,9 @@ S = TypeVar("S")
 Form = Mapping[str, str]
 
 REASON_CHARS_MAX = 1_000
+
+_BESIDE = ("csrf", "reason")
+"""What a form has beside what it asks for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +107,14 @@ class Kind(Generic[S]):
 def reason_of(form: Form) -> str | None:
     """Return why something is done, as far as it is said."""
     return form.get("reason", "").strip()[:REASON_CHARS_MAX] or None
+
+
+def request_id_of(form: Form) -> str | None:
+    """Return the id of what a form asks for: the same when it is sent again, another one when it says something else, as after a step back in the browser."""
+    if not form.get("once"):
+        return None
+    said = sorted((name, text) for name, text in form.items() if name not in _BESIDE)
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:32]
 
 
 def details_of(fields: Iterable[Field], form: Form) -> dict[str, object]:

@@ -10,14 +10,13 @@ from durable_async.hub import TaskHub
 from durable_async.model.identity import EntityId
 from durable_async.registry import is_system_name
 
-from .action import REASON, Action, Field, Form, Kind
+from .action import REASON, Action, Field, Form, Kind, request_id_of
 from .values import value_of
 
 
 async def _signal(hub: TaskHub, entity: EntityId, form: Form) -> str:
-    operation, once = form.get("operation", "").strip(), form.get("once")
-    value = value_of(form, "input")
-    await hub.client.signal_entity(entity, operation, value, request_id=once)
+    operation, value = form.get("operation", "").strip(), value_of(form, "input")
+    await hub.client.signal_entity(entity, operation, value, request_id=request_id_of(form))
     return str(entity)
 
 

@@ -7,15 +7,15 @@ from durable_async.errors import InstanceNotFoundError, InvalidTransitionError, 
 from durable_async.hub import TaskHub
 from durable_async.model.status import Status
 
-from .action import REASON, Action, Field, Form, Kind, reason_of
+from .action import REASON, Action, Field, Form, Kind, reason_of, request_id_of
 from .values import value_of
 
 InstanceAction = Action[OrchestrationState]
 
 
 async def _raise_event(hub: TaskHub, instance_id: str, form: Form) -> str:
-    payload = value_of(form, "payload")
-    name, once = form.get("name", "").strip(), form.get("once")
+    name, payload = form.get("name", "").strip(), value_of(form, "payload")
+    once = request_id_of(form)
     if not await hub.client.raise_event(instance_id, name, payload, request_id=once):
         raise InvalidTransitionError(instance_id, "raise an event on", "ended", "going on")
     return instance_id

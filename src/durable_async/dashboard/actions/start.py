@@ -9,7 +9,7 @@ from durable_async.dashboard._visit import Visit
 from durable_async.errors import DurableError, ValidationError
 from durable_async.hub import TaskHub
 
-from .action import REASON, REASON_CHARS_MAX, Field, Form, details_of
+from .action import REASON, REASON_CHARS_MAX, Field, Form, details_of, request_id_of
 from .attempt import Attempt, refuse_viewers
 from .confirm import form_page
 from .values import input_of
@@ -67,7 +67,7 @@ def _ask(visit: Visit, form: Form, problem: str | None = None) -> Response:
 
 
 async def _start(hub: TaskHub, form: Form) -> str:
-    """Start it, once for each form that was looked at, however often that is sent."""
+    """Start it, once for each form that was looked at, however often that is sent as it is."""
     name, once = form.get("name", "").strip(), form.get("once", "")
     if not once:
         raise ValidationError("form", "is not whole: load the page again")
@@ -77,6 +77,6 @@ async def _start(hub: TaskHub, form: Form) -> str:
         instance_id=form.get("new_id", "").strip() or once,
         version=form.get("version", "").strip() or None,
         tags=tags_of(form.get("tags", "")),
-        request_id=once,
+        request_id=request_id_of(form),
     )
     return handle.instance_id
