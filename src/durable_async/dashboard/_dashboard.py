@@ -30,7 +30,7 @@ from ._headers import Headers
 from ._overviews import Overviews
 from ._paths import mounted
 from ._templating import STATIC
-from ._visit import House, Visit
+from ._visit import Site, Visit
 from .actions import FORMS, done_text
 from .pages import PAGES
 
@@ -86,7 +86,7 @@ class Dashboard:
         audit: Audit | None = None,
     ) -> None:
         self._auth = door(auth, insecure_local=insecure_local)
-        self._house = House(hub, title, audit, Overviews(hub), done_text)
+        self._site = Site(hub, title, audit, Overviews(hub), done_text)
         self._app = Headers(
             Starlette(
                 routes=[
@@ -102,7 +102,7 @@ class Dashboard:
         )
 
     def __repr__(self) -> str:
-        return f"<Dashboard of {self._house.hub!r}>"
+        return f"<Dashboard of {self._site.hub!r}>"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -118,7 +118,7 @@ class Dashboard:
                     403, "Whoever looks at this has to be known to the application."
                 )
             request.state.operator = operator
-            return await page(Visit(request, self._house, operator))
+            return await page(Visit(request, self._site, operator))
 
         return endpoint
 
@@ -133,6 +133,6 @@ class Dashboard:
         return self._error(request, status, str(error))
 
     def _error(self, request: Request, status: int, text: str) -> Response:
-        visit = Visit(request, self._house, getattr(request.state, "operator", None))
+        visit = Visit(request, self._site, getattr(request.state, "operator", None))
         title = TITLES.get(status, "That went wrong")
         return visit.page("error.html", status=status, title=title, text=text)

@@ -31,8 +31,8 @@ DONE = ("done", "changed", "refused")
 
 
 @dataclass(frozen=True, slots=True)
-class House:
-    """What all visits share.
+class Site:
+    """A dashboard: what all visits share.
 
     Attributes:
         hub: What is looked at.
@@ -56,29 +56,29 @@ class Visit:
 
     Attributes:
         request: The request.
-        house: What all visits share.
+        site: What all visits share.
         operator: Who asks; ``None`` only where an error is shown to somebody who is not known.
     """
 
-    def __init__(self, request: Request, house: House, operator: Operator | None) -> None:
+    def __init__(self, request: Request, site: Site, operator: Operator | None) -> None:
         self.request = request
-        self.house = house
+        self.site = site
         self.operator = operator
 
     @property
     def hub(self) -> TaskHub:
         """The hub that is looked at."""
-        return self.house.hub
+        return self.site.hub
 
     @property
     def client(self) -> Client:
         """Its client; raises ``ConfigurationError`` while it is not open."""
-        return self.house.hub.client
+        return self.hub.client
 
     @property
     def now(self) -> datetime:
         """What time it is, by the store's clock."""
-        return instant(self.house.hub.backend.now_us())
+        return instant(self.hub.backend.now_us())
 
     def seconds_until_next(self, began: datetime, at_least: float) -> int:
         """Return after how many seconds a page is to be looked at again: many times as long as it took, so that a costly one is no load."""
@@ -127,7 +127,7 @@ class Visit:
     def place(self) -> str:
         """Which store it is, without a password; nothing while it is not open."""
         try:
-            return self.house.hub.backend.description
+            return self.hub.backend.description
         except ConfigurationError:
             return ""
 
@@ -141,7 +141,7 @@ class Visit:
     @property
     def done(self) -> str:
         """What is said of it: in words of ours, never in the address's."""
-        return self.house.done(self.asked("done")) if self.is_done else ""
+        return self.site.done(self.asked("done")) if self.is_done else ""
 
     def page(self, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
         """Return a page; halves of surrogate pairs, which a payload may hold, are shown as question marks."""

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from pydantic import TypeAdapter
 
-Schema = dict[str, Any]
+from ._http.openapi import Schema
 
 _DEFINITIONS = "#/$defs/"
 

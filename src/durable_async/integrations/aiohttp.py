@@ -1,9 +1,11 @@
 """aiohttp: a hub that lives as long as an application, its client in your handlers, and the routes.
 
-hub = TaskHub.at("sqlite:///orders.db")
-app = web.Application()
-app.cleanup_ctx.append(durable_context(hub))
-app.add_routes(durable_routes(hub, prefix="/durable"))
+    hub = TaskHub.at("sqlite:///orders.db")
+    app = web.Application()
+    app.cleanup_ctx.append(durable_context(hub))
+    app.add_routes(durable_routes(hub, prefix="/durable"))
+
+With ``web.Application(middlewares=[durable_problems])`` handlers of your own answer errors as those of the hub do.
 """
 
 from __future__ import annotations
@@ -32,7 +34,14 @@ try:
 except ImportError as error:  # pragma: no cover - the tests have it
     raise MissingExtraError("aiohttp", "aiohttp", "durable_async.integrations.aiohttp") from error
 
-__all__ = ("client_of", "durable_context", "durable_problems", "durable_routes", "hub_of")
+__all__ = (
+    "Operation",
+    "client_of",
+    "durable_context",
+    "durable_problems",
+    "durable_routes",
+    "hub_of",
+)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

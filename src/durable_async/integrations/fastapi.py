@@ -1,13 +1,15 @@
 """FastAPI: a router to a hub's orchestrations and entities, and its client in your own routes.
 
-hub = TaskHub.at("sqlite:///orders.db")
-app = FastAPI(lifespan=hub.lifespan)
-app.include_router(DurableRouter(hub), prefix="/durable", dependencies=[Depends(signed_in)])
+    hub = TaskHub.at("sqlite:///orders.db")
+    app = FastAPI(lifespan=hub.lifespan)
+    app.include_router(DurableRouter(hub), prefix="/durable", dependencies=[Depends(signed_in)])
 
-@app.post("/orders")
-async def order(order: Order, client: Annotated[Client, Depends(durable_client)]) -> str:
-    handle = await client.start(purchase, order)
-    return handle.instance_id
+    @app.post("/orders")
+    async def order(order: Order, client: Annotated[Client, Depends(durable_client)]) -> str:
+        handle = await client.start(purchase, order)
+        return handle.instance_id
+
+With ``FastAPI(exception_handlers={DurableError: durable_problem})`` routes of your own answer errors as those of the hub do.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from durable_async.serialization.converter import PAYLOAD_BYTES_MAX
 
 from ._http.hosts import allowed_names
 from ._http.messages import Api
-from ._http.openapi import extra_of, responses_of
+from ._http.openapi import Schema, extra_of, responses_of
 from ._http.routes import Operation, Route, routes_for
 from ._http.segments import segment_of
 
@@ -37,9 +39,9 @@ except ImportError as error:  # pragma: no cover - the tests have it
     raise MissingExtraError("fastapi", "fastapi", "durable_async.integrations.fastapi") from error
 
 from ._asgi import client_of, durable_problem, endpoint_of, hub_of
-from ._schemas import Schema, schema_of
+from ._schemas import schema_of
 
-__all__ = ("DurableRouter", "durable_client", "durable_problem", "hub_of")
+__all__ = ("DurableRouter", "Operation", "durable_client", "durable_problem", "hub_of")
 
 
 async def durable_client(request: HTTPConnection) -> Client:

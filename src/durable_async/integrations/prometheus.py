@@ -1,7 +1,9 @@
 """Prometheus: metrics of a hub, in a registry of ``prometheus_client``.
 
-hub = TaskHub.at("sqlite:///orders.db", telemetry=Prometheus())
-prometheus_client.start_http_server(9100)
+    hub = TaskHub.at("sqlite:///orders.db", telemetry=Prometheus())
+    prometheus_client.start_http_server(9100)
+
+All hubs of a process share one; the label ``hub`` tells them apart.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """Starlette: the routes of a hub, and its client in your own routes.
 
-hub = TaskHub.at("sqlite:///orders.db")
-app = Starlette(routes=[Mount("/durable", routes=durable_routes(hub))], lifespan=hub.lifespan)
+    hub = TaskHub.at("sqlite:///orders.db")
+    app = Starlette(routes=[Mount("/durable", routes=durable_routes(hub))], lifespan=hub.lifespan)
+
+With ``Starlette(exception_handlers={DurableError: durable_problem})`` routes of your own answer errors as those of the hub do.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ except ImportError as error:  # pragma: no cover - the tests have it
 
 from ._asgi import client_of, durable_problem, endpoint_of, hub_of
 
-__all__ = ("client_of", "durable_problem", "durable_routes", "hub_of")
+__all__ = ("Operation", "client_of", "durable_problem", "durable_routes", "hub_of")
 
 
 def durable_routes(

@@ -78,7 +78,7 @@ class Attempt:
         Raises:
             HTTPException: 409, it was.
         """
-        self._visit.house.sent.remember(self.form.get("once", ""))
+        self._visit.site.sent.remember(self.form.get("once", ""))
 
     async def keep(self, outcome: str) -> None:
         """Put what came of it into the audit log."""
@@ -92,4 +92,4 @@ class Attempt:
             outcome=outcome,
             details=self.details,
         )
-        await keep(done, self._visit.house.audit)
+        await keep(done, self._visit.site.audit)

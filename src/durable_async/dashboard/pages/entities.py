@@ -33,12 +33,23 @@ class Line:
 async def page(visit: Visit) -> Response:
     """Answer with a list, in order of the ids."""
     began = visit.now
-    name, prefix = visit.asked("name"), visit.asked("prefix")
-    problem: str | None = None
-    found: list[EntityState[Any]] = []
-    next_page: str | None = None
-    conditions: EntityConditions = {"key_prefix": prefix}
-    if name:
+    found, next_page, problem = await _found(visit)
+    return visit.page(
+        "entities.html",
+        lines=await formatted(_lines, found),
+        next_page=next_page,
+        problem=problem,
+        name=visit.asked("name"),
+        prefix=visit.asked("prefix"),
+        seconds=visit.seconds_until_next(began, SECONDS_MIN),
+        status=400 if problem else 200,
+    )
+
+
+async def _found(visit: Visit) -> tuple[list[EntityState[Any]], str | None, str | None]:
+    """Return a page of entities, where it goes on, and what is wrong with the question."""
+    conditions: EntityConditions = {"key_prefix": visit.asked("prefix")}
+    if name := visit.asked("name"):
         conditions["name"] = name
     if visit.asked("empty") != "yes":
         conditions["has_state"] = True
@@ -46,21 +57,12 @@ async def page(visit: Visit) -> Response:
         found, next_page = await visit.client.query_entities_page(
             stored_type(visit.hub.payloads),
             limit=ROWS,
-            page=visit.request.query_params.get("page"),
+            page=visit.asked("page") or None,
             **conditions,
         )
     except ValidationError as error:
-        problem = str(error)
-    return visit.page(
-        "entities.html",
-        lines=await formatted(_lines, [one for one in found if name or not _is_ours(one)]),
-        next_page=next_page,
-        problem=problem,
-        name=name,
-        prefix=prefix,
-        seconds=visit.seconds_until_next(began, SECONDS_MIN),
-        status=400 if problem else 200,
-    )
+        return [], None, str(error)
+    return [one for one in found if name or not _is_ours(one)], next_page, None
 
 
 def _is_ours(entity: EntityState[Any]) -> bool:
@@ -77,10 +79,10 @@ def _line(entity: EntityState[Any]) -> Line:
         holder = entity.locked_by
         return Line(
             entity,
-            preview(raw(entity.state)) if entity.has_state else "",
-            entity.backlog,
-            "" if holder is None else holder.instance_id,
-            len(entity.parked_operations),
+            state=preview(raw(entity.state)) if entity.has_state else "",
+            backlog=entity.backlog,
+            locked_by="" if holder is None else holder.instance_id,
+            parked_operations=len(entity.parked_operations),
         )
     except DurableError as error:
         return Line(entity, problem=str(error))

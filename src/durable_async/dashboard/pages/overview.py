@@ -32,8 +32,8 @@ class Column:
 
 async def page(visit: Visit) -> Response:
     """Answer with counts, the last hour, and what went wrong."""
-    counts, schedules = await visit.house.overviews.counts.get()
-    pulse = await visit.house.overviews.pulse.get()
+    counts, schedules = await visit.site.overviews.counts.get()
+    pulse = await visit.site.overviews.pulse.get()
     failures, _ = await visit.client.query_page(
         statuses=[Status.FAILED], order=QueryOrder.LATEST, limit=FAILURES_SHOWN
     )

@@ -14,7 +14,7 @@ async def page(visit: Visit) -> Response:
     """Answer with a list, in order of the ids."""
     try:
         schedules, next_page = await visit.hub.schedules.list_page(
-            limit=ROWS, page=visit.request.query_params.get("page")
+            limit=ROWS, page=visit.asked("page") or None
         )
     except ValidationError as error:
         return visit.page(

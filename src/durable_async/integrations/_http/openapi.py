@@ -69,7 +69,7 @@ _HEALTH: Schema = {
 }
 
 
-def state_schema(input_schema: Schema | None = None, output_schema: Schema | None = None) -> Schema:
+def _state(input_schema: Schema | None = None, output_schema: Schema | None = None) -> Schema:
     """Return the schema of where an orchestration stands."""
     return {
         "type": "object",
@@ -120,7 +120,7 @@ def responses_of(
     """Return what a route answers, by status code."""
     found: dict[int | str, Schema] = {}
     for code, meaning in route.answers.items():
-        schema = _body(route, code, state_schema(input_schema, output_schema))
+        schema = _body(route, code, _state(input_schema, output_schema))
         found[code] = {"description": _sentence(meaning)}
         if schema is not None:
             media_type = EVENT_STREAM if route.operation == "events" else JSON
