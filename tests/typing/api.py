@@ -199,6 +199,7 @@ async def main(order: Order) -> None:
         assert_type(await handle.wait(), Receipt)
         assert_type(await client.wait("an id", Receipt), Receipt)
         assert_type(await client.wait("an id"), Any)
+        assert_type(await client.start(checkout, input=order), OrchestrationHandle[Receipt])
         assert_type(await client.wait(await client.start(by_name)), str)
         assert_type(await client.wait(await client.start(generator, order)), Receipt)
         assert_type(await client.wait(await client.start(waiting, 5.0)), str | None)
@@ -217,6 +218,7 @@ async def main(order: Order) -> None:
         )
 
         await client.start(checkout, "no order")  # type: ignore[misc]  # pyright: ignore[reportArgumentType, reportCallIssue]
+        await client.start(checkout, input="no order")  # type: ignore[misc]  # pyright: ignore[reportArgumentType, reportCallIssue]
         await client.start(checkout)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
         await client.start(checkout, order, reuse="reject")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
         await client.start_many(checkout, ["no order"])  # type: ignore[misc]  # pyright: ignore[reportArgumentType]

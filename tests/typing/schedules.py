@@ -48,6 +48,7 @@ async def main() -> None:
             catch_up=CatchUp.ALL,
             if_exists=IfExists.KEEP,
         )
+        await schedules.create("s", checkout, input=Order(1), every=1)
         await schedules.create("s", "by name", {"any": 1}, at=datetime.now())
         assert_type(await schedules.get("s"), ScheduleState | None)
         assert_type(await schedules.trigger("s"), OrchestrationHandle[Any])

@@ -66,8 +66,8 @@ class Client(Steering, EntityUpkeep):
     async def start(
         self,
         orchestrator: Orchestrator[In, R],
-        input: In,
         /,
+        input: In,
         *,
         instance_id: str | None = ...,
         version: str | None = ...,
@@ -80,8 +80,8 @@ class Client(Steering, EntityUpkeep):
     async def start(
         self,
         orchestrator: str,
-        input: Any = ...,
         /,
+        input: Any = ...,
         *,
         instance_id: str | None = ...,
         version: str | None = ...,
@@ -93,8 +93,8 @@ class Client(Steering, EntityUpkeep):
     async def start(
         self,
         orchestrator: Any,
-        input: Any = None,
         /,
+        input: Any = None,
         *,
         instance_id: str | None = None,
         version: str | None = None,
