@@ -9,7 +9,6 @@ import typer
 from durable_async import __version__
 
 from . import (
-    _demo_command,
     _dev,
     _doctor,
     _explain,
@@ -23,7 +22,8 @@ from . import (
     _worker,
     _workers,
 )
-from ._demo_options import DemoCommand
+from ._demo import command as _demo
+from ._demo.options import DemoCommand
 
 app = typer.Typer(
     name="durable-async",
@@ -54,8 +54,8 @@ RUN, START, LOOK, STEER, KEEP = "Run", "Start", "Look", "Steer", "Look after"
 
 app.command("worker", rich_help_panel=RUN)(_worker.worker)
 app.command("dev", rich_help_panel=RUN)(_dev.dev)
-app.command("demo", cls=DemoCommand, rich_help_panel=RUN)(_demo_command.demo)
-app.command("demo-worker", hidden=True)(_demo_command.demo_worker)
+app.command("demo", cls=DemoCommand, rich_help_panel=RUN)(_demo.demo)
+app.command("demo-worker", hidden=True)(_demo.demo_worker)
 
 app.command("start", rich_help_panel=START)(_starting.start)
 app.command("wait", rich_help_panel=START)(_starting.wait)

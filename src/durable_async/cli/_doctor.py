@@ -7,7 +7,7 @@ import typer
 
 from . import _documents, _render
 from ._exits import NOT_DONE
-from ._health import Finding, Level, examine
+from ._findings import Finding, Level, examine
 from ._options import App, AsJson, Hub, Url, Where
 from ._terminal import console
 

@@ -24,7 +24,7 @@ from durable_async.model.explanation import Explanation, SourceLine, Stand, Wait
 from durable_async.schedules import ScheduleState
 
 from ._events import Moment, timeline
-from ._health import Finding
+from ._findings import Finding
 from ._terminal import plain_json
 
 

@@ -27,7 +27,7 @@ from durable_async.model.explanation import Explanation, Stand
 from durable_async.schedules import ScheduleSpec, ScheduleState
 
 from ._events import Moment, cut, failed, timeline
-from ._health import Finding, Level
+from ._findings import Finding, Level
 from ._terminal import plain, words, words_of_lines
 
 STANDS_MAX = 20

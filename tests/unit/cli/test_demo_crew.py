@@ -7,9 +7,9 @@ from typing import Any
 import anyio
 import pytest
 
-from durable_async.cli import _demo_crew
-from durable_async.cli._demo_crew import Crew, DemoFailedError
-from durable_async.cli._demo_files import in_postgres
+from durable_async.cli._demo import crew
+from durable_async.cli._demo.crew import Crew, DemoFailedError
+from durable_async.cli._demo.files import in_postgres
 from durable_async.cli.audit import Ledger
 from durable_async.cli.audit.ledger import ProcessEnded
 
@@ -33,7 +33,7 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         commands.append(command)
         return await real([sys.executable, "-c", READY, *command], **options)
 
-    monkeypatch.setattr(_demo_crew.anyio, "open_process", run)
+    monkeypatch.setattr(crew.anyio, "open_process", run)
     return commands
 
 

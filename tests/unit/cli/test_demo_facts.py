@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections import Counter
 
 from durable_async import FailureDetails
-from durable_async.cli._demo_facts import (
+from durable_async.cli._demo.facts import (
     AuditFacts,
     Cut,
     InstanceFacts,

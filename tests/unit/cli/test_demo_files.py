@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from durable_async import ConfigurationError
-from durable_async.cli._demo_files import (
+from durable_async.cli._demo.files import (
     default_folder,
     environment_folders,
     in_file,

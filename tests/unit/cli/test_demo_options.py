@@ -11,9 +11,10 @@ from typer.testing import CliRunner
 
 from durable_async import ConfigurationError
 from durable_async.backends.postgres import embedded
-from durable_async.cli import _app, _demo, _demo_command
-from durable_async.cli._demo_files import DemoPlace, in_file
-from durable_async.cli._demo_options import ITS_OWN, demo_place
+from durable_async.cli import _app
+from durable_async.cli._demo import command, story
+from durable_async.cli._demo.files import DemoPlace, in_file
+from durable_async.cli._demo.options import ITS_OWN, demo_place
 
 
 @pytest.mark.parametrize(
@@ -42,8 +43,8 @@ def test_the_option_takes_a_url_or_nothing(
     async def tell(*_: object) -> int:
         return 7
 
-    monkeypatch.setattr(_demo_command, "demo_place", place)
-    monkeypatch.setattr(_demo, "run_demo", tell)
+    monkeypatch.setattr(command, "demo_place", place)
+    monkeypatch.setattr(story, "run_demo", tell)
     outcome = CliRunner().invoke(_app.app, ["demo", *words])
     assert (outcome.exit_code, asked) == (7, [url])
 

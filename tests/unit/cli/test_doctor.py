@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from durable_async import TaskHub
-from durable_async.cli import _health
-from durable_async.cli._health import Finding, Level
+from durable_async.cli import _findings
+from durable_async.cli._findings import Finding, Level
 
 from .invoking import run
 
@@ -61,11 +61,11 @@ def test_a_password_is_shown_nowhere() -> None:
 
 
 def test_an_old_package_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = _health.metadata.version
+    real = _findings.metadata.version
     monkeypatch.setattr(
-        _health.metadata, "version", lambda name: "0.1" if name == "rich" else real(name)
+        _findings.metadata, "version", lambda name: "0.1" if name == "rich" else real(name)
     )
-    (cli,) = [one for one in _health._extras() if one.check == "extra cli"]
+    (cli,) = [one for one in _findings._extras() if one.check == "extra cli"]
     assert cli == Finding("extra cli", Level.FAIL, "rich 0.1 is not >=13")
 
 

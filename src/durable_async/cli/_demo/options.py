@@ -13,7 +13,7 @@ from typer.core import TyperCommand
 
 from durable_async import ConfigurationError
 
-from ._demo_files import DemoPlace, default_folder, in_file, in_postgres
+from .files import DemoPlace, default_folder, in_file, in_postgres
 
 POSTGRES = "--postgres"
 ITS_OWN = "its own"
@@ -54,7 +54,7 @@ def demo_place(
     elif postgres != ITS_OWN:
         yield in_postgres(postgres, default_folder())
     else:
-        from ._demo_server import own_server
+        from .server import own_server
 
         with own_server(default_folder() / "postgres", console) as place:
             yield place

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from durable_async.backends.postgres.embedded import EmbeddedPostgres
 
-from ._demo_files import DemoPlace, in_own_postgres
+from .files import DemoPlace, in_own_postgres
 
 
 @contextmanager

@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from durable_async import Client
+from durable_async.cli._timeline import Span
+from durable_async.cli.audit.ledger import Entry, ExecutionBegan, ProcessEnded, ProcessStarted
 from durable_async.model.history import (
     ActivityCompleted,
     ActivityFailed,
@@ -15,9 +17,6 @@ from durable_async.model.history import (
     SubOrchestrationScheduled,
     TurnStarted,
 )
-
-from ._timeline import Span
-from .audit.ledger import Entry, ExecutionBegan, ProcessEnded, ProcessStarted
 
 Call = tuple[str, int]
 """One call of an activity: its orchestration, and its number there."""

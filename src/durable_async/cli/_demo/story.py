@@ -15,11 +15,20 @@ from durable_async import (
     Status,
     TaskHub,
 )
+from durable_async.cli.audit import (
+    AuditReport,
+    AuditRequest,
+    Distribution,
+    Ledger,
+    audit_environment,
+    registry,
+)
+from durable_async.cli.audit.records import find_distributions
 from durable_async.environment import SystemEnvironment
 
-from . import _demo_view as view
-from ._demo_crew import Crew, DemoFailedError
-from ._demo_facts import (
+from . import view
+from .crew import Crew, DemoFailedError
+from .facts import (
     AuditFacts,
     Cut,
     count_files,
@@ -29,9 +38,7 @@ from ._demo_facts import (
     spells,
     unseen_ends,
 )
-from ._demo_files import HUB, DemoPlace, environment_folders, target_folders
-from .audit import AuditReport, AuditRequest, Distribution, Ledger, audit_environment, registry
-from .audit.records import find_distributions
+from .files import HUB, DemoPlace, environment_folders, target_folders
 
 KILL_SHARE = 0.4
 """How much of the job is to be done before the kill."""

@@ -8,9 +8,9 @@ from pathlib import Path
 import anyio
 
 from durable_async import TaskHub, WorkerSettings
+from durable_async.cli.audit import Ledger, recording, registry
 
-from ._demo_files import HUB
-from .audit import Ledger, recording, registry
+from .files import HUB
 
 LOOK_SECONDS = 0.01
 HANG_SECONDS = 60.0

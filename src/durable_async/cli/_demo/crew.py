@@ -13,11 +13,11 @@ import anyio
 from anyio.abc import Process
 
 from durable_async import DurableError
+from durable_async.cli.audit import Ledger
+from durable_async.cli.audit.ledger import ProcessReady
 
-from . import _demo_view as view
-from ._demo_files import URL_VARIABLE, DemoPlace
-from .audit import Ledger
-from .audit.ledger import ProcessReady
+from . import view
+from .files import URL_VARIABLE, DemoPlace
 
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows knows one way to end a process, as hard
 LOOK_SECONDS = 0.02

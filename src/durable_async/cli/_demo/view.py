@@ -21,10 +21,11 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from ._demo_facts import AuditFacts, InstanceFacts, ProcessFacts, Proof
-from ._demo_files import HUB, DemoPlace
-from ._timeline import Axis, Span, merged
-from .audit import AuditReport, Distribution, Verdict
+from durable_async.cli._timeline import Axis, Span, merged
+from durable_async.cli.audit import AuditReport, Distribution, Verdict
+
+from .facts import AuditFacts, InstanceFacts, ProcessFacts, Proof
+from .files import HUB, DemoPlace
 
 FINDINGS_MAX = 20
 ROWS_MAX = 8

@@ -9,9 +9,10 @@ import anyio
 import typer
 from rich.console import Console
 
-from ._demo_files import URL_VARIABLE
-from ._demo_options import demo_place
-from ._exits import INTERRUPTED
+from durable_async.cli._exits import INTERRUPTED
+
+from .files import URL_VARIABLE
+from .options import demo_place
 
 
 def demo(
@@ -50,7 +51,7 @@ def demo(
     Exit status: 0 all files are as installed, 1 some are not, 2 refused, 137 killed as asked.
     """
     # A program of its own, which no other command is to wait for.
-    from ._demo import DemoOptions, run_demo
+    from .story import DemoOptions, run_demo
 
     options = DemoOptions(target=target, crash=crash, resume=resume)
     console = Console()
@@ -70,6 +71,6 @@ def demo_worker(
     hang_at: Annotated[int | None, typer.Option()] = None,
 ) -> None:
     """Be one of the demo's worker processes."""
-    from ._demo_worker import run_worker
+    from .worker import run_worker
 
     anyio.run(run_worker, url, ledger, instance, hang_at)
