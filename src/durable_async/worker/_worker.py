@@ -140,7 +140,7 @@ class Worker:
         try:
             await self._group.start(self.run)
         except BaseException as error:
-            await self._group.__aexit__(type(error), error, error.__traceback__)
+            await self._end(error)
             raise
         return self
 
@@ -150,12 +150,21 @@ class Worker:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool | None:
+        try:
+            with anyio.CancelScope(shield=True):
+                await self.stop()
+        except (
+            BaseException
+        ) as impatience:  # what asyncio cancels by its own means, no shield holds
+            await self._end(impatience)
+            raise
+        return await self._end(error)
+
+    async def _end(self, error: BaseException | None) -> bool | None:
+        """Leave the group, which cancels what still runs if an error came of it; that goes on as it is, not wrapped in the group's."""
         assert self._group is not None
-        with anyio.CancelScope(shield=True):
-            await self.stop()
         if isinstance(error, anyio.get_cancelled_exc_class()):
-            return await self._group.__aexit__(kind, error, trace)
-        # The body's own error goes on as it is, not wrapped in the group's.
+            return await self._group.__aexit__(type(error), error, error.__traceback__)
         await self._group.__aexit__(None, None, None)
         return None
 
