@@ -136,7 +136,7 @@ def test_a_hub_is_described_by_variables(monkeypatch: pytest.MonkeyPatch, tmp_pa
     hub = TaskHub.from_environment()
     assert hub.name == "orders"
     assert hub._settings.activities_max == 7
-    assert hub._retention.expiries() == ()
+    assert hub.retention.expiries() == ()
     changed = TaskHub.from_environment(url="memory://", hub="others", settings=WorkerSettings())
     assert (changed.name, changed._settings) == ("others", WorkerSettings())
     assert TaskHub.at().name == "default", "only the URL"

@@ -7,7 +7,6 @@ import functools
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, Unpack
-from weakref import WeakSet
 
 from durable_async._engine.ends import Ends
 from durable_async.backend import Backend
@@ -24,11 +23,12 @@ from durable_async.schedules import Schedules, system_of
 from durable_async.serialization import DataConverter, JsonConverter
 from durable_async.serialization.converter import PAYLOAD_BYTES_MAX
 from durable_async.telemetry import HubCounted, Telemetry, signals_for
-from durable_async.worker import Watchdog, Worker, WorkerSettings, health_of
+from durable_async.worker import Watchdog, Worker, WorkerSettings
 from durable_async.worker.settings import WorkerChanges
 
 from ._options import HubOptions
 from ._stores import made, name_of, store_of
+from ._workers import Workers
 
 if TYPE_CHECKING:
     from durable_async.backends.offload import PayloadStore
@@ -89,8 +89,7 @@ class TaskHub:
         self._retention = _checked(retention)
         self._opened: _Opened | None = None
         self._is_opening = False
-        self._failure: str | None = None
-        self._workers: WeakSet[Worker] = WeakSet()
+        self._workers = Workers()
         self._make: Callable[[], Backend] | None = None
         if isinstance(backend, str):
             raise ConfigurationError(
@@ -292,7 +291,7 @@ class TaskHub:
             backend = self._make()
             await backend.open()
             self._opened = self._use(backend)
-            self._failure = None
+            self._workers.begin_anew()
         finally:
             self._is_opening = False
         return self
@@ -350,16 +349,10 @@ class TaskHub:
             registry=(registry or self._registry).with_system(opened.system),
             settings=settings or dataclasses.replace(self._settings, **changes),
             retention=self._retention,
-            on_failure=self._note_failure,
+            on_failure=self._workers.note_failure,
         )
         self._workers.add(worker)
-        self._failure = None
         return worker
-
-    def _note_failure(self, error: BaseException) -> None:
-        """Remember that a worker ended, and of what kinds of errors: their words may tell more than a probe is to show."""
-        kinds = ", ".join(dict.fromkeys(type(one).__name__ for one in _leaves(error)))
-        self._failure = f"a worker ended with an exception: {kinds}"
 
     def _use(self, backend: Backend) -> _Opened:
         ends = Ends()
@@ -436,18 +429,8 @@ class TaskHub:
         Args:
             timeout: Seconds that the store may take to answer.
         """
-        if self._opened is None:
-            problem = "the hub is not open"
-            health = Health(is_live=True, is_ready=False, problems=(problem,), details={})
-        else:
-            health = await health_of(
-                self._opened.backend, self._workers, self._environment, timeout
-            )
-        if self._failure is None:
-            return health
-        return dataclasses.replace(
-            health, is_live=False, is_ready=False, problems=(self._failure, *health.problems)
-        )
+        backend = None if self._opened is None else self._opened.backend
+        return await self._workers.health(backend, self._environment, timeout)
 
     async def count_expired(self, retention: Retention | None = None) -> dict[str, int]:
         """Count what a retention would delete by now, by the names of orchestrators; the hub's own by default. Nothing is deleted."""
@@ -458,14 +441,6 @@ def _checked(retention: Retention | None) -> Retention:
     if retention is not None and not isinstance(retention, Retention):
         raise ConfigurationError(f"retention must be a Retention, not {shown(retention)}")
     return Retention.OFF if retention is None else retention
-
-
-def _leaves(error: BaseException) -> Generator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for one in error.exceptions:
-            yield from _leaves(one)
-    else:
-        yield error
 
 
 @contextmanager

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from durable_async.errors import ConfigurationError, shown
 
 SECONDS_LIMIT = 10 * 365 * 86_400.0
 COUNT_LIMIT = 2**31
 _MAY_BE_ENDLESS = "unregistered_grace_seconds"
+
+SLICE_SECONDS = 0.002
+"""Longest time for which the worker holds the event loop, about. It is no setting: nobody would know a better one."""
 
 
 class Divergence(Enum):
@@ -20,10 +23,6 @@ class Divergence(Enum):
     """It is tried again some times, and then parked until somebody puts it back, as after a deployment that is undone."""
     FAIL = "fail"
     """It fails with a ``NonDeterminismError``; a rewind with code that fits lets it go on."""
-
-
-SLICE_SECONDS = 0.002
-"""Longest time for which the worker holds the event loop, about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +124,7 @@ class WorkerChanges(TypedDict, total=False):
     divergence: Divergence
 
 
-def _check(name: str, value: Any) -> None:
+def _check(name: str, value: object) -> None:
     """Refuse what is no number, no positive one, or one with which no clock and no store can count."""
     is_time = "seconds" in name
     limit = SECONDS_LIMIT if is_time else COUNT_LIMIT

@@ -46,7 +46,6 @@ T = TypeVar("T")
 STANDING_SECONDS = 1.0
 """So long a call that was not answered in time tries to find out why."""
 
-
 _NO_OPTIONS = OperationOptions()
 
 
@@ -114,9 +113,7 @@ class EntityCalling(EntityReading):
             EncodeError: An argument cannot be stored.
             OverloadedError: The entity's mailbox is full.
         """
-        options = _NO_OPTIONS
-        if kwargs and isinstance(operation, str):
-            options, kwargs = _parted(kwargs, ("at", "request_id"))
+        options, kwargs = _parted(operation, kwargs, ("at", "request_id"))
         await self._signal(entity, operation, args, kwargs, options)
 
     @overload
@@ -163,11 +160,8 @@ class EntityCalling(EntityReading):
             EncodeError: An argument cannot be stored.
             OverloadedError: The entity's mailbox is full.
         """
-        options = OperationOptions(at=due)
-        if kwargs and isinstance(operation, str):
-            options, kwargs = _parted(kwargs, ("request_id",))
-            options = replace(options, at=due)
-        await self._signal(entity, operation, args, kwargs, options)
+        options, kwargs = _parted(operation, kwargs, ("request_id",))
+        await self._signal(entity, operation, args, kwargs, replace(options, at=due))
 
     def _signal(
         self,
@@ -260,9 +254,7 @@ class EntityCalling(EntityReading):
             EncodeError: An argument cannot be stored.
             OverloadedError: The entity's mailbox is full.
         """
-        options = _NO_OPTIONS
-        if kwargs and isinstance(operation, str):
-            options, kwargs = _parted(kwargs, ("result_type", "timeout", "request_id"))
+        options, kwargs = _parted(operation, kwargs, ("result_type", "timeout", "request_id"))
         return await self._call(entity, operation, args, kwargs, options)
 
     async def _call(
@@ -358,9 +350,14 @@ class EntityCalling(EntityReading):
 
 
 def _parted(
-    kwargs: dict[str, Any], ours: tuple[str, ...]
+    operation: object, kwargs: dict[str, Any], ours: tuple[str, ...]
 ) -> tuple[OperationOptions, dict[str, Any]]:
-    """Return the options among the keywords of an operation by name, and the rest, which is one too many."""
+    """Return the options among the keywords of an operation by name, and the rest, which is one too many.
+
+    By a method of the entity's class all of them are the method's.
+    """
+    if not kwargs or not isinstance(operation, str):
+        return _NO_OPTIONS, kwargs
     options = {name: value for name, value in kwargs.items() if name in ours}
     rest = {name: value for name, value in kwargs.items() if name not in ours}
     return OperationOptions(**options), rest

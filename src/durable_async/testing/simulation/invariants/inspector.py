@@ -207,8 +207,8 @@ def _is_unruly(execution: Execution) -> bool:
 
 def _programs(hub: TaskHub) -> Callable[[str], Any]:
     def program(name: str) -> Any:
-        orchestrator = hub._registry.find_orchestrator(name)
+        orchestrator = hub.registry.find_orchestrator(name)
         assert orchestrator is not None, name
-        return orchestrator.program(hub._payloads)
+        return orchestrator.program(hub.payloads)
 
     return program

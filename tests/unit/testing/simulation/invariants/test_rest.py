@@ -238,7 +238,7 @@ def test_a_warm_instance_that_is_behind() -> None:
         slot = worker._session._tools.slots.get("rests")
         warm: Orchestration = slot.instance
         rows = inspector._chronicle.executions["rests", 1].rows
-        program = hub._registry.find_orchestrator("chain").program(hub._payloads)  # type: ignore[union-attr]
+        program = hub.registry.find_orchestrator("chain").program(hub.payloads)  # type: ignore[union-attr]
         check_warm(warm, rows, program)
         assert state_of(warm)["waiting for"] == {"go": 1}
         with noticed("I20", "not what is stored"):
