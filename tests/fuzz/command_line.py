@@ -81,6 +81,8 @@ COMMANDS: Mapping[
     "workers": ([], {**_look, **_json}),
     "start": ([_ids, _words], {**_look, **_json, "--id": _ids, "--tag": _words, "--at": _words}),
     "raise": ([_ids, _ids, _words], {**_look, **_json}),
+    "signal": ([_ids, _ids, _words], {**_look, **_json, "--at": _words, "--request-id": _words}),
+    "retention": ([], {**_look, **_json, "--age": _words, "--failed": _words}),
     "suspend": ([_ids], {**_look, **_json, "--reason": _words, "--dry-run": None}),
     "terminate": ([_ids], {**_look, **_json, "--output": _words, "--yes": None}),
     "purge": ([_ids], {**_look, "--dry-run": None, "--completed-to": _words, "--prefix": _ids}),

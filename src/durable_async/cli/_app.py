@@ -11,10 +11,12 @@ from durable_async import __version__
 from . import (
     _dev,
     _doctor,
+    _entities,
     _explain,
     _looking,
     _migrate,
     _purge,
+    _retention,
     _schedules,
     _starting,
     _steering,
@@ -64,11 +66,13 @@ app.command("restart", rich_help_panel=START)(_starting.restart)
 app.command("list", rich_help_panel=LOOK)(_looking.list_instances)
 app.command("show", rich_help_panel=LOOK)(_looking.show)
 app.command("explain", rich_help_panel=LOOK)(_explain.explain)
-app.command("entities", rich_help_panel=LOOK)(_looking.list_entities)
+app.command("entities", rich_help_panel=LOOK)(_entities.list_entities)
 app.command("workers", rich_help_panel=LOOK)(_workers.workers)
 app.command("stats", rich_help_panel=LOOK)(_looking.stats)
 
 app.command("raise", rich_help_panel=STEER)(_steering.raise_event)
+app.command("signal", rich_help_panel=STEER)(_entities.signal)
+app.command("call", rich_help_panel=STEER)(_entities.call)
 app.command("suspend", rich_help_panel=STEER)(_steering.suspend)
 app.command("resume", rich_help_panel=STEER)(_steering.resume)
 app.command("terminate", rich_help_panel=STEER)(_steering.terminate)
@@ -78,5 +82,6 @@ app.add_typer(_schedules.app, name="schedules", rich_help_panel=STEER)
 
 app.command("doctor", rich_help_panel=KEEP)(_doctor.doctor)
 app.command("unpark", rich_help_panel=KEEP)(_unpark.unpark)
+app.command("retention", rich_help_panel=KEEP)(_retention.retention)
 app.command("purge", rich_help_panel=KEEP)(_purge.purge)
 app.add_typer(_migrate.app, name="migrate", rich_help_panel=KEEP)

@@ -16,14 +16,17 @@ from durable_async import (
     FailureDetails,
     HubStatistics,
     OrchestrationState,
+    Retention,
     Status,
     WorkerState,
 )
 from durable_async.model import history as h
 from durable_async.model.explanation import Explanation, SourceLine, Stand, Wait
+from durable_async.model.moments import instant
+from durable_async.model.policy import Seconds, seconds_of
 from durable_async.schedules import ScheduleState
 
-from ._events import Moment, timeline
+from ._events import Moment, payload, timeline
 from ._findings import Finding
 from ._terminal import plain_json
 
@@ -215,8 +218,12 @@ def schedule_change(before: ScheduleState, after: ScheduleState) -> dict[str, An
     }
 
 
-def entity(one: EntityState[Any], locks: EntityLocks | None = None) -> dict[str, Any]:
-    """Return what is known of an entity; who waits for it only with its locks."""
+def entity(
+    one: EntityState[Any],
+    locks: EntityLocks | None = None,
+    operations: Sequence[h.EntityOperation] = (),
+) -> dict[str, Any]:
+    """Return what is known of an entity; who waits for it, and what its mailbox begins with, only with its locks."""
     try:
         holder, waiting = one.locked_by, one.backlog
         parked_operations = [
@@ -237,8 +244,14 @@ def entity(one: EntityState[Any], locks: EntityLocks | None = None) -> dict[str,
     }
     if locks is not None:
         found["in_line"] = [waiter.instance_id for waiter in locks.waiting]
+        found["operations"] = list(map(_operation, operations))
         found["worker"] = one.owner
     return found
+
+
+def _operation(one: h.EntityOperation) -> dict[str, Any]:
+    due_at = instant(one.due_us) if one.due_us else None
+    return {"operation": one.operation, "input": payload(one.input), "due_at": _time(due_at)}
 
 
 def finding(one: Finding) -> dict[str, Any]:
@@ -256,6 +269,20 @@ def statistics(counts: HubStatistics) -> dict[str, Any]:
         "letters": counts.letters,
         "queued_activities": counts.queued_activities,
     }
+
+
+def retention(one: Retention, expired: Mapping[str, int]) -> dict[str, Any]:
+    """Return how long what has ended is kept, and what would be deleted by now."""
+    return {
+        "age_seconds": _seconds(one.age),
+        "failed_seconds": _seconds(one.failed),
+        "by_name_seconds": {name: _seconds(age) for name, age in one.by_name.items()},
+        "expired": expired,
+    }
+
+
+def _seconds(age: Seconds | None) -> float | None:
+    return None if age is None else seconds_of(age, "age")
 
 
 def time_of(at: datetime) -> str:

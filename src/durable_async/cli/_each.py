@@ -20,7 +20,7 @@ from durable_async.model.identity import check_instance_id
 from . import _documents
 from ._existing import opened
 from ._exits import NOT_DONE
-from ._options import Where
+from ._options import Where, orchestration
 from ._terminal import make_sure, say
 
 
@@ -55,7 +55,7 @@ def ids_of(given: Sequence[str]) -> list[str]:
     found: list[str] = []
     for one in given:
         found += [line.strip("\r\n") for line in sys.stdin] if one == "-" else [one]
-    ids = list(dict.fromkeys(check_instance_id(one, "ID") for one in found if one))
+    ids = list(dict.fromkeys(check_instance_id(orchestration(one), "ID") for one in found if one))
     if not ids and "-" not in given:
         raise ValidationError("ID", "say which")
     return ids

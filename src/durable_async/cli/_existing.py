@@ -74,12 +74,20 @@ async def _existing(url: str, hub: str) -> str | Backend:
     if url.startswith(("postgresql://", "postgres://")):
         return await _existing_in_postgres(url, hub)
     parts = urlsplit(url)
-    if parts.scheme == "sqlite":
+    if parts.scheme == "memory":
+        raise ConfigurationError(
+            "memory:// lives and dies with the process that opens it, so there is nothing in it here: say where the hub's store is"
+        )
+    if parts.scheme == "sqlite" and parts.path[1:]:  # without, it is refused when it is opened
         _check_file(Path(unquote(parts.path)[1:]), hub)
     return url
 
 
 def _check_file(path: Path, hub: str) -> None:
+    if not path.is_file():
+        raise ConfigurationError(
+            f"there is no file {str(path.absolute())!r}: whoever opens a hub in it makes it, such as durable-async worker"
+        )
     from durable_async.backends.sqlite.administration import hubs_of
 
     _check_name(f"sqlite {path}", hub, hubs_of(path))

@@ -10,15 +10,15 @@ from durable_async.model.explanation import Explanation
 from durable_async.model.identity import ENTITY_MARK
 
 from . import _documents, _render
+from ._entities import show_entity
 from ._existing import opened
 from ._exits import NOT_DONE
-from ._looking import show_entity
-from ._options import App, AsJson, Hub, Id, Url, Where
+from ._options import AnyId, App, AsJson, Hub, Url, Where
 from ._terminal import console
 
 
 def explain(
-    instance: Id,
+    instance: AnyId,
     as_json: AsJson = False,
     app: App = None,
     url: Url = None,

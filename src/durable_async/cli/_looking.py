@@ -1,8 +1,7 @@
-"""Looking into a hub: list, entities, show, stats."""
+"""Looking into a hub: list, show, stats."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated
 
 import anyio
@@ -11,23 +10,22 @@ import typer
 from durable_async import (
     CorruptHistoryError,
     EntityId,
-    EntityLocks,
-    EntityState,
     HubStatistics,
     InstanceNotFoundError,
     OrchestrationState,
     QueryOrder,
 )
-from durable_async.client import Conditions, EntityConditions
+from durable_async.client import Conditions
 from durable_async.errors import DurableError
 from durable_async.model.history import HistoryEvent
 from durable_async.model.identity import ENTITY_MARK
-from durable_async.registry import is_system_name
 
 from . import _documents, _render
+from ._entities import show_entity
 from ._existing import opened
 from ._follow import follow
 from ._options import (
+    AnyId,
     App,
     AsJson,
     Filters,
@@ -42,11 +40,8 @@ from ._options import (
     Url,
     Where,
 )
-from ._terminal import console, note, say
+from ._terminal import console, first_of, say, say_more
 
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="How many at most.")]
-
-PAGE = 100
 LIMIT = 50
 
 
@@ -112,7 +107,7 @@ def list_instances(
         which = "such " if filters.conditions() else ""
         say(f"There are no {which}orchestrations in {place}.")
     if more:
-        _say_more(_first(limit), aside=as_json or only_ids)
+        say_more(first_of(limit), aside=as_json or only_ids)
 
 
 async def _all_ids(where: Where, conditions: Conditions, order: QueryOrder) -> None:
@@ -131,64 +126,8 @@ async def _instances(
         return states, more is not None, hub.backend.description
 
 
-def list_entities(
-    name: Annotated[str | None, typer.Option(help="Only those of this name.")] = None,
-    key_prefix: Annotated[str, typer.Option(help="Only those whose keys begin so.")] = "",
-    system: Annotated[
-        bool, typer.Option("--system", help="Also those of durable_async itself.")
-    ] = False,
-    limit: Limit = 50,
-    as_json: AsJson = False,
-    app: App = None,
-    url: Url = None,
-    hub: Hub = None,
-) -> None:
-    """List entities, in order of their ids, with their states."""
-    conditions: EntityConditions = {"key_prefix": key_prefix}
-    if name is not None:
-        conditions["name"] = name
-    wanted = None if system or name is not None else _is_users
-    states, more, place = anyio.run(_entities, Where(app, url, hub), conditions, limit, wanted)
-    if as_json:
-        for state in states:
-            _documents.write(_documents.entity(state))
-    elif states:
-        console().print(_render.entities(states))
-    else:
-        say(f"There are no such entities in {place}.")
-    if more:
-        _say_more(_first(limit), aside=as_json)
-
-
-def _is_users(state: EntityState[object]) -> bool:
-    return not is_system_name(state.entity_id.name)
-
-
-async def _entities(
-    where: Where,
-    conditions: EntityConditions,
-    limit: int,
-    wanted: Callable[[EntityState[object]], bool] | None,
-) -> tuple[list[EntityState[object]], bool, str]:
-    states: list[EntityState[object]] = []
-    async with opened(where) as hub:
-        place = hub.backend.description
-        async for state in hub.client.query_entities(page_size=PAGE, **conditions):
-            if wanted is not None and not wanted(state):
-                continue
-            if len(states) == limit:
-                return states, True, place
-            states.append(state)
-    return states, False, place
-
-
 def show(
-    instance: Annotated[
-        str,
-        typer.Argument(
-            metavar="ID", help="The id of an orchestration, or of an entity: @name@key."
-        ),
-    ],
+    instance: AnyId,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Events at most.")] = 200,
     follow_it: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on showing events, until it has ended.")
@@ -221,7 +160,7 @@ def _show_orchestration(where: Where, instance_id: str, limit: int, *, as_json: 
             say(str(damage), "bold red")
     if len(history) > limit:
         what = f"The first {limit} of {len(history):,} events; --limit shows more."
-        _say_more(what, aside=as_json)
+        say_more(what, aside=as_json)
 
 
 async def _story(
@@ -237,23 +176,6 @@ async def _story(
             return state, [], error  # what else is known of it is still worth to be shown
 
 
-def show_entity(where: Where, entity: EntityId, *, as_json: bool) -> None:
-    """Show an entity, who has it locked, and who waits for that."""
-    state, locks = anyio.run(_entity, where, entity)
-    if as_json:
-        _documents.write(_documents.entity(state, locks))
-    else:
-        console().print(_render.entity(state, locks))
-
-
-async def _entity(where: Where, entity: EntityId) -> tuple[EntityState[object], EntityLocks]:
-    async with opened(where) as hub:
-        state = await hub.client.get_entity(entity)
-        if state is None:
-            raise InstanceNotFoundError(str(entity))
-        return state, await hub.client.entity_locks(entity)
-
-
 def stats(as_json: AsJson = False, app: App = None, url: Url = None, hub: Hub = None) -> None:
     """Count what a hub holds."""
     counts = anyio.run(_counts, Where(app, url, hub))
@@ -266,12 +188,3 @@ def stats(as_json: AsJson = False, app: App = None, url: Url = None, hub: Hub = 
 async def _counts(where: Where) -> HubStatistics:
     async with opened(where) as hub:
         return await hub.statistics()
-
-
-def _first(limit: int) -> str:
-    return f"The first {limit}; --limit shows more."
-
-
-def _say_more(text: str, *, aside: bool) -> None:
-    """Say that this is not all; on standard error where the answer is for programs."""
-    (note if aside else say)(text)

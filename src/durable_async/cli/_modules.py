@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
+import threading
 import traceback
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -68,7 +72,8 @@ def _module(name: str) -> ModuleType:
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
-        return importlib.import_module(name)
+        with _interrupted_at_once():
+            return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             raise ConfigurationError(
@@ -79,6 +84,20 @@ def _module(name: str) -> ModuleType:
         raise ConfigurationError(f"the module {name!r} cannot be imported: {error}") from error
     except Exception as error:
         raise _not_imported(name, error) from error
+
+
+@contextmanager
+def _interrupted_at_once() -> Generator[None]:
+    """Let Ctrl-C end what runs here; within an event loop it would only be noted, and heeded when the code comes back."""
+    ours = signal.getsignal(signal.SIGINT)
+    if ours in (signal.SIG_IGN, None) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, ours)
 
 
 def _not_imported(name: str, error: Exception) -> ConfigurationError:

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +17,7 @@ from durable_async import Status, ValidationError
 from durable_async.client import Conditions
 from durable_async.environment import SystemEnvironment
 from durable_async.errors import shown
+from durable_async.model.identity import ENTITY_MARK
 from durable_async.model.moments import instant
 from durable_async.model.spans import span_of
 
@@ -59,8 +60,38 @@ DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Only say what would be done, and change nothing.")
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of orchestrations.")]
-Id = Annotated[str, typer.Argument(metavar="ID", help="Id of an orchestration.")]
+
+
+def orchestration(text: str) -> str:
+    """Return the id of an orchestration.
+
+    Raises:
+        ValidationError: It is one of an entity.
+    """
+    if text.startswith(ENTITY_MARK):
+        raise ValidationError(
+            "ID", f"{shown(text)} is an entity: `show`, `signal`, `call` and `unpark` take those"
+        )
+    return text
+
+
+Ids = Annotated[
+    list[str], typer.Argument(metavar="ID...", help="Ids; - reads them from standard input.")
+]
+Id = Annotated[
+    str, typer.Argument(metavar="ID", help="Id of an orchestration.", callback=orchestration)
+]
+AnyId = Annotated[
+    str,
+    typer.Argument(metavar="ID", help="The id of an orchestration, or of an entity: @name@key."),
+]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="How many at most.")]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout", min=0, metavar="SECONDS", help="Wait so long at most; it goes on regardless."
+    ),
+]
 Reason = Annotated[str | None, typer.Option(help="For the record.")]
 Payload = Annotated[
     str | None,
@@ -171,6 +202,18 @@ def tags_of(texts: Sequence[str] | None) -> dict[str, str]:
             raise ValidationError("--tag", f"{shown(text)} is not of the form KEY=VALUE")
         tags[key] = value
     return tags
+
+
+def length_of(text: str, field: str) -> timedelta:
+    """Return the duration that an option says.
+
+    Raises:
+        ValidationError: It is none.
+    """
+    span = span_of(text)
+    if span is None:
+        raise ValidationError(field, f"{shown(text)} is no duration, such as 90s, 15m, 2h or 1d")
+    return span
 
 
 def moment_of(text: str | None, field: str, *, ahead: bool = False) -> datetime | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from itertools import zip_longest
 from typing import Any
 
@@ -19,14 +19,16 @@ from durable_async import (
     EntityState,
     HubStatistics,
     OrchestrationState,
+    Retention,
     Status,
     WorkerState,
 )
 from durable_async.model import history as h
 from durable_async.model.explanation import Explanation, Stand
+from durable_async.model.policy import Seconds, seconds_of
 from durable_async.schedules import ScheduleSpec, ScheduleState
 
-from ._events import Moment, cut, failed, timeline
+from ._events import Moment, clock, cut, failed, payload, timeline
 from ._findings import Finding, Level
 from ._terminal import plain, words, words_of_lines
 
@@ -86,7 +88,9 @@ def _remarks(one: EntityState[Any]) -> str:
     return ", ".join(remarks)
 
 
-def entity(one: EntityState[Any], locks: EntityLocks) -> Table:
+def entity(
+    one: EntityState[Any], locks: EntityLocks, operations: Sequence[h.EntityOperation] = ()
+) -> Table:
     """Return a grid of what is known of an entity."""
     grid = _grid()
     grid.add_row("id", words(str(one.entity_id)))
@@ -100,6 +104,9 @@ def entity(one: EntityState[Any], locks: EntityLocks) -> Table:
         grid.add_row("locked by", words(f"{holder.instance_id}, {since}"))
     for place, waiter in enumerate(locks.waiting, 1):
         grid.add_row(f"{place}. in line", words(waiter.instance_id))
+    for waits in operations:
+        due = f" not before {clock(waits.due_us)} UTC" if waits.due_us else ""
+        grid.add_row("in its mailbox", words(f"{waits.operation} {payload(waits.input)}{due}"))
     for parked in one.parked_operations:
         what = f"{parked.operation}, {_time(parked.at)} UTC: {parked.reason}"
         grid.add_row("parked operation", words(what))
@@ -338,6 +345,31 @@ def statistics(counts: HubStatistics) -> Table:
         table.add_row(label, f"{count:,}")
     table.columns[1].justify = "right"
     return table
+
+
+def retention(one: Retention) -> Table:
+    """Return a grid of how long what has ended is kept."""
+    grid = _grid()
+    grid.add_row("kept", words(_length(one.age)))
+    grid.add_row("if it failed", words(_length(one.failed)))
+    for name, age in sorted(one.by_name.items()):
+        grid.add_row(words(name), words(_length(age)))
+    return grid
+
+
+def expired(counts: Mapping[str, int]) -> Table:
+    """Return a table of what a retention would delete by now."""
+    table = _table("orchestrator", "would be deleted now")
+    table.columns[1].justify = "right"
+    for name, count in sorted(counts.items()):
+        table.add_row(words(name), f"{count:,}")
+    return table
+
+
+def _length(age: Seconds | None) -> str:
+    if age is None:
+        return "for ever"
+    return str(timedelta(seconds=seconds_of(age, "age"))).removesuffix(", 0:00:00")
 
 
 def history(events: Sequence[h.HistoryEvent]) -> Table:

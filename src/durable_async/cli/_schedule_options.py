@@ -11,10 +11,9 @@ from typing import Annotated
 import typer
 
 from durable_async import ValidationError
-from durable_async.model.spans import span_of
 from durable_async.schedules import CatchUp, Overlap, ScheduleChanges, ScheduleOptions
 
-from ._options import tags_of, time_of
+from ._options import length_of, tags_of, time_of
 
 Cron = Annotated[
     str | None, typer.Option(help="Five fields, such as '0 9 * * MON-FRI', or @daily.")
@@ -144,9 +143,4 @@ def _time(text: str | None, field: str) -> datetime | None:
 
 
 def _span(text: str | None, field: str) -> timedelta | None:
-    if text is None:
-        return None
-    span = span_of(text)
-    if span is None:
-        raise ValidationError(field, f"{text!r} is no duration, such as 90s, 15m, 2h or 1d")
-    return span
+    return None if text is None else length_of(text, field)

@@ -27,6 +27,7 @@ from ._options import (
     Hub,
     Id,
     Payload,
+    Timeout,
     Url,
     Value,
     Where,
@@ -37,15 +38,6 @@ from ._options import (
 )
 from ._terminal import note, notes, plain
 
-Timeout = Annotated[
-    float | None,
-    typer.Option(
-        "--timeout",
-        min=0,
-        metavar="SECONDS",
-        help="Wait so long at most; it goes on regardless.",
-    ),
-]
 WaitForIt = Annotated[
     bool, typer.Option("--wait", "-w", help="Wait until it has ended, and show what came of it.")
 ]
@@ -168,6 +160,7 @@ async def _tell(
     handle: OrchestrationHandle[Any], wait_for_it: bool, timeout: float | None, *, as_json: bool
 ) -> int:
     if wait_for_it:
+        note(f"{handle.instance_id}: was started, and goes on whether or not this waits", "dim")
         return await _tell_end(handle, timeout, as_json=as_json)
     if as_json:
         _documents.write({"id": handle.instance_id})

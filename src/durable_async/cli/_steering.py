@@ -19,6 +19,7 @@ from ._options import (
     DryRun,
     Hub,
     Id,
+    Ids,
     Payload,
     Reason,
     Url,
@@ -29,10 +30,6 @@ from ._options import (
     said_once,
 )
 from ._terminal import say
-
-Ids = Annotated[
-    list[str], typer.Argument(metavar="ID...", help="Ids; - reads them from standard input.")
-]
 
 
 def raise_event(

@@ -87,6 +87,16 @@ def note(text: str, style: str = "") -> None:
     notes().print(words_of_lines(text, style), soft_wrap=True)
 
 
+def first_of(limit: int) -> str:
+    """Return what is said where only so many are shown."""
+    return f"The first {limit}; --limit shows more."
+
+
+def say_more(text: str, *, aside: bool) -> None:
+    """Say that this is not all; on standard error where the answer is for programs."""
+    (note if aside else say)(text)
+
+
 def make_sure(question: str, *, yes: bool) -> None:
     """Ask before something that cannot be undone; no answer means no.
 
@@ -113,6 +123,17 @@ def progress(what: str, total: int) -> Generator[Callable[[int], None]]:
         transient=True,
         disable=not notes().is_terminal,
     )
-    with shown:
-        task = shown.add_task(what, total=total)
-        yield lambda completed: shown.update(task, completed=completed)
+    done = 0
+
+    def tell(completed: int) -> None:
+        nonlocal done
+        done = completed
+        shown.update(task, completed=completed)
+
+    try:
+        with shown:
+            task = shown.add_task(what, total=total)
+            yield tell
+    except BaseException:
+        note(f"{what} was stopped after {done:,} of {total:,}")
+        raise

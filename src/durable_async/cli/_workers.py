@@ -28,7 +28,9 @@ def workers(as_json: AsJson = False, app: App = None, url: Url = None, hub: Hub 
     elif found:
         console().print(_render.workers(found))
     if not any(worker.is_alive for worker in found):
-        (note if as_json else say)("No worker is alive in this hub.")
+        (note if as_json else say)(
+            "No worker is alive in this hub: durable-async worker module:hub starts one."
+        )
         raise typer.Exit(NOT_DONE)
 
 

@@ -268,6 +268,19 @@ def test_looking_makes_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("sqlite:///typo.db", r"no file '/.*typo\.db': whoever opens a hub in it makes it"),
+        ("sqlite://typo.db", "three slashes"),
+        ("memory://", "lives and dies with the process"),
+    ],
+)
+def test_a_store_that_holds_nothing_is_refused(url: str, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        say("list", "--url", url)
+
+
 def test_an_id_is_shown_whole(url: str) -> None:
     async def start() -> str:
         async with TaskHub.open(url, registry=registry) as hub:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
 import pytest
 
 from durable_async import ConfigurationError, Registry, TaskHub
@@ -126,3 +127,16 @@ def test_two_hubs_have_to_be_told_apart(folder: Path) -> None:
     )
     with pytest.raises(ConfigurationError, match=r"two_of_tests:a, two_of_tests:b"):
         load("two_of_tests")
+
+
+def test_an_import_within_an_event_loop_ends_at_the_first_interrupt(folder: Path) -> None:
+    (folder / "slow_of_tests.py").write_text(
+        "import pathlib, signal\nsignal.raise_signal(signal.SIGINT)\npathlib.Path('went on').touch()\n"
+    )
+
+    async def within() -> None:
+        load("slow_of_tests")
+
+    with pytest.raises(KeyboardInterrupt):
+        anyio.run(within)
+    assert not (folder / "went on").exists()

@@ -132,7 +132,10 @@ def test_when_must_be_said_once(url: str, options: tuple[str, ...]) -> None:
 
 def test_workers(url: str) -> None:
     none = run("workers", "--url", url)
-    assert (none.status, none.lines) == (1, ["No worker is alive in this hub."])
+    assert (none.status, none.lines) == (
+        1,
+        ["No worker is alive in this hub: durable-async worker module:hub starts one."],
+    )
 
     async def beside_a_worker() -> list[str]:
         async with TaskHub.open(url) as hub, hub.worker() as worker:

@@ -8,7 +8,7 @@ import pytest
 
 from durable_async import ConfigurationError, ValidationError
 from durable_async.cli._options import moment_of, span_of, tags_of
-from durable_async.cli._terminal import make_sure, plain, plain_json, plain_lines
+from durable_async.cli._terminal import make_sure, plain, plain_json, plain_lines, progress
 
 
 @pytest.mark.parametrize(
@@ -75,3 +75,10 @@ def test_tags_are_pairs() -> None:
     for text in ("a", "=b", ""):
         with pytest.raises(ValidationError, match="KEY=VALUE"):
             tags_of([text])
+
+
+def test_what_is_interrupted_says_how_far_it_has_come(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(KeyboardInterrupt), progress("purging", 3_000) as tell:
+        tell(1_500)
+        raise KeyboardInterrupt
+    assert capsys.readouterr().err == "purging was stopped after 1,500 of 3,000\n"
