@@ -118,7 +118,7 @@ async def by_name(ctx: OrchestrationContext) -> str:
 
 @orchestrator
 async def children(ctx: OrchestrationContext, orders: list[Order]) -> list[Receipt]:
-    one = ctx.call_sub_orchestrator(checkout, orders[0], instance_id="x", version="2")
+    one = ctx.call_sub_orchestrator(checkout, input=orders[0], instance_id="x", version="2")
     assert_type(one, DurableFuture[Receipt])
     assert_type(await one, Receipt)
     receipts = await asyncio.gather(*(ctx.call_sub_orchestrator(checkout, o) for o in orders))

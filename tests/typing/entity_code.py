@@ -96,7 +96,7 @@ def counter(ctx: EntityContext, amount: int = 0) -> int | None:
     ctx.signal_entity(Cart.entity_id("x"), Cart.add, "a", count=3)
     ctx.signal_entity(Cart.entity_id("x"), "add", {"item": "a"}, at=timedelta(hours=1))
     ctx.signal_entity_at(5, Cart.entity_id("x"), Cart.look)
-    assert_type(ctx.start_orchestration(checkout, Order(1), instance_id="x"), str)
+    assert_type(ctx.start_orchestration(checkout, input=Order(1), instance_id="x"), str)
     assert_type(ctx.start_orchestration(audit), str)
     assert_type(ctx.start_orchestration("by name", {"any": 1}, version="2"), str)
 

@@ -218,8 +218,8 @@ class OrchestrationContext(EntityCalls):
     def call_activity(
         self,
         activity: str,
-        input: Any = None,
         /,
+        input: Any = None,
         *,
         result_type: type[T],
         options: ActivityOptions | None = None,
@@ -228,8 +228,8 @@ class OrchestrationContext(EntityCalls):
     def call_activity(
         self,
         activity: str,
-        input: Any = None,
         /,
+        input: Any = None,
         *,
         result_type: Any = ...,
         options: ActivityOptions | None = None,
@@ -319,8 +319,8 @@ class OrchestrationContext(EntityCalls):
     def call_sub_orchestrator(
         self,
         orchestrator: OrchestratorReference[Any, R],
-        input: Any = None,
         /,
+        input: Any = None,
         *,
         instance_id: str | None = None,
         version: str | None = None,
@@ -331,8 +331,8 @@ class OrchestrationContext(EntityCalls):
     def call_sub_orchestrator(
         self,
         orchestrator: str,
-        input: Any = None,
         /,
+        input: Any = None,
         *,
         instance_id: str | None = None,
         version: str | None = None,
@@ -343,8 +343,8 @@ class OrchestrationContext(EntityCalls):
     def call_sub_orchestrator(
         self,
         orchestrator: Any,
-        input: Any = None,
         /,
+        input: Any = None,
         *,
         instance_id: str | None = None,
         version: str | None = None,

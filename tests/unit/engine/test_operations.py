@@ -278,7 +278,7 @@ class Sender(Entity[int]):
         context.signal_entity_at(timedelta(seconds=2), Counter.entity_id("a"), Counter.get)
         context.signal_entity_at(3, OTHER, "op", 1)
         first = context.start_orchestration("audit")
-        second = context.start_orchestration(audit, 5, instance_id="mine", version="2")
+        second = context.start_orchestration(audit, input=5, instance_id="mine", version="2")
         return f"{first} {second} {context.now().isoformat()} {context.caller}"
 
     def mistake(self, number: int) -> str:

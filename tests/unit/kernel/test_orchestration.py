@@ -466,7 +466,7 @@ def test_a_heartbeat_is_kept_for_the_next_attempt() -> None:
 def test_children_and_their_failures() -> None:
     async def orchestrator(ctx: Any) -> Any:
         mine = ctx.call_sub_orchestrator("child", 1)
-        named = ctx.call_sub_orchestrator("child", 2, instance_id="named", version="2")
+        named = ctx.call_sub_orchestrator("child", input=2, instance_id="named", version="2")
         try:
             await named
         except SubOrchestrationFailedError as error:

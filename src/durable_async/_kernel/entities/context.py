@@ -244,8 +244,8 @@ class EntityContext:
     def start_orchestration(
         self,
         orchestrator: OrchestratorReference[In, Any],
-        input: In,
         /,
+        input: In,
         *,
         instance_id: str | None = None,
         version: str | None = None,
@@ -256,8 +256,8 @@ class EntityContext:
     def start_orchestration(
         self,
         orchestrator: str,
-        input: Any = None,
         /,
+        input: Any = None,
         *,
         instance_id: str | None = None,
         version: str | None = None,
@@ -267,8 +267,8 @@ class EntityContext:
     def start_orchestration(
         self,
         orchestrator: Any,
-        input: Any = None,
         /,
+        input: Any = None,
         *,
         instance_id: str | None = None,
         version: str | None = None,
