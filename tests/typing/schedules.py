@@ -51,7 +51,8 @@ async def main() -> None:
         await schedules.create("s", checkout, input=Order(1), every=1)
         await schedules.create("s", "by name", {"any": 1}, at=datetime.now())
         assert_type(await schedules.get("s"), ScheduleState | None)
-        assert_type(await schedules.trigger("s"), OrchestrationHandle[Any])
+        assert_type(await schedules.trigger("s", request_id="click"), OrchestrationHandle[Any])
+        assert_type(await schedules.preview_update("s", input=Order(3)), ScheduleState)
         assert_type(schedules.preview(cron="@daily"), tuple[datetime, ...])
         async for one in schedules.list(prefix="s"):
             assert_type(one, ScheduleState)

@@ -208,6 +208,11 @@ def schedule(one: ScheduleState) -> dict[str, Any]:
     }
 
 
+def next_ticks(schedule_id: str, ticks: Sequence[datetime]) -> dict[str, Any]:
+    """Return when the ticks of a schedule would be that is not created."""
+    return {"id": schedule_id, "dry_run": True, "next_ticks": list(map(_time, ticks))}
+
+
 def schedule_change(before: ScheduleState, after: ScheduleState) -> dict[str, Any]:
     """Return what a change of a schedule would do."""
     return {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from typing import Annotated, TypeVar
 
 import anyio
@@ -154,8 +155,7 @@ def create(
 
     async def run(found: TaskHub) -> ScheduleState | None:
         if dry_run:
-            for tick in found.schedules.preview(**options):
-                say(_documents.time_of(tick))
+            _tell_ticks(schedule_id, found.schedules.preview(**options), as_json=as_json)
             return None
         return await found.schedules.create(
             schedule_id,
@@ -354,6 +354,14 @@ def _in(where: Where, call: Callable[[TaskHub], Awaitable[T]]) -> T:
             return await call(hub)
 
     return anyio.run(run)
+
+
+def _tell_ticks(schedule_id: str, ticks: Sequence[datetime], *, as_json: bool) -> None:
+    if as_json:
+        _documents.write(_documents.next_ticks(schedule_id, ticks))
+        return
+    for tick in ticks:
+        say(_documents.time_of(tick))
 
 
 def _tell(state: ScheduleState, *, as_json: bool) -> None:

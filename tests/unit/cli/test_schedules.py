@@ -108,6 +108,11 @@ def test_a_trigger_that_is_repeated_starts_nothing_more(url: str) -> None:
 def test_what_would_be_is_only_said(url: str) -> None:
     said = run("schedules", "create", "s", "report", "--every", "1h", "--dry-run", "--url", url)
     assert len(said.lines) == 5
+    (document,) = run(
+        *("schedules", "create", "s", "report", "--every", "1h", "--dry-run", "--json"),
+        *("--url", url),
+    ).documents
+    assert (document["id"], document["dry_run"], len(document["next_ticks"])) == ("s", True, 5)
     assert run("schedules", "list", "--url", url).lines == ["There are no such schedules."]
 
 

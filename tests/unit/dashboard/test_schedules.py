@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from durable_async import TaskHub
+from durable_async import TaskHub, WaitTimeoutError
 from durable_async.schedules import CatchUp, Overlap, ScheduleState
 
 from .house import Book, Browser, dashboard, hidden, opened, place
@@ -192,9 +192,11 @@ async def test_an_edit_of_the_input_alone() -> None:
         await done(browser, "/edit-schedule", seen)
         state = await schedule_of(hub)
         assert (state.spec.input, state.spec.cron) == ("Ada", "0 9 * * *")
-        same = await looked(browser, "/edit-schedule", "s")
-        assert same.status_code == 409
-        assert "Nothing is other than it is." in same.text
+        for fields in ({}, {"input": ' "Ada"\n '}, {"when": "@daily", "kind": "cron"}):
+            await hub.schedules.update("s", cron="@daily")
+            same = await looked(browser, "/edit-schedule", "s", **fields)
+            assert same.status_code == 409
+            assert "Nothing is other than it is." in same.text
 
 
 async def test_what_somebody_else_changed_meanwhile_is_not_overwritten_unseen() -> None:
@@ -243,9 +245,27 @@ async def test_a_backfill_is_counted_before() -> None:
         assert "All ticks of that time have their runs" in none.text
     assert [line[3:] for line in book.lines[:2]] == [
         ("lost", "refused: What you typed is not their number. Nothing was started."),
-        ("lost", "8 started"),
+        ("lost", "begun"),
     ]
-    assert book.records[1].details["count"] == "8"
+    assert book.records[2].outcome == "8 started"
+    assert book.records[2].details["count"] == "8"
+
+
+async def test_a_backfill_that_was_not_answered_may_have_begun(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with opened() as hub:
+        begin = await past(hub, 3)
+        browser = Browser(dashboard(hub))
+        seen = await looked(browser, "/backfill", "s", start=begin.isoformat())
+
+        async def silent(*_: Any, **__: Any) -> None:
+            raise WaitTimeoutError("@durable_async.schedule@s", "answer", 30.0)
+
+        monkeypatch.setattr(hub.schedules, "backfill", silent)
+        answer = await done(browser, "/backfill", seen, confirmation="3")
+    assert answer.status_code == 409
+    assert "Some may have been started: count again." in answer.text
 
 
 async def test_ticks_of_other_times_are_counted_anew() -> None:

@@ -9,7 +9,12 @@ from zoneinfo import ZoneInfo
 from starlette.responses import Response
 
 from durable_async.dashboard._visit import Visit
-from durable_async.errors import DurableError, ValidationError
+from durable_async.errors import (
+    BackendUnavailableError,
+    DurableError,
+    ValidationError,
+    WaitTimeoutError,
+)
 from durable_async.schedules import ScheduleState
 
 from .action import REASON, REASON_CHARS_MAX, Field, Form, details_of
@@ -63,16 +68,23 @@ async def _do(visit: Visit, attempt: Attempt) -> Response:
             await attempt.keep(f"refused: {problem}")
             return await _count(visit, schedule, form, start, end, problem)
         attempt.once()
-        started = await visit.hub.schedules.backfill(schedule.schedule_id, start, end)
+        await attempt.keep("begun")
+        started = await _start(visit, schedule, start, end)
     except (Wrong, DurableError) as error:
         wrong = wrong_of(error) if isinstance(error, DurableError) else error
         if step == "do":
             await attempt.keep(str(error))
         return _ask(visit, schedule, form, wrong.fields)
-    await attempt.keep(f"{len(started):,} started")
-    return visit.go_to_done(
-        "/schedule", attempt.action, id=schedule.schedule_id, changed=len(started)
-    )
+    await attempt.keep(f"{started:,} started")
+    return visit.go_to_done("/schedule", attempt.action, id=schedule.schedule_id, changed=started)
+
+
+async def _start(visit: Visit, schedule: ScheduleState, start: datetime, end: datetime) -> int:
+    """Start what has no run, and return how many there were."""
+    try:
+        return len(await visit.hub.schedules.backfill(schedule.schedule_id, start, end))
+    except (BackendUnavailableError, WaitTimeoutError) as error:
+        raise Wrong({"": f"{error}. Some may have been started: count again."}) from error
 
 
 def _span(visit: Visit, schedule: ScheduleState, form: Form) -> tuple[datetime, datetime]:
@@ -96,7 +108,8 @@ def _moment(form: Form, name: str, zone: str) -> datetime | None:
         at = moment_of(form.get(name, "").strip())
         if at is None:
             return None
-        return (at if at.tzinfo else at.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
+        aware = at if at.tzinfo else at.replace(tzinfo=UTC if zone == "UTC" else ZoneInfo(zone))
+        return aware.astimezone(UTC)
     except ValidationError as error:
         raise Wrong({name: error.reason}) from error
     except OverflowError as error:

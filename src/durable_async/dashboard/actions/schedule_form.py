@@ -42,6 +42,7 @@ from .schedule_words import (
 from .values import input_of
 
 TICKS = 5
+NOTHING = {"": "Nothing is other than it is."}
 
 
 async def create(visit: Visit) -> Response:
@@ -131,9 +132,7 @@ async def _edit(visit: Visit, attempt: Attempt) -> Response:
         changes = _meant(visit, words, others)
         after = await schedules.preview_update(schedule_id, count=TICKS, **changes)
         if not is_meant:
-            now = await schedules.preview_update(schedule_id, count=TICKS)
-            rows = _differences(was, words_of(after.spec))
-            return _show(visit, words, now, rows=rows, ticks=after.next_ticks)
+            return await _show_changed(visit, words, after)
         attempt.once()
         attempt.details = {"changed": sorted(others), **details_of(SPEC, others)}
         await schedules.update(schedule_id, **changes)
@@ -141,6 +140,14 @@ async def _edit(visit: Visit, attempt: Attempt) -> Response:
         return await _again(visit, attempt, words, error, before, is_meant=is_meant)
     await attempt.keep("done")
     return visit.go_to_done("/schedule", attempt.action, id=schedule_id)
+
+
+async def _show_changed(visit: Visit, words: Mapping[str, str], after: ScheduleState) -> Response:
+    now = await visit.hub.schedules.preview_update(after.schedule_id, count=TICKS)
+    if now.spec == after.spec:
+        raise Wrong(NOTHING)
+    rows = _differences(words_of(now.spec), words_of(after.spec))
+    return _show(visit, words, now, rows=rows, ticks=after.next_ticks)
 
 
 def _refuse_unseen(before: ScheduleState, form: Form) -> None:
@@ -165,7 +172,7 @@ def _meant(visit: Visit, words: Mapping[str, str], others: Mapping[str, str]) ->
         with noting(wrong):
             options["input"] = input_of(visit.hub, words["orchestrator"], words)
     if wrong or not options:
-        raise Wrong(wrong or {"": "Nothing is other than it is."})
+        raise Wrong(wrong or NOTHING)
     return options
 
 
