@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from typing import Any, TypeAlias
 
 import anyio
@@ -137,14 +138,13 @@ class PostgresCore:
             raise
 
     async def close(self) -> None:
-        """Let go of every connection and thread, also for who is cancelled: it takes seconds at most. Safe to repeat."""
+        """Let go of every connection and thread, of all of them also for who is cancelled: it takes seconds at most. Safe to repeat."""
         self._is_open = False
         self._near.clear()
         with anyio.CancelScope(shield=True):
-            await self._ears.close()
-            await self._lifelines.close()
-            for link in (self._work, self._commits, self._clients):
-                await link.close()
+            async with AsyncExitStack() as closing:  # what was pushed last is done first
+                for one in (self._clients, self._commits, self._work, self._lifelines, self._ears):
+                    closing.push_async_callback(one.close)
 
     def now_us(self) -> int:
         """Return the server's clock, as far as it is known to have come; it never goes back here."""

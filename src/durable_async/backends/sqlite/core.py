@@ -7,7 +7,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -136,7 +136,7 @@ class SqliteCore:
             watch.rely_on_rings()
 
     async def close(self) -> None:
-        """Let go of connections, threads and signs of life. Safe to repeat."""
+        """Let go of connections, threads and signs of life, of all of them also for who is cancelled meanwhile. Safe to repeat."""
         writing, reading = self._writing, self._reading
         self._writing = self._reading = None
         self._hints.close()
@@ -145,9 +145,13 @@ class SqliteCore:
             self._connections.clear()
             return
         self._bells.leave()
-        for runner in (reading, writing):
-            if runner is not None:
-                await runner.stop()
+        async with AsyncExitStack() as closing:  # what was pushed last is done first
+            closing.callback(self._let_go)
+            for runner in (writing, reading):
+                if runner is not None:
+                    closing.push_async_callback(runner.stop)
+
+    def _let_go(self) -> None:
         self._bells.take_down()
         self._lifelines.drop_all()
         with self._renewing:

@@ -208,6 +208,17 @@ async def test_whoever_is_cancelled_lets_go_of_everything(
             asyncio.get_running_loop().call_soon(scope.cancel)
             await backend.open()
         assert (asyncio.all_tasks(), _threads_of_ours()) == (tasks, [])
+
+        backend = PostgresBackend(dsn)
+        await backend.open()
+        await backend.register_worker("w", 30)
+        closing = asyncio.ensure_future(backend.close())
+        await asyncio.sleep(0)
+        closing.cancel()  # by asyncio's own means, which no shield holds
+        await asyncio.wait([closing])
+        with anyio.fail_after(10):
+            while (asyncio.all_tasks(), _threads_of_ours()) != (tasks, []):
+                await anyio.sleep(0.01)
         connection: Any = await asyncpg.connect(postgres_server.dsn)
         count = "select count(*) from pg_stat_activity where datname = $1"
         assert await connection.fetchval(count, fresh_name) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import threading
 from pathlib import Path
@@ -65,6 +66,24 @@ async def test_closing_leaves_no_thread_and_no_file(tmp_path: Path) -> None:
     await backend.open()
     assert [one.created for one in await backend.create([new("a")])] == [True]
     await backend.close()
+
+
+@pytest.mark.parametrize("steps", range(1, 5))
+async def test_who_is_cancelled_while_it_closes_leaves_no_thread_and_no_file(
+    tmp_path: Path, steps: int
+) -> None:
+    """By asyncio's own means, which no shield holds."""
+    before = threading.active_count()
+    backend = make(tmp_path / "hub.db")
+    await backend.open()
+    await backend.register_worker("w", 30)
+    closing = asyncio.ensure_future(backend.close())
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.wait([closing])
+    assert threading.active_count() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["hub.db"]
 
 
 async def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
