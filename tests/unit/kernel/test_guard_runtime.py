@@ -559,3 +559,23 @@ if sys.version_info >= (3, 12):
     assert all(sys.monitoring.get_tool(tool) != "durable_async" for tool in range(6))
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=50)
+
+
+def test_what_dies_after_the_modules_meets_no_net() -> None:
+    script = """
+import sys, types
+sys.kept = early = sys.modules["early"] = types.ModuleType("early")  # outlives the modules below
+from durable_async._kernel import guard
+
+class Late:
+    def __del__(self):
+        len("")
+
+guard.install()
+early.late = Late()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=50
+    )
+
+    assert done.stderr == ""

@@ -6,6 +6,7 @@ costs nothing any more.
 
 from __future__ import annotations
 
+import atexit
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -61,12 +62,14 @@ if sys.version_info >= (3, 12):
         _monitoring.set_events(tool, _monitoring.events.CALL)
         for code in entered:
             _monitoring.set_local_events(tool, code, _monitoring.events.PY_START)
+        atexit.register(stop)  # what dies after the modules would call what they no longer have
 
     def stop() -> None:
         """Stop watching and give the tool number back."""
         tool = _registered.tool
         if tool is None:
             return
+        atexit.unregister(stop)
         _monitoring.set_events(tool, 0)
         for code in _entered_functions():
             _monitoring.set_local_events(tool, code, 0)
