@@ -56,7 +56,7 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def _check_extra() -> None:
-    for package in ("typer", "rich"):
+    for package in ("typer", "rich", "packaging"):
         try:
             importlib.import_module(package)
         except ImportError as error:

@@ -22,7 +22,7 @@ from durable_async.cli import _app
 from durable_async.cli._exits import status_of
 
 
-@pytest.mark.parametrize("package", ["typer", "rich"])
+@pytest.mark.parametrize("package", ["typer", "rich", "packaging"])
 def test_a_missing_package_names_the_extra(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], package: str
 ) -> None:

@@ -13,6 +13,15 @@ It knows the port and its records, nothing of any backend. The whole test file o
 
 from __future__ import annotations
 
+from durable_async.errors import MissingExtraError
+
+try:
+    import pytest  # noqa: F401
+    import pytest_asyncio  # noqa: F401 - what the suite is written with
+except ImportError as error:
+    package = (error.name or "pytest").replace("_", "-")
+    raise MissingExtraError(package, "test", "the conformance suite of backends") from error
+
 from .activities import ActivityCancelConformance, ActivityQueueConformance
 from .answers import AnswerConformance
 from .base import HUB, LETTERS_MAX, Connect, ManualClock, Opener, StoreClock
