@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 
 import durable_async
+import durabletask
 
 from .tracing import Span, check_one_trace, tree
 from .worlds import POSTGRES, SQLITE
 
-PROGRAM = Path(__file__).with_name("tracing_program.py")
+PROGRAMS = ["tracing_program.py", "tracing_program_durabletask.py"]
+SOURCES = [str(Path(one.__file__).parents[1]) for one in (durable_async, durabletask)]
 SECONDS_MAX = 60
 
 WHOLE = """\
@@ -34,11 +36,18 @@ create_orchestration:checkout
 """.splitlines()
 
 
-def begin(url: str, folder: Path, job: str) -> subprocess.Popen[str]:
-    source = str(Path(durable_async.__file__).parents[1])
+def begin(program: str, url: str, folder: Path, job: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-W", "error", str(PROGRAM), url, str(folder), job],
-        env={**os.environ, "PYTHONPATH": source},
+        [
+            sys.executable,
+            "-W",
+            "error",
+            str(Path(__file__).with_name(program)),
+            url,
+            str(folder),
+            job,
+        ],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(SOURCES)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -58,8 +67,9 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills by signal")
-def test_one_trace_and_no_doubles_after_a_kill(url: str, tmp_path: Path) -> None:
-    first = begin(url, tmp_path, "start")
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_one_trace_and_no_doubles_after_a_kill(program: str, url: str, tmp_path: Path) -> None:
+    first = begin(program, url, tmp_path, "start")
     end = time.monotonic() + SECONDS_MAX
     while not (tmp_path / "charging").exists():
         assert first.poll() is None, first.communicate()
@@ -67,7 +77,7 @@ def test_one_trace_and_no_doubles_after_a_kill(url: str, tmp_path: Path) -> None
         time.sleep(0.01)
     first.kill()
     first.communicate()
-    second = begin(url, tmp_path, "work")
+    second = begin(program, url, tmp_path, "work")
     out, err = second.communicate(timeout=SECONDS_MAX)
     assert (second.returncode, out) == (0, "ORDER-1 for 5\n"), err
     assert [line for line in err.splitlines() if "fsync is off" not in line] == []

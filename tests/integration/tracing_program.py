@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -84,13 +84,15 @@ async def run(url: str, folder: Path, job: str) -> None:
         print(await hub.client.handle(ORDER, str).wait(timeout=60))
 
 
-def main(url: str, folder: Path, job: str) -> None:
+def main(work: Callable[[str, Path, str], object]) -> None:
+    """Do what the arguments say, and have its spans written."""
+    url, folder, job = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
     provider = TracerProvider()
     with (folder / f"spans-{job}.jsonl").open("w", encoding="utf-8") as file:
         provider.add_span_processor(SimpleSpanProcessor(ToFile(file)))
         trace.set_tracer_provider(provider)
-        asyncio.run(run(url, folder, job))
+        work(url, folder, job)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3])
+    main(lambda *given: asyncio.run(run(*given)))

@@ -97,7 +97,7 @@ class TaskHubGrpcWorker:
         payload_store: Where large payloads are kept; all clients and workers of a hub need the same.
         data_converter: Makes texts of values; by default one that knows more types than `JsonDataConverter`.
         exception_properties_provider: Tells what else is recorded of exceptions.
-        emit_trace_spans: Accepted; there are no spans.
+        emit_trace_spans: Whether spans are written, to the global tracer provider, if OpenTelemetry is installed.
     """
 
     def __init__(
@@ -307,6 +307,7 @@ class TaskHubGrpcWorker:
                 self._native_registry(home),
                 self._settings(),
                 self._payload_store,
+                self._emit_trace_spans,
                 self._logger,
             )
             serving.start()

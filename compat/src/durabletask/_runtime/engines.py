@@ -49,7 +49,7 @@ class Engine:
         self._lock = threading.Lock()
         self._is_ending = False
         self._hubs: list[TaskHub] = []
-        self._shared: dict[int, tuple[object, TaskHub]] = {}
+        self._shared: dict[tuple[int, ...], tuple[tuple[object, ...], TaskHub]] = {}
         self._thread = threading.Thread(
             target=self._live, name=f"durabletask hub {address.hub}", daemon=True
         )
@@ -155,20 +155,19 @@ class Engine:
 
         return self._here(made)
 
-    def shared_hub(self, key: object, make: Callable[[], TaskHub]) -> TaskHub:
-        """Return the one hub of a key, which is an object; make it if there is none yet."""
+    def shared_hub(self, make: Callable[[], TaskHub], *key: object) -> TaskHub:
+        """Return the one hub of some objects; make it if there is none yet."""
+        ids = tuple(map(id, key))
 
         def found_or_made() -> TaskHub:
-            if id(key) not in self._shared:
+            if ids not in self._shared:
                 hub = make()
                 self._hubs.append(hub)
-                self._shared[id(key)] = (
-                    key,
-                    hub,
-                )  # the key is held, so that no other can get its id
-            return self._shared[id(key)][1]
+                self._shared[ids] = key, hub  # the key is held, so that no other can get its ids
+            return self._shared[ids][1]
 
-        return self._here(found_or_made)
+        found = self._shared.get(ids)  # most calls need not go to the thread for it
+        return self._here(found_or_made) if found is None else found[1]
 
     def _here(self, call: Callable[[], T]) -> T:
         """Call a function on the loop's own thread, and wait for it."""

@@ -15,6 +15,7 @@ import anyio.to_thread
 from durable_async import DataConverter, Registry, TaskHub
 from durable_async.backend import Backend
 from durable_async.backends.memory import MemoryStore
+from durable_async.telemetry import Telemetry
 
 from .addresses import Address, claim_port, release_port, resolve, taskhub_in
 from .engines import Engine, engines
@@ -119,7 +120,11 @@ class Host:
         return self._current().hub().backend
 
     def task_hub(
-        self, registry: Registry | None = None, payload_store: PayloadStore | None = None
+        self,
+        registry: Registry | None = None,
+        payload_store: PayloadStore | None = None,
+        *,
+        telemetry: Telemetry | None = None,
     ) -> TaskHub:
         """Return a hub whose payloads are texts; use it on the hub's loop only.
 
@@ -128,18 +133,23 @@ class Host:
         Args:
             registry: What its workers run.
             payload_store: Where large payloads are kept, or ``None`` for the hub's own store.
+            telemetry: Who listens.
         """
         engine = self._current()
-        if payload_store is None and registry is None:
-            return engine.hub()
 
         def made() -> TaskHub:
             backend, payloads = _kept_in(engine.hub().backend, payload_store)
             return TaskHub(
-                backend, name=self.address.hub, registry=registry or Registry(), payloads=payloads
+                backend,
+                name=self.address.hub,
+                registry=registry or Registry(),
+                payloads=payloads,
+                telemetry=telemetry,
             )
 
-        return engine.make_hub(made) if registry else engine.shared_hub(payload_store, made)
+        return (
+            engine.make_hub(made) if registry else engine.shared_hub(made, payload_store, telemetry)
+        )
 
     # -- letting go
 

@@ -13,6 +13,7 @@ from durabletask.payload import PayloadStore
 
 from .engine_logs import passed_on
 from .hosts import Address, Host, attach
+from .tracing import tracing
 
 RETRY_SECONDS = 1.0
 RETRY_SECONDS_MAX = 30.0
@@ -26,6 +27,7 @@ class Serving:
         registry: What it runs.
         settings: Its bounds.
         payload_store: Where large payloads are kept, or ``None`` for the hub's own store.
+        emits_spans: Whether its spans are written.
         logger: The worker's.
     """
 
@@ -35,12 +37,14 @@ class Serving:
         registry: Registry,
         settings: WorkerSettings,
         payload_store: PayloadStore | None,
+        emits_spans: bool,
         logger: logging.Logger,
     ) -> None:
         self._address = address
         self._registry = registry
         self._settings = settings
         self._payload_store = payload_store
+        self._emits_spans = emits_spans
         self._log = logger
         self._stopping = threading.Event()
         self._lock = threading.RLock()  # a signal's handler may stop it while it is stopped
@@ -81,7 +85,8 @@ class Serving:
     def _begin(self) -> None:
         host = attach(self._address)
         try:
-            hub = host.task_hub(self._registry, self._payload_store)
+            telemetry = tracing() if self._emits_spans else None
+            hub = host.task_hub(self._registry, self._payload_store, telemetry=telemetry)
         except BaseException:
             host.detach()
             raise

@@ -53,7 +53,7 @@ class AsyncTaskHubGrpcClient:
         default_version: The version of orchestrations that are started without one.
         payload_store: Where large payloads are kept; all clients and workers of a hub need the same.
         data_converter: Makes texts of values; by default one that knows more types than `JsonDataConverter`.
-        emit_trace_spans: Accepted; there are no spans.
+        emit_trace_spans: Whether spans are written, to the global tracer provider, if OpenTelemetry is installed.
 
     Attributes:
         default_version: As it was given.
@@ -81,7 +81,6 @@ class AsyncTaskHubGrpcClient:
         emit_trace_spans: bool = True,
     ) -> None:
         self.default_version = default_version
-        self._emit_trace_spans = emit_trace_spans
         self._connection = connection(
             "async_client",
             host_address=getattr(channel, "host_address", None) or host_address,
@@ -91,6 +90,7 @@ class AsyncTaskHubGrpcClient:
             logger=logger,
             payload_store=payload_store,
             data_converter=data_converter,
+            emit_trace_spans=emit_trace_spans,
         )
 
     async def __aenter__(self) -> Self:
@@ -106,7 +106,7 @@ class AsyncTaskHubGrpcClient:
     @property
     def emit_trace_spans(self) -> bool:
         """What the client was made with."""
-        return self._emit_trace_spans
+        return self._connection.emit_trace_spans
 
     # -- starting
 

@@ -55,7 +55,7 @@ class TaskHubGrpcClient:
         default_version: The version of orchestrations that are started without one.
         payload_store: Where large payloads are kept; all clients and workers of a hub need the same.
         data_converter: Makes texts of values; by default one that knows more types than `JsonDataConverter`.
-        emit_trace_spans: Accepted; there are no spans.
+        emit_trace_spans: Whether spans are written, to the global tracer provider, if OpenTelemetry is installed.
 
     Attributes:
         default_version: As it was given.
@@ -83,7 +83,6 @@ class TaskHubGrpcClient:
         emit_trace_spans: bool = True,
     ) -> None:
         self.default_version = default_version
-        self._emit_trace_spans = emit_trace_spans
         self._connection = connection(
             "client",
             host_address=getattr(channel, "host_address", None) or host_address,
@@ -93,6 +92,7 @@ class TaskHubGrpcClient:
             logger=logger,
             payload_store=payload_store,
             data_converter=data_converter,
+            emit_trace_spans=emit_trace_spans,
         )
 
     def __enter__(self) -> Self:
@@ -108,7 +108,7 @@ class TaskHubGrpcClient:
     @property
     def emit_trace_spans(self) -> bool:
         """What the client was made with."""
-        return self._emit_trace_spans
+        return self._connection.emit_trace_spans
 
     # -- starting
 

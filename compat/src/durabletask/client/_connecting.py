@@ -12,6 +12,7 @@ import anyio.to_thread
 from durable_async import TaskHub
 from durabletask._runtime.hosts import Host, attach, resolve, taskhub_in
 from durabletask._runtime.rpc import ended_with_client, translated
+from durabletask._runtime.tracing import tracing
 from durabletask._runtime.verbs import Verbs
 from durabletask.internal.shared import get_logger
 from durabletask.payload import PayloadStore
@@ -31,6 +32,10 @@ class Connection:
         logger: Hears what is done.
         payload_store: Where large payloads are kept, or ``None``.
         data_converter: Makes texts of values; the default one, if it is ``None``.
+        emit_trace_spans: Whether spans are written.
+
+    Attributes:
+        emit_trace_spans: As it was given.
     """
 
     def __init__(
@@ -41,11 +46,13 @@ class Connection:
         logger: logging.Logger,
         payload_store: PayloadStore | None,
         data_converter: DataConverter | None,
+        emit_trace_spans: bool,
     ) -> None:
         self._host_address = host_address
         self._taskhub = taskhub_in(metadata)
         self._logger = logger
         self._payload_store = payload_store
+        self.emit_trace_spans = emit_trace_spans
         self.converter = DEFAULT_DATA_CONVERTER if data_converter is None else data_converter
         self._lock = threading.Lock()
         self._is_closed = False
@@ -86,7 +93,8 @@ class Connection:
             if self._host is None:
                 with translated():
                     self._host = attach(resolve(self._host_address, self._taskhub, self._logger))
-            hub = self._host.task_hub(payload_store=self._payload_store)
+            telemetry = tracing() if self.emit_trace_spans else None
+            hub = self._host.task_hub(payload_store=self._payload_store, telemetry=telemetry)
             if self._verbs is None or self._verbs[0] is not hub:  # new, or in a forked child
                 self._verbs = (hub, self._made(hub))
             return self._host, self._verbs[1]
@@ -129,6 +137,7 @@ def connection(
     logger: logging.Logger | None,
     payload_store: PayloadStore | None,
     data_converter: DataConverter | None,
+    emit_trace_spans: bool,
 ) -> Connection:
     """Return a connection as a constructor's arguments say.
 
@@ -141,4 +150,5 @@ def connection(
         logger=get_logger(kind, log_handler, log_formatter, logger),
         payload_store=payload_store,
         data_converter=data_converter,
+        emit_trace_spans=emit_trace_spans,
     )
