@@ -32,14 +32,12 @@ async def job(ctx: OrchestrationContext, count: int) -> str:
 async def main() -> None:
     async with TaskHub.open("memory://") as hub, hub.worker():
         handle = await hub.client.start(job, 5)
-        seen = -1
-        while seen < 5:
-            state = await handle.get()
-            assert state is not None
-            progress = state.custom_status(Progress)
-            seen = 0 if progress is None else progress.done
-            await asyncio.sleep(0.01)
-        print(f"{seen} of 5")
+        with hub.client.watch(handle) as watch:
+            async for state in watch:  # what is over before anybody looks is passed over
+                progress = state.custom_status(Progress)
+                if progress is not None and progress.done == progress.of:
+                    print(f"{progress.done} of {progress.of}")
+                    break
         await handle.raise_event("seen")
         print(await handle.wait())
 

@@ -51,12 +51,10 @@ async def main() -> None:
 
         eternal = await hub.client.start(counter, 0)
         await hub.client.raise_events([(eternal, "add", number) for number in range(1, 11)])
-        while True:
-            state = await eternal.get()
-            assert state is not None
-            if state.custom_status() == 55:
-                break
-            await asyncio.sleep(0.01)
+        with hub.client.watch(eternal) as watch:
+            async for state in watch:
+                if state.custom_status() == 55:
+                    break
         await eternal.terminate()
         ended = await hub.client.wait_for_end(eternal)
         print(f"counted to 55 in {ended.execution} executions: {ended.status is Status.TERMINATED}")

@@ -1,4 +1,4 @@
-"""The smallest whole program: one activity, one orchestrator, a hub in a file."""
+"""The smallest whole program: one activity, one orchestrator, a hub in memory."""
 
 from __future__ import annotations
 
