@@ -51,12 +51,17 @@ class FailureDetails(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return _describe(error, CAUSE_DEPTH_MAX, set(), non_retryable)
 
     @property
+    def chain(self) -> tuple[FailureDetails, ...]:
+        """This failure, what caused it, what caused that, and so on."""
+        failures: list[FailureDetails] = [self]
+        while (cause := failures[-1].cause) is not None:
+            failures.append(cause)
+        return tuple(failures)
+
+    @property
     def root(self) -> FailureDetails:
         """The failure at the bottom of the causes: what went wrong first."""
-        failure = self
-        while failure.cause is not None:
-            failure = failure.cause
-        return failure
+        return self.chain[-1]
 
     def is_type(self, name: str) -> bool:
         """Tell whether the error's type has this name, qualified or bare."""

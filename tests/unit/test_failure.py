@@ -45,6 +45,8 @@ def test_causes_are_followed_and_end() -> None:
     assert details.cause is not None
     assert details.cause.is_type("KeyError")
     assert details.root.is_type("KeyError")
+    assert details.chain[0] is details
+    assert details.chain[-1] is details.root
 
 
 def test_a_group_tells_what_is_in_it() -> None:

@@ -80,6 +80,7 @@ def state(one: OrchestrationState, events: Sequence[h.HistoryEvent]) -> dict[str
     history = list(map(moment, timeline(events)))
     return {
         **instance(one),
+        "failure": _story(one.failure),
         "input": _value(one.input),
         "custom_status": _value(one.custom_status),
         "output": _value(one.output),
@@ -303,6 +304,18 @@ def _failure(failure: FailureDetails | None) -> dict[str, Any] | None:
     if failure is None:
         return None
     return {"type": failure.error_type, "message": failure.message}
+
+
+def _story(failure: FailureDetails | None) -> dict[str, Any] | None:
+    """Return a failure with where it was raised, and what caused it."""
+    if failure is None:
+        return None
+    return {
+        "type": failure.error_type,
+        "message": failure.message,
+        "stack_trace": failure.stack_trace,
+        "cause": _story(failure.cause),
+    }
 
 
 def _value(read: Callable[[], Any]) -> Any:

@@ -158,6 +158,8 @@ def _show_orchestration(where: Where, instance_id: str, limit: int, *, as_json: 
             console().print(_render.history(history[:limit]))
         else:
             say(str(damage), "bold red")
+        if state.failure is not None:
+            console().print(_render.trace(state.failure))
     if len(history) > limit:
         what = f"The first {limit} of {len(history):,} events; --limit shows more."
         say_more(what, aside=as_json)

@@ -17,6 +17,7 @@ from durable_async import (
     DurableError,
     EntityLocks,
     EntityState,
+    FailureDetails,
     HubStatistics,
     OrchestrationState,
     Retention,
@@ -156,6 +157,15 @@ def state(one: OrchestrationState) -> Table:
     if one.parked is not None:
         grid.add_row("parked", words(one.parked))
     return grid
+
+
+def trace(failure: FailureDetails) -> Group:
+    """Return where a failure was raised, and where what caused it was."""
+    shown: list[RenderableType] = [Text()]
+    for place, one in enumerate(failure.chain):
+        shown.append(words(f"{'caused by ' if place else ''}{failed(one)}", "bold red"))
+        shown.append(words_of_lines(one.stack_trace.rstrip("\n")))
+    return Group(*shown)
 
 
 def explanation(one: Explanation) -> Group:

@@ -244,6 +244,8 @@ def test_show_tells_a_failure(url: str) -> None:
     lines = say("show", "bad", "--url", url)
     assert any(line.startswith("failure ") and "nobody there" in line for line in lines)
     assert any(line.startswith("ActivityFailed #2 greet") for line in lines)
+    assert "caused by builtins.LookupError: nobody there" in lines
+    assert 'raise LookupError("nobody there")' in lines
 
 
 def test_show_can_be_short(url: str) -> None:
@@ -340,6 +342,9 @@ def test_programs_get_documents(url: str) -> None:
     assert (good["id"], good["status"], good["parked"]) == ("good", "completed", None)
     assert bad["failure"]["message"].endswith("nobody there")
     assert later["completed_at"] is None
+    (failed,) = documents("show", "bad", "--url", url, "--json")
+    assert failed["failure"]["cause"]["type"] == "builtins.LookupError"
+    assert 'raise LookupError("nobody there")' in failed["failure"]["cause"]["stack_trace"]
     (shown,) = documents("show", "good", "--url", url, "--json", "--limit", "2")
     assert (shown["output"], shown["custom_status"]) == ("hello Ada", "greeting")
     assert [(event["event"], event["seconds"]) for event in shown["history"]] == [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from starlette.responses import Response
@@ -15,7 +14,6 @@ from durable_async.dashboard._visit import Visit
 from durable_async.dashboard.actions import INSTANCES
 from durable_async.dashboard.timeline import Chart, chart_of, lanes_of
 from durable_async.errors import CorruptHistoryError, DurableError, InstanceNotFoundError
-from durable_async.failure import FailureDetails
 from durable_async.model.explanation import Explanation, WaitKind
 from durable_async.model.history import HistoryEvent
 from durable_async.model.moments import microseconds
@@ -48,7 +46,7 @@ async def page(visit: Visit) -> Response:
         trace=None if damage else state.trace_id,
         explanation=explanation,
         awaited=[] if explanation is None else _awaited(explanation),
-        failures=list(_causes(state.failure)),
+        failures=() if state.failure is None else state.failure.chain,
         payloads=await formatted(_payloads, state, stored_type(visit.hub.payloads)),
         children=children,
         more_children=more_children is not None,
@@ -98,9 +96,3 @@ def _awaited(explanation: Explanation) -> list[str]:
     """Return the names of a few events that it waits for."""
     names = (wait.name for wait in explanation.waits if wait.kind is WaitKind.EVENT)
     return list(dict.fromkeys(names))[:EVENTS_OFFERED]
-
-
-def _causes(failure: FailureDetails | None) -> Iterator[FailureDetails]:
-    while failure is not None:
-        yield failure
-        failure = failure.cause
