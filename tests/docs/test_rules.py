@@ -14,7 +14,7 @@ from durable_async.backends.postgres.statements import migrations_in
 from .markdown import ROOT
 
 PAGE = (ROOT / "docs/internals/rules.md").read_text(encoding="utf-8")
-RULES = 42
+RULES = 43
 PACKAGE = ROOT / "src/durable_async"
 
 _ROW = re.compile(r"^\| (P\d+) \| (.+?) \| (.+?) \| (.+?) \| (.+?) \|$", re.MULTILINE)

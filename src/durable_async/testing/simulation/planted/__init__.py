@@ -8,7 +8,7 @@ simulation that does not find one of them would not find a mistake of that kind 
 
 from __future__ import annotations
 
-from . import kernel, store, worker
+from . import kernel, schedules, store, worker
 from ._planting import PLANTED, Planted, lifted, planted
 
-__all__ = ("PLANTED", "Planted", "kernel", "lifted", "planted", "store", "worker")
+__all__ = ("PLANTED", "Planted", "kernel", "lifted", "planted", "schedules", "store", "worker")

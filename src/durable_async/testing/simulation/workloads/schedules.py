@@ -10,6 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any, ClassVar, TypeVar
 
 import anyio
@@ -18,6 +19,7 @@ from durable_async import (
     Client,
     JsonConverter,
     OrchestrationContext,
+    OrchestrationState,
     Registry,
     ScheduleError,
     TaskHub,
@@ -39,6 +41,9 @@ from ._attempts import begin, check_attempts
 from ._workload import Workload
 
 T = TypeVar("T")
+
+_WAITS = {Overlap.SKIP, Overlap.BUFFER_ONE, Overlap.BUFFER_ALL}
+"""With these, a run begins when the one before is over."""
 
 registry = Registry()
 
@@ -184,11 +189,11 @@ class Schedules(Workload):
                     state, [one async for one in hub.client.query(tags={"schedule": id})]
                 )
 
-    def _check_runs(self, state: ScheduleState, found: list[Any]) -> None:
+    def _check_runs(self, state: ScheduleState, found: list[OrchestrationState]) -> None:
         where = state.schedule_id
         if any(one.execution != 1 for one in found) or len(found) != state.started:
             what = "the runs of a schedule are not those that it started"
-            raise Violation("I7", what, where=where, state=state, found=found)
+            raise Violation("I23", what, where=where, state=state, found=found)
         first_attempts = Counter(
             entry.facts["what"] for entry in self.stage.ledger.entries if entry.attempt == 1
         )
@@ -197,9 +202,20 @@ class Schedules(Workload):
             raise Violation("I2", "a run ended and did nothing", where=where, silent=silent)
         if where in self._edited or state.spec.every is None or state.spec.end is None:
             return
+        self._check_overlap(state, found)
         due = (state.spec.end - state.created_at) // state.spec.every
         if due != state.started + state.skipped + state.missed:
             what = "a tick is neither run nor counted"
-            raise Violation("I2", what, where=where, state=state, due=due)
+            raise Violation("I23", what, where=where, state=state, due=due)
         if state.spec.catch_up is CatchUp.ALL and state.missed:
-            raise Violation("I2", "a tick was not caught up with", where=where, state=state)
+            raise Violation("I23", "a tick was not caught up with", where=where, state=state)
+
+    @staticmethod
+    def _check_overlap(state: ScheduleState, found: list[OrchestrationState]) -> None:
+        if state.spec.overlap not in _WAITS:
+            return
+        for before, after in pairwise(sorted(found, key=lambda one: one.created_at)):
+            if before.completed_at is None or after.created_at < before.completed_at:
+                what = "a run began before the one that it had to wait for was over"
+                facts = {"before": before.instance_id, "after": after.instance_id}
+                raise Violation("I23", what, where=state.schedule_id, **facts)
