@@ -313,6 +313,9 @@ async def test_who_asks_twice_for_the_same_run_gets_it_twice(
         other = await trigger("s", request_id="another click")
         assert {one.instance_id for one in at_once} == {later.instance_id} != {other.instance_id}
         assert (await described(hub)).started == 2
+        await hub.schedules.create("t", report, every=HOUR)
+        of_another = await trigger("t", request_id="click")
+        assert of_another.instance_id.startswith("t:triggered:")
         with pytest.raises(ValidationError, match="request_id"):
             await trigger("s", request_id="")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -261,14 +263,14 @@ class Schedules:
 
         Args:
             schedule_id: Which one.
-            request_id: Repeating a call with the same one gives the same run and starts nothing more.
+            request_id: Repeating the call with the same one, within a day, gives the same run and starts nothing more.
 
         Raises:
             ScheduleNotFoundError: There is no such schedule.
             ValidationError: An argument is refused.
         """
         entity = entity_of(schedule_id)
-        once = self._new_id() if request_id is None else check_name(request_id, "request_id")
+        once = self._new_id() if request_id is None else _request_of(schedule_id, request_id)
         await self._existing(entity)
         instance_id = await self._asking.ask_once(once, entity, ScheduleEntity.trigger)
         if instance_id is None:
@@ -447,6 +449,12 @@ def _state(entity: EntityId, record: ScheduleRecord | None) -> ScheduleState:
     if record is None:
         raise ScheduleNotFoundError(entity.key)
     return ScheduleState.of(entity.key, record)
+
+
+def _request_of(schedule_id: str, request_id: str) -> str:
+    """Return a request of one schedule: the same id for another schedule is another request."""
+    text = json.dumps([schedule_id, check_name(request_id, "request_id")])
+    return f"trigger:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def _count(count: Any) -> int:
