@@ -209,7 +209,11 @@ def _guarded(one: Telemetry, name: str, *, begins: bool) -> Callable[[Any], Any]
     method: Callable[[Any], Any] = getattr(one, name)
     if not begins:
         return functools.partial(_tried, one, name, method)
-    return functools.partial(_tried, one, name, lambda value: _checked(method(value)))
+
+    def begin(value: Any) -> Ongoing | None:
+        return _checked(method(value))
+
+    return functools.partial(_tried, one, name, begin)
 
 
 def _tried(one: object, name: str, call: Callable[..., T], *args: Any) -> T | None:

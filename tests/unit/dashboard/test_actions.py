@@ -14,10 +14,14 @@ from durable_async import (
     OrchestrationHandle,
     OrchestrationState,
     Status,
+    TaskHub,
 )
 from durable_async.dashboard import AuditRecord
+from durable_async.model.entities import EntitySnapshot, ParkedOperation
+from durable_async.model.history import EntityOperation
+from durable_async.serialization.events import encode_snapshot
 
-from .house import Book, Browser, dashboard, hidden, opened, place, until
+from .house import Book, Browser, dashboard, hidden, opened, place, registry, until
 
 
 async def state_of(handle: OrchestrationHandle[Any]) -> OrchestrationState:
@@ -322,3 +326,24 @@ async def test_an_entity_is_signaled() -> None:
         assert await hub.client.call_entity(mia, "put", "a plum") == 3
         await hub.schedules.create("s", "welcome", "Mia", every=3_600)
         await browser.get("/do/signal", 409, id="@durable_async.schedule@s")
+
+
+async def test_a_parked_entity_and_its_parked_operations_are_put_back() -> None:
+    mia = EntityId("basket", "mia")
+    parked = ParkedOperation(EntityOperation("put", b'"a pear"'), "it exploded", 1)
+    async with TaskHub.open("memory://", registry=registry) as hub:
+        await hub.client.signal_entity(mia, "put", "a fig")
+        stored: Any = hub.backend
+        row = stored.store.hub(hub.name).instances[str(mia)]
+        row.parked = "workers died of it"
+        row.state = encode_snapshot(EntitySnapshot(b"[]", None, (parked,), ()))
+        browser = Browser(dashboard(hub))
+        page = await browser.get("/entity", id=str(mia))
+        assert "workers died of it" in page
+        assert "it exploded" in page
+        for action in ("unpark-entity", "retry"):
+            answer = await browser.do(action, str(mia))
+            assert place(answer) == f"/entity?id=%40basket%40mia&done={action}"
+        await browser.get("/do/unpark-entity", 409, id=str(mia))
+        async with hub.worker():
+            assert await hub.client.call_entity(mia, "put", "a plum") == 3

@@ -142,7 +142,9 @@ async def test_parents_and_children_lead_to_each_other() -> None:
         browser = Browser(dashboard(hub))
         assert "Child of" in await browser.get("/instance", id="c")
         page = await browser.get("/instance", id="p")
+        children = await browser.get("/instances", parent="p")
     assert page.count('href="/instance?id=c"') == 2  # in the timeline, and in the list
+    assert re.findall('class="id" href="/instance.id=(.*?)"', children) == ["c"]
 
 
 async def test_what_is_not_there_is_said() -> None:

@@ -110,6 +110,34 @@ def test_long_fan_outs_are_drawn_in_parts() -> None:
     assert (chart.slice.before, chart.slice.after, chart.slice.count) == (0, 200, 250)
 
 
+def test_what_is_sent_is_a_moment_and_what_is_called_takes_its_time() -> None:
+    events = (
+        at(1),
+        h.EventSent(1, "other", "approved", None),
+        h.EntitySignaled(2, "@stock@a", "put", None),
+        h.EntityCalled(3, "@stock@a", "take", None),
+        h.ActivityScheduled(4, "count", b"1"),
+        at(2),
+        h.ActivityHeartbeat(4, b"7"),
+        at(3),
+        h.EntityCallCompleted(3, b"1"),
+    )
+    found = lanes_of("x", 0, events, 9 * SECOND, None)
+    assert [
+        (lane.kind, lane.label, lane.target, [one // SECOND for one in lane.moments_us])
+        for lane in found.lanes
+    ] == [
+        ("event sent", "approved", "other", [1]),
+        ("signal", "put", "@stock@a", [1]),
+        ("call", "take", "@stock@a", []),
+        ("activity", "count", "", [2]),
+    ]
+    assert [lane.is_open for lane in found.lanes] == [False, False, False, True]
+    sent, *_ = chart_of(found, now_us=9 * SECOND).rows[1:]
+    assert (sent.style, sent.took, sent.bars) == ("done", "", [])
+    assert sent.said.startswith("at +1 s")
+
+
 @given(st.lists(st.integers(-(2**60), 2**60), min_size=1, max_size=40))
 def test_later_is_never_left_of_earlier(moments: Sequence[int]) -> None:
     axis = Axis(moments)

@@ -60,6 +60,13 @@ async def approval(ctx: OrchestrationContext, order: Order) -> Receipt:
 
 
 @registry.orchestrator
+async def progress(ctx: OrchestrationContext) -> None:
+    for part in ("none", "half", "whole"):
+        ctx.set_custom_status(part)
+        await ctx.create_timer(10)
+
+
+@registry.orchestrator
 async def echo(ctx: OrchestrationContext, value: Any) -> Any:
     return value
 

@@ -20,7 +20,7 @@ from durable_async import (
 )
 from durable_async.integrations.opentelemetry import OpenTelemetry
 from durable_async.integrations.prometheus import Prometheus, prometheus_name
-from durable_async.telemetry import InstancesPurged, LeaseLost, TicksMissed
+from durable_async.telemetry import InstanceParked, InstancesPurged, LeaseLost, TicksMissed
 from durable_async.telemetry.metering import METRICS
 from durable_async.testing import VirtualEnvironment, run_virtual, virtual_time
 
@@ -62,6 +62,11 @@ async def work(env: VirtualEnvironment, telemetry: Any) -> None:
             hub.signals.instances_purged(InstancesPurged(hub=hub.name, count=3))
             hub.signals.ticks_missed(TicksMissed(hub=hub.name, schedule_id=HOSTILE, count=2))
             hub.signals.lease_lost(LeaseLost(hub=hub.name, worker_id="w"))
+            assert hub.signals.instance_parked is not None
+            hub.signals.instance_parked(
+                InstanceParked(hub=hub.name, worker_id="w", instance_id=HOSTILE, kind="entity")
+            )
+            await hub.statistics()
 
 
 EXPECTED = {
@@ -78,8 +83,10 @@ EXPECTED = {
     ("instances.purged", ("default",)): 3,
     ("schedule.ticks.missed", ("default",)): 2,
     ("leases.lost", ("default",)): 1,
+    ("instances.parked", ("default", "entity")): 1,
+    ("hub.workers", ("default",)): 1,
 }
-"""Totals, and how many observations there were."""
+"""Totals, how many observations there were, and what a gauge was."""
 
 
 def test_prometheus() -> None:
@@ -92,7 +99,7 @@ def test_prometheus() -> None:
     for (name, values), count in EXPECTED.items():
         metric = next(one for one in METRICS if one.name == name)
         labels = dict(zip(metric.labels, values, strict=True))
-        suffix = "" if metric.kind == "total" else "_count"
+        suffix = "_count" if metric.kind == "histogram" else ""
         assert known.get_sample_value(prometheus_name(metric) + suffix, labels) == count, name
     seconds = known.get_sample_value(
         "durable_async_activity_duration_seconds_sum",

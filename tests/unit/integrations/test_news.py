@@ -10,14 +10,14 @@ from typing import Any
 import anyio
 import pytest
 
-from durable_async import TaskHub
+from durable_async import BackendUnavailableError, TaskHub
 from durable_async.integrations._http import news as module
 from durable_async.integrations._http.leaving import Leaving
 from durable_async.integrations._http.messages import Answer, Api, Stream
 from durable_async.integrations._http.news import news
 from durable_async.testing import VirtualEnvironment, virtual_time
 
-from .stage import Order, approval, call_for, registry
+from .stage import Order, approval, call_for, progress, registry
 
 
 @asynccontextmanager
@@ -108,6 +108,41 @@ async def test_what_is_purged_meanwhile_is_gone(env: VirtualEnvironment) -> None
         await api.client.wait_for_end("a")
         assert await api.client.purge("a") == 1
         assert read(await anext(pieces))["event"] == "gone"
+        with pytest.raises(StopAsyncIteration):
+            await anext(pieces)
+
+
+@virtual_time
+async def test_a_change_of_the_custom_status_alone_is_told_as_such(
+    env: VirtualEnvironment,
+) -> None:
+    async with a_shop(env) as api:
+        await api.client.start(progress, instance_id="a")
+        told = [
+            (event["event"], json.loads(event["data"])["customStatus"])
+            async for piece in await pieces_of(api, "a")
+            if "data" in (event := read(piece))
+        ]
+    assert told[-3:] == [("customStatus", "half"), ("customStatus", "whole"), ("end", "whole")]
+
+
+@virtual_time
+async def test_when_the_store_is_away_the_stream_ends_and_browsers_come_again(
+    env: VirtualEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object, **__: object) -> None:
+        raise BackendUnavailableError("nobody at home")
+
+    async with a_shop(env) as api:
+        handle = await api.client.start(approval, Order("desk"), instance_id="a")
+        await anyio.sleep(1)
+        pieces = await pieces_of(api, "a")
+        await anext(pieces)
+        await anext(pieces)
+        with monkeypatch.context() as patched:
+            patched.setattr(type(api.hub.backend), "read", away)
+            await handle.suspend()
+            assert [piece async for piece in pieces if piece != b": still here\n\n"] == []
 
 
 @virtual_time
