@@ -59,6 +59,16 @@ async def step(ctx: OrchestrationContext) -> None:
     await ctx.call_activity(hang, 1)  # the line of one_activity
 
 
+@registry.activity
+async def nothing(number: int) -> None: ...
+
+
+@registry.orchestrator
+async def crowd(ctx: OrchestrationContext, size: int) -> None:
+    await asyncio.gather(*(ctx.call_activity(nothing, number) for number in range(size)))
+    await ctx.wait_for_external_event("end")
+
+
 @registry.orchestrator
 async def retries(ctx: OrchestrationContext) -> None:
     await ctx.call_activity(fail, 1)
@@ -451,6 +461,30 @@ def test_the_end_is_told_with_the_failure() -> None:
                 await hub.explain("nobody")
             with pytest.raises(ValidationError, match="is an entity"):
                 await hub.explain("@account@a")
+
+    run_virtual(story)
+
+
+def test_few_turns_with_much_in_them_let_others_run_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A dashboard explains in the event loop of whoever has it, as often as somebody looks."""
+    pauses: list[int] = []
+
+    async def pause() -> None:
+        pauses.append(1)
+
+    async def story(env: VirtualEnvironment) -> None:
+        async with TaskHub.open("memory://", registry=registry, environment=env) as hub:
+            async with hub.worker():
+                await hub.client.start(crowd, 300, instance_id="a")
+                await asyncio.sleep(10)
+            events = len(await hub.client.history("a"))
+            assert events > 600
+            with monkeypatch.context() as patched:
+                patched.setattr("anyio.lowlevel.checkpoint", pause)
+                await hub.explain("a")
+            assert len(pauses) >= 2
 
     run_virtual(story)
 

@@ -19,8 +19,8 @@ from durable_async.serialization import DataConverter
 from durable_async.serialization.events import decode_events, decode_letter
 
 LETTERS_MAX = 1_000
-TURNS_AT_ONCE = 50
-"""So many turns are replayed before other tasks get a chance."""
+EVENTS_AT_ONCE = 100
+"""After so many events, at the end of a turn, other tasks get a chance."""
 
 
 @dataclass(slots=True)
@@ -110,9 +110,12 @@ async def reenact(
     program = orchestrator.program(payloads)
     reenactment = Reenactment(instance_id, story.execution, started, program, watch)
     try:
-        for number, turn in enumerate(story.turns):
+        shown = 0
+        for turn in story.turns:
             reenactment.show(turn)
-            if number % TURNS_AT_ONCE == TURNS_AT_ONCE - 1:
+            shown += len(turn)
+            if shown >= EVENTS_AT_ONCE:
+                shown = 0
                 await anyio.lowlevel.checkpoint()
     except BaseException:
         reenactment.close()
