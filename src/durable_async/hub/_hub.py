@@ -346,6 +346,7 @@ class TaskHub:
             raise ConfigurationError("pass settings, or single settings by name, not both")
         opened = self._open()
         worker = opened.make_worker(
+            opened.backend,
             registry=(registry or self._registry).with_system(opened.system),
             settings=settings or dataclasses.replace(self._settings, **changes),
             retention=self._retention,
@@ -368,8 +369,7 @@ class TaskHub:
         system = system_of(client, self.signals, self.name)
         make_worker = functools.partial(
             Worker,
-            backend,
-            self._environment,
+            environment=self._environment,
             payloads=self._payloads,
             hub=self.name,
             ends=ends,
@@ -380,7 +380,7 @@ class TaskHub:
             self._payloads,
             backend.now_us,
             self._environment.new_id,
-            lambda: make_worker(registry=system, settings=self._settings),
+            lambda: make_worker(backend, registry=system, settings=self._settings),
         )
         return _Opened(backend, client, schedules, system, make_worker)
 
