@@ -9,7 +9,7 @@ from . import _documents, _render
 from ._exits import NOT_DONE
 from ._findings import Finding, Level, examine
 from ._options import App, AsJson, Hub, Url, Where
-from ._terminal import console
+from ._terminal import lay_out
 
 
 def doctor(as_json: AsJson = False, app: App = None, url: Url = None, hub: Hub = None) -> None:
@@ -22,7 +22,7 @@ def doctor(as_json: AsJson = False, app: App = None, url: Url = None, hub: Hub =
         for finding in findings:
             _documents.write(_documents.finding(finding))
     else:
-        console().print(_render.findings(findings))
+        lay_out(_render.findings(findings))
     if any(finding.level is Level.FAIL for finding in findings):
         raise typer.Exit(NOT_DONE)
 

@@ -32,7 +32,7 @@ from ._options import (
     payload_of,
     said_once,
 )
-from ._terminal import console, first_of, note, say, say_more
+from ._terminal import console, first_of, lay_out, note, say, say_more
 
 PAGE = 100
 OPERATIONS_SHOWN = 20
@@ -69,7 +69,7 @@ def list_entities(
         for state in states:
             _documents.write(_documents.entity(state))
     elif states:
-        console().print(_render.entities(states))
+        lay_out(_render.entities(states))
     else:
         say(f"There are no such entities in {place}.")
     if more:

@@ -40,7 +40,7 @@ from ._options import (
     Url,
     Where,
 )
-from ._terminal import console, first_of, say, say_more
+from ._terminal import console, first_of, lay_out, say, say_more
 
 LIMIT = 50
 
@@ -102,7 +102,7 @@ def list_instances(
         for state in states:
             typer.echo(state.instance_id)
     elif states:
-        console().print(_render.instances(states))
+        lay_out(_render.instances(states))
     else:
         which = "such " if filters.conditions() else ""
         say(f"There are no {which}orchestrations in {place}.")
@@ -155,7 +155,7 @@ def _show_orchestration(where: Where, instance_id: str, limit: int, *, as_json: 
     else:
         console().print(_render.state(state))
         if damage is None:
-            console().print(_render.history(history[:limit]))
+            lay_out(_render.history(history[:limit]))
         else:
             say(str(damage), "bold red")
         if state.failure is not None:
@@ -184,7 +184,7 @@ def stats(as_json: AsJson = False, app: App = None, url: Url = None, hub: Hub = 
     if as_json:
         _documents.write(_documents.statistics(counts))
     else:
-        console().print(_render.statistics(counts))
+        lay_out(_render.statistics(counts))
 
 
 async def _counts(where: Where) -> HubStatistics:

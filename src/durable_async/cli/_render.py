@@ -31,7 +31,7 @@ from durable_async.schedules import ScheduleSpec, ScheduleState
 
 from ._events import Moment, clock, cut, failed, payload, timeline
 from ._findings import Finding, Level
-from ._terminal import plain, words, words_of_lines
+from ._terminal import words, words_of_lines
 
 STANDS_MAX = 20
 
@@ -48,8 +48,8 @@ COLOURS = {
 def instances(states: list[OrchestrationState]) -> Table:
     """Return a table with a row for each instance."""
     table = _table("id", "orchestrator", "status", "created (UTC)", "seconds", "remarks")
-    table.columns[0].no_wrap = True  # it is there to be copied, so it is not cut either
-    table.columns[0].min_width = max(len(plain(state.instance_id)) for state in states)
+    table.columns[0].no_wrap = True
+    table.columns[5].overflow = "fold"
     for state in states:
         table.add_row(
             words(state.instance_id),
@@ -66,7 +66,7 @@ def entities(states: list[EntityState[Any]]) -> Table:
     """Return a table with a row for each entity."""
     table = _table("id", "state", "waiting", "changed (UTC)", "remarks")
     table.columns[0].no_wrap = True
-    table.columns[0].min_width = max(len(plain(str(state.entity_id))) for state in states)
+    table.columns[1].overflow = table.columns[4].overflow = "fold"
     table.columns[2].justify = "right"
     for one in states:
         entity, changed = words(str(one.entity_id)), _time(one.updated_at)
@@ -246,6 +246,7 @@ def schedules(found: Sequence[ScheduleState]) -> Table:
     """Return a table with a row for each schedule."""
     table = _table("id", "orchestrator", "when", "next (UTC)", "runs", "remarks")
     table.columns[0].no_wrap = True
+    table.columns[5].overflow = "fold"
     table.columns[4].justify = "right"
     for one in found:
         table.add_row(

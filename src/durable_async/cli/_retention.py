@@ -13,7 +13,7 @@ from durable_async import Retention
 from . import _documents, _render
 from ._existing import opened
 from ._options import App, AsJson, Hub, Url, Where, length_of
-from ._terminal import console, say
+from ._terminal import console, lay_out, say
 
 
 def retention(
@@ -46,6 +46,6 @@ def retention(
         return
     console().print(_render.retention(policy))
     if expired:
-        console().print(_render.expired(expired))
+        lay_out(_render.expired(expired))
     else:
         say("Nothing would be deleted now.")

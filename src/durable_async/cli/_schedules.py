@@ -47,7 +47,7 @@ from ._schedule_options import (
     Zone,
     without,
 )
-from ._terminal import console, make_sure, note, say
+from ._terminal import console, lay_out, make_sure, note, say
 
 T = TypeVar("T")
 
@@ -82,7 +82,7 @@ def list_schedules(
         for state in states:
             _documents.write(_documents.schedule(state))
     elif states:
-        console().print(_render.schedules(states))
+        lay_out(_render.schedules(states))
     else:
         say("There are no such schedules.")
     if more:
@@ -241,7 +241,7 @@ def update(
     if as_json:
         _documents.write(_documents.schedule_change(before, after))
     else:
-        console().print(_render.schedule_change(before, after))
+        lay_out(_render.schedule_change(before, after))
 
 
 @app.command()

@@ -9,14 +9,21 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column, Table
 from rich.text import Text
 
 from durable_async import ConfigurationError
 
 WIDTH_OF_FILES = 160
 """What is piped or written to a file has no width of its own, and is not to be cut at that of a terminal from 1978."""
+
+FOLDED_WIDTH = 16
+"""Text that may be broken anywhere gets as many columns at least."""
+GAP = 2
+WIDTH_MAX = 1_000_000
 
 
 def plain(text: str) -> str:
@@ -75,6 +82,31 @@ def _console(*, stderr: bool) -> Console:
     if not found.is_terminal and "COLUMNS" not in os.environ:
         found.width = WIDTH_OF_FILES
     return found
+
+
+def lay_out(table: Table) -> None:
+    """Print a table, without columns in which nothing stands.
+
+    Nothing is cut, for it is there to be read and copied: where the terminal is narrow, cells take several lines, and where it is narrower than their
+    longest words, each row is one long line, which the terminal breaks.
+    """
+    found = console()
+    table.columns[:] = [one for one in table.columns if any(map(str, one.cells))]
+    boundless = found.options.update(width=WIDTH_MAX)
+    for column in table.columns:
+        column.min_width = _width(column, found, boundless)
+    if sum(one.min_width or 0 for one in table.columns) + GAP * len(table.columns) > found.width:
+        found.width = Measurement.get(found, boundless, table).maximum
+    found.print(table)
+
+
+def _width(column: Column, on: Console, boundless: ConsoleOptions) -> int:
+    """Return how wide a column is at least: as its longest word, or as its longest line if it is not to wrap."""
+    cells = [Measurement.get(on, boundless, one) for one in (column.header, *column.cells)]
+    longest = max(one.maximum for one in cells)
+    if column.overflow == "fold":
+        return min(FOLDED_WIDTH, longest)
+    return longest if column.no_wrap else max(one.minimum for one in cells)
 
 
 def say(text: str, style: str = "") -> None:

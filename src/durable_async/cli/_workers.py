@@ -13,7 +13,7 @@ from . import _documents, _render
 from ._existing import opened
 from ._exits import NOT_DONE
 from ._options import App, AsJson, Hub, Url, Where
-from ._terminal import console, note, say
+from ._terminal import lay_out, note, say
 
 
 def workers(as_json: AsJson = False, app: App = None, url: Url = None, hub: Hub = None) -> None:
@@ -26,7 +26,7 @@ def workers(as_json: AsJson = False, app: App = None, url: Url = None, hub: Hub 
         for worker in found:
             _documents.write(_documents.worker(worker))
     elif found:
-        console().print(_render.workers(found))
+        lay_out(_render.workers(found))
     if not any(worker.is_alive for worker in found):
         (note if as_json else say)(
             "No worker is alive in this hub: durable-async worker module:hub starts one."

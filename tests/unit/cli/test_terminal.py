@@ -5,10 +5,18 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from rich.table import Table
 
 from durable_async import ConfigurationError, ValidationError
 from durable_async.cli._options import moment_of, span_of, tags_of
-from durable_async.cli._terminal import make_sure, plain, plain_json, plain_lines, progress
+from durable_async.cli._terminal import (
+    lay_out,
+    make_sure,
+    plain,
+    plain_json,
+    plain_lines,
+    progress,
+)
 
 
 @pytest.mark.parametrize(
@@ -82,3 +90,53 @@ def test_what_is_interrupted_says_how_far_it_has_come(capsys: pytest.CaptureFixt
         tell(1_500)
         raise KeyboardInterrupt
     assert capsys.readouterr().err == "purging was stopped after 1,500 of 3,000\n"
+
+
+def a_table(*remarks: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in ("id", "created", "remarks"):
+        table.add_column(column)
+    table.columns[0].no_wrap = True
+    table.columns[2].overflow = "fold"
+    for remark in remarks:
+        table.add_row("order number 1", "2026-01-31 12:00:00", remark)
+    return table
+
+
+def laid_out(table: Table, columns: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    out = io.StringIO()
+    monkeypatch.setattr("sys.stdout", out)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lay_out(table)
+    return [line.rstrip() for line in out.getvalue().splitlines()]
+
+
+def test_a_column_in_which_nothing_stands_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert laid_out(a_table("", ""), 80, monkeypatch) == [
+        "id              created",
+        "order number 1  2026-01-31 12:00:00",
+        "order number 1  2026-01-31 12:00:00",
+    ]
+
+
+REMARK = "parked for a reason which is long"
+
+
+def test_cells_take_several_lines_where_the_terminal_is_narrow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lines = laid_out(a_table(REMARK), 48, monkeypatch)
+    assert max(map(len, lines)) <= 48
+    words = " ".join(lines).split()
+    assert sorted(words) == sorted(
+        f"id created remarks order number 1 2026-01-31 12:00:00 {REMARK}".split()
+    )
+
+
+def test_rows_are_lines_where_the_terminal_is_narrower_than_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert laid_out(a_table(REMARK), 20, monkeypatch) == [
+        "id              created              remarks",
+        f"order number 1  2026-01-31 12:00:00  {REMARK}",
+    ]
