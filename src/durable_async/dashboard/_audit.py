@@ -20,7 +20,7 @@ class AuditRecord:
         action: What, such as ``terminate``.
         target: On what: an instance's or entity's id, or the filter of a bulk action.
         reason: Why, as far as it was said.
-        outcome: ``done``, or the error that came of it, or ``refused:`` and why; of a bulk action ``begun`` first, then how many came to what.
+        outcome: ``done``, or the error that came of it, or ``refused:`` and why, or ``cancelled:`` if the request was; of a bulk action ``begun`` first, then how many came to what.
         details: What else was asked for, such as an event's name or the ids of a bulk action; never a value that is stored.
     """
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
+import anyio
+import pytest
+
 from durable_async import EntityId
+from durable_async.dashboard import AuditRecord
 
 from .house import Book, Browser, dashboard, hidden, opened
 
@@ -55,6 +62,46 @@ async def test_of_many_there_is_a_record_before_and_one_after() -> None:
             "first_ids": [f"a{number}" for number in range(11, 1, -1)],
         }
     )
+
+
+@pytest.mark.parametrize("means", ["scope", "task"])
+async def test_what_is_cancelled_in_the_midst_is_kept_for_it_may_have_been_done(
+    monkeypatch: pytest.MonkeyPatch, means: str
+) -> None:
+    """As by a server that ends, or a middleware whose caller is gone."""
+    records: list[AuditRecord] = []
+
+    async def slowly(record: AuditRecord) -> None:
+        await anyio.sleep(0)
+        records.append(record)
+
+    async with opened() as hub:
+        await hub.client.start("approval", None, instance_id="a")
+        terminate, begun, scope = hub.client.terminate, anyio.Event(), anyio.CancelScope()
+
+        async def never_answered(*args: Any, **how: Any) -> None:
+            await terminate(*args, **how)
+            begun.set()
+            await anyio.sleep_forever()
+
+        monkeypatch.setattr(hub.client, "terminate", never_answered)
+        browser = Browser(dashboard(hub, audit=slowly))
+        form = hidden(await browser.get("/do/terminate", id="a"))
+
+        async def send() -> None:
+            with scope:
+                await browser.post("/do/terminate", form)
+
+        sending = asyncio.ensure_future(send())
+        await begun.wait()
+        if means == "scope":
+            scope.cancel()
+        else:
+            sending.cancel()
+        await asyncio.wait([sending])
+    assert [(one.action, one.target, one.outcome) for one in records] == [
+        ("terminate", "a", "cancelled: it may have been done")
+    ]
 
 
 async def test_what_is_refused_to_somebody_who_is_known_is_kept() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
+import anyio
 from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 
@@ -59,6 +60,9 @@ class Attempt:
             await self.keep(f"refused: {error}")
         elif isinstance(error, Exception):
             await self.keep(f"failed: {type(error).__name__}")
+        elif error is not None:
+            with anyio.CancelScope(shield=True):
+                await self.keep("cancelled: it may have been done")
 
     async def read(self, target_field: str) -> QueryParams:
         """Return what the form sent.
