@@ -17,11 +17,11 @@ try:
     from opentelemetry import trace
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
-
-    from ._opentelemetry.metering import OpenTelemetryMetering
-    from ._opentelemetry.tracing import Tracing
 except ImportError as error:
     raise MissingExtraError("opentelemetry-api", "opentelemetry", "tracing") from error
+
+from ._opentelemetry.metering import OpenTelemetryMetering
+from ._opentelemetry.tracing import Tracing
 
 __all__ = ("OpenTelemetry", "TraceIds")
 
