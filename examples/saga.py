@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Generator
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -34,14 +34,11 @@ async def cancel_booking(what: str) -> None:
 
 @orchestrator
 async def trip(ctx: OrchestrationContext, parts: list[str]) -> str:
-    def undo(part: str) -> Callable[[], Awaitable[None]]:
-        return lambda: ctx.call_activity(cancel_booking, part)
-
     try:
         async with AsyncExitStack() as booked:
             for part in parts:
                 await ctx.call_activity(book, part)
-                booked.push_async_callback(undo(part))
+                booked.push_async_callback(ctx.call_activity, cancel_booking, part)
             booked.pop_all()  # everything went well: nothing is taken back
     except ActivityFailedError as error:
         return f"no trip: {error.failure.message}"
