@@ -183,6 +183,13 @@ assert_type(eternal, Orchestrator[int, None])
 # -- hub, worker, client
 
 
+def options(hub: TaskHub, registry: Registry) -> None:
+    assert_type(TaskHub.from_environment(hub="eu", registry=registry), TaskHub)
+    TaskHub.from_environment(name="eu")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    hub.worker(activity_max=100)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    hub.worker(lease_seconds="15")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
 async def main(order: Order) -> None:
     registry = Registry()
     assert_type(registry.activities, frozenset[str])
@@ -243,5 +250,6 @@ async def main(order: Order) -> None:
                 assert_type(seen, OrchestrationState)
         async for each in client.query(statuses=[Status.FAILED], tags={"a": "b"}):
             assert_type(each, OrchestrationState)
+        client.query(status=Status.FAILED)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
         assert_type(await hub.statistics(), HubStatistics)
         await client.suspend(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
