@@ -8,20 +8,21 @@ from starlette.responses import Response
 
 from durable_async.dashboard._visit import Visit
 
-from . import backfill, bulk, confirm, schedule_form, start
+from . import bulk, confirm, start
 from .action import Action, Kind
 from .bulk import BULK_ACTIONS
 from .confirm import done_text
 from .entity import ENTITIES
 from .instance import INSTANCES
 from .schedule import SCHEDULES
+from .schedule_forms import backfill, form
 
 FORMS: dict[str, Callable[[Visit], Awaitable[Response]]] = {
     "/do/{action}": confirm.page,
     "/bulk": bulk.page,
     "/start": start.page,
-    "/create-schedule": schedule_form.create,
-    "/edit-schedule": schedule_form.edit,
+    "/create-schedule": form.create,
+    "/edit-schedule": form.edit,
     "/backfill": backfill.page,
 }
 """Pages with forms, which answer to GET and POST; only POST changes anything."""

@@ -9,6 +9,10 @@ from zoneinfo import ZoneInfo
 from starlette.responses import Response
 
 from durable_async.dashboard._visit import Visit
+from durable_async.dashboard.actions.action import REASON, REASON_CHARS_MAX, Field, Form, details_of
+from durable_async.dashboard.actions.attempt import Attempt, refuse_viewers
+from durable_async.dashboard.actions.bulk import typed_number
+from durable_async.dashboard.actions.confirm import form_page
 from durable_async.errors import (
     BackendUnavailableError,
     DurableError,
@@ -17,12 +21,9 @@ from durable_async.errors import (
 )
 from durable_async.schedules import ScheduleState
 
-from .action import REASON, REASON_CHARS_MAX, Field, Form, details_of
-from .attempt import Attempt, refuse_viewers
-from .bulk import typed_number
-from .confirm import form_page
-from .schedule_form import existing, seen
-from .schedule_words import Wrong, moment_of, wrong_of
+from .form import existing, seen
+from .words import moment_of
+from .wrong import Wrong, wrong_of
 
 FIELDS = (
     Field(

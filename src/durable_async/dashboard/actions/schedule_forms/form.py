@@ -13,33 +13,17 @@ from starlette.responses import Response
 
 from durable_async.dashboard._payloads import formatted
 from durable_async.dashboard._visit import Visit
+from durable_async.dashboard.actions.action import REASON, Form, details_of, reason_of
+from durable_async.dashboard.actions.attempt import Attempt, refuse_viewers
+from durable_async.dashboard.actions.confirm import form_page
+from durable_async.dashboard.actions.values import input_of
 from durable_async.errors import DurableError, ScheduleExistsError, ScheduleNotFoundError
 from durable_async.model.moments import microseconds
 from durable_async.schedules import ScheduleState
 
-from .action import REASON, Form, details_of, reason_of
-from .attempt import Attempt, refuse_viewers
-from .confirm import form_page
-from .schedule_words import (
-    DEFAULTS,
-    FIELDS,
-    ID,
-    MORE,
-    OTHERWISE,
-    PAUSED,
-    SPEC,
-    STARTS,
-    WHEN,
-    Wrong,
-    changed_words,
-    noting,
-    options_of,
-    said,
-    typed,
-    words_of,
-    wrong_of,
-)
-from .values import input_of
+from .fields import DEFAULTS, FIELDS, ID, MORE, OTHERWISE, PAUSED, SPEC, STARTS, WHEN
+from .words import changed_words, options_of, said, typed, words_of
+from .wrong import Wrong, noting, wrong_of
 
 TICKS = 5
 NOTHING = {"": "Nothing is other than it is."}
