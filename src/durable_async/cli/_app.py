@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from durable_async import __version__
 
@@ -27,7 +28,24 @@ from . import (
 from ._demo import command as _demo
 from ._demo.options import DemoCommand
 
+
+class _Commands(TyperGroup):
+    """The commands; who writes an id that looks like an option is told how to."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            # The class is of whichever click typer brings; only that of an unknown option knows others that are possible.
+            option = str(getattr(error, "option_name", ""))
+            if hasattr(error, "possibilities") and not option.startswith("--"):
+                advice = "an id that begins with - stands behind --, as in: show -- -7"
+                error.message = f"{error}; {advice}"  # type: ignore[attr-defined]
+            raise
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="durable-async",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -20,7 +20,8 @@ from durable_async.model.identity import check_instance_id
 from . import _documents
 from ._existing import opened
 from ._exits import NOT_DONE
-from ._options import Where, orchestration
+from ._naming import orchestration
+from ._options import Where
 from ._terminal import make_sure, say
 
 

@@ -16,7 +16,7 @@ from durable_async.model.identity import ENTITY_MARK
 from durable_async.registry import is_system_name
 from durable_async.serialization.events import decode_letter
 
-from . import _documents, _render
+from . import _completion, _documents, _render
 from ._existing import opened
 from ._options import (
     App,
@@ -37,7 +37,12 @@ from ._terminal import console, first_of, lay_out, note, say, say_more
 PAGE = 100
 OPERATIONS_SHOWN = 20
 
-Entity = Annotated[str, typer.Argument(metavar="ENTITY", help="Its id, @name@key.")]
+Entity = Annotated[
+    str,
+    typer.Argument(
+        metavar="ENTITY", help="Its id, @name@key.", autocompletion=_completion.entities
+    ),
+]
 Operation = Annotated[str, typer.Argument(metavar="OPERATION", help="The operation's name.")]
 RequestId = Annotated[
     str | None,

@@ -13,7 +13,8 @@ from . import _documents, _render
 from ._entities import show_entity
 from ._existing import opened
 from ._exits import NOT_DONE
-from ._options import AnyId, App, AsJson, Hub, Url, Where
+from ._naming import AnyId
+from ._options import App, AsJson, Hub, Url, Where
 from ._terminal import console
 
 

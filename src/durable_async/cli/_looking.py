@@ -24,14 +24,13 @@ from . import _documents, _render
 from ._entities import show_entity
 from ._existing import opened
 from ._follow import follow
+from ._naming import AnyId, Names
 from ._options import (
-    AnyId,
     App,
     AsJson,
     Filters,
     Hub,
     Moment,
-    Names,
     Parent,
     Parked,
     Prefix,

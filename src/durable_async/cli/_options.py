@@ -17,12 +17,11 @@ from durable_async import Status, ValidationError
 from durable_async.client import Conditions
 from durable_async.environment import SystemEnvironment
 from durable_async.errors import shown
-from durable_async.model.identity import ENTITY_MARK
 from durable_async.model.moments import instant
 from durable_async.model.spans import span_of
 
 _WHERE = "Which hub"
-_WHICH = "Which orchestrations"
+WHICH = "Which orchestrations"
 
 App = Annotated[
     str | None,
@@ -62,29 +61,6 @@ DryRun = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
-def orchestration(text: str) -> str:
-    """Return the id of an orchestration.
-
-    Raises:
-        ValidationError: It is one of an entity.
-    """
-    if text.startswith(ENTITY_MARK):
-        raise ValidationError(
-            "ID", f"{shown(text)} is an entity: `show`, `signal`, `call` and `unpark` take those"
-        )
-    return text
-
-
-Ids = Annotated[
-    list[str], typer.Argument(metavar="ID...", help="Ids; - reads them from standard input.")
-]
-Id = Annotated[
-    str, typer.Argument(metavar="ID", help="Id of an orchestration.", callback=orchestration)
-]
-AnyId = Annotated[
-    str,
-    typer.Argument(metavar="ID", help="The id of an orchestration, or of an entity: @name@key."),
-]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="How many at most.")]
 Timeout = Annotated[
     float | None,
@@ -107,35 +83,29 @@ Value = Annotated[
 ]
 Tags = Annotated[
     list[str] | None,
-    typer.Option("--tag", metavar="KEY=VALUE", help="May be repeated.", rich_help_panel=_WHICH),
+    typer.Option("--tag", metavar="KEY=VALUE", help="May be repeated.", rich_help_panel=WHICH),
 ]
 Statuses = Annotated[
     list[Status] | None,
-    typer.Option("--status", help="One of these; may be repeated.", rich_help_panel=_WHICH),
+    typer.Option("--status", help="One of these; may be repeated.", rich_help_panel=WHICH),
 ]
-Names = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--name", help="The orchestrator is one of these; may be repeated.", rich_help_panel=_WHICH
-    ),
-]
-Prefix = Annotated[str, typer.Option("--prefix", help="The id begins so.", rich_help_panel=_WHICH)]
+Prefix = Annotated[str, typer.Option("--prefix", help="The id begins so.", rich_help_panel=WHICH)]
 Moment = Annotated[
     str | None,
     typer.Option(
         metavar="TIME",
         help="Such as 2026-01-31T12:00 (UTC unless it says otherwise), or how long ago: 90s, 15m, 2h, 7d.",
-        rich_help_panel=_WHICH,
+        rich_help_panel=WHICH,
     ),
 ]
 Parent = Annotated[
     str | None,
-    typer.Option("--parent", help="Sub-orchestrations of this one.", rich_help_panel=_WHICH),
+    typer.Option("--parent", help="Sub-orchestrations of this one.", rich_help_panel=WHICH),
 ]
 Parked = Annotated[
     bool | None,
     typer.Option(
-        "--parked/--not-parked", help="Only those that are parked.", rich_help_panel=_WHICH
+        "--parked/--not-parked", help="Only those that are parked.", rich_help_panel=WHICH
     ),
 ]
 

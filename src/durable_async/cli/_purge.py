@@ -10,9 +10,10 @@ import typer
 from durable_async import TaskHub, ValidationError
 from durable_async.client import Conditions
 
-from . import _documents
+from . import _completion, _documents
 from ._each import Verb, ids_of, to_each
 from ._existing import opened
+from ._naming import Names
 from ._options import (
     App,
     AsJson,
@@ -20,7 +21,6 @@ from ._options import (
     Filters,
     Hub,
     Moment,
-    Names,
     Parent,
     Parked,
     Prefix,
@@ -38,7 +38,11 @@ BATCH = 500
 def purge(
     ids: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ID]...", help="Ids; - reads them from standard input."),
+        typer.Argument(
+            metavar="[ID]...",
+            help="Ids; - reads them from standard input.",
+            autocompletion=_completion.ids,
+        ),
     ] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="All that have ended, in place of ids or filters.")

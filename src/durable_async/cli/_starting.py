@@ -18,14 +18,14 @@ from durable_async import (
     TaskHub,
 )
 
-from . import _documents, _render
+from . import _completion, _documents, _render
 from ._existing import opened
 from ._exits import NOT_DONE
+from ._naming import Id
 from ._options import (
     App,
     AsJson,
     Hub,
-    Id,
     Payload,
     Timeout,
     Url,
@@ -44,7 +44,14 @@ WaitForIt = Annotated[
 
 
 def start(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The orchestrator's name.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="The orchestrator's name.",
+            autocompletion=_completion.orchestrators,
+        ),
+    ],
     value: Value = None,
     payload: Payload = None,
     instance_id: Annotated[

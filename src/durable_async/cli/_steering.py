@@ -13,13 +13,12 @@ from . import _documents
 from ._each import Verb, ids_of, is_under_way, to_each
 from ._existing import opened
 from ._exits import NOT_DONE
+from ._naming import Id, Ids
 from ._options import (
     App,
     AsJson,
     DryRun,
     Hub,
-    Id,
-    Ids,
     Payload,
     Reason,
     Url,

@@ -21,6 +21,8 @@ from durable_async import (
 from durable_async.cli import _app
 from durable_async.cli._exits import status_of
 
+from .invoking import run
+
 
 @pytest.mark.parametrize("package", ["typer", "rich", "packaging"])
 def test_a_missing_package_names_the_extra(
@@ -123,3 +125,10 @@ def test_errors_do_nothing_to_a_terminal(capsys: pytest.CaptureFixture[str]) -> 
     with pytest.raises(SystemExit):
         cli._refuse([ConfigurationError("a\x1b[2J\n\u202eb")])
     assert capsys.readouterr().err == "durable-async: a\\x1b[2J\n\\u202eb\n"
+
+
+def test_an_id_that_looks_like_an_option_is_told_where_to_stand() -> None:
+    refused = run("show", "-7")
+    assert refused.status == 2
+    assert "an id that begins with - stands behind --" in " ".join(refused.err.split())
+    assert "stands behind" not in run("list", "--satus", "failed").err
