@@ -56,11 +56,6 @@ class Axis:
             self._knots.append((span.begin_us, self._place(span.begin_us)))
             self._knots.append((span.end_us, self._knots[-1][1] + FOLDED_COLUMNS))
 
-    @property
-    def column_us(self) -> float:
-        """How long one column lasts, outside of what is folded."""
-        return 1 / self._scale
-
     def column(self, at_us: int) -> int:
         """Return the column of a moment, from 0."""
         return min(self.columns - 1, max(0, int(self._place(at_us))))

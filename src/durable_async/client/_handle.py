@@ -91,7 +91,7 @@ class OrchestrationHandle(Generic[R]):
         return result
 
     async def get(self) -> OrchestrationState | None:
-        """Return its state now."""
+        """Return its state now; see ``Client.get``."""
         return await self._client.get(self)
 
     async def raise_event(self, name: str, payload: Any = None) -> bool:
@@ -99,13 +99,13 @@ class OrchestrationHandle(Generic[R]):
         return await self._client.raise_event(self, name, payload)
 
     async def suspend(self, reason: str | None = None) -> None:
-        """Suspend it."""
+        """Stop it where it stands; see ``Client.suspend``."""
         await self._client.suspend(self, reason)
 
     async def resume(self, reason: str | None = None) -> None:
-        """Resume it."""
+        """Let it go on; see ``Client.resume``."""
         await self._client.resume(self, reason)
 
     async def terminate(self, output: Any = None, *, recursive: bool = True) -> None:
-        """Terminate it; see ``Client.terminate``."""
+        """End it from outside; see ``Client.terminate``."""
         await self._client.terminate(self, output, recursive=recursive)

@@ -1,4 +1,4 @@
-"""Runtime status of an orchestration, and its table of transitions."""
+"""Runtime status of an orchestration."""
 
 from __future__ import annotations
 
@@ -31,19 +31,3 @@ class Status(Enum):
 
 
 TERMINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.TERMINATED})
-
-TRANSITIONS: dict[Status, frozenset[Status]] = {
-    Status.PENDING: frozenset(
-        {Status.RUNNING, Status.SUSPENDED, Status.TERMINATED, Status.COMPLETED, Status.FAILED}
-    ),
-    Status.RUNNING: frozenset(
-        {Status.SUSPENDED, Status.COMPLETED, Status.FAILED, Status.TERMINATED}
-    ),
-    Status.SUSPENDED: frozenset(
-        {Status.RUNNING, Status.TERMINATED, Status.COMPLETED, Status.FAILED}
-    ),
-    Status.COMPLETED: frozenset(),
-    Status.FAILED: frozenset({Status.RUNNING}),  # rewind
-    Status.TERMINATED: frozenset(),
-}
-"""What may follow what within one execution; a reused id begins again at PENDING."""

@@ -57,7 +57,6 @@ def test_a_short_pause_keeps_its_proportion() -> None:
     busy = [Span(0, 4_000_000), Span(5_000_000, 10_000_000)]
     axis = Axis(busy, 20)
     assert axis.folded == []
-    assert axis.column_us == 500_000
     assert axis.bar(Span(0, 10_000_000), busy=busy) == "█████████░██████████"
 
 
