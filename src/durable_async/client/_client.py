@@ -23,7 +23,7 @@ from durable_async.registry import Orchestrator
 from durable_async.serialization.events import encode_events
 
 from . import _lineage
-from ._connection import Instance, id_of
+from ._connection import IdOrHandle, id_of
 from ._entities.upkeep import EntityUpkeep
 from ._handle import OrchestrationHandle, Since
 from ._steering import Steering
@@ -269,7 +269,7 @@ class Client(Steering, EntityUpkeep):
         )
 
     async def restart(
-        self, instance: Instance, *, instance_id: str | None = None
+        self, instance: IdOrHandle, *, instance_id: str | None = None
     ) -> OrchestrationHandle[Any]:
         """Start an orchestration that has ended once more, with the same name, input, version and tags.
 

@@ -21,7 +21,7 @@ from durable_async.model.records import EntityFilter, InstanceFilter
 from durable_async.model.status import Status
 from durable_async.registry import FunctionEntity
 
-from ._connection import Instance, id_of
+from ._connection import IdOrHandle, id_of
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ class Conditions(TypedDict, total=False):
     completed_from: datetime | None
     completed_to: datetime | None
     tags: Mapping[str, str] | None
-    parent: Instance | None
+    parent: IdOrHandle | None
     parked: bool | None
 
 

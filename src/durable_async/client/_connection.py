@@ -40,7 +40,7 @@ from ._waiters import Waiters
 
 A = TypeVar("A")
 
-Instance = str | OrchestrationHandle[Any]
+IdOrHandle = str | OrchestrationHandle[Any]
 """An instance: its id, or the handle of a start."""
 
 
@@ -147,7 +147,7 @@ def refuse_inside() -> None:
         )
 
 
-def id_of(instance: Instance) -> str:
+def id_of(instance: IdOrHandle) -> str:
     """Return the id of an instance; ``ValidationError`` if it cannot be one."""
     refuse_inside()
     if isinstance(instance, OrchestrationHandle):

@@ -15,7 +15,7 @@ from durable_async.model.upkeep import Place
 from durable_async.serialization.events import decode_events
 
 from ._conditions import Conditions, filter_of
-from ._connection import Connection, Instance, id_of
+from ._connection import Connection, IdOrHandle, id_of
 from ._state import OrchestrationState
 from ._worker_state import WorkerState, worker_state
 
@@ -26,7 +26,9 @@ EXPIRED_PAGE = 1_000
 class Reading(Connection):
     """The verbs that look at orchestrations, and at who works on them."""
 
-    async def get(self, instance: Instance, *, payloads: bool = True) -> OrchestrationState | None:
+    async def get(
+        self, instance: IdOrHandle, *, payloads: bool = True
+    ) -> OrchestrationState | None:
         """Return an instance's state, or ``None`` if there is no such instance."""
         instance_id = id_of(instance)
         if check_flag(payloads, "payloads"):
@@ -35,11 +37,11 @@ class Reading(Connection):
             (record,) = await self._backend.read([instance_id], payloads=False)
         return None if record is None else self._state_of(record)
 
-    async def history(self, instance: Instance) -> list[HistoryEvent]:
+    async def history(self, instance: IdOrHandle) -> list[HistoryEvent]:
         """Return the events of an instance's current execution, in order."""
         return [event async for events in self.history_pages(instance) for event in events]
 
-    async def history_pages(self, instance: Instance) -> AsyncIterator[list[HistoryEvent]]:
+    async def history_pages(self, instance: IdOrHandle) -> AsyncIterator[list[HistoryEvent]]:
         """Go through the events of an instance's current execution, a few at a time, for who does not want a long history as a whole."""
         instance_id = id_of(instance)
         after = -1

@@ -32,7 +32,7 @@ from durable_async.serialization.events import encode_letter
 
 from . import _lineage
 from ._conditions import Conditions, filter_of
-from ._connection import Instance, entity_id_of, id_of
+from ._connection import IdOrHandle, entity_id_of, id_of
 from ._waiting import Waiting
 
 
@@ -40,7 +40,7 @@ class Steering(Waiting):
     """The verbs that change an orchestration that is there."""
 
     async def raise_event(
-        self, instance: Instance, name: str, payload: Any = None, *, request_id: str | None = None
+        self, instance: IdOrHandle, name: str, payload: Any = None, *, request_id: str | None = None
     ) -> bool:
         """Raise an event; it is kept until the orchestration waits for it.
 
@@ -60,7 +60,7 @@ class Steering(Waiting):
             lambda origin: self._deliver(instance, event, request_id=request_id),
         )
 
-    async def raise_events(self, events: Sequence[tuple[Instance, str, Any]]) -> list[bool]:
+    async def raise_events(self, events: Sequence[tuple[IdOrHandle, str, Any]]) -> list[bool]:
         """Raise many events in one commit: ``(instance, name, payload)`` each. Returns which were delivered."""
         letters = [
             Outgoing(
@@ -80,7 +80,7 @@ class Steering(Waiting):
         name = check_name(name, "event name")
         return EventRaised(name, self._payloads.encode(payload, f"event {name!r} payload"))
 
-    async def suspend(self, instance: Instance, reason: str | None = None) -> None:
+    async def suspend(self, instance: IdOrHandle, reason: str | None = None) -> None:
         """Stop an orchestration where it stands; what arrives is kept until it is resumed. Twice is once.
 
         Raises:
@@ -90,7 +90,7 @@ class Steering(Waiting):
         if not await self._deliver(instance, ExecutionSuspended(check_reason(reason)), urgent=True):
             raise InvalidTransitionError(id_of(instance), "suspend", "ended", "running")
 
-    async def resume(self, instance: Instance, reason: str | None = None) -> None:
+    async def resume(self, instance: IdOrHandle, reason: str | None = None) -> None:
         """Let a suspended orchestration go on. Twice is once.
 
         Raises:
@@ -101,7 +101,7 @@ class Steering(Waiting):
             raise InvalidTransitionError(id_of(instance), "resume", "ended", "suspended")
 
     async def terminate(
-        self, instance: Instance, output: Any = None, *, recursive: bool = True
+        self, instance: IdOrHandle, output: Any = None, *, recursive: bool = True
     ) -> None:
         """End an orchestration from outside; its code is not asked, its running activities are cancelled.
 
@@ -121,7 +121,7 @@ class Steering(Waiting):
 
     async def _deliver(
         self,
-        instance: Instance,
+        instance: IdOrHandle,
         letter: Letter,
         *,
         urgent: bool = False,
@@ -149,7 +149,7 @@ class Steering(Waiting):
             case Delivery.DELIVERED:
                 return True
 
-    async def rewind(self, instance: Instance, reason: str | None = None) -> None:
+    async def rewind(self, instance: IdOrHandle, reason: str | None = None) -> None:
         """Let a failed orchestration go on: what failed is done again, what succeeded is kept.
 
         Failed sub-orchestrations are rewound with it. With corrected code deployed first, an orchestration that
@@ -184,7 +184,7 @@ class Steering(Waiting):
             for event in events
         )
 
-    async def purge(self, instance: Instance, *, recursive: bool = True) -> int:
+    async def purge(self, instance: IdOrHandle, *, recursive: bool = True) -> int:
         """Delete an orchestration that has ended, with its history; returns how many instances went.
 
         Nothing happens, and 0 is returned, if it has not ended or does not exist.
@@ -213,7 +213,7 @@ class Steering(Waiting):
             if page is None:
                 return count
 
-    async def unpark(self, instance: Instance | EntityId) -> bool:
+    async def unpark(self, instance: IdOrHandle | EntityId) -> bool:
         """Put a parked orchestration or entity back; ``False`` if it was not parked.
 
         Single operations of an entity that were parked are another matter: see `retry_parked_operations`.
@@ -221,14 +221,14 @@ class Steering(Waiting):
         instance_id = entity_id_of(instance) if isinstance(instance, EntityId) else id_of(instance)
         return bool(await self._persist(lambda: self._backend.unpark([instance_id])))
 
-    async def _record(self, instance: Instance) -> InstanceRecord:
+    async def _record(self, instance: IdOrHandle) -> InstanceRecord:
         instance_id = id_of(instance)
         (record,) = await self._backend.read([instance_id], payloads=True)
         if record is None:
             raise InstanceNotFoundError(instance_id)
         return record
 
-    async def _ended(self, instance: Instance, verb: str) -> InstanceRecord:
+    async def _ended(self, instance: IdOrHandle, verb: str) -> InstanceRecord:
         record = await self._record(instance)
         if not record.status.is_terminal:
             raise InvalidTransitionError(record.instance_id, verb, record.status.value, "ended")

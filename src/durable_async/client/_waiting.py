@@ -23,7 +23,7 @@ from durable_async.model.arguments import check_timeout
 from durable_async.model.records import InstanceRecord
 from durable_async.model.status import Status
 
-from ._connection import Instance, id_of
+from ._connection import IdOrHandle, id_of
 from ._handle import OrchestrationHandle, Since
 from ._lookout import Waiter
 from ._reading import Reading
@@ -54,14 +54,14 @@ class Waiting(Reading):
     ) -> R: ...
     @overload
     async def wait(
-        self, instance: Instance, result_type: type[T], /, *, timeout: float | None = ...
+        self, instance: IdOrHandle, result_type: type[T], /, *, timeout: float | None = ...
     ) -> T: ...
     @overload
     async def wait(
-        self, instance: Instance, result_type: Any = ..., /, *, timeout: float | None = ...
+        self, instance: IdOrHandle, result_type: Any = ..., /, *, timeout: float | None = ...
     ) -> Any: ...
     async def wait(
-        self, instance: Instance, result_type: Any = None, /, *, timeout: float | None = None
+        self, instance: IdOrHandle, result_type: Any = None, /, *, timeout: float | None = None
     ) -> Any:
         """Wait until an orchestration has ended, and return its result.
 
@@ -94,18 +94,18 @@ class Waiting(Reading):
                 return state.output(into)
 
     async def wait_for_end(
-        self, instance: Instance, *, timeout: float | None = None
+        self, instance: IdOrHandle, *, timeout: float | None = None
     ) -> OrchestrationState:
         """Wait until an orchestration has ended, in whichever way, and return its state; also while it is parked."""
         return await self._reach(instance, _has_ended, "end", timeout)
 
     async def wait_for_start(
-        self, instance: Instance, *, timeout: float | None = None
+        self, instance: IdOrHandle, *, timeout: float | None = None
     ) -> OrchestrationState:
         """Wait until an orchestration has begun to run, and return its state."""
         return await self._reach(instance, _has_begun, "start", timeout, in_progress=True)
 
-    def watch(self, instance: Instance) -> AbstractContextManager[Watch]:
+    def watch(self, instance: IdOrHandle) -> AbstractContextManager[Watch]:
         """Watch an orchestration: each state that it gets into from now on, the present one first.
 
             with client.watch("order-1") as watch:
@@ -118,7 +118,7 @@ class Waiting(Reading):
 
     async def _reach(
         self,
-        instance: Instance,
+        instance: IdOrHandle,
         reached: Callable[[InstanceRecord], bool],
         what: str,
         timeout: float | None,
@@ -137,7 +137,7 @@ class Waiting(Reading):
         return await self._found(waiter, what, timeout, in_time=in_time)
 
     async def _reach_result(
-        self, instance: Instance, timeout: float | None
+        self, instance: IdOrHandle, timeout: float | None
     ) -> OrchestrationState | End:
         """Return the state at the end, or the end itself.
 
@@ -154,14 +154,14 @@ class Waiting(Reading):
                 return state
             await self._see_it_put_back(instance, state)
 
-    async def _see_it_put_back(self, instance: Instance, state: OrchestrationState) -> None:
+    async def _see_it_put_back(self, instance: IdOrHandle, state: OrchestrationState) -> None:
         """Give one that is parked a moment: somebody may have put it back or terminated it just now, before a worker takes it up."""
         with self._waiter(instance, lambda record: not _is_parked(record)) as waiter:
             if not await self._wait(waiter, instance, PARKED_SECONDS):
                 raise InstanceParkedError(state.instance_id, state.parked or "")
 
     async def _reach_end(
-        self, instance: Instance, timeout: float | None
+        self, instance: IdOrHandle, timeout: float | None
     ) -> OrchestrationState | End:
         """Return the state at the end, or when it is parked, or the end itself if a worker of this process brings it.
 
@@ -191,7 +191,7 @@ class Waiting(Reading):
 
     def _waiter(
         self,
-        instance: Instance,
+        instance: IdOrHandle,
         reached: Callable[[InstanceRecord], bool],
         *,
         in_progress: bool = False,
@@ -203,7 +203,7 @@ class Waiting(Reading):
         )
 
     async def _wait(
-        self, waiter: Waiter[InstanceRecord], instance: Instance, timeout: float | None
+        self, waiter: Waiter[InstanceRecord], instance: IdOrHandle, timeout: float | None
     ) -> bool:
         since = self._since(instance)
         is_quiet = since is not None and self._instances.is_quiet(
@@ -211,7 +211,7 @@ class Waiting(Reading):
         )
         return await self._instances.wait(waiter, timeout, look_first=not is_quiet)
 
-    def _since(self, instance: Instance) -> Since | None:
+    def _since(self, instance: IdOrHandle) -> Since | None:
         if not isinstance(instance, OrchestrationHandle):
             return None
         return instance._since_of(self)  # noqa: SLF001 - what only a client has to know of its handles

@@ -7,7 +7,7 @@ from typing import Any
 from durable_async._engine.open_ends import OpenEnds
 from durable_async._engine.reenactment import WatchTurn
 from durable_async.backend import Backend
-from durable_async.client._connection import Instance, id_of
+from durable_async.client._connection import IdOrHandle, id_of
 from durable_async.errors import InstanceNotFoundError
 from durable_async.model.explanation import Explanation, Obstacle, ObstacleKind
 from durable_async.model.moments import instant
@@ -21,7 +21,7 @@ from .waits import waits_of
 
 
 async def explain(
-    instance: Instance,
+    instance: IdOrHandle,
     backend: Backend,
     registry: Registry,
     payloads: DataConverter,
