@@ -31,10 +31,8 @@ class Reading(Connection):
     ) -> OrchestrationState | None:
         """Return an instance's state, or ``None`` if there is no such instance."""
         instance_id = id_of(instance)
-        if check_flag(payloads, "payloads"):
-            record = await self._read.ask(instance_id)
-        else:
-            (record,) = await self._backend.read([instance_id], payloads=False)
+        reading = self._read if check_flag(payloads, "payloads") else self._look
+        record = await reading.ask(instance_id)
         return None if record is None else self._state_of(record)
 
     async def history(self, instance: IdOrHandle) -> list[HistoryEvent]:

@@ -25,7 +25,6 @@ KEPT_SHARE = 20
 MINUTES = 60
 PULSE_INSTANCES_MAX = 5_000
 PULSE_PAGE = 500
-SCHEDULES_MAX = 5_000
 
 
 class Shared(Generic[T]):
@@ -81,12 +80,9 @@ class Overviews:
 
     async def _count(self) -> tuple[HubStatistics, int]:
         """Count what there is, and how many of the entities are schedules."""
-        schedules, page = 0, None
-        for _ in range(SCHEDULES_MAX // PULSE_PAGE):
-            found, page = await self._hub.schedules.list_page(limit=PULSE_PAGE, page=page)
-            schedules += len(found)
-            if page is None:
-                break
+        schedules = 0
+        async for _ in self._hub.schedules.list(page_size=PULSE_PAGE):
+            schedules += 1
         return await self._hub.statistics(), schedules
 
     async def _take_pulse(self) -> Pulse:

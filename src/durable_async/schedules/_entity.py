@@ -7,6 +7,7 @@ there are, and however often they die. An operation looks at earlier runs first,
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -19,6 +20,7 @@ from durable_async.telemetry import Signals, TicksMissed
 
 from . import _due
 from ._record import FORMAT, GOING_KEPT, RunRecord, ScheduleRecord
+from ._runs import states_of
 from ._ticks import MICROSECOND, delay_of, run_id, tick_text
 from .spec import IfExists, Overlap, ScheduleSpec
 
@@ -143,12 +145,11 @@ class ScheduleEntity(Entity[ScheduleRecord]):
             return None
         await self._make_room(record, len(ticks))
         past = self.context.now() if record.paused else record.looked_until
-        started: list[str] = []
-        for tick in [tick for tick in ticks if tick <= past]:
-            instance_id = run_id(record.spec, self.context.entity_id.key, tick)
-            if not await self._has_run(instance_id):
-                self._start(record, tick)
-                started.append(instance_id)
+        key = self.context.entity_id.key
+        runs = {run_id(record.spec, key, tick): tick for tick in ticks if tick <= past}
+        started = await self._without_run(runs)
+        for instance_id in started:
+            self._start(record, runs[instance_id])
         record.waiting = [tick for tick in record.waiting if tick not in ticks]
         self._rest(record)
         return started
@@ -213,19 +214,20 @@ class ScheduleEntity(Entity[ScheduleRecord]):
         if until is None or record.looked_until >= until:
             return seen
         known = {*record.waiting, *(run.tick for run in record.runs if not run.is_triggered)}
-        chosen: list[datetime] = []
-        for tick in seen.chosen:
-            has_run = tick <= until and (
-                tick in known
-                or await self._has_run(run_id(record.spec, self.context.entity_id.key, tick))
-            )
-            if not has_run:
-                chosen.append(tick)
+        key = self.context.entity_id.key
+        doubtful = {
+            run_id(record.spec, key, tick): tick
+            for tick in seen.chosen
+            if tick <= until and tick not in known
+        }
+        new = {doubtful[one] for one in await self._without_run(doubtful)}
+        chosen = [tick for tick in seen.chosen if tick > until or tick in new]
         return seen._replace(chosen=chosen)
 
     async def _see_ends(self, record: ScheduleRecord) -> None:
-        for run in record.going:
-            state = await self.client.get(run.instance_id, payloads=False)
+        going = record.going
+        states = await states_of(self.client, [run.instance_id for run in going])
+        for run, state in zip(going, states, strict=True):
             if state is None:  # it was purged, or is not there yet
                 run.is_over = not _is_uncommitted(run.instance_id)
             else:
@@ -257,10 +259,15 @@ class ScheduleEntity(Entity[ScheduleRecord]):
 
     # -- parts of the above
 
-    async def _has_run(self, instance_id: str) -> bool:
-        if _is_uncommitted(instance_id):
-            return True
-        return await self.client.get(instance_id, payloads=False) is not None
+    async def _without_run(self, instance_ids: Iterable[str]) -> list[str]:
+        """Return those ids that no run has."""
+        ids = list(instance_ids)
+        states = await states_of(self.client, ids)
+        return [
+            one
+            for one, state in zip(ids, states, strict=True)
+            if state is None and not _is_uncommitted(one)
+        ]
 
     def _stored(self) -> ScheduleRecord | None:
         record = self.get_state()

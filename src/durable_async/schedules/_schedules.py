@@ -32,10 +32,11 @@ from ._asking import Asking
 from ._cron import zone_of
 from ._entity import NAME, ScheduleEntity
 from ._options import changed, check, entity_of, moment_of
-from ._record import RUNS_KEPT, RunRecord, ScheduleRecord
+from ._record import ScheduleRecord
+from ._runs import states_of
 from ._ticks import MICROSECOND, run_id, tick_text, ticks_after
 from .spec import IfExists, ScheduleChanges, ScheduleOptions, ScheduleSpec
-from .state import ScheduleRun, ScheduleState
+from .state import ScheduleState
 
 In = TypeVar("In")
 P = ParamSpec("P")
@@ -298,7 +299,8 @@ class Schedules:
         ticks = self._past_ticks(record, start, end)
         if check_flag(dry_run, "dry_run"):
             ids = [run_id(record.spec, schedule_id, tick) for tick in ticks]
-            return [one for one in ids if await self._client.get(one, payloads=False) is None]
+            states = await states_of(self._client, ids)
+            return [one for one, state in zip(ids, states, strict=True) if state is None]
         started: list[str] = []
         for first in range(0, len(ticks), BACKFILL_BATCH):
             batch = ticks[first : first + BACKFILL_BATCH]
@@ -341,13 +343,13 @@ class Schedules:
         """
         record = await self._existing(entity_of(schedule_id))
         state = ScheduleState.of(schedule_id, record)
-        runs = [await self._seen(run) for run in reversed(record.runs[-RUNS_KEPT:])]
+        states = await states_of(self._client, [run.instance_id for run in state.runs])
+        runs = [
+            replace(run, status=None if seen is None else seen.status)
+            for run, seen in zip(state.runs, states, strict=True)
+        ]
         coming = state.next_ticks if record.paused else self._coming(record, _count(ticks))
         return replace(state, runs=tuple(runs), next_ticks=coming)
-
-    async def _seen(self, run: RunRecord) -> ScheduleRun:
-        state = await self._client.get(run.instance_id, payloads=False)
-        return ScheduleRun.of(run, None if state is None else state.status)
 
     def _coming(self, record: ScheduleRecord, count: int) -> tuple[datetime, ...]:
         try:

@@ -30,14 +30,13 @@ class ScheduleRun:
     status: Status | None = None
 
     @classmethod
-    def of(cls, record: RunRecord, status: Status | None = None) -> ScheduleRun:
+    def of(cls, record: RunRecord) -> ScheduleRun:
         """Return what is stored of a run."""
         return cls(
             instance_id=record.instance_id,
             tick=record.tick,
             started_at=record.started_at,
             is_triggered=record.is_triggered,
-            status=status,
         )
 
 
