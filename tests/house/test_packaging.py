@@ -87,3 +87,11 @@ def test_each_licence_is_in_the_wheel() -> None:
     licences = {path.relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*LICENSE*")}
     assert set(PROJECT["license-files"]) == {"LICENSE", *licences}
     assert (ROOT / "compat/LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+
+
+def test_no_file_of_the_package_is_one_that_the_build_leaves_out() -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout: nothing says which files are the project's")
+    ignored = ["git", "ls-files", "--cached", "--ignored", "--exclude-standard", "src", "compat"]
+    done = subprocess.run(ignored, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == ""  # the build leaves out what .gitignore names
