@@ -162,8 +162,9 @@ async def test_many_at_once_after_a_count() -> None:
         page = await browser.get("/bulk", action="terminate", prefix="a")
         assert "Terminate 3 instances" in page
         form = hidden(page)
-        wrong = await browser.post("/bulk", {**form, "confirmation": "4"})
+        wrong = await browser.post("/bulk", {**form, "confirmation": "4", "reason": "too early"})
         assert wrong.status_code == 409
+        assert 'value="too early"' in wrong.text
         await hub.client.start("approval", None, instance_id="a-later")
         answer = await browser.post("/bulk", {**form, "confirmation": "3", "reason": "too late"})
         assert place(answer) == ("/instances?prefix=a&changed=3&refused=0&done=bulk")
@@ -179,7 +180,7 @@ async def test_many_at_once_after_a_count() -> None:
             "Ada",
             "terminate all",
             "prefix=a",
-            None,
+            "too early",
             "refused: What you typed is not their number. Nothing was done.",
         ),
         ("Ada", "terminate all", "prefix=a", "too late", "begun"),

@@ -129,6 +129,7 @@ async def _ask(
         children=CHILDREN.get(action.name, "Sub-orchestrations are left as they are."),
         reaches_children=any(field.name == "recursive" for field in action.fields),
         is_recursive="recursive" in query,
+        given={field.name: query.get(field.name, "") for field in action.fields},
         problem=problem,
         status=409 if problem else 200,
     )
