@@ -25,7 +25,12 @@ def explain(
     url: Url = None,
     hub: Hub = None,
 ) -> None:
-    """Say what an orchestration waits for, since when, and what is in its way; with --app also at which lines of its code."""
+    """Say what an orchestration waits for, since when, and what is in its way; with --app also at which lines of its code.
+
+    That code runs through the history once more; a turn that does not come back is interrupted after 5 seconds, or what your hub says.
+
+    Exit status: 0 it goes on by itself, or has ended; 1 something is in its way, or it is not there.
+    """
     where = Where(app, url, hub)
     if instance.startswith(ENTITY_MARK):
         show_entity(where, EntityId.parse(instance), as_json=as_json)

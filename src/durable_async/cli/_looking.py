@@ -136,7 +136,10 @@ def show(
     url: Url = None,
     hub: Hub = None,
 ) -> None:
-    """Show an orchestration and its history; or an entity, who has it locked, and who waits for that."""
+    """Show an orchestration and its history; or an entity, what waits in its mailbox, and who has it locked.
+
+    Exit status: 0 shown, with --follow completed; 1 it is not there, with --follow it did not complete.
+    """
     where = Where(app, url, hub)
     if instance.startswith(ENTITY_MARK):
         show_entity(where, EntityId.parse(instance), as_json=as_json)

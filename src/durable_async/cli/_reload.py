@@ -75,6 +75,8 @@ async def _run_once(
         start_new_session=True,  # what the terminal sends is passed on here, and not heard twice
     )
     current.append(process)
+    if stop.is_set():  # a signal came while it was begun, and did not reach it
+        process.send_signal(signal.SIGTERM)
     try:
         await _first_of(changed, stop)
         if process.returncode is None and not stop.is_set():

@@ -231,3 +231,11 @@ def test_ids_for_another_command_are_all_of_them(url: str) -> None:
     ]
     assert len(run("list", "--ids", "--limit", "7", *at).lines) == 7
     assert len(run("list", "--json", *at).documents) == 50
+
+
+def test_who_waits_is_told_the_id_before(url: str) -> None:
+    said = run("start", "order", "--id", "o", "--wait", "--timeout", "0", "--url", url)
+    assert (said.status, said.out) == (1, "")
+    first, second = said.err.splitlines()
+    assert first == "o: was started, and goes on whether or not this waits"
+    assert "did not end within" in second

@@ -14,9 +14,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import anyio
 import pytest
 
 from durable_async import TaskHub
+from durable_async.cli._reload import _run_once
+from durable_async.cli._serving import OF_SIGNALS
 from durable_async.registry import default_registry
 
 from .invoking import run
@@ -166,6 +169,19 @@ def test_new_code_is_taken_up(folder: Path) -> None:
         worker.send_signal(signal.SIGINT)
         worker.communicate(timeout=SECONDS_MAX)
         assert worker.returncode == 0
+
+
+def test_a_signal_while_a_worker_is_begun_reaches_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    stopped = anyio.Event()
+    stopped.set()
+
+    async def begin() -> int:
+        return await _run_once(["worker", "program:hub"], None, [], anyio.Event(), stopped)
+
+    assert asyncio.run(begin()) in (0, OF_SIGNALS + signal.SIGTERM), "not killed, for it was told"
 
 
 def test_a_worker_that_is_reloaded_ends_with_its_parent(folder: Path) -> None:
