@@ -27,6 +27,17 @@ def instance_standing(record: InstanceRecord | None) -> str:
             return f"it is {record.status.value}"
 
 
+def waited_for(instance_id: str, record: InstanceRecord | None) -> str:
+    """Say it to whoever gives up a wait that had no end of its own."""
+    if record is None:
+        standing = (
+            "of which nothing was heard; is a worker running, as in `async with hub.worker()`?"
+        )
+    else:
+        standing = f"and {instance_standing(record)}"
+    return f"it waited for instance {instance_id!r}, {standing}"
+
+
 def entity_standing(entity: EntityId, record: EntityRecord | None) -> str:
     """Say it of an entity that has not answered."""
     if record is None:

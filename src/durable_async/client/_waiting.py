@@ -28,7 +28,7 @@ from ._handle import OrchestrationHandle, Since
 from ._lookout import Waiter
 from ._reading import Reading
 from ._state import OrchestrationState
-from ._timeouts import instance_standing
+from ._timeouts import instance_standing, waited_for
 from ._watch import Watch, watching
 
 R = TypeVar("R")
@@ -209,7 +209,11 @@ class Waiting(Reading):
         is_quiet = since is not None and self._instances.is_quiet(
             since.news, in_progress=waiter.in_progress
         )
-        return await self._instances.wait(waiter, timeout, look_first=not is_quiet)
+        try:
+            return await self._instances.wait(waiter, timeout, look_first=not is_quiet)
+        except anyio.get_cancelled_exc_class() as cancelled:  # as by Ctrl-C, where nobody works
+            cancelled.add_note(waited_for(waiter.key, waiter.found))
+            raise
 
     def _since(self, instance: IdOrHandle) -> Since | None:
         if not isinstance(instance, OrchestrationHandle):

@@ -66,3 +66,20 @@ async def test_without_hints_it_is_a_third_late_at_most(
         assert waited <= env.monotonic() <= waited + min(waited / 3, 38) + 0.2
     hub.client.close()
     await backend.close()
+
+
+@virtual_time
+async def test_who_gives_up_is_told_what_he_waited_for(env: VirtualEnvironment) -> None:
+    async with TaskHub.open("memory://", registry=registry, environment=env) as hub:
+        started = await hub.client.start(waits, instance_id="a")  # and no worker
+        found = hub.client.handle("a")
+        for handle, what in (
+            (started, "'a', of which nothing was heard; is a worker running"),
+            (found, "'a', and it is pending; is a worker running that registers 'waits'"),
+        ):
+            with (
+                anyio.move_on_after(5),
+                pytest.raises(anyio.get_cancelled_exc_class()) as cancelled,
+            ):
+                await handle.wait()
+            assert what in cancelled.value.__notes__[0]
