@@ -211,7 +211,11 @@ class DecodeError(SerializationError, ValueError):
 
 
 class InstanceError(DurableError):
-    """Root of errors about one instance."""
+    """Root of errors about one instance.
+
+    Attributes:
+        instance_id: Which one.
+    """
 
     def __init__(self, instance_id: str, message: str) -> None:
         self.instance_id = instance_id
@@ -226,7 +230,7 @@ class InstanceNotFoundError(InstanceError, LookupError):
 
 
 class InstanceExistsError(InstanceError):
-    """Raised when an id is taken and the reuse policy does not allow to reuse it."""
+    """Raised when an id is taken and the reuse policy does not allow to reuse it; ``status`` is that of who has it."""
 
     def __init__(self, instance_id: str, status: str) -> None:
         self.status = status

@@ -33,6 +33,10 @@ class Conditions(TypedDict, total=False):
         statuses: One of these.
         names: The orchestrator is one of these.
         id_prefix: The id begins with it.
+        created_from: It was started then or later.
+        created_to: It was started before.
+        completed_from: It ended then or later.
+        completed_to: It ended before.
         tags: Each of these keys with this value.
         parent: Sub-orchestrations of this instance.
         parked: Only parked ones (``True``), only others (``False``).
@@ -82,8 +86,8 @@ class EntityConditions(TypedDict, total=False):
     Attributes:
         name: The entity's name, where case does not matter, or what ``@entity`` made.
         key_prefix: The key begins with it; it needs a name.
-        updated_from: When something of it last changed.
-        updated_to: The same.
+        updated_from: Something of it changed then or later.
+        updated_to: Nothing of it has changed since.
         has_state: Only those of which something is stored (``True``): a state, a lock, or parked operations; only others
             (``False``).
     """
