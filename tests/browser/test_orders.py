@@ -89,7 +89,7 @@ def test_the_dashboard_shows_it(page: Page, shop: str) -> None:
     page.get_by_role("link", name="See it in the dashboard").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("order-")
     expect(page.locator("body")).to_contain_text("process_order")
-    picture(page, "dashboard", height=600)
+    picture(page, "dashboard", height=640)
 
 
 @both

@@ -54,7 +54,6 @@ class Pulse:
     """What began and ended in the last hour, minute by minute.
 
     Attributes:
-        until: The end of the last minute.
         started: How many began in each of the sixty minutes, the oldest first.
         completed: How many came to their end.
         failed: How many failed.
@@ -62,7 +61,6 @@ class Pulse:
         seen_from: Since when all of them were counted, where there were too many to count; else ``None``.
     """
 
-    until: datetime
     started: list[int]
     completed: list[int]
     failed: list[int]
@@ -87,8 +85,7 @@ class Overviews:
 
     async def _take_pulse(self) -> Pulse:
         now = instant(self._hub.backend.now_us())
-        until = now.replace(second=0, microsecond=0) + timedelta(minutes=1)
-        begin = until - timedelta(minutes=MINUTES)
+        begin = now.replace(second=0, microsecond=0) - timedelta(minutes=MINUTES - 1)
         client = self._hub.client
         started, started_from = await _latest(
             lambda page: client.query_page(
@@ -107,7 +104,6 @@ class Overviews:
             return _by_minute((at for at, status in ended if status is wanted), begin)
 
         return Pulse(
-            until=until,
             started=_by_minute((at for at, _ in started), begin),
             completed=ended_as(Status.COMPLETED),
             failed=ended_as(Status.FAILED),

@@ -134,7 +134,7 @@ def test_what_is_sent_is_a_moment_and_what_is_called_takes_its_time() -> None:
     ]
     assert [lane.is_open for lane in found.lanes] == [False, False, False, True]
     sent, *_ = chart_of(found, now_us=9 * SECOND).rows[1:]
-    assert (sent.style, sent.took, sent.bars) == ("done", "", [])
+    assert (sent.took, sent.bars) == ("", [])
     assert sent.said.startswith("at +1 s")
 
 

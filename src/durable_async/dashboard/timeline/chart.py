@@ -57,7 +57,6 @@ class Row:
         label: Its name.
         target: The instance or entity that it is about, or nothing.
         took: How long it took, or has taken so far.
-        style: How it looks at its end.
         bars: Its stretches.
         dots: Its moments.
         said: All of that in words.
@@ -67,7 +66,6 @@ class Row:
     label: str
     target: str
     took: str
-    style: str
     bars: list[Bar]
     dots: list[Dot]
     said: str
@@ -149,15 +147,11 @@ def _row(lane: Lane, axis: Axis) -> Row:
     said = [bar.title for bar in bars if bar.title]
     if dots and lane.kind in ("event", "event sent", "signal"):
         said = [dot.title for dot in dots]
-    style = "done" if not lane.stretches else lane.stretches[-1].look.style
-    if lane.kind == "event":
-        style = "done"
     return Row(
         kind=lane.kind,
         label=lane.label,
         target=lane.target,
         took=_took(lane),
-        style=style,
         bars=bars,
         dots=dots,
         said="; ".join(said),
@@ -166,9 +160,8 @@ def _row(lane: Lane, axis: Axis) -> Row:
 
 def _bar(stretch: Stretch, axis: Axis) -> Bar:
     left, right = axis.place(stretch.begin_us), axis.place(stretch.end_us)
-    attempt = f"attempt {stretch.attempt} " if stretch.attempt > 1 else ""
-    if stretch.look is Look.RETRY:
-        attempt = ""
+    is_repeated = stretch.attempt > 1 and stretch.look is not Look.RETRY
+    attempt = f"attempt {stretch.attempt} " if is_repeated else ""
     length = duration((stretch.end_us - stretch.begin_us) / 1e6)
     title = f"{attempt}{stretch.look.value}, {length}, {_at(stretch.begin_us, axis)}"
     return Bar(left, max(right - left, BAR_WIDTH_MIN), stretch.look.style, title)

@@ -70,11 +70,6 @@ class Lane:
     until_us: int = 0
     missing: int = 0
 
-    @property
-    def begin_us(self) -> int:
-        """When it begins."""
-        return min([*(one.begin_us for one in self.stretches[:1]), *self.moments_us[:1]])
-
     def begin(self, at_us: int, look: Look, attempt: int = 0) -> None:
         """Let it look so from now on."""
         self.stretches.append(Stretch(at_us, at_us, look, attempt))
