@@ -187,8 +187,8 @@ async def test_a_change_is_as_it_was_previewed(env: VirtualEnvironment, world: W
             {"end": of(3 * HOUR)},
             {"end": None, "cron": "0 3 * * *"},
         ):
-            seen = await schedules.preview_update("s", count=3, **changes)
-            assert await schedules.preview_update("s", count=0) != seen
+            seen = await schedules.preview_update("s", ticks=3, **changes)
+            assert await schedules.preview_update("s", ticks=0) != seen
             await schedules.update("s", **changes)
             state = await schedules.describe("s", ticks=3)
             assert (seen.spec, seen.next_tick) == (state.spec, state.next_tick)

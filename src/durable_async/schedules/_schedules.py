@@ -192,11 +192,16 @@ class Schedules:
         return _state(entity, record)
 
     async def preview_update(
-        self, schedule_id: str, /, *, count: int = 5, **changes: Unpack[ScheduleChanges]
+        self, schedule_id: str, /, *, ticks: int = 5, **changes: Unpack[ScheduleChanges]
     ) -> ScheduleState:
         """Return a schedule as `update` would leave it, with its next ticks; nothing is changed.
 
         Of one that is paused they are the ticks that it would have if it was resumed now.
+
+        Args:
+            schedule_id: Which one.
+            ticks: How many of the next ones are wanted, up to 1,000.
+            **changes: As for `update`.
 
         Raises:
             ScheduleNotFoundError: There is no such schedule.
@@ -207,9 +212,10 @@ class Schedules:
         record.take(self._changed(schedule_id, record.spec, changes), now)
         if record.paused:
             record.begin_at(now)
-        ticks = tuple(islice(record.ticks(), _count(count)))
+        following = tuple(islice(record.ticks(), _count(ticks)))
         coming = None if record.paused else next(record.ticks(), None)
-        return replace(ScheduleState.of(schedule_id, record), next_tick=coming, next_ticks=ticks)
+        state = ScheduleState.of(schedule_id, record)
+        return replace(state, next_tick=coming, next_ticks=following)
 
     def _changed(
         self, schedule_id: str, before: ScheduleSpec, changes: ScheduleChanges
@@ -358,11 +364,13 @@ class Schedules:
             return () if record.next_tick is None else (record.next_tick,)
 
     def preview(
-        self, *, count: int = 5, **options: Unpack[ScheduleChanges]
+        self, *, ticks: int = 5, **options: Unpack[ScheduleChanges]
     ) -> tuple[datetime, ...]:
         """Return the next ticks that a schedule with these options would have, UTC; nothing is created.
 
-        What it would start, and with which input, may be left out.
+        Args:
+            ticks: How many are wanted, up to 1,000.
+            **options: As for `create`; what it would start, and with which input, may be left out.
 
         Raises:
             ValidationError: The options are refused.
@@ -371,7 +379,7 @@ class Schedules:
         spec = changed(None, options, self._payloads)
         now = self._now()
         check(spec, "preview", now, is_new_time=True)
-        return tuple(islice(ticks_after(spec, now, now), _count(count)))
+        return tuple(islice(ticks_after(spec, now, now), _count(ticks)))
 
     async def list(self, *, prefix: str = "", page_size: int = 100) -> AsyncIterator[ScheduleState]:
         """Go through the schedules in order of their ids, page by page; without what became of their runs.

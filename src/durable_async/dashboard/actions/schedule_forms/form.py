@@ -93,7 +93,7 @@ async def _create(visit: Visit, attempt: Attempt) -> Response:
 
 
 async def _show_new(visit: Visit, words: Mapping[str, str], options: Mapping[str, Any]) -> Response:
-    ticks = visit.hub.schedules.preview(count=TICKS, **options)
+    ticks = visit.hub.schedules.preview(ticks=TICKS, **options)
     if await visit.hub.schedules.get(words["id"]) is not None:
         raise ScheduleExistsError(words["id"])
     usual = {field.name for field in MORE if words[field.name] == field.value}
@@ -114,7 +114,7 @@ async def _edit(visit: Visit, attempt: Attempt) -> Response:
         _refuse_unseen(before, form)
         others = changed_words(was, words)
         changes = _meant(visit, words, others)
-        after = await schedules.preview_update(schedule_id, count=TICKS, **changes)
+        after = await schedules.preview_update(schedule_id, ticks=TICKS, **changes)
         if not is_meant:
             return await _show_changed(visit, words, after)
         attempt.once()
@@ -127,7 +127,7 @@ async def _edit(visit: Visit, attempt: Attempt) -> Response:
 
 
 async def _show_changed(visit: Visit, words: Mapping[str, str], after: ScheduleState) -> Response:
-    now = await visit.hub.schedules.preview_update(after.schedule_id, count=TICKS)
+    now = await visit.hub.schedules.preview_update(after.schedule_id, ticks=TICKS)
     if now.spec == after.spec:
         raise Wrong(NOTHING)
     rows = _differences(words_of(now.spec), words_of(after.spec))
@@ -151,7 +151,7 @@ def _meant(visit: Visit, words: Mapping[str, str], others: Mapping[str, str]) ->
         options = options_of(others)
         if "when" in others:
             zone = options.get("time_zone", words["time_zone"] or "UTC")
-            visit.hub.schedules.preview(count=0, **{**options, "time_zone": zone})
+            visit.hub.schedules.preview(ticks=0, **{**options, "time_zone": zone})
     if not {"input", "orchestrator"}.isdisjoint(others):
         with noting(wrong):
             options["input"] = input_of(visit.hub, words["orchestrator"], words)
