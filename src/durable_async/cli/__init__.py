@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from durable_async.errors import DurableError, MissingExtraError
 
-from ._exits import status_of
+from ._exits import INTERRUPTED, status_of
 
 
 def main() -> None:
@@ -23,6 +23,10 @@ def main() -> None:
         from ._app import app
 
         app()
+    except (
+        KeyboardInterrupt
+    ):  # before the command has begun: what it is made of takes a moment to be imported
+        sys.exit(INTERRUPTED)
     except DurableError as error:
         _refuse([error])
     except BaseExceptionGroup as group:

@@ -132,3 +132,15 @@ def test_an_id_that_looks_like_an_option_is_told_where_to_stand() -> None:
     assert refused.status == 2
     assert "an id that begins with - stands behind --" in " ".join(refused.err.split())
     assert "stands behind" not in run("list", "--satus", "failed").err
+
+
+def test_an_interrupt_before_the_command_has_begun_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_check_extra", interrupted)
+    with pytest.raises(SystemExit, match="130"):
+        cli.main()
+    assert capsys.readouterr().err == ""
