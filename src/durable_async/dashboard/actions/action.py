@@ -6,11 +6,14 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from durable_async.hub import TaskHub
 
+T = TypeVar("T")
+"""What the hub takes for one: its id."""
 S = TypeVar("S")
+"""What is known of one."""
 Form = Mapping[str, str]
 
 REASON_CHARS_MAX = 1_000
@@ -50,7 +53,7 @@ REASON = Field(name="reason", label="Reason", hint="Kept in the audit log.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Action(Generic[S]):
+class Action(Generic[T, S]):
     """Something to do.
 
     Attributes:
@@ -71,19 +74,20 @@ class Action(Generic[S]):
     means: str
     done: str
     applies: Callable[[S], bool]
-    carry_out: Callable[[TaskHub, Any, Form], Awaitable[str | None]]
+    carry_out: Callable[[TaskHub, T, Form], Awaitable[str | None]]
     fields: tuple[Field, ...] = (REASON,)
     is_grave: bool = False
     is_typed: bool = False
     is_repeatable: bool = False
 
 
-class Kind(Generic[S]):
+class Kind(Generic[T, S]):
     """What can be done with one kind of thing.
 
     Attributes:
         page: Where one is shown.
         list_page: Where all are.
+        find: Reads what was typed as an id; returns it as the hub takes it, and what is known of that one, or ``None`` if there is none.
         by_name: Its actions.
     """
 
@@ -91,15 +95,15 @@ class Kind(Generic[S]):
         self,
         page: str,
         list_page: str,
-        find: Callable[[TaskHub, str], Awaitable[tuple[Any, S | None]]],
-        *actions: Action[S],
+        find: Callable[[TaskHub, str], Awaitable[tuple[T, S | None]]],
+        *actions: Action[T, S],
     ) -> None:
         self.page = page
         self.list_page = list_page
         self.find = find
         self.by_name = {action.name: action for action in actions}
 
-    def offered(self, state: S) -> list[Action[S]]:
+    def offered(self, state: S) -> list[Action[T, S]]:
         """Return what makes sense with one of them, as it stands."""
         return [action for action in self.by_name.values() if action.applies(state)]
 

@@ -19,7 +19,7 @@ from .entity import ENTITIES
 from .instance import INSTANCES
 from .schedule import SCHEDULES
 
-KINDS: tuple[Kind[Any], ...] = (INSTANCES, ENTITIES, SCHEDULES)
+KINDS: tuple[Kind[Any, Any], ...] = (INSTANCES, ENTITIES, SCHEDULES)
 DONE = {
     "start": "It was started.",
     "create-schedule": "It was created.",
@@ -41,8 +41,8 @@ class Asked:
         subject: The same, as the hub takes it.
     """
 
-    kind: Kind[Any]
-    action: Action[Any]
+    kind: Kind[Any, Any]
+    action: Action[Any, Any]
     target: str
     subject: Any
 

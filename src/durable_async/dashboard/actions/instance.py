@@ -10,7 +10,7 @@ from durable_async.model.status import Status
 from .action import REASON, Action, Field, Form, Kind, reason_of, request_id_of
 from .values import value_of
 
-InstanceAction = Action[OrchestrationState]
+InstanceAction = Action[str, OrchestrationState]
 
 
 async def _raise_event(hub: TaskHub, instance_id: str, form: Form) -> str:
