@@ -13,11 +13,13 @@ It knows the port and its records, nothing of any backend. The whole test file o
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from durable_async.errors import MissingExtraError
 
 try:
-    import pytest  # noqa: F401
-    import pytest_asyncio  # noqa: F401 - what the suite is written with
+    for module in ("pytest", "pytest_asyncio"):  # what the suite is written with
+        import_module(module)
 except ImportError as error:
     package = (error.name or "pytest").replace("_", "-")
     raise MissingExtraError(package, "test", "the conformance suite of backends") from error
