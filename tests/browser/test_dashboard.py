@@ -66,7 +66,8 @@ def test_from_the_overview_to_an_order_that_is_approved_pictured(page: Page, add
 
 
 def test_hostile_strings_are_text(page: Page, address: str, complaints: list[str]) -> None:
-    """No dialog, no script, nothing that the policy has to stop; and each page can be read."""
+    """No dialog, no script, nothing that the policy has to stop; and each page can be read, on a telephone as well."""
+    page.set_viewport_size({"width": 390, "height": 900})
     page.on("dialog", lambda dialog: complaints.append(dialog.message))
     for path in (
         "/",
@@ -90,6 +91,7 @@ def test_hostile_strings_are_text(page: Page, address: str, complaints: list[str
         assert answer.status in (200, 400, 404), path
         expect(page.locator("h1")).to_be_visible()
         assert page.locator("img, iframe, main script").count() == 0, path
+        assert page.evaluate("document.documentElement.scrollWidth") == 390, path
         if answer.status != 200:
             complaints[:] = [one for one in complaints if "Failed to load resource" not in one]
         assert complaints == [], path
