@@ -61,6 +61,7 @@ class Variable:
 _OF_THE_HUB = {
     URL: Variable("url", str),
     "HUB": Variable("hub", str),
+    "DEFAULT_VERSION": Variable("default_version", str | None),
     "PENDING_MAX": Variable("pending_max", int | None),
 }
 _OF_RETENTION = {
@@ -84,6 +85,7 @@ class Settings:
     Attributes:
         url: Where the store is, as for `TaskHub.open`. It may hold a password, so that it is never shown whole.
         hub: Name of the hub in the store.
+        default_version: The version of what is started without one.
         pending_max: How many orchestrations may be pending before starts are refused; ``None`` for any number.
         retention: How long what has ended is kept.
         worker: Bounds and times of its workers.
@@ -91,6 +93,7 @@ class Settings:
 
     url: str | None = field(default=None, repr=False)
     hub: str | None = None
+    default_version: str | None = None
     pending_max: int | None = None
     retention: Retention = DEFAULT_RETENTION
     worker: WorkerSettings = field(default_factory=WorkerSettings)

@@ -101,6 +101,7 @@ def test_defaults_of_the_others_are_those_of_the_code() -> None:
     actual = {
         "url": settings.url,
         "hub": settings.hub,
+        "default_version": settings.default_version,
         "pending_max": settings.pending_max,
         "retention.age": round(seconds_of(retention.age or 0, "age")),
         "retention.failed": round(seconds_of(retention.failed or 0, "failed")),

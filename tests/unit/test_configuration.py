@@ -41,6 +41,7 @@ def test_each_variable_sets_its_setting() -> None:
     settings = read(
         URL="sqlite:///orders.db",
         HUB="orders",
+        DEFAULT_VERSION="2",
         PENDING_MAX="10000",
         RETENTION_AGE="86400",
         RETENTION_FAILED="none",
@@ -54,6 +55,7 @@ def test_each_variable_sets_its_setting() -> None:
     assert settings == Settings(
         url="sqlite:///orders.db",
         hub="orders",
+        default_version="2",
         pending_max=10_000,
         retention=Retention(
             age=86_400.0, failed=None, by_name={"audit": None, "ping": 3600.0}, batch=100
@@ -97,7 +99,7 @@ def test_what_makes_no_sense_is_refused_by_name(variables: dict[str, str], messa
         read(**variables)
 
 
-@pytest.mark.parametrize("name", sorted(VARIABLES.keys() - {"URL", "HUB"}))
+@pytest.mark.parametrize("name", sorted(VARIABLES.keys() - {"URL", "HUB", "DEFAULT_VERSION"}))
 @pytest.mark.parametrize("value", ["hunter2", "\udcff", '{"a": "hunter2"}', "0"])
 def test_each_refusal_names_its_variable_and_quotes_no_text(name: str, value: str) -> None:
     """What stands in a wrong variable may be what belongs into another one."""

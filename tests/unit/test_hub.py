@@ -253,3 +253,28 @@ async def test_a_worker_has_the_settings_of_its_hub(monkeypatch: pytest.MonkeyPa
         WorkerSettings(activities_max=3, threads_max=2),
         WorkerSettings(threads_max=1),
     ]
+
+
+@virtual_time
+async def test_what_is_started_without_a_version_has_the_hubs(env: VirtualEnvironment) -> None:
+    registry = Registry()
+
+    @registry.orchestrator
+    async def told(ctx: OrchestrationContext) -> str | None:
+        return ctx.version
+
+    hub = TaskHub.at("memory://", registry=registry, environment=env, default_version="2")
+    async with hub, hub.worker():
+        started = [
+            await hub.client.start(told, version=version) for version in (None, "1", "")
+        ] + list(await hub.client.start_many(told, [None]))
+        assert [await one.wait() for one in started] == ["2", "1", None, "2"]
+        await hub.schedules.create("hourly", told, every=3600)
+        await hub.schedules.create("of old", told, every=3600, version="1")
+        runs = [await hub.schedules.trigger(id) for id in ("hourly", "of old")]
+        assert [await hub.client.wait(run) for run in runs] == ["2", "1"]
+
+
+def test_a_default_version_that_cannot_be_one_is_refused_at_once() -> None:
+    with pytest.raises(ValidationError, match="version"):
+        TaskHub.at("memory://", default_version="x" * 300)

@@ -109,7 +109,7 @@ class Client(Steering, EntityUpkeep):
             orchestrator: The decorated function, or its name.
             input: Its input.
             instance_id: Its id; 32 random hex digits by default.
-            version: What it sees as ``ctx.version``; an empty one is none.
+            version: What it sees as ``ctx.version``; an empty one is none. By default the hub's ``default_version``.
             tags: To find it by.
             start_at: Not to begin before a time, or before a duration has passed.
             reuse: What to do if the id is taken.
@@ -219,7 +219,7 @@ class Client(Steering, EntityUpkeep):
             )
         if not isinstance(reuse, ReusePolicy):
             raise ValidationError("reuse", f"must be a ReusePolicy, not {shown(reuse)}")
-        version = check_version(version)
+        version = self.default_version if version is None else check_version(version)
         start_us = self._start_us(start_at)
         started = ExecutionStarted(name, version, payload, None, start_us)
         return NewInstance(

@@ -45,7 +45,11 @@ IdOrHandle = str | OrchestrationHandle[Any]
 
 
 class Connection:
-    """One client's way to the store."""
+    """One client's way to the store.
+
+    Attributes:
+        default_version: The version of what is started without one.
+    """
 
     def __init__(
         self,
@@ -54,11 +58,13 @@ class Connection:
         payloads: DataConverter,
         ends: Ends | None = None,
         *,
+        default_version: str | None = None,
         pending_max: int | None = None,
         signals: Signals | None = None,
         hub: str = "default",
     ) -> None:
         self._store = backend
+        self.default_version = default_version
         self._teller = (
             None if signals is None else ClientTeller(signals, environment, backend.now_us, hub)
         )

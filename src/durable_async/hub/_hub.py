@@ -16,6 +16,7 @@ from durable_async.environment import Environment, SystemEnvironment
 from durable_async.errors import ConfigurationError, shown
 from durable_async.model.explanation import Explanation
 from durable_async.model.health import Health
+from durable_async.model.identity import check_version
 from durable_async.model.records import HubStatistics
 from durable_async.model.retention import DEFAULT_RETENTION, Retention
 from durable_async.registry import Registry, SystemRegistry, default_registry
@@ -56,6 +57,7 @@ class TaskHub:
         registry: What its workers run by default; otherwise what the module-level decorators registered.
         payloads: Converter of values; JSON by default.
         environment: Clock, ids, chance and threads; only tests change it.
+        default_version: See `open`.
         pending_max: See `open`.
         settings: Those of its workers, by default.
         telemetry: See `open`.
@@ -74,6 +76,7 @@ class TaskHub:
         registry: Registry | None = None,
         payloads: DataConverter | None = None,
         environment: Environment | None = None,
+        default_version: str | None = None,
         pending_max: int | None = None,
         settings: WorkerSettings | None = None,
         telemetry: Telemetry | Iterable[Telemetry] | None = None,
@@ -84,6 +87,7 @@ class TaskHub:
         self._registry = registry or default_registry
         self._payloads = payloads or JsonConverter()
         self._environment = environment or SystemEnvironment()
+        self._default_version = check_version(default_version)
         self._pending_max = pending_max
         self._settings = settings or WorkerSettings()
         self._retention = _checked(retention)
@@ -155,6 +159,7 @@ class TaskHub:
         registry: Registry | None = None,
         payloads: DataConverter | None = None,
         payload_store: PayloadStore | None = None,
+        default_version: str | None = None,
         pending_max: int | None = None,
         settings: WorkerSettings | None = None,
         telemetry: Telemetry | Iterable[Telemetry] | None = None,
@@ -173,6 +178,7 @@ class TaskHub:
             registry: What its workers run by default.
             payloads: Converter of values.
             payload_store: Where large payloads are kept.
+            default_version: The version of what is started without one.
             pending_max: How many orchestrations may be pending.
             settings: Those of its workers, by default.
             telemetry: Who listens.
@@ -195,6 +201,7 @@ class TaskHub:
             registry=registry,
             payloads=payloads,
             environment=environment,
+            default_version=default_version,
             pending_max=pending_max,
             settings=settings,
             telemetry=telemetry,
@@ -217,6 +224,7 @@ class TaskHub:
         found = Settings.from_environment()
         described: HubOptions = {
             "hub": found.hub,
+            "default_version": found.default_version,
             "pending_max": found.pending_max,
             "settings": found.worker,
             "retention": found.retention,
@@ -234,6 +242,7 @@ class TaskHub:
         registry: Registry | None = None,
         payloads: DataConverter | None = None,
         payload_store: PayloadStore | None = None,
+        default_version: str | None = None,
         pending_max: int | None = None,
         settings: WorkerSettings | None = None,
         telemetry: Telemetry | Iterable[Telemetry] | None = None,
@@ -252,6 +261,8 @@ class TaskHub:
             payloads: Converter of values; JSON by default.
             payload_store: Where large payloads are kept, beside the store: see `durable_async.backends.offload`. All processes of a hub need
                 the same.
+            default_version: The version of what this hub's client, its routes and, at their ticks, its schedules start without one, most often
+                that of the program's own code; none by default. What orchestrations and entities start has the version that they say.
             pending_max: How many orchestrations of the hub may be pending, about, before this client's starts are refused with
                 ``OverloadedError``; any number by default. Children are not refused.
             settings: Those of its workers, by default.
@@ -271,6 +282,7 @@ class TaskHub:
             registry=registry,
             payloads=payloads,
             payload_store=payload_store,
+            default_version=default_version,
             pending_max=pending_max,
             settings=settings,
             telemetry=telemetry,
@@ -362,6 +374,7 @@ class TaskHub:
             self._environment,
             self._payloads,
             ends,
+            default_version=self._default_version,
             pending_max=self._pending_max,
             signals=self.signals,
             hub=self.name,

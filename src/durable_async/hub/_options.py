@@ -23,6 +23,7 @@ class HubOptions(TypedDict, total=False):
     registry: Registry | None
     payloads: DataConverter | None
     payload_store: PayloadStore | None
+    default_version: str | None
     pending_max: int | None
     settings: WorkerSettings | None
     telemetry: Telemetry | Iterable[Telemetry] | None

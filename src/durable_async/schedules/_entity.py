@@ -291,7 +291,7 @@ class ScheduleEntity(Entity[ScheduleRecord]):
             spec.orchestrator,
             spec.input,
             instance_id=instance_id,
-            version=spec.version,
+            version=self.client.default_version if spec.version is None else spec.version,
             tags={**spec.tags, "schedule": schedule_id},
             start_at=tick + delay if delay else None,
         )

@@ -68,7 +68,7 @@ class ScheduleOptions(TypedDict, total=False):
         overlap: What happens at a tick while a run is still going on.
         catch_up: What becomes of ticks at which no worker was there.
         catch_up_window: How old they may be.
-        version: What the runs see as ``ctx.version``.
+        version: What the runs see as ``ctx.version``; by default the ``default_version`` of the hub whose worker starts them, at that time.
         tags: To find the runs by, beside ``schedule``, which is the schedule's id.
         instance_id: That of a run; ``{schedule}`` stands for the schedule's id, ``{tick}``, which must be there, for the time.
     """
