@@ -132,17 +132,19 @@ def payload_of(text: str | None, field: str = "--input") -> Any:
     """
     if text is None:
         return None
-    if text == "-":
-        data = sys.stdin.buffer.read()
-    elif text.startswith("@"):
-        data = _file(Path(text[1:]), field)
-    else:
-        data = text.encode("utf-8", "surrogateescape")
     try:
-        return msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return msgspec.json.decode(_data_of(text, field))
+    except (msgspec.DecodeError, UnicodeError) as error:
         hint = "; a text stands in quotes of its own: '\"Ada\"'" if text not in ("", "-") else ""
         raise ValidationError(field, f"is not JSON: {error}{hint}") from error
+
+
+def _data_of(text: str, field: str) -> bytes:
+    if text == "-":
+        return sys.stdin.buffer.read()
+    if text.startswith("@"):
+        return _file(Path(text[1:]), field)
+    return text.encode("utf-8", "surrogateescape")
 
 
 def said_once(value: str | None, option: str | None) -> str | None:

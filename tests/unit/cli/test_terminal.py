@@ -8,7 +8,7 @@ import pytest
 from rich.table import Table
 
 from durable_async import ConfigurationError, ValidationError
-from durable_async.cli._options import moment_of, span_of, tags_of
+from durable_async.cli._options import moment_of, payload_of, span_of, tags_of
 from durable_async.cli._terminal import (
     lay_out,
     make_sure,
@@ -76,6 +76,12 @@ def test_times_are_dates_or_spans() -> None:
     for text in ("soon", "", "15 m", "9999999w"):
         with pytest.raises(ValidationError, match="--at"):
             moment_of(text, "--at")
+
+
+@pytest.mark.parametrize("text", ["Ada", "{", "", "\ud800"])
+def test_what_is_no_json_is_refused(text: str) -> None:
+    with pytest.raises(ValidationError, match="--input: is not JSON"):
+        payload_of(text)
 
 
 def test_tags_are_pairs() -> None:
