@@ -116,6 +116,18 @@ def test_a_client_that_is_too_slow_proves_nothing() -> None:
     assert any("at a rate of 50" in one for one in judge(moments, []).idle)
 
 
+def test_errands_that_a_slower_machine_leaves_under_way_are_no_growth() -> None:
+    moments = [sample(5.0 * number) for number in range(720)]
+    for number, one in enumerate(moments):
+        client = one["processes"]["c1"]
+        client["shop"]["under_way"] = number // 8
+        client["tasks"] += number // 8
+    assert judge(moments, []).broken == []
+    for number, one in enumerate(moments):
+        one["processes"]["c1"]["tasks"] += number // 20
+    assert any(one.startswith("c1: tasks grew") for one in judge(moments, []).broken)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(

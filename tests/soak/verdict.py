@@ -90,6 +90,8 @@ def _judge_processes(verdict: Verdict, samples: list[Sample]) -> None:
         _note_use(verdict, name, told)
         for count in _COUNTS:
             points = [(at, process[count]) for at, process in told]
+            if count == "tasks":
+                points = [(at, process[count] - _under_way(process)) for at, process in told]
             _judge_growth(verdict, f"{name}: {count}", points, _GROWN[count])
         for kept in sorted({kept for _, process in told for kept in process["kept"]}):
             points = [(at, process["kept"].get(kept, 0)) for at, process in told]
@@ -97,6 +99,12 @@ def _judge_processes(verdict: Verdict, samples: list[Sample]) -> None:
                 _judge_growth(verdict, f"{name}: {kept}", points, _GROWN["kept"], fills=True)
     if not verdict.memory:
         verdict.idle.append("no process lived all the time")
+
+
+def _under_way(process: Sample) -> int:
+    """Return how many errands a client waits for: each is a task, and how many follows from how fast the machine is at the moment."""
+    under_way: int = process.get("shop", {}).get("under_way", 0)
+    return under_way
 
 
 def _judge_memory(verdict: Verdict, name: str, told: list[tuple[float, Sample]]) -> None:
