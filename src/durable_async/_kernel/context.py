@@ -12,7 +12,6 @@ from typing import Any, NoReturn, ParamSpec, Protocol, TypeVar, overload
 
 from durable_async.errors import (
     LimitExceededError,
-    OutsideOrchestrationError,
     PayloadTooLargeError,
     ValidationError,
     shown,
@@ -476,15 +475,3 @@ class ReplaySilentLogger(logging.LoggerAdapter[logging.Logger]):
         """Add the instance's id and execution to the record."""
         kwargs["extra"] = {**(self.extra or {}), **kwargs.get("extra", {})}
         return msg, kwargs
-
-
-def require_context(what: str, instead: str) -> OrchestrationContext:
-    """Return the context of the orchestration that is running.
-
-    Raises:
-        OutsideOrchestrationError: None is.
-    """
-    context = current_context.get(None)
-    if context is None:
-        raise OutsideOrchestrationError(what, instead)
-    return context

@@ -23,9 +23,7 @@ def main() -> None:
         from ._app import app
 
         app()
-    except (
-        KeyboardInterrupt
-    ):  # before the command has begun: what it is made of takes a moment to be imported
+    except KeyboardInterrupt:  # while what a command is made of is imported
         sys.exit(INTERRUPTED)
     except DurableError as error:
         _refuse([error])

@@ -153,9 +153,7 @@ class Worker:
         try:
             with anyio.CancelScope(shield=True):
                 await self.stop()
-        except (
-            BaseException
-        ) as impatience:  # what asyncio cancels by its own means, no shield holds
+        except BaseException as impatience:  # no shield holds what asyncio itself cancels
             await self._end(impatience)
             raise
         return await self._end(error)

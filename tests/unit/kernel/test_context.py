@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from durable_async import OrchestrationContext, Registry, ReusePolicy
-from durable_async._kernel.context import require_context
-from durable_async.errors import DurableError, OutsideOrchestrationError, ValidationError
+from durable_async.errors import OutsideOrchestrationError, ValidationError
 from durable_async.model.history import (
     EventSent,
     ExecutionCompleted,
@@ -193,19 +192,12 @@ def test_the_logger_is_silent_in_a_replay(caplog: pytest.LogCaptureFixture) -> N
 
 def test_it_says_who_it_is() -> None:
     async def orchestrator(ctx: Any) -> Any:
-        assert require_context("it", "do") is ctx
         return [repr(ctx), ctx.parent_instance_id, ctx.version, ctx.name, ctx.execution]
 
     outcome = Driver(orchestrator).run()
     assert outcome == ExecutionCompleted(
         b'["<OrchestrationContext orchestrator \'test\' execution 1>",null,null,"orchestrator",1]'
     )
-
-
-def test_outside_there_is_none() -> None:
-    with pytest.raises(OutsideOrchestrationError, match=r"^here: go away$") as caught:
-        require_context("here", "go away")
-    assert isinstance(caught.value, DurableError)
 
 
 @pytest.mark.parametrize(
