@@ -115,12 +115,15 @@ class Watchdog:
 
     def _look(self) -> None:
         with self._lock:
-            if not self._watched or self._stack is not None:
+            if not self._watched:
                 return
-            if self._monotonic() - self._since <= self._limit:
+            now = self._monotonic()
+            if now - self._since <= self._limit:
                 return
-            frame = sys._current_frames().get(self._thread)  # noqa: SLF001 - there is no other way
-            self._stack = "".join(traceback.format_stack(frame)[-FRAMES_SHOWN:])
+            self._since = now  # what goes on in a handler of its own has as long again
+            if self._stack is None:
+                frame = sys._current_frames().get(self._thread)  # noqa: SLF001 - there is no other way
+                self._stack = "".join(traceback.format_stack(frame)[-FRAMES_SHOWN:])
             self._interrupt()
 
     def _interrupt(self) -> None:

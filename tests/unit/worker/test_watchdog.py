@@ -77,6 +77,25 @@ def test_code_that_swallows_the_interruption_has_taken_too_long_all_the_same() -
         watchdog.watch("stubborn", turn)
 
 
+def test_code_that_goes_on_in_its_handlers_is_interrupted_again() -> None:
+    watchdog = Watchdog(Stepping(), 5.0)
+    reached: list[str] = []
+
+    def turn() -> None:
+        try:
+            watchdog._look()
+            reached.append("after the first")
+        finally:
+            reached.append("the handler")
+            watchdog._look()
+            reached.append("after the second")
+
+    with pytest.raises(TurnBudgetError):
+        watchdog.watch("endless", turn)
+    assert reached == ["the handler"]
+    assert watchdog.watch("next", lambda: 7) == 7
+
+
 def test_an_interruption_that_arrives_after_the_turn_does_not_leave_the_watchdog() -> None:
     """It would end the whole worker: nobody above expects it."""
     watchdog = Watchdog(Stepping(), 5.0)
