@@ -58,7 +58,7 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def _check_extra() -> None:
-    for package in ("typer", "rich", "packaging"):
+    for package in ("typer", "rich"):
         try:
             importlib.import_module(package)
         except ImportError as error:

@@ -24,7 +24,7 @@ from durable_async.cli._exits import status_of
 from .invoking import run
 
 
-@pytest.mark.parametrize("package", ["typer", "rich", "packaging"])
+@pytest.mark.parametrize("package", ["typer", "rich"])
 def test_a_missing_package_names_the_extra(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], package: str
 ) -> None:
