@@ -79,9 +79,6 @@ class Connection:
         self._read: Gatherer[str, InstanceRecord | None] = Gatherer(
             lambda ids: backend.read(ids, payloads=True)
         )
-        self._look: Gatherer[str, InstanceRecord | None] = Gatherer(
-            lambda ids: backend.read(ids, payloads=False)
-        )
         self._read_entity: Gatherer[str, EntityRecord | None] = Gatherer(backend.read_entities)
         self._read_answer: Gatherer[str, bytes | None] = Gatherer(backend.read_answers)
         self._instances: Waiters[InstanceRecord] = Waiters(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Unpack
 
 from durable_async.errors import ValidationError, shown
@@ -21,6 +21,7 @@ from ._worker_state import WorkerState, worker_state
 
 HISTORY_PAGE_BYTES = 4 * 1024 * 1024
 EXPIRED_PAGE = 1_000
+STATES_AT_ONCE = 500
 
 
 class Reading(Connection):
@@ -31,9 +32,24 @@ class Reading(Connection):
     ) -> OrchestrationState | None:
         """Return an instance's state, or ``None`` if there is no such instance."""
         instance_id = id_of(instance)
-        reading = self._read if check_flag(payloads, "payloads") else self._look
-        record = await reading.ask(instance_id)
+        if check_flag(payloads, "payloads"):
+            record = await self._read.ask(instance_id)
+        else:
+            (record,) = await self._backend.read([instance_id], payloads=False)
         return None if record is None else self._state_of(record)
+
+    async def get_many(
+        self, instances: Iterable[IdOrHandle], *, payloads: bool = True
+    ) -> list[OrchestrationState | None]:
+        """Return the states of instances in their order, ``None`` for those that are not there; hundreds in a round trip."""
+        check_flag(payloads, "payloads")
+        ids = [id_of(instance) for instance in instances]
+        found: list[OrchestrationState | None] = []
+        for first in range(0, len(ids), STATES_AT_ONCE):
+            batch = ids[first : first + STATES_AT_ONCE]
+            records = await self._backend.read(batch, payloads=payloads)
+            found += [None if one is None else self._state_of(one) for one in records]
+        return found
 
     async def history(self, instance: IdOrHandle) -> list[HistoryEvent]:
         """Return the events of an instance's current execution, in order."""

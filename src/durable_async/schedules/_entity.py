@@ -20,7 +20,6 @@ from durable_async.telemetry import Signals, TicksMissed
 
 from . import _due
 from ._record import FORMAT, GOING_KEPT, RunRecord, ScheduleRecord
-from ._runs import states_of
 from ._ticks import MICROSECOND, delay_of, run_id, tick_text
 from .spec import IfExists, Overlap, ScheduleSpec
 
@@ -226,7 +225,7 @@ class ScheduleEntity(Entity[ScheduleRecord]):
 
     async def _see_ends(self, record: ScheduleRecord) -> None:
         going = record.going
-        states = await states_of(self.client, [run.instance_id for run in going])
+        states = await self.client.get_many([run.instance_id for run in going], payloads=False)
         for run, state in zip(going, states, strict=True):
             if state is None:  # it was purged, or is not there yet
                 run.is_over = not _is_uncommitted(run.instance_id)
@@ -262,7 +261,7 @@ class ScheduleEntity(Entity[ScheduleRecord]):
     async def _without_run(self, instance_ids: Iterable[str]) -> list[str]:
         """Return those ids that no run has."""
         ids = list(instance_ids)
-        states = await states_of(self.client, ids)
+        states = await self.client.get_many(ids, payloads=False)
         return [
             one
             for one, state in zip(ids, states, strict=True)

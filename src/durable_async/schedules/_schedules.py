@@ -33,7 +33,6 @@ from ._cron import zone_of
 from ._entity import NAME, ScheduleEntity
 from ._options import changed, check, entity_of, moment_of
 from ._record import ScheduleRecord
-from ._runs import states_of
 from ._ticks import MICROSECOND, run_id, tick_text, ticks_after
 from .spec import IfExists, ScheduleChanges, ScheduleOptions, ScheduleSpec
 from .state import ScheduleState
@@ -305,7 +304,7 @@ class Schedules:
         ticks = self._past_ticks(record, start, end)
         if check_flag(dry_run, "dry_run"):
             ids = [run_id(record.spec, schedule_id, tick) for tick in ticks]
-            states = await states_of(self._client, ids)
+            states = await self._client.get_many(ids, payloads=False)
             return [one for one, state in zip(ids, states, strict=True) if state is None]
         started: list[str] = []
         for first in range(0, len(ticks), BACKFILL_BATCH):
@@ -349,7 +348,9 @@ class Schedules:
         """
         record = await self._existing(entity_of(schedule_id))
         state = ScheduleState.of(schedule_id, record)
-        states = await states_of(self._client, [run.instance_id for run in state.runs])
+        states = await self._client.get_many(
+            [run.instance_id for run in state.runs], payloads=False
+        )
         runs = [
             replace(run, status=None if seen is None else seen.status)
             for run, seen in zip(state.runs, states, strict=True)
@@ -403,7 +404,7 @@ class Schedules:
         found, next_page = await self._client.query_entities_page(
             ScheduleRecord, limit=limit, page=page, name=NAME, key_prefix=prefix
         )
-        states: tuple[ScheduleState, ...] = ()
+        states: list[ScheduleState] = []
         for one in found:
             try:
                 record = self._read(one)
@@ -411,8 +412,8 @@ class Schedules:
                 _log.warning("schedule %r cannot be read: %s", one.entity_id.key, error)
                 continue
             if record is not None:
-                states += (ScheduleState.of(one.entity_id.key, record),)
-        return states, next_page
+                states.append(ScheduleState.of(one.entity_id.key, record))
+        return tuple(states), next_page
 
     # -- asking
 

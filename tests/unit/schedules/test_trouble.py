@@ -185,7 +185,7 @@ async def test_a_store_that_is_silent_while_it_looks_at_its_runs_is_asked_again(
             raise BackendUnavailableError("silence")
 
         with monkeypatch.context() as without:
-            without.setattr(hub.client, "get", silent)
+            without.setattr(hub.client, "get_many", silent)
             await anyio.sleep(HOUR)
         assert (await hub.schedules.get("s")).problem == "BackendUnavailableError: silence"  # type: ignore[union-attr]
         await anyio.sleep(60)
