@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Unpack
 
 from durable_async.errors import ValidationError, shown
-from durable_async.model.arguments import check_flag, check_limit, check_page
+from durable_async.model.arguments import check_flag, check_limit, check_page, check_several
 from durable_async.model.history import HistoryEvent
 from durable_async.model.records import InstanceRecord, QueryOrder
 from durable_async.model.retention import Retention
@@ -43,7 +43,7 @@ class Reading(Connection):
     ) -> list[OrchestrationState | None]:
         """Return the states of instances in their order, ``None`` for those that are not there; hundreds in a round trip."""
         check_flag(payloads, "payloads")
-        ids = [id_of(instance) for instance in instances]
+        ids = [id_of(one) for one in check_several(instances, "instances", "ids")]
         found: list[OrchestrationState | None] = []
         for first in range(0, len(ids), STATES_AT_ONCE):
             batch = ids[first : first + STATES_AT_ONCE]

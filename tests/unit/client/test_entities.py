@@ -418,6 +418,7 @@ async def test_a_lock_that_is_being_released_is_none_that_was_left_behind(
     "asks",
     [
         lambda client, entity: client.get(entity),
+        lambda client, entity: client.get_many([entity]),
         lambda client, entity: client.wait(entity),
         lambda client, entity: client.wait_for_start(entity),
         lambda client, entity: client.history(entity),

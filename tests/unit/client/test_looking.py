@@ -310,3 +310,22 @@ async def test_news_of_anything_lets_many_look_once(env: VirtualEnvironment) -> 
             assert world.backend.looks[:1] == [many]
             assert world.backend.reads == 1  # i7's own
             group.cancel_scope.cancel()
+
+
+@virtual_time
+async def test_many_are_looked_at_in_their_order_some_hundreds_at_a_time(
+    env: VirtualEnvironment,
+) -> None:
+    backend = Deaf(environment=env)
+    async with TaskHub.open(backend, registry=registry, environment=env) as hub:
+        handles = [await hub.client.start(waits, instance_id=f"i-{n}") for n in range(3)]
+        backend.looks.clear()
+        nobody = [f"nobody-{n}" for n in range(499)]
+        found = await hub.client.get_many([handles[2], *nobody, "i-0"], payloads=False)
+        assert backend.looks == [500, 1]
+        states = [state for state in found if state is not None]
+        assert [state.instance_id for state in states] == ["i-2", "i-0"]
+        assert found.index(states[-1]) == 500
+        assert backend.reads == 0
+        assert len(await hub.client.get_many(["i-1"])) == backend.reads == 1
+        assert await hub.client.get_many([]) == []

@@ -141,6 +141,7 @@ VERBS: list[tuple[Callable[[Client], Awaitable[Any]], str]] = [
     (lambda client: client.start("@a"), "orchestrator: begins with '@'"),
     (lambda client: client.wait("i", timeout=float("nan")), "timeout: must be seconds or None"),
     (lambda client: client.wait("i", timeout="1"), "timeout: must be seconds or None, not '1'"),  # type: ignore[arg-type]
+    (lambda client: client.get_many("i"), "instances: must be a list of ids, not 'i'"),
     (lambda client: client.get(Unprintable()), "instance_id: must be a str, not Unprintable"),  # type: ignore[arg-type]
     (lambda client: client.query_page(limit=2**64), "limit: must be a whole number"),
     (lambda client: client.query_page(limit=True), "limit: must be a whole number"),
