@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,7 +23,7 @@ from durable_async import (
 )
 from durable_async.backends.memory import MemoryBackend
 from durable_async.backends.memory.store import MemoryStore
-from durable_async.errors import BackendUnavailableError
+from durable_async.errors import BackendUnavailableError, ValidationError
 from durable_async.model.records import CommitItem, CommitResult, Fence
 from durable_async.schedules import CatchUp, Overlap, ScheduleState
 from durable_async.schedules._ticks import ticks_after
@@ -215,7 +216,8 @@ class Edit:
             case "resume":
                 await hub.schedules.resume("s")
             case "update":
-                await hub.schedules.update("s", every=self.every)
+                with contextlib.suppress(ValidationError):  # its end has come
+                    await hub.schedules.update("s", every=self.every)
             case "trigger":
                 await hub.schedules.trigger("s")
             case _:
