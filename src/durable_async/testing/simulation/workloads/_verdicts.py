@@ -115,8 +115,9 @@ def most_begun(kind: str, hand_backs: int) -> int:
     """
     match kind:
         case "box swallow" | "box sip":
-            # Twice with what stands before it, which then comes through on trial; the count begins anew with each that did.
-            most = BEGINNINGS_MAX + 2
+            # Three times with what stands before it: once in the worker that had committed a turn of it, whose claim is forgotten, and at two
+            # claims. Then what stands before it comes through on trial, and the count begins anew.
+            most = BEGINNINGS_MAX + 3
         case "lethal activity":
             most = (
                 BEGINNINGS_MAX + 1
