@@ -107,7 +107,7 @@ async def _try(
         if not verb.fits(state):
             raise InvalidTransitionError(one, verb.name, state.status.value, verb.needs)
         if dry_run:
-            return f"is {state.status.value}, and would be taken", None
+            return f"is {state.status.value}, and {verb.name} would go ahead", None
         return await verb.do(hub, one), None
     except BackendUnavailableError:
         raise  # the others would fare no better

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import zip_longest
 from typing import Any
 
+import msgspec
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -71,7 +71,7 @@ def entities(states: list[EntityState[Any]]) -> Table:
     for one in states:
         entity, changed = words(str(one.entity_id)), _time(one.updated_at)
         try:
-            shown = words(cut(repr(one.state))) if one.has_state else Text("")
+            shown = words(cut(_json(one.state))) if one.has_state else Text("")
             table.add_row(entity, shown, f"{one.backlog:,}", changed, words(_remarks(one)))
         except DurableError as error:
             table.add_row(entity, words(str(error), "bold red"), "", changed, "")
@@ -95,10 +95,10 @@ def entity(
     """Return a grid of what is known of an entity."""
     grid = _grid()
     grid.add_row("id", words(str(one.entity_id)))
-    grid.add_row("state", _value(lambda: one.state) or Text("None") if one.has_state else "none")
+    grid.add_row("state", _value(lambda: one.state) or Text("null") if one.has_state else "none")
     grid.add_row("created", f"{_time(one.created_at)} UTC")
     grid.add_row("changed", f"{_time(one.updated_at)} UTC")
-    grid.add_row("waiting", f"{one.backlog:,} letters, the requests for its lock among them")
+    grid.add_row("waiting", _backlog(one.backlog))
     if (holder := locks.held_by) is not None:
         until = "" if holder.until is None else f", until {_time(holder.until)} UTC at most"
         since = f"since {_time(holder.since)} UTC{until}"
@@ -117,13 +117,24 @@ def entity(
     return grid
 
 
+def _backlog(letters: int) -> str:
+    if letters == 0:
+        return "nothing"
+    noun = "letter" if letters == 1 else "letters"
+    return f"{letters:,} {noun}, requests for its lock among them"
+
+
 def _value(read: Callable[[], Any]) -> Text | None:
-    """Return a value as text, or why it cannot be read; nothing for ``None``."""
+    """Return a value as JSON, or why it cannot be read; nothing for ``None``."""
     try:
         value = read()
     except DurableError as error:
         return words(str(error), "bold red")
-    return None if value is None else words(cut(repr(value)))
+    return None if value is None else words(cut(_json(value)))
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def _grid() -> Table:
@@ -313,7 +324,7 @@ def _given(spec: ScheduleSpec) -> dict[str, str]:
 
 
 def _input(one: ScheduleState) -> str:
-    return json.dumps(one.spec.input, ensure_ascii=False)
+    return _json(one.spec.input)
 
 
 def _time_or_nothing(at: datetime | None) -> str:

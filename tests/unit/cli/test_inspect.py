@@ -175,7 +175,7 @@ async def test_show_tells_who_has_an_entity_and_who_waits_for_it(tmp_path: Path)
             await hub.client.wait_for_start(instance_id, timeout=30)
     lines = await asyncio.to_thread(say, "show", "@tally@a", "--url", url)
     assert {"id @tally@a", "state 3", "1. in line second", "2. in line third"} <= set(lines)
-    assert "waiting 2 letters, the requests for its lock among them" in lines
+    assert "waiting 2 letters, requests for its lock among them" in lines
     (holder,) = (line for line in lines if line.startswith("locked by"))
     assert holder.startswith("locked by first, since 20")
     assert holder.endswith(" UTC at most")
@@ -232,8 +232,8 @@ def entity_record(key: str, state: bytes | None, **fields: Any) -> EntityRecord:
 def test_show_tells_the_history(url: str) -> None:
     lines = say("show", "good", "--url", url)
     assert "status completed" in lines
-    assert "custom status 'greeting'" in lines
-    assert "output 'hello Ada'" in lines
+    assert 'custom status "greeting"' in lines
+    assert 'output "hello Ada"' in lines
     assert 'ActivityScheduled #2 greet "Ada"' in lines
     assert 'ActivityCompleted #2 greet "hello Ada"' in lines
     assert 'ExecutionCompleted "hello Ada"' in lines

@@ -110,7 +110,7 @@ def test_suspended_and_resumed(url: str) -> None:
     at = ("--url", url)
     run("start", "order", "--id", "o", *at)
     assert run("suspend", "o", "--reason", "lunch", "--dry-run", *at).lines == [
-        "o: is pending, and would be taken"
+        "o: is pending, and suspend would go ahead"
     ]
     assert run("suspend", "o", "--reason", "lunch", *at).status == 0
 
