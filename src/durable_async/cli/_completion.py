@@ -1,11 +1,13 @@
 """What a shell offers when Tab is pressed: ids and names of the hub that the words before it, or the environment, mean.
 
-It is quick or says nothing: a store that does not answer, or a program that cannot be imported, is no answer to a Tab.
+It is quick or says nothing: a store that does not answer, or a program that cannot be imported, is no answer to a Tab. Nor is an id in which a
+shell would see more than a word: ids may come from whoever starts something, and shells take what is offered for what was typed, or evaluate it.
 """
 
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Awaitable, Callable
 from contextlib import redirect_stderr, redirect_stdout
 
@@ -23,6 +25,9 @@ from ._options import Where
 SECONDS_MAX = 2.0
 OFFERED_MAX = 100
 LOOKED_AT = 500
+
+_WORD = re.compile(r"[\w@][\w@%+=:,./-]*")
+"""What no shell takes for anything but itself, and no command for an option."""
 
 
 def ids(context: typer.Context, incomplete: str) -> list[str]:
@@ -80,7 +85,7 @@ def _asked(context: typer.Context, ask: Callable[[TaskHub], Awaitable[list[str]]
     async def run() -> list[str]:
         with anyio.move_on_after(SECONDS_MAX):
             async with opened(where) as hub:
-                return (await ask(hub))[:OFFERED_MAX]
+                return [one for one in await ask(hub) if _WORD.fullmatch(one)][:OFFERED_MAX]
         return []
 
     try:

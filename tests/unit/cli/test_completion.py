@@ -59,6 +59,27 @@ def test_ids_and_names_are_offered(url: str, words: str, expected: list[str]) ->
     assert offered(words, url) == expected
 
 
+HOSTILE = [r"x-\$(id)", "x-$(id)", "x-`id`", "x-;id", "x-'id'", 'x-"id"', "x- id", "x-*", "x-~", "x-!id", "x-<(id)", "x-\u202eid", "-x"]  # fmt: skip
+
+
+def test_what_a_shell_would_take_for_more_than_a_word_is_not_offered(
+    url: str,
+) -> None:
+    async def fill() -> None:
+        async with TaskHub.open(url) as hub:
+            for one in (*HOSTILE, "x-Grüße:2026-01-01T00:00:00Z", "x-a/b.c_d@e+f,g=h%i"):
+                await hub.client.start("xs", instance_id=one)
+            await hub.client.start("xs;id")
+            await hub.client.signal_entity(EntityId("account", "$(id)"), "deposit", 1)
+
+    asyncio.run(fill())
+    shown = offered("durable-async show x", url)
+    assert shown == ["x-Grüße:2026-01-01T00:00:00Z", "x-a/b.c_d@e+f,g=h%i"]
+    assert "-x" not in offered("durable-async show ", url)
+    assert offered("durable-async start xs", url) == ["xs"]
+    assert offered("durable-async show @acc", url) == ["@account@ada", "@account@bob"]
+
+
 @pytest.mark.parametrize("there", ["sqlite:///nowhere.db", "nonsense", "memory://"])
 def test_what_cannot_be_asked_offers_nothing(there: str) -> None:
     assert offered("durable-async show o", there) == []
