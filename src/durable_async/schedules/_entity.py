@@ -224,9 +224,10 @@ class ScheduleEntity(Entity[ScheduleRecord]):
         return seen._replace(chosen=chosen)
 
     async def _see_ends(self, record: ScheduleRecord) -> None:
-        going = record.going
-        states = await self.client.get_many([run.instance_id for run in going], payloads=False)
-        for run, state in zip(going, states, strict=True):
+        """Look at all runs that are remembered: one that has been seen to have ended may have been rewound since."""
+        runs = record.runs
+        states = await self.client.get_many([run.instance_id for run in runs], payloads=False)
+        for run, state in zip(runs, states, strict=True):
             if state is None:  # it was purged, or is not there yet
                 run.is_over = not _is_uncommitted(run.instance_id)
             else:

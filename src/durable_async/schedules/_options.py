@@ -33,6 +33,8 @@ INPUT_BYTES_MAX = 256 * 1024
 """It is written again with each tick."""
 
 _KINDS = ("cron", "every", "at")
+_EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
+"""Before it there are clocks that show no day of the calendar any more."""
 _LONGEST_TICK = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 
 
@@ -192,7 +194,9 @@ def moment_of(value: Any, field: str, zone: Any) -> datetime | None:
         raise ValidationError(field, f"must be a datetime, not {shown(value)}")
     aware = value if value.utcoffset() is not None else value.replace(tzinfo=zone)
     try:
-        return aware.astimezone(UTC)
+        at = aware.astimezone(UTC)
     except OverflowError:
-        pass
+        at = None
+    if at is not None and at >= _EARLIEST:
+        return at
     raise ValidationError(field, f"lies beyond the calendar: {shown(value)}")

@@ -21,6 +21,7 @@ from durable_async import (
     PayloadTooLargeError,
     RegistrationError,
     Registry,
+    Status,
     TaskHub,
     ValidationError,
     WaitTimeoutError,
@@ -75,6 +76,8 @@ EVERY = {"every": HOUR}
         ({"at": "tomorrow"}, "at"),
         ({"at": BEGIN}, "at"),
         ({"at": datetime.max, "time_zone": "America/New_York"}, "at"),
+        ({**EVERY, "start": datetime.min}, "start"),
+        ({**EVERY, "end": datetime.min}, "end"),
         ({**EVERY, "end": BEGIN}, "every"),
         ({**EVERY, "start": BEGIN + timedelta(5), "end": BEGIN}, "every"),
         ({**EVERY, "time_zone": "Nowhere/Atlantis"}, "time_zone"),
@@ -316,6 +319,17 @@ async def test_a_backfill_has_a_bound(env: VirtualEnvironment) -> None:
 
 
 @virtual_time
+async def test_a_backfill_from_the_first_day_of_the_calendar_is_refused(
+    env: VirtualEnvironment,
+) -> None:
+    async with working(env) as hub:
+        await hub.schedules.create("s", report, every=HOUR)
+        with pytest.raises(ValidationError) as caught:
+            await hub.schedules.backfill("s", datetime.min, BEGIN)
+        assert caught.value.field == "start"
+
+
+@virtual_time
 async def test_hundreds_sleep_side_by_side(env: VirtualEnvironment) -> None:
     async with working(env) as hub:
         names = [f"{number:04}" for number in range(200)]
@@ -374,6 +388,33 @@ async def test_two_who_create_it_at_once_make_one(env: VirtualEnvironment) -> No
 async def going_on(hub: TaskHub) -> list[str]:
     found = [one async for one in hub.client.query(tags={"schedule": "s"})]
     return [one.instance_id.partition(":")[2] for one in found if not one.is_ended]
+
+
+@virtual_time
+async def test_one_that_was_rewound_goes_on_again(env: VirtualEnvironment) -> None:
+    own, is_down = Registry(), True
+
+    @own.activity
+    async def fetch() -> None:
+        if is_down:
+            raise ConnectionError("it is down")
+
+    @own.orchestrator
+    async def lengthy(ctx: OrchestrationContext) -> None:
+        await ctx.call_activity(fetch)
+        await ctx.wait_for_external_event("never")
+
+    hub = TaskHub.at("memory://", registry=own, environment=env)
+    async with hub, hub.worker():
+        await hub.schedules.create("s", lengthy, every=HOUR)
+        await anyio.sleep(2 * HOUR + 1)
+        first = (await hub.schedules.describe("s")).runs[-1]
+        assert first.status is Status.FAILED  # and the tick after it has seen that
+        is_down = False
+        await hub.client.rewind(first.instance_id)
+        await anyio.sleep(HOUR)
+        state = await hub.schedules.describe("s")
+        assert (state.started, state.skipped) == (2, 1)
 
 
 @pytest.mark.parametrize(
