@@ -23,7 +23,7 @@ FIELDS = (
     Field(
         name="version",
         label="Version",
-        hint="What its code sees; nothing for none.",
+        hint="What its code sees; nothing for the default of the hub.",
         audited="version",
     ),
     Field(name="tags", label="Tags", hint="Such as team=shop, env=live."),

@@ -101,7 +101,7 @@ MORE = (
         name="version",
         label="Version",
         audited="version",
-        hint="What the code of its runs sees; nothing for none.",
+        hint="What the code of its runs sees; nothing for the default of the hub.",
     ),
     Field(name="tags", label="Tags", hint="Of its runs, such as team=shop, env=live."),
     Field(
