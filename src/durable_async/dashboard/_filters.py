@@ -11,7 +11,19 @@ from durable_async.client import Conditions
 from durable_async.errors import ValidationError
 from durable_async.model.status import Status
 
-FIELDS = ("q", "status", "name", "prefix", "tags", "from", "to", "parked", "parent")
+FIELDS = (
+    "q",
+    "status",
+    "name",
+    "prefix",
+    "tags",
+    "from",
+    "to",
+    "ended_from",
+    "ended_to",
+    "parked",
+    "parent",
+)
 TAG = "tag"
 """May be there several times, each ``key=value``, exactly; ``tags`` is what somebody typed, parted by commas."""
 
@@ -59,7 +71,7 @@ def filter_of(query: QueryParams) -> Filter:
 
 
 def _conditions(typed: dict[str, str], tags: list[str]) -> Conditions:
-    found: Conditions = {}
+    found = _times(typed)
     if "status" in typed:
         found["statuses"] = [_status(typed["status"])]
     if "name" in typed:
@@ -68,14 +80,23 @@ def _conditions(typed: dict[str, str], tags: list[str]) -> Conditions:
         found["id_prefix"] = prefix
     if wanted := tags_of(typed.get("tags", "")) | dict(map(_tag, tags)):
         found["tags"] = wanted
-    if "from" in typed:
-        found["created_from"] = _moment(typed["from"], "from")
-    if "to" in typed:
-        found["created_to"] = _moment(typed["to"], "to")
     if "parked" in typed:
         found["parked"] = True
     if "parent" in typed:
         found["parent"] = typed["parent"]
+    return found
+
+
+def _times(typed: dict[str, str]) -> Conditions:
+    found: Conditions = {}
+    if "from" in typed:
+        found["created_from"] = _moment(typed["from"], "from")
+    if "to" in typed:
+        found["created_to"] = _moment(typed["to"], "to")
+    if "ended_from" in typed:
+        found["completed_from"] = _moment(typed["ended_from"], "ended_from")
+    if "ended_to" in typed:
+        found["completed_to"] = _moment(typed["ended_to"], "ended_to")
     return found
 
 

@@ -56,7 +56,7 @@ class ScheduleState:
         waiting: Ticks that wait for the end of a run.
         runs: The last ten runs, the latest first; those that are over make room for those that go on.
         started: How many runs it has started.
-        skipped: How many ticks were passed over because a run was going on.
+        skipped: How many ticks had no run of their own because another was going on.
         missed: How many because no worker was there in time.
         problem: What keeps it from looking at its ticks, or ``None``; it tries again every half a minute, unless it is parked or the clock was set back.
     """

@@ -59,6 +59,9 @@ async def test_instances_are_filtered_and_found() -> None:
             ({"tags": "team=shop"}, {"w%2F0", "w%2F1", "w%2F2"}),
             ({"from": "2100-01-01T00:00"}, set()),
             ({"to": "2100-01-01T00:00", "status": "failed"}, {"d"}),
+            ({"ended_from": "2000-01-01T00:00", "status": "failed"}, {"d"}),
+            ({"ended_from": "2100-01-01T00:00"}, set()),
+            ({"ended_to": "2000-01-01T00:00"}, set()),
             ({"parked": "yes"}, set()),
             ({"q": "w/"}, {"w%2F0", "w%2F1", "w%2F2"}),
         ):
@@ -78,6 +81,7 @@ async def test_instances_are_filtered_and_found() -> None:
         {"status": "unheard"},
         {"tags": "team"},
         {"from": "yesterday"},
+        {"ended_to": "yesterday"},
         {"prefix": "x" * 600},
         {"page": "nonsense"},
     ],
