@@ -40,12 +40,23 @@ def test_fastapi_answers_what_is_the_callers_and_raises_the_rest(hub: TaskHub) -
     async def approve(order: str) -> None:
         await hub.client.raise_event(order, "approved")
 
+    @app.post("/now/{schedule}")
+    async def now(schedule: str) -> None:
+        await hub.schedules.trigger(schedule)
+
+    @app.post("/nightly/{schedule}")
+    async def nightly(schedule: str) -> None:
+        await hub.schedules.create(schedule, "report", every=86_400.0)
+
     @app.post("/broken")
     async def broken() -> None:
         raise ConfigurationError("of the server's own")
 
     with TestClient(app) as client:
         assert said(client.post("/approve/a")) == NOT_FOUND
+        answers = [client.post("/now/s"), client.post("/nightly/s"), client.post("/nightly/s")]
+        assert [answer.status_code for answer in answers] == [404, 200, 409]
+        assert answers[0].json()["scheduleId"] == "s"
         with pytest.raises(ConfigurationError, match="server's own"):
             client.post("/broken")
 

@@ -18,6 +18,8 @@ from durable_async.errors import (
     InvalidTransitionError,
     OverloadedError,
     PayloadTooLargeError,
+    ScheduleExistsError,
+    ScheduleNotFoundError,
     SerializationError,
     ValidationError,
 )
@@ -53,6 +55,8 @@ STATUS_CODES: dict[type[DurableError], int] = {
     InstanceNotFoundError: 404,
     InstanceExistsError: 409,
     InvalidTransitionError: 409,
+    ScheduleNotFoundError: 404,
+    ScheduleExistsError: 409,
     PayloadTooLargeError: 413,
     ValidationError: 422,
     SerializationError: 422,
@@ -152,6 +156,7 @@ def _facts(error: DurableError) -> dict[str, Any]:
         ("path", "path"),
         ("instanceId", "instance_id"),
         ("entityId", "entity_id"),
+        ("scheduleId", "schedule_id"),
         ("operation", "operation"),
     ):
         value = getattr(error, attribute, None)
