@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from durable_async.environment import Environment
-from durable_async.errors import ConfigurationError, OverloadedError
+from durable_async.errors import OverloadedError
 
 COUNTED_SECONDS = 1.0
 """So long a count is good for, at least."""
@@ -26,10 +26,7 @@ class Intake:
     Args:
         count: Counts the hub's pending orchestrations.
         environment: The clock.
-        pending_max: How many there may be.
-
-    Raises:
-        ConfigurationError: There may be none at all.
+        pending_max: How many there may be, 1 or more.
     """
 
     def __init__(
@@ -38,8 +35,6 @@ class Intake:
         environment: Environment,
         pending_max: int,
     ) -> None:
-        if pending_max < 1:
-            raise ConfigurationError(f"pending_max must be 1 or more, not {pending_max}")
         self._count = count
         self._environment = environment
         self._pending_max = pending_max

@@ -88,7 +88,7 @@ class TaskHub:
         self._payloads = payloads or JsonConverter()
         self._environment = environment or SystemEnvironment()
         self._default_version = check_version(default_version)
-        self._pending_max = pending_max
+        self._pending_max = _checked_bound(pending_max)
         self._settings = settings or WorkerSettings()
         self._retention = _checked(retention)
         self._opened: _Opened | None = None
@@ -448,6 +448,17 @@ class TaskHub:
     async def count_expired(self, retention: Retention | None = None) -> dict[str, int]:
         """Count what a retention would delete by now, by the names of orchestrators; the hub's own by default. Nothing is deleted."""
         return await self.client.count_expired(retention or self._retention)
+
+
+def _checked_bound(pending_max: object) -> int | None:
+    """Return how many orchestrations may be pending; refused before a store is open, which nobody would close."""
+    if pending_max is None:
+        return None
+    if not isinstance(pending_max, int) or isinstance(pending_max, bool) or pending_max < 1:
+        raise ConfigurationError(
+            f"pending_max must be a whole number, 1 or more, not {shown(pending_max)}"
+        )
+    return pending_max
 
 
 def _checked(retention: Retention | None) -> Retention:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import anyio
 import pytest
@@ -71,8 +72,7 @@ async def test_a_count_is_good_for_a_while(env: VirtualEnvironment) -> None:
     assert [round(later - earlier) for earlier, later in zip([second], others, strict=False)] == [4]
 
 
-@pytest.mark.parametrize("bound", [0, -1])
-async def test_a_bound_of_nothing_is_refused(bound: int) -> None:
+@pytest.mark.parametrize("bound", [0, -1, 1.5, True, "10"])
+def test_a_bound_that_is_none_is_refused_before_a_store_is_open(bound: Any) -> None:
     with pytest.raises(ConfigurationError, match="pending_max"):
-        async with TaskHub.open("memory://", pending_max=bound):
-            pass
+        TaskHub.at("memory://", pending_max=bound)
