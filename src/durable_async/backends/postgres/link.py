@@ -10,6 +10,7 @@ import asyncio
 import os
 import random
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack
 from functools import partial
 from types import CoroutineType
 from typing import Any, TypeAlias, TypeVar
@@ -302,7 +303,7 @@ class ClientLinks:
             link.when_free(partial(self._put_back, link, self._places))
 
     async def close(self) -> None:
-        """Let go of all connections. Safe to repeat."""
+        """Let go of all connections, also for who is cancelled meanwhile. Safe to repeat."""
         if self._pooled is not None:
             await self._pooled.close()
         if self._pid != os.getpid():
@@ -311,8 +312,9 @@ class ClientLinks:
         self._begin()
         if trimmer is not None:
             trimmer.cancel()
-        for link in links:
-            await link.close()
+        async with AsyncExitStack() as closing:
+            for link in links:
+                closing.push_async_callback(link.close)
 
     def _grow(self) -> Link:
         link = Link(self._target, "client", doubts=self._doubts)

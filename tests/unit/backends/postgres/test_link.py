@@ -200,6 +200,20 @@ async def test_a_connection_that_broke_at_rest_is_made_anew(
     await runner.close()
 
 
+async def test_who_is_cancelled_while_he_closes_lets_go_of_all(
+    target: PostgresTarget, direct: Any
+) -> None:
+    links = ClientLinks(target, 3)
+    busy = fetch("select pg_backend_pid() from pg_sleep(0.1)")
+    used = await asyncio.gather(*(links.run(busy) for _ in range(3)))
+    closing = asyncio.ensure_future(links.close())
+    await asyncio.sleep(0)
+    closing.cancel()  # by asyncio's own means, which no shield holds
+    await asyncio.wait([closing])
+    gone = "select not exists (select from pg_stat_activity where pid = any($1::int[]))"
+    await until(direct, gone, used)
+
+
 @pytest.mark.parametrize("breaks", [broken_by_termination, broken_by_reset])
 async def test_what_broke_under_way_is_unknown(
     breaks: Any, link: Link, target: PostgresTarget, proxy: FaultProxy, direct: Any, fresh_name: str
