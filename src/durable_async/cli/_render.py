@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -214,10 +216,16 @@ def _stand(one: Explanation, stand: Stand) -> list[RenderableType]:
     what = f" waits for {cut(', '.join(awaited))}" if awaited else " waits"
     shown: list[RenderableType] = [words(f"{task}{what}", "bold")]
     for place in stand.lines:
-        shown.append(_item(str(place)))
+        shown.append(_item(str(replace(place, file=_from_here(place.file)))))
         if place.text:
             shown.append(Padding(words(place.text, "cyan"), (0, 0, 0, 6), expand=False))
     return shown
+
+
+def _from_here(file: str) -> str:
+    """Return a path as somebody in the current folder would type it, if it lies below."""
+    here = Path.cwd()
+    return str(Path(file).relative_to(here)) if Path(file).is_relative_to(here) else file
 
 
 LEVELS = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}

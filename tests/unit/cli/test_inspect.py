@@ -6,6 +6,7 @@ import asyncio
 import json
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -32,11 +33,13 @@ from durable_async.backends.postgres.administration import Administration
 from durable_async.backends.sqlite import SqliteBackend
 from durable_async.backends.sqlite.administration import hubs_of
 from durable_async.cli._app import app
-from durable_async.cli._render import entities, entity
+from durable_async.cli._render import entities, entity, explanation
 from durable_async.environment import SystemEnvironment
 from durable_async.model.entities import EntityLock, EntitySnapshot, ParkedOperation
+from durable_async.model.explanation import Explanation, SourceLine, Stand
 from durable_async.model.history import EntityOperation, ParentLink
 from durable_async.model.records import EntityRecord
+from durable_async.model.status import Status
 from durable_async.serialization.events import encode_snapshot
 
 registry = Registry()
@@ -215,6 +218,32 @@ def test_what_is_wrong_with_an_entity_is_remarked() -> None:
     assert first == f"@tally@a [1] 1 {at} locked by transfer, 2 parked operations"
     assert second == f"@tally@b 1 {at} parked: broken"
     assert third.startswith("@tally@c the history of instance '@tally@c' cannot be read")
+
+
+def test_code_in_the_current_folder_is_told_from_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    files = (str(tmp_path / "shop" / "orders.py"), "/elsewhere/lib.py", "<string>")
+    one = Explanation(
+        instance_id="order-1",
+        name="order",
+        version=None,
+        status=Status.RUNNING,
+        at=datetime.now(UTC),
+        moved_at=None,
+        owner=None,
+        stands=(Stand(task="order-1", lines=tuple(SourceLine(one, 7, "order") for one in files)),),
+    )
+    console = Console(width=160, record=True, file=StringIO())
+    console.print(explanation(one))
+    lines = [line.strip() for line in console.export_text().splitlines()]
+    shown = Path("shop", "orders.py")
+    assert lines[-3:] == [
+        f"{shown}:7 in order",
+        "/elsewhere/lib.py:7 in order",
+        "<string>:7 in order",
+    ]
 
 
 def entity_record(key: str, state: bytes | None, **fields: Any) -> EntityRecord:
