@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import traceback
 from collections.abc import Mapping
+from types import TracebackType
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ STACK_CHARS_MAX = 16_384
 CAUSE_DEPTH_MAX = 10
 PROPERTIES_DEPTH_MAX = 10
 
+_LIBRARY = __file__.removesuffix("failure.py")
 _INTEGERS = range(-(2**63), 2**63)
 
 
@@ -27,7 +29,7 @@ class FailureDetails(msgspec.Struct, frozen=True, array_like=True, gc=False):
     Attributes:
         error_type: Qualified name, such as ``shop.errors.CardDeclined`` or ``builtins.ValueError``.
         message: ``str(exception)``, cut at 8,192 characters.
-        stack_trace: The formatted traceback, cut at 16,384 characters (the end is kept).
+        stack_trace: The formatted traceback, from the first line that is not the library's own, cut at 16,384 characters (the end is kept).
         cause: The failure that this one was raised from, at most ten deep; of a group, the first in it.
         non_retryable: Whether the code that raised it ruled out another attempt.
         properties: Further facts as JSON has them, ten levels deep at most, or ``None``. Only ``recorded_as`` gives an exception any; of what
@@ -83,12 +85,20 @@ def _describe(
     return FailureDetails(
         error_type=qualified_name(type(error)),
         message=_text(error)[:MESSAGE_CHARS_MAX],
-        stack_trace="".join(traceback.format_tb(error.__traceback__))[-STACK_CHARS_MAX:],
+        stack_trace="".join(traceback.format_tb(_outside(error.__traceback__)))[-STACK_CHARS_MAX:],
         cause=_cause(error, depth, seen),
         non_retryable=bool(getattr(error, "non_retryable", False))
         if non_retryable is None
         else non_retryable,
     )
+
+
+def _outside(stack: TracebackType | None) -> TracebackType | None:
+    """Return a traceback without what of this library called the code that it is about; all of it if there is no other code."""
+    frame = stack
+    while frame is not None and frame.tb_frame.f_code.co_filename.startswith(_LIBRARY):
+        frame = frame.tb_next
+    return frame or stack
 
 
 def _cause(error: BaseException, depth: int, seen: set[int]) -> FailureDetails | None:

@@ -9,8 +9,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from durable_async import FailureDetails
+from durable_async import (
+    ConfigurationError,
+    FailureDetails,
+    OrchestrationContext,
+    OrchestrationFailedError,
+    Registry,
+    TaskHub,
+)
 from durable_async.backends._rows import decode_failure, encode_failure
+from durable_async.testing import VirtualEnvironment, virtual_time
 
 
 class UnprintableError(Exception):
@@ -23,6 +31,38 @@ def raised(error: Exception, cause: Exception | None = None) -> Exception:
         raise error from cause
     except Exception as caught:  # noqa: BLE001 - it is the one raised above
         return caught
+
+
+@virtual_time
+async def test_its_traceback_begins_with_the_code_that_the_library_called(
+    env: VirtualEnvironment,
+) -> None:
+    registry = Registry()
+
+    @registry.activity
+    async def lose() -> None:
+        raise LookupError("lost")
+
+    @registry.orchestrator
+    async def seek(ctx: OrchestrationContext) -> None:
+        await ctx.call_activity(lose)
+
+    async with TaskHub.open("memory://", environment=env, registry=registry) as hub, hub.worker():
+        handle = await hub.client.start(seek)
+        with pytest.raises(OrchestrationFailedError) as caught:
+            await handle.wait()
+    first = [one.stack_trace.splitlines()[0] for one in caught.value.failure.chain]
+    assert all(__file__ in line for line in first)
+    assert [line.rpartition(" ")[2] for line in first] == ["seek", "lose"]
+
+
+def test_the_traceback_of_what_the_library_does_alone_is_kept() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        TaskHub.at("nothing://known")
+    stack = caught.value.__traceback__
+    assert stack is not None
+    within = FailureDetails.of(caught.value.with_traceback(stack.tb_next))
+    assert "raise ConfigurationError" in within.stack_trace
 
 
 def test_it_names_type_message_and_place() -> None:
