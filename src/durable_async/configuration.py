@@ -8,15 +8,17 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, get_args, get_origin, get_type_hints
+from functools import partial
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
 import msgspec
 
 from durable_async.errors import ConfigurationError, ValidationError
+from durable_async.model.identity import check_name, check_version
 from durable_async.model.retention import DEFAULT_RETENTION, Retention
 from durable_async.worker import WorkerSettings
 
@@ -37,10 +39,12 @@ class Variable:
     Attributes:
         field: What it is called in its part of the settings.
         kind: What its text is read as: a type that msgspec knows; maps are JSON.
+        check: Refuses what only has the type.
     """
 
     field: str
     kind: Any
+    check: Callable[[Any], Any] | None = None
 
     @property
     def choices(self) -> str:
@@ -50,19 +54,20 @@ class Variable:
         return f"must be {' or '.join(one.value for one in self.kind)}"
 
     def read(self, text: str) -> Any:
-        """Return what a text stands for; ``msgspec.ValidationError`` if it stands for nothing of the kind."""
+        """Return what a text stands for; ``msgspec.ValidationError``, or our own, if it stands for nothing of the kind."""
         if get_origin(self.kind) is dict:
             return msgspec.json.decode(text, type=self.kind)
         if type(None) in get_args(self.kind) and text.lower() == "none":
             return None
-        return msgspec.convert(text, self.kind, strict=False)
+        value = msgspec.convert(text, self.kind, strict=False)
+        return value if self.check is None else self.check(value)
 
 
 _OF_THE_HUB = {
     URL: Variable("url", str),
-    "HUB": Variable("hub", str),
-    "DEFAULT_VERSION": Variable("default_version", str | None),
-    "PENDING_MAX": Variable("pending_max", int | None),
+    "HUB": Variable("hub", str, partial(check_name, field="hub")),
+    "DEFAULT_VERSION": Variable("default_version", str | None, check_version),
+    "PENDING_MAX": Variable("pending_max", Annotated[int, msgspec.Meta(ge=1)] | None),
 }
 _OF_RETENTION = {
     "RETENTION_AGE": Variable("age", float | None),
@@ -182,6 +187,8 @@ def _read(prefix: str, name: str, text: str) -> Any:
         return variable.read(text)
     except msgspec.MsgspecError as error:
         reason = variable.choices or str(error)
+    except ValidationError as error:
+        reason = error.reason
     except UnicodeError:
         reason = "is no text in UTF-8"
     raise ConfigurationError(f"{prefix}{name}: {reason}")  # out of reach of an error that may quote
