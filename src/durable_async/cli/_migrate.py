@@ -68,7 +68,9 @@ def check(url: Url) -> None:
 
 @app.command()
 def grants(
-    role: Annotated[str, typer.Argument(help="The role that workers and clients log in as.")],
+    role: Annotated[
+        str, typer.Argument(metavar="ROLE", help="The role that workers and clients log in as.")
+    ],
     schema: Schema = None,
     url: Annotated[str | None, typer.Option("--url", help="A store, for its schema.")] = None,
     to_look: Annotated[
