@@ -49,6 +49,8 @@ class WorkerProcess:
                 env=orders.environment(),
                 stdout=out,
                 stderr=out,
+                # When the shell behind a run ends, the kernel wakes whoever is frozen in the run's own group.
+                process_group=0,
                 preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call, no Python that could hang
             )
 
