@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
 import msgspec
 
 from durable_async.errors import ConfigurationError, ValidationError
+from durable_async.model.arguments import check_limit
 from durable_async.model.identity import check_name, check_version
 from durable_async.model.retention import DEFAULT_RETENTION, Retention
 from durable_async.worker import WorkerSettings
@@ -67,7 +68,7 @@ _OF_THE_HUB = {
     URL: Variable("url", str),
     "HUB": Variable("hub", str, partial(check_name, field="hub")),
     "DEFAULT_VERSION": Variable("default_version", str | None, check_version),
-    "PENDING_MAX": Variable("pending_max", Annotated[int, msgspec.Meta(ge=1)] | None),
+    "PENDING_MAX": Variable("pending_max", int | None, partial(check_limit, field="pending_max")),
 }
 _OF_RETENTION = {
     "RETENTION_AGE": Variable("age", float | None),
