@@ -23,6 +23,7 @@ from durable_async import (
     Registry,
     ScheduleError,
     TaskHub,
+    ValidationError,
     WaitTimeoutError,
 )
 from durable_async.model.moments import instant
@@ -125,7 +126,8 @@ class Schedules(Workload):
                 case "resume":
                     await self._patiently(lambda: verbs.resume(id))
                 case "update":
-                    await self._patiently(lambda: verbs.update(id, every=action.args["every"]))
+                    with contextlib.suppress(ValidationError):  # its last tick is over by now
+                        await self._patiently(lambda: verbs.update(id, every=action.args["every"]))
                 case "trigger":
                     await self._patiently(lambda: verbs.trigger(id))
                 case "backfill":
