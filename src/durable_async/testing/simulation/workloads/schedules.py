@@ -205,7 +205,10 @@ class Schedules(Workload):
         if where in self._edited or state.spec.every is None or state.spec.end is None:
             return
         self._check_overlap(state, found)
-        due = (state.spec.end - state.created_at) // state.spec.every
+        lasted = max(
+            state.spec.end - state.created_at, timedelta(0)
+        )  # it may have come into being late
+        due = lasted // state.spec.every
         if due != state.started + state.skipped + state.missed:
             what = "a tick is neither run nor counted"
             raise Violation("I23", what, where=where, state=state, due=due)
