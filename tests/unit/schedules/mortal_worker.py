@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from test_laws import SETTINGS, registry  # type: ignore[import-not-found]
@@ -18,6 +19,9 @@ from test_laws import SETTINGS, registry  # type: ignore[import-not-found]
 from durable_async import TaskHub
 
 Commit = Callable[..., Awaitable[Any]]
+
+PATIENT = replace(SETTINGS, attempts_max=1_000)
+"""What is tried while its worker kills itself is no culprit; after five times in a row it would be parked."""
 
 
 def mortal(commit: Commit, moment: str, number: int) -> Commit:
@@ -41,7 +45,7 @@ async def main(url: str, name: str, moment: str, number: str) -> None:
     async with TaskHub.open(url, hub=name, registry=registry) as hub:
         if moment != "never":
             hub.backend.commit = mortal(hub.backend.commit, moment, int(number))  # type: ignore[method-assign, assignment]
-        async with hub.worker(settings=SETTINGS):
+        async with hub.worker(settings=PATIENT):
             await asyncio.Event().wait()
 
 
